@@ -1,0 +1,120 @@
+//! From the AST to the values behind the placeholders.
+
+use std::borrow::Cow;
+
+use diesel::QueryResult;
+use diesel::query_builder::{BindCollector, MoveableBindCollector};
+use diesel::result::Error;
+use diesel::serialize::{IsNull, Output, ToSql};
+use diesel::sql_types::HasSqlType;
+
+use crate::backend::{Rqlite, RqliteType};
+
+/// A value on its way to the server, made by [`ToSql`] through the `From` impls.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RqliteBindValue<'a> {
+    pub(crate) value: Bind<'a>,
+}
+
+/// SQLite's five storage classes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum Bind<'a> {
+    #[default]
+    Null,
+    Integer(i64),
+    Real(f64),
+    Text(Cow<'a, str>),
+    Binary(Cow<'a, [u8]>),
+}
+
+impl Bind<'_> {
+    pub(crate) fn into_owned(self) -> Bind<'static> {
+        match self {
+            Bind::Null => Bind::Null,
+            Bind::Integer(value) => Bind::Integer(value),
+            Bind::Real(value) => Bind::Real(value),
+            Bind::Text(value) => Bind::Text(Cow::Owned(value.into_owned())),
+            Bind::Binary(value) => Bind::Binary(Cow::Owned(value.into_owned())),
+        }
+    }
+}
+
+macro_rules! bind_from {
+    ($($from:ty, $value:ident => $bind:expr;)*) => {$(
+        impl<'a> From<$from> for RqliteBindValue<'a> {
+            fn from($value: $from) -> Self {
+                RqliteBindValue { value: $bind }
+            }
+        }
+    )*};
+}
+
+bind_from! {
+    i32, value => Bind::Integer(value.into());
+    i64, value => Bind::Integer(value);
+    f64, value => Bind::Real(value);
+    &'a str, value => Bind::Text(Cow::Borrowed(value));
+    String, value => Bind::Text(Cow::Owned(value));
+    &'a [u8], value => Bind::Binary(Cow::Borrowed(value));
+    Vec<u8>, value => Bind::Binary(Cow::Owned(value));
+}
+
+impl<'a, T: Into<RqliteBindValue<'a>>> From<Option<T>> for RqliteBindValue<'a> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or_else(Self::default, Into::into)
+    }
+}
+
+/// Collects the values of one query in the order of its placeholders.
+#[derive(Debug, Default)]
+pub struct RqliteBindCollector<'a> {
+    pub(crate) binds: Vec<Bind<'a>>,
+}
+
+impl<'a> BindCollector<'a, Rqlite> for RqliteBindCollector<'a> {
+    type Buffer = RqliteBindValue<'a>;
+
+    fn push_bound_value<T, U>(&mut self, bind: &'a U, lookup: &mut ()) -> QueryResult<()>
+    where
+        Rqlite: HasSqlType<T>,
+        U: ToSql<T, Rqlite> + ?Sized + 'a,
+    {
+        let mut out = Output::new(RqliteBindValue::default(), lookup);
+        let is_null = bind.to_sql(&mut out).map_err(Error::SerializationError)?;
+        self.binds.push(match is_null {
+            IsNull::Yes => Bind::Null,
+            IsNull::No => out.into_inner().value,
+        });
+        Ok(())
+    }
+
+    fn push_null_value(&mut self, _metadata: RqliteType) -> QueryResult<()> {
+        self.binds.push(Bind::Null);
+        Ok(())
+    }
+}
+
+/// The values of a query, owned, for another thread.
+#[derive(Clone, Debug)]
+pub struct RqliteBindData(Vec<Bind<'static>>);
+
+impl MoveableBindCollector<Rqlite> for RqliteBindCollector<'_> {
+    type BindData = RqliteBindData;
+
+    fn moveable(&self) -> RqliteBindData {
+        RqliteBindData(self.binds.iter().cloned().map(Bind::into_owned).collect())
+    }
+
+    fn append_bind_data(&mut self, from: &RqliteBindData) {
+        self.binds.extend(from.0.iter().cloned());
+    }
+
+    fn push_debug_binds<'a, 'b>(
+        data: &RqliteBindData,
+        debug: &'a mut Vec<Box<dyn std::fmt::Debug + 'b>>,
+    ) {
+        for bind in data.0.iter().cloned() {
+            debug.push(Box::new(bind));
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! [Diesel](diesel) on [rqlite](https://rqlite.io), the SQLite that Raft makes fault-tolerant.
+//!
+//! ```no_run
+//! use diesel::prelude::*;
+//! use diesel_rqlite::RqliteConnection;
+//!
+//! diesel::table! {
+//!     posts {
+//!         id -> Integer,
+//!         title -> Text,
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut conn = RqliteConnection::establish("rqlite://localhost:4001")?;
+//! diesel::insert_into(posts::table)
+//!     .values(posts::title.eq("Raft for the rest of us"))
+//!     .execute(&mut conn)?;
+//! let titles: Vec<String> = posts::table.select(posts::title).load(&mut conn)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The dialect, the types and the behaviour are those of Diesel's SQLite backend; SQLite's library is not
+//! needed. [`RqliteConfig`] says how to connect.
+//!
+//! # How a query travels
+//!
+//! ```text
+//!  AST ──► SQL + binds ──► Statement ──► Exchange ──► POST ──► Answer ──► Row ──► FromSql ──► your type
+//!      query_builder       statement     protocol::  transport  protocol::  row,    types
+//!      bind_collector        sql         call                   response    value
+//!                      transaction: pending statements, one request at commit
+//! ```
+//!
+//! # What a transaction means here
+//!
+//! rqlite has no transaction that spans requests; it has requests that are applied as a whole or not at all.
+//! [`transaction`](diesel::Connection::transaction) collects the writes of its closure and sends them as one
+//! such request when it commits. Nothing is sent before, nor when it is rolled back. See [`TransactionMode`]
+//! for what that means for counts, errors and reads inside.
+//!
+//! # Values made by the server
+//!
+//! rqlite replicates statements, and each node runs them. `random()`, `CURRENT_TIMESTAMP` or
+//! `datetime('now')` in an INSERT, UPDATE or DELETE would store another value on every node; this crate
+//! replaces them by values made on the client, one for all rows of the statement. In the *schema* (a column's
+//! DEFAULT, a trigger) it can't: do not use them there.
+//!
+//! # Features
+//!
+//! | feature | default | |
+//! |---|---|---|
+//! | `rustls` | yes | TLS |
+//! | `chrono` | | `NaiveDate`, `NaiveTime`, `NaiveDateTime` |
+//! | `r2d2` | | pools of connections |
+
+mod backend;
+mod bind_collector;
+mod config;
+mod connection;
+mod error;
+mod migration;
+mod protocol;
+mod query_builder;
+mod row;
+mod sql;
+mod statement;
+mod transaction;
+mod transport;
+mod types;
+mod value;
+
+pub use self::backend::{
+    Rqlite, RqliteBatchInsert, RqliteOnConflictClause, RqliteReturningClause, RqliteType,
+};
+pub use self::bind_collector::{RqliteBindCollector, RqliteBindData, RqliteBindValue};
+pub use self::config::{ConfigError, RqliteConfig};
+pub use self::connection::{RqliteConnection, RqliteTransactionManager};
+pub use self::protocol::request::ReadConsistency;
+pub use self::query_builder::RqliteQueryBuilder;
+pub use self::row::{RqliteCursor, RqliteField, RqliteRow};
+pub use self::transaction::{Transaction, TransactionMode};
+pub use self::value::RqliteValue;

@@ -1,0 +1,193 @@
+//! What is sent: endpoint, flags and body.
+
+use std::fmt;
+use std::time::Duration;
+
+use base64::Engine as _;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+
+/// How fresh a read must be. See rqlite's documentation of read consistency.
+#[derive(Clone, Copy, Debug, Default, Hash, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReadConsistency {
+    /// Whatever the node at hand holds, without asking the leader; can be stale without limit.
+    None,
+    /// What the leader holds, unless it was just replaced without knowing it. This connection makes its
+    /// first read from a leader a strong one, since a leader that has just started can lag behind.
+    Weak,
+    /// Everything that was acknowledged before the read began.
+    ///
+    /// Servers before 8.32 would silently read weakly, and those before 9.4 do not say what they did: there,
+    /// [`Strong`](Self::Strong) is used, which costs an entry in the Raft log.
+    #[default]
+    Linearizable,
+    /// As linearizable, through the Raft log.
+    Strong,
+    /// [`Weak`](Self::Weak) on a voting node, [`None`](Self::None) on a read-only one.
+    Auto,
+}
+
+impl ReadConsistency {
+    const NAMES: [(&'static str, ReadConsistency); 5] = [
+        ("none", ReadConsistency::None),
+        ("weak", ReadConsistency::Weak),
+        ("linearizable", ReadConsistency::Linearizable),
+        ("strong", ReadConsistency::Strong),
+        ("auto", ReadConsistency::Auto),
+    ];
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        let mut names = Self::NAMES.iter();
+        names
+            .find(|(known, _)| *known == name)
+            .map(|(_, level)| *level)
+    }
+
+    fn name(self) -> &'static str {
+        let mut names = Self::NAMES.iter();
+        names
+            .find(|(_, level)| *level == self)
+            .map_or("strong", |(name, _)| name)
+    }
+}
+
+impl fmt::Display for ReadConsistency {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// Where a request goes and which of rqlite's flags it has. The one place that decides it:
+///
+/// | what | endpoint and flags | why |
+/// |---|---|---|
+/// | read | `/db/query?level=…&noparse` | the text as it is; never `/db/request`, which writes if it must |
+/// | read of raw SQL | the same with `blob_array` | tells BLOBs from text where the types are unknown |
+/// | write, schema, PRAGMA | `/db/execute?noparse` | rqlite's rewriting prints statements anew and damages some (it drops STRICT, swaps `LIMIT a, b`); what it is for, `random()` and `now`, the client has replaced |
+/// | write with RETURNING | `/db/execute?norwtime&norwrandom` | `noparse` would lose the rows |
+/// | several of them | the same with `transaction` | all or nothing; `/db/request?transaction` is not, where a statement fails to prepare |
+///
+/// All but reads at level `none` have `redirect`: a follower must not forward. From version 10 on it sends a
+/// forwarded write twice when the first reply is late, and the statement is then applied twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Query { blob_array: bool },
+    Execute { transaction: bool, returning: bool },
+}
+
+impl Endpoint {
+    pub(crate) fn is_read(self) -> bool {
+        matches!(self, Endpoint::Query { .. })
+    }
+
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Endpoint::Query { .. } => "/db/query",
+            Endpoint::Execute { .. } => "/db/execute",
+        }
+    }
+
+    fn push_query(self, uri: &mut String, level: ReadConsistency, settings: &Settings) {
+        match self {
+            Endpoint::Query { blob_array } => {
+                uri.push_str("?noparse&level=");
+                uri.push_str(level.name());
+                if blob_array {
+                    uri.push_str("&blob_array");
+                }
+                if level == ReadConsistency::None {
+                    settings.push_freshness(uri);
+                } else {
+                    uri.push_str("&redirect");
+                }
+            }
+            Endpoint::Execute {
+                transaction,
+                returning,
+            } => {
+                uri.push_str("?redirect");
+                uri.push_str(if returning {
+                    "&norwtime&norwrandom"
+                } else {
+                    "&noparse"
+                });
+                if transaction {
+                    uri.push_str("&transaction");
+                }
+            }
+        }
+    }
+}
+
+/// What is the same for all requests of a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) level: ReadConsistency,
+    pub(crate) freshness: Option<Duration>,
+    pub(crate) freshness_strict: bool,
+    /// How long a request may wait for the cluster to have a leader.
+    pub(crate) leader_timeout: Duration,
+    authorization: Option<HeaderValue>,
+}
+
+impl Settings {
+    pub(crate) fn new(
+        level: ReadConsistency,
+        freshness: Option<Duration>,
+        freshness_strict: bool,
+        leader_timeout: Duration,
+        credentials: Option<(&str, &str)>,
+    ) -> Self {
+        let authorization = credentials.and_then(|(user, password)| {
+            let encoded =
+                base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+            let mut value = HeaderValue::try_from(format!("Basic {encoded}")).ok()?;
+            value.set_sensitive(true);
+            Some(value)
+        });
+        Settings {
+            level,
+            freshness,
+            freshness_strict,
+            leader_timeout,
+            authorization,
+        }
+    }
+
+    fn push_freshness(&self, uri: &mut String) {
+        if let Some(freshness) = self.freshness {
+            // A Go duration.
+            uri.push_str(&format!("&freshness={}ns", freshness.as_nanos()));
+            if self.freshness_strict {
+                uri.push_str("&freshness_strict");
+            }
+        }
+    }
+}
+
+/// One request, before it is known which node it goes to.
+#[derive(Clone, Debug)]
+pub(crate) struct Exchange {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) body: Bytes,
+}
+
+impl Exchange {
+    pub(crate) fn to_node(
+        &self,
+        base: &str,
+        level: ReadConsistency,
+        settings: &Settings,
+    ) -> Result<http::Request<Bytes>, http::Error> {
+        let mut uri = String::with_capacity(base.len() + 64);
+        uri.push_str(base);
+        uri.push_str(self.endpoint.path());
+        self.endpoint.push_query(&mut uri, level, settings);
+        let mut request = http::Request::post(uri).header(CONTENT_TYPE, "application/json");
+        if let Some(authorization) = &settings.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        request.body(self.body.clone())
+    }
+}

@@ -1,0 +1,299 @@
+//! What an answer means.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::rows::{Rows, ValuesSeed};
+use crate::sql::results::Encoding;
+
+/// What one statement of a request answered.
+#[derive(Debug, PartialEq)]
+pub(crate) enum StatementResult {
+    /// It was run. `rows_affected` is what SQLite counted last: meaningful behind INSERT, UPDATE and DELETE.
+    Executed {
+        rows_affected: usize,
+    },
+    Rows(Rows),
+    /// SQLite's message.
+    Failed(String),
+}
+
+/// The body of an answer with status 200.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) results: Vec<StatementResult>,
+    /// Set when the request as a whole failed; there are no results then.
+    pub(crate) error: Option<String>,
+}
+
+impl Answer {
+    /// Reads a body. `encodings` holds, by statement, how the columns of its rows are written.
+    pub(crate) fn parse(
+        body: &[u8],
+        encodings: &[Vec<Encoding>],
+    ) -> Result<Self, serde_json::Error> {
+        let mut deserializer = serde_json::Deserializer::from_slice(body);
+        let answer = AnswerSeed { encodings }.deserialize(&mut deserializer)?;
+        deserializer.end()?;
+        Ok(answer)
+    }
+
+    /// The first statement that failed, by its place.
+    pub(crate) fn first_failure(&self) -> Option<(usize, &str)> {
+        let mut results = self.results.iter().enumerate();
+        results.find_map(|(place, result)| match result {
+            StatementResult::Failed(message) => Some((place, message.as_str())),
+            _ => None,
+        })
+    }
+}
+
+struct AnswerSeed<'e> {
+    encodings: &'e [Vec<Encoding>],
+}
+
+impl<'de> DeserializeSeed<'de> for AnswerSeed<'_> {
+    type Value = Answer;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Answer, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for AnswerSeed<'_> {
+    type Value = Answer;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an answer of rqlite")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Answer, A::Error> {
+        let mut answer = Answer::default();
+        let mut results = false;
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "results" => {
+                    results = true;
+                    answer.results = map.next_value_seed(ResultsSeed {
+                        encodings: self.encodings,
+                    })?;
+                }
+                "error" => answer.error = Some(map.next_value()?),
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        if results || answer.error.is_some() {
+            Ok(answer)
+        } else {
+            Err(serde::de::Error::missing_field("results"))
+        }
+    }
+}
+
+struct ResultsSeed<'e> {
+    encodings: &'e [Vec<Encoding>],
+}
+
+impl<'de> DeserializeSeed<'de> for ResultsSeed<'_> {
+    type Value = Vec<StatementResult>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ResultsSeed<'_> {
+    type Value = Vec<StatementResult>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("results")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut results = Vec::new();
+        loop {
+            let encodings = self
+                .encodings
+                .get(results.len())
+                .map_or(&[][..], Vec::as_slice);
+            match seq.next_element_seed(ResultSeed { encodings })? {
+                Some(result) => results.push(result),
+                None => return Ok(results),
+            }
+        }
+    }
+}
+
+struct ResultSeed<'e> {
+    encodings: &'e [Encoding],
+}
+
+impl<'de> DeserializeSeed<'de> for ResultSeed<'_> {
+    type Value = StatementResult;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ResultSeed<'_> {
+    type Value = StatementResult;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a result")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut columns = None;
+        let mut types = Vec::new();
+        let mut values = None;
+        let mut rows_affected = 0;
+        let mut error = None;
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "columns" => columns = map.next_value::<Option<Vec<String>>>()?,
+                "types" => types = map.next_value()?,
+                "values" => {
+                    values = Some(map.next_value_seed(ValuesSeed {
+                        encodings: self.encodings,
+                    })?);
+                }
+                // Absent when 0.
+                "rows_affected" => rows_affected = map.next_value()?,
+                "error" => error = Some(map.next_value()?),
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        match (error, columns) {
+            (Some(error), _) => Ok(StatementResult::Failed(error)),
+            (None, Some(columns)) => {
+                // Absent when there are no rows.
+                let (values, width) = values.unwrap_or_default();
+                if values.len() > 0 && width != columns.len() {
+                    return Err(serde::de::Error::invalid_length(
+                        width,
+                        &"a value per column",
+                    ));
+                }
+                Ok(StatementResult::Rows(Rows::with_header(
+                    columns, types, values,
+                )))
+            }
+            (None, None) => Ok(StatementResult::Executed { rows_affected }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rows::Value;
+    use super::*;
+
+    fn rows(body: &str, encodings: &[Encoding]) -> Rows {
+        let mut answer = Answer::parse(body.as_bytes(), &[encodings.to_vec()]).expect("parses");
+        match answer.results.remove(0) {
+            StatementResult::Rows(rows) => rows,
+            other => panic!("no rows: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn numbers_keep_what_sqlite_stores() {
+        let body = r#"{"results":[{"columns":["a"],"types":["real"],"values":
+            [[9223372036854775807],[-9223372036854775808],[100000000000000000000],[1e+300],[-0],[null],[true],[5e-324]]}]}"#;
+        let rows = rows(body, &[]);
+        let values: Vec<_> = (0..rows.len()).map(|row| rows.value(row, 0)).collect();
+        assert_eq!(
+            values,
+            [
+                Some(Value::Integer(i64::MAX)),
+                Some(Value::Integer(i64::MIN)),
+                Some(Value::Real(1e20)),
+                Some(Value::Real(1e300)),
+                Some(Value::Real(-0.0)),
+                None,
+                Some(Value::Integer(1)),
+                Some(Value::Real(5e-324)),
+            ]
+        );
+    }
+
+    #[test]
+    fn encoded_values_are_decoded() {
+        let body = r#"{"results":[{"columns":["a","b","c","d","e"],"types":["","","","",""],"values":
+            [["00FF","-Inf","tC3A9","b","r-Inf"],[null,1.5,"tFF","b41",7]]}]}"#;
+        let encodings = [
+            Encoding::Hex,
+            Encoding::Real,
+            Encoding::Tagged,
+            Encoding::Tagged,
+            Encoding::Tagged,
+        ];
+        let rows = rows(body, &encodings);
+        assert_eq!(rows.value(0, 0), Some(Value::Binary(&[0, 255])));
+        assert_eq!(rows.value(0, 1), Some(Value::Real(f64::NEG_INFINITY)));
+        assert_eq!(rows.value(0, 2), Some(Value::Text("é")));
+        assert_eq!(rows.value(0, 3), Some(Value::Binary(&[])));
+        assert_eq!(rows.value(0, 4), Some(Value::Real(f64::NEG_INFINITY)));
+        assert_eq!(rows.value(1, 0), None);
+        assert_eq!(
+            rows.value(1, 2),
+            Some(Value::Binary(&[255])),
+            "no UTF-8, no text"
+        );
+        assert_eq!(rows.value(1, 4), Some(Value::Integer(7)));
+    }
+
+    #[test]
+    fn blob_arrays_and_lossy_columns() {
+        let plain = rows(
+            r#"{"results":[{"columns":["a"],"types":["blob"],"values":[[[1,2,255]],[[]]]}]}"#,
+            &[],
+        );
+        assert_eq!(plain.value(0, 0), Some(Value::Binary(&[1, 2, 255])));
+        assert_eq!(plain.value(1, 0), Some(Value::Binary(&[])));
+        assert!(!plain.may_be_lossy());
+        let date = r#"{"results":[{"columns":["a"],"types":["datetime"]}]}"#;
+        assert!(rows(date, &[]).may_be_lossy());
+        let text = r#"{"results":[{"columns":["a"],"types":["text"],"values":[["\ufffd"]]}]}"#;
+        assert!(rows(text, &[]).may_be_lossy());
+    }
+
+    #[test]
+    fn executed_failed_and_top_level_errors() {
+        let body = r#"{"results":[{"last_insert_id":1,"rows_affected":2},{},{"error":"no such table: t"}],"time":0.1}"#;
+        let answer = Answer::parse(body.as_bytes(), &[]).expect("parses");
+        assert_eq!(
+            answer.results[0],
+            StatementResult::Executed { rows_affected: 2 }
+        );
+        assert_eq!(
+            answer.results[1],
+            StatementResult::Executed { rows_affected: 0 }
+        );
+        assert_eq!(answer.first_failure(), Some((2, "no such table: t")));
+        let answer = Answer::parse(br#"{"results":[],"error":"stale read"}"#, &[]).expect("parses");
+        assert_eq!(answer.error.as_deref(), Some("stale read"));
+    }
+
+    #[test]
+    fn what_is_no_answer_is_an_error() {
+        for body in [
+            "",
+            "{}",
+            "[]",
+            "<html>",
+            r#"{"results":[{"columns":["a"],"values":[[1,2]]}]}"#,
+            r#"{"results":[{"columns":["a"],"values":[[1],[1,2]]}]}"#,
+            r#"{"results":[{"columns":["a"],"values":[[1]]}"#,
+            r#"{"results":[{"columns":["a"],"values":[[{}]]}]}"#,
+        ] {
+            assert!(Answer::parse(body.as_bytes(), &[]).is_err(), "{body}");
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! The rows of one result, decoded straight from the JSON into three buffers: cells, text and bytes.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, SeqAccess, Visitor};
+
+use crate::sql::results::Encoding;
+
+/// A value as SQLite stores it. NULL is the absence of one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Value<'a> {
+    Integer(i64),
+    Real(f64),
+    Text(&'a str),
+    Binary(&'a [u8]),
+}
+
+/// The rows that one statement returned.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Rows {
+    pub(crate) columns: Vec<String>,
+    types: Vec<String>,
+    cells: Vec<Cell>,
+    text: String,
+    bytes: Vec<u8>,
+    rows: usize,
+    /// A text has U+FFFD in it, which rqlite also writes for bytes that are no UTF-8.
+    replacement_character: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Cell {
+    Null,
+    Integer(i64),
+    Real(f64),
+    Text { start: usize, end: usize },
+    Binary { start: usize, end: usize },
+}
+
+impl Rows {
+    pub(super) fn with_header(columns: Vec<String>, types: Vec<String>, values: Rows) -> Self {
+        Rows {
+            columns,
+            types,
+            ..values
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn width(&self) -> usize {
+        self.columns.len()
+    }
+
+    pub(crate) fn value(&self, row: usize, column: usize) -> Option<Value<'_>> {
+        match self.cells[row * self.width() + column] {
+            Cell::Null => None,
+            Cell::Integer(value) => Some(Value::Integer(value)),
+            Cell::Real(value) => Some(Value::Real(value)),
+            Cell::Text { start, end } => Some(Value::Text(&self.text[start..end])),
+            Cell::Binary { start, end } => Some(Value::Binary(&self.bytes[start..end])),
+        }
+    }
+
+    /// Whether a value may differ from what is stored: rqlite converts columns declared so, and bytes that
+    /// are no UTF-8.
+    pub(crate) fn may_be_lossy(&self) -> bool {
+        self.replacement_character
+            || self.types.iter().any(|declared| {
+                matches!(
+                    declared.as_str(),
+                    "date" | "datetime" | "timestamp" | "boolean"
+                )
+            })
+    }
+
+    fn push_text(&mut self, text: &str) {
+        let start = self.text.len();
+        self.text.push_str(text);
+        self.cells.push(Cell::Text {
+            start,
+            end: self.text.len(),
+        });
+    }
+
+    fn push_hex<E: serde::de::Error>(&mut self, hex: &str) -> Result<(), E> {
+        let start = self.bytes.len();
+        if hex.len() % 2 != 0 {
+            return Err(E::custom("an odd number of hexadecimal digits"));
+        }
+        for pair in hex.as_bytes().chunks_exact(2) {
+            match (hex_digit(pair[0]), hex_digit(pair[1])) {
+                (Some(high), Some(low)) => self.bytes.push(high << 4 | low),
+                _ => return Err(E::custom("not a hexadecimal digit")),
+            }
+        }
+        self.cells.push(Cell::Binary {
+            start,
+            end: self.bytes.len(),
+        });
+        Ok(())
+    }
+
+    fn push_tagged<E: serde::de::Error>(&mut self, tagged: &str) -> Result<(), E> {
+        match (tagged.get(..1), tagged.get(1..)) {
+            (Some("b"), Some(hex)) => self.push_hex(hex),
+            (Some("t"), Some(hex)) => {
+                self.push_hex(hex)?;
+                self.binary_to_text();
+                Ok(())
+            }
+            (Some("r"), Some(real)) => {
+                self.push_real_text(real);
+                Ok(())
+            }
+            _ => Err(E::custom("a value without its storage class")),
+        }
+    }
+
+    /// Text that is no UTF-8 stays as its bytes: reading it as text is then an error.
+    fn binary_to_text(&mut self) {
+        if let Some(Cell::Binary { start, end }) = self.cells.last().copied()
+            && let Ok(text) = std::str::from_utf8(&self.bytes[start..end])
+        {
+            let at = self.text.len();
+            self.text.push_str(text);
+            self.bytes.truncate(start);
+            self.cells.pop();
+            self.cells.push(Cell::Text {
+                start: at,
+                end: self.text.len(),
+            });
+        }
+    }
+
+    fn push_real_text(&mut self, text: &str) {
+        match text {
+            "Inf" => self.cells.push(Cell::Real(f64::INFINITY)),
+            "-Inf" => self.cells.push(Cell::Real(f64::NEG_INFINITY)),
+            text => self.push_text(text),
+        }
+    }
+}
+
+fn hex_digit(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+/// Decodes `[[…],[…]]`. The columns are not known here; every row must be as wide as the first.
+pub(super) struct ValuesSeed<'e> {
+    pub(super) encodings: &'e [Encoding],
+}
+
+impl<'de> DeserializeSeed<'de> for ValuesSeed<'_> {
+    type Value = (Rows, usize);
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(Rows, usize), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ValuesSeed<'_> {
+    type Value = (Rows, usize);
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("rows")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<(Rows, usize), A::Error> {
+        let mut found = Rows::default();
+        let mut width = 0;
+        loop {
+            let before = found.cells.len();
+            let row = RowSeed {
+                rows: &mut found,
+                encodings: self.encodings,
+            };
+            if rows.next_element_seed(row)?.is_none() {
+                return Ok((found, width));
+            }
+            let cells = found.cells.len() - before;
+            if found.rows == 0 {
+                width = cells;
+            } else if cells != width {
+                return Err(A::Error::custom("rows of different widths"));
+            }
+            found.rows += 1;
+        }
+    }
+}
+
+struct RowSeed<'r, 'e> {
+    rows: &'r mut Rows,
+    encodings: &'e [Encoding],
+}
+
+impl<'de> DeserializeSeed<'de> for RowSeed<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for RowSeed<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a row")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut cells: A) -> Result<(), A::Error> {
+        let mut encodings = self.encodings.iter();
+        loop {
+            let cell = CellSeed {
+                rows: self.rows,
+                encoding: encodings.next().copied().unwrap_or(Encoding::Plain),
+            };
+            if cells.next_element_seed(cell)?.is_none() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+struct CellSeed<'r> {
+    rows: &'r mut Rows,
+    encoding: Encoding,
+}
+
+impl<'de> DeserializeSeed<'de> for CellSeed<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for CellSeed<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.rows.cells.push(Cell::Null);
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        self.rows.cells.push(Cell::Integer(value.into()));
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        self.rows.cells.push(Cell::Integer(value));
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        // rqlite writes a REAL without a fraction as its digits; an INTEGER always fits an i64.
+        #[allow(clippy::cast_precision_loss)]
+        let cell = i64::try_from(value).map_or(Cell::Real(value as f64), Cell::Integer);
+        self.rows.cells.push(cell);
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        self.rows.cells.push(Cell::Real(value));
+        Ok(())
+    }
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
+        match self.encoding {
+            Encoding::Plain => {
+                self.rows.replacement_character |= value.contains(char::REPLACEMENT_CHARACTER);
+                self.rows.push_text(value);
+                Ok(())
+            }
+            Encoding::Hex => self.rows.push_hex(value),
+            Encoding::Real => {
+                self.rows.push_real_text(value);
+                Ok(())
+            }
+            Encoding::Tagged => self.rows.push_tagged(value),
+        }
+    }
+
+    /// A BLOB, where `?blob_array` was asked for.
+    fn visit_seq<A: SeqAccess<'de>>(self, mut bytes: A) -> Result<(), A::Error> {
+        let start = self.rows.bytes.len();
+        while let Some(byte) = bytes.next_element::<u8>()? {
+            self.rows.bytes.push(byte);
+        }
+        self.rows.cells.push(Cell::Binary {
+            start,
+            end: self.rows.bytes.len(),
+        });
+        Ok(())
+    }
+}

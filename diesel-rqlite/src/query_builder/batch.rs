@@ -1,0 +1,194 @@
+//! A batch insert as the fewest statements SQLite can take.
+//!
+//! SQLite has no DEFAULT keyword in VALUES, so rows that leave out different columns need statements of
+//! their own, and no statement may have more than 32,766 variables. The AST is walked once and marks where
+//! rows begin and end; equal neighbours share a statement. Several statements are rendered as
+//! `BEGIN; …; COMMIT;` with numbered placeholders, which is also what `debug_query` shows; the connection
+//! sends them as one atomic request.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use crate::sql::tokens::{TokenKind, Tokens};
+
+/// SQLite's limit, which rqlite leaves at its default.
+const MAX_VARIABLES: usize = 32_766;
+
+/// In front of the first row.
+pub(super) const ROWS: &str = "\0rows";
+/// In front of a row's column names.
+pub(super) const COLUMNS: &str = "\0columns";
+/// Between a row's column names and its values.
+pub(super) const VALUES: &str = "\0values";
+/// Behind a row's values.
+pub(super) const ROW_END: &str = "\0row end";
+/// A row in which every column has its default.
+pub(super) const DEFAULT_ROW: &str = "\0default row";
+/// Behind the last row.
+pub(super) const ROWS_END: &str = "\0rows end";
+
+/// The marks of one batch in the SQL text built so far.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    prefix: usize,
+    prefix_binds: usize,
+    groups: Vec<Group>,
+    suffix: usize,
+    suffix_binds: usize,
+    /// Where the row under construction begins.
+    row: usize,
+    row_binds: usize,
+}
+
+/// Neighbouring rows with the same columns.
+#[derive(Debug)]
+struct Group {
+    /// `(a, b) VALUES `, or all of `DEFAULT VALUES`.
+    head: Range<usize>,
+    rows: Vec<Row>,
+}
+
+#[derive(Clone, Debug)]
+struct Row {
+    sql: Range<usize>,
+    binds: Range<usize>,
+}
+
+impl Batch {
+    pub(super) fn mark(mark: &str, batch: &mut Option<Batch>, sql: &mut String, binds: usize) {
+        let mark_of = |name: &str| name.trim_start_matches('\0') == mark;
+        if mark_of(ROWS) && batch.is_none() {
+            *batch = Some(Batch {
+                prefix: sql.len(),
+                prefix_binds: binds,
+                ..Batch::default()
+            });
+            return;
+        }
+        match batch {
+            Some(batch) if mark_of(COLUMNS) => {
+                batch.row = sql.len();
+                sql.push('(');
+            }
+            Some(batch) if mark_of(VALUES) => batch.values(sql, binds),
+            Some(batch) if mark_of(ROW_END) => batch.row_end(sql, binds),
+            Some(batch) if mark_of(DEFAULT_ROW) => batch.default_row(sql),
+            Some(batch) if mark_of(ROWS_END) => {
+                batch.suffix = sql.len();
+                batch.suffix_binds = binds;
+            }
+            // Not ours: kept, so that the text is refused when it is about to be sent.
+            _ => {
+                sql.push('\0');
+                sql.push_str(mark);
+            }
+        }
+    }
+
+    fn values(&mut self, sql: &mut String, binds: usize) {
+        sql.push_str(") VALUES ");
+        let head = self.row..sql.len();
+        match self.groups.last() {
+            Some(group) if sql[group.head.clone()] == sql[head.clone()] => {
+                sql.truncate(self.row);
+                sql.push_str(", ");
+            }
+            _ => self.groups.push(Group {
+                head,
+                rows: Vec::new(),
+            }),
+        }
+        self.row = sql.len();
+        self.row_binds = binds;
+        sql.push('(');
+    }
+
+    fn row_end(&mut self, sql: &mut String, binds: usize) {
+        sql.push(')');
+        if let Some(group) = self.groups.last_mut() {
+            group.rows.push(Row {
+                sql: self.row..sql.len(),
+                binds: self.row_binds..binds,
+            });
+        }
+    }
+
+    fn default_row(&mut self, sql: &mut String) {
+        let start = sql.len();
+        sql.push_str("DEFAULT VALUES");
+        self.groups.push(Group {
+            head: start..sql.len(),
+            rows: Vec::new(),
+        });
+    }
+
+    pub(super) fn finish(self, sql: String, binds: usize) -> String {
+        if self.groups.len() == 1 && binds <= MAX_VARIABLES {
+            return sql;
+        }
+        let mut script = String::with_capacity(sql.len() + sql.len() / 2);
+        script.push_str("BEGIN;\n");
+        for group in &self.groups {
+            for rows in self.chunks(group, binds) {
+                let mut numbered = Numbered::new(&mut script);
+                numbered.push(&sql[..self.prefix], 0);
+                numbered.push(&sql[group.head.clone()], self.prefix_binds);
+                for (index, row) in rows.iter().enumerate() {
+                    numbered.push(if index == 0 { "" } else { ", " }, 0);
+                    numbered.push(&sql[row.sql.clone()], row.binds.start);
+                }
+                numbered.push(&sql[self.suffix..], self.suffix_binds);
+                script.push_str(";\n");
+            }
+        }
+        script.push_str("COMMIT;\n");
+        script
+    }
+
+    /// A group's rows, cut where a statement would have too many variables.
+    fn chunks<'a>(&self, group: &'a Group, binds: usize) -> Vec<&'a [Row]> {
+        if group.rows.is_empty() {
+            return vec![&[]];
+        }
+        let around = self.prefix_binds + (binds - self.suffix_binds);
+        let room = MAX_VARIABLES.saturating_sub(around);
+        let mut chunks = Vec::new();
+        let (mut start, mut used) = (0, 0);
+        for (index, row) in group.rows.iter().enumerate() {
+            if used + row.binds.len() > room && index > start {
+                chunks.push(&group.rows[start..index]);
+                (start, used) = (index, 0);
+            }
+            used += row.binds.len();
+        }
+        chunks.push(&group.rows[start..]);
+        chunks
+    }
+}
+
+/// Writes `?` as `?N`, N counting the values of the whole query.
+struct Numbered<'a> {
+    script: &'a mut String,
+}
+
+impl<'a> Numbered<'a> {
+    fn new(script: &'a mut String) -> Self {
+        Numbered { script }
+    }
+
+    /// A piece of SQL whose first placeholder stands for the value behind the first `binds` ones.
+    fn push(&mut self, sql: &str, binds: usize) {
+        // What is no token is refused when the text is about to be sent.
+        let placeholders = Tokens::new(sql)
+            .map_while(Result::ok)
+            .filter(|token| token.kind == TokenKind::Variable);
+        let mut copied = 0;
+        for (index, token) in placeholders.enumerate() {
+            self.script.push_str(&sql[copied..token.range.start]);
+            // Writing to a String can't fail.
+            let _ = write!(self.script, "?{}", binds + index + 1);
+            copied = token.range.end;
+        }
+        self.script.push_str(&sql[copied..]);
+    }
+}

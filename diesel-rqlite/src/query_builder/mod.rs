@@ -1,0 +1,68 @@
+//! From the AST to SQL text.
+
+mod batch;
+mod combination;
+mod insert;
+mod limit_offset;
+mod returning;
+
+use diesel::QueryResult;
+use diesel::query_builder::QueryBuilder;
+
+use self::batch::Batch;
+use crate::backend::Rqlite;
+
+/// Builds SQL in rqlite's dialect.
+///
+/// Names are quoted with `"`: servers before 9.3.16 lose the rows of a RETURNING statement that has a
+/// back-quote anywhere in it.
+#[derive(Debug, Default)]
+pub struct RqliteQueryBuilder {
+    sql: String,
+    binds: usize,
+    batch: Option<Batch>,
+}
+
+impl RqliteQueryBuilder {
+    /// A builder with an empty query.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl QueryBuilder<Rqlite> for RqliteQueryBuilder {
+    fn push_sql(&mut self, sql: &str) {
+        // A NUL never stands in SQL that may be sent, so it can mark the rows of a batch.
+        match sql.strip_prefix('\0') {
+            Some(mark) => Batch::mark(mark, &mut self.batch, &mut self.sql, self.binds),
+            None => self.sql.push_str(sql),
+        }
+    }
+
+    fn push_identifier(&mut self, identifier: &str) -> QueryResult<()> {
+        self.sql.push('"');
+        if identifier.contains('"') {
+            self.sql.push_str(&identifier.replace('"', "\"\""));
+        } else {
+            self.sql.push_str(identifier);
+        }
+        self.sql.push('"');
+        Ok(())
+    }
+
+    fn push_bind_param(&mut self) {
+        self.binds += 1;
+        self.sql.push('?');
+    }
+
+    fn push_bind_param_value_only(&mut self) {
+        self.binds += 1;
+    }
+
+    fn finish(self) -> String {
+        match self.batch {
+            Some(batch) => batch.finish(self.sql, self.binds),
+            None => self.sql,
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! SQL as text: what a statement is, and the form in which it may leave the client.
+//!
+//! Everything here is decided by tokens, never by substring, and nothing here does I/O.
+
+pub(crate) mod pin;
+pub(crate) mod results;
+pub(crate) mod scan;
+pub(crate) mod tokens;
+
+/// Why a text is not sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SqlError {
+    #[error("the SQL text is empty or only a comment")]
+    Empty,
+    #[error("the SQL text has an unclosed {0}")]
+    Unclosed(&'static str),
+    #[error("the SQL text contains a NUL character; SQLite would run only the text before it")]
+    Nul,
+    #[error("unbalanced parentheses in the SQL text")]
+    Unbalanced,
+    #[error("several statements in one query; use `batch_execute` for scripts")]
+    Several,
+    #[error(
+        "{0} can't be sent: it would begin or end a transaction for every client of the node; use `Connection::transaction`"
+    )]
+    TransactionControl(String),
+    #[error("{0} can't be sent to rqlite: {1}")]
+    Refused(String, &'static str),
+    #[error("the statement has {wanted} placeholders but {given} values were bound")]
+    Placeholders { wanted: usize, given: usize },
+    #[error(
+        "RETURNING * in raw SQL: name the columns, so that their values can be read back exactly"
+    )]
+    ReturningStar,
+    #[error("{0} would give every replica another value; bind a value made by the client instead")]
+    Volatile(&'static str),
+    #[error(
+        "rows that leave out different columns, with RETURNING and a conflict clause that may skip rows, can't be inserted atomically; insert rows of one shape at a time"
+    )]
+    NotAtomic,
+}

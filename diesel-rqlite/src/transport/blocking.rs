@@ -1,0 +1,124 @@
+//! HTTP by ureq: one connection, kept alive.
+
+use std::io::Read;
+
+use bytes::Bytes;
+use diesel::result::ConnectionError;
+use http::header::CONTENT_LENGTH;
+use ureq::SendBody;
+
+use crate::config::RqliteConfig;
+use crate::protocol::call::SendError;
+
+/// An HTTP client. Its redirects are off: `protocol::call` follows them.
+#[derive(Debug)]
+pub(crate) struct Http {
+    agent: ureq::Agent,
+    requests: u64,
+}
+
+impl Http {
+    pub(crate) fn new(config: &RqliteConfig) -> Result<Self, ConnectionError> {
+        let builder = ureq::Agent::config_builder()
+            .user_agent(concat!("diesel-rqlite/", env!("CARGO_PKG_VERSION")))
+            .accept("application/json")
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            // A database is not behind the proxy of the environment.
+            .proxy(None)
+            .max_idle_connections_per_host(1)
+            .timeout_resolve(Some(config.connect_timeout))
+            .timeout_connect(Some(config.connect_timeout))
+            .timeout_send_request(Some(config.request_timeout))
+            .timeout_send_body(Some(config.request_timeout))
+            .timeout_recv_response(Some(config.request_timeout))
+            .timeout_recv_body(Some(config.request_timeout));
+        let builder = match tls_config(config)? {
+            Some(tls) => builder.tls_config(tls),
+            None => builder,
+        };
+        Ok(Http {
+            agent: builder.build().into(),
+            requests: 0,
+        })
+    }
+
+    /// How many requests have been sent.
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    pub(crate) fn send(
+        &mut self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, SendError> {
+        self.requests += 1;
+        let (mut head, body) = request.into_parts();
+        head.headers.insert(CONTENT_LENGTH, body.len().into());
+        let mut body = Watched { body, read: 0 };
+        let request = http::Request::from_parts(head, SendBody::from_reader(&mut body));
+        let answer = self.agent.run(request).and_then(|response| {
+            let (head, mut body) = response.into_parts();
+            let body = body.with_config().limit(u64::MAX).read_to_vec()?;
+            Ok(http::Response::from_parts(head, body.into()))
+        });
+        answer.map_err(|error| SendError {
+            sent: body.is_read(),
+            timed_out: matches!(error, ureq::Error::Timeout(_)),
+            message: error.to_string(),
+        })
+    }
+}
+
+/// A body that knows how much of it was taken. As long as its last byte, a `]`, is still here, no server can
+/// have understood the request, whatever else happened to the connection.
+struct Watched {
+    body: Bytes,
+    read: usize,
+}
+
+impl Watched {
+    fn is_read(&self) -> bool {
+        self.read == self.body.len()
+    }
+}
+
+impl Read for Watched {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = (&self.body[self.read..]).read(buffer)?;
+        self.read += count;
+        Ok(count)
+    }
+}
+
+#[cfg(feature = "rustls")]
+fn tls_config(config: &RqliteConfig) -> Result<Option<ureq::tls::TlsConfig>, ConnectionError> {
+    use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+
+    let Some(pem) = &config.ca_pem else {
+        return Ok(None);
+    };
+    let bad = |reason: String| ConnectionError::BadConnection(format!("CA certificates: {reason}"));
+    let mut certificates = Vec::new();
+    for item in parse_pem(pem) {
+        if let PemItem::Certificate(certificate) = item.map_err(|error| bad(error.to_string()))? {
+            certificates.push(certificate);
+        }
+    }
+    if certificates.is_empty() {
+        return Err(bad("no certificate in the PEM".to_owned()));
+    }
+    let roots = RootCerts::from(certificates.into_iter());
+    Ok(Some(TlsConfig::builder().root_certs(roots).build()))
+}
+
+#[cfg(not(feature = "rustls"))]
+fn tls_config(config: &RqliteConfig) -> Result<Option<ureq::tls::TlsConfig>, ConnectionError> {
+    if config.uses_tls() {
+        return Err(ConnectionError::BadConnection(
+            "TLS needs the feature `rustls` of diesel-rqlite".to_owned(),
+        ));
+    }
+    Ok(None)
+}

@@ -1,0 +1,3 @@
+//! Sends one request to one node, nothing else.
+
+pub(crate) mod blocking;

@@ -1,0 +1,140 @@
+//! A value as received, on its way to a Rust type.
+
+use std::borrow::Cow;
+
+use diesel::deserialize::Result;
+
+use crate::protocol::rows::Value;
+
+/// One value of a row. Never NULL: Diesel asks for that before.
+///
+/// Its readers convert as SQLite does where nothing is lost, and are errors where something would be.
+#[derive(Debug)]
+pub struct RqliteValue<'a> {
+    value: Value<'a>,
+    /// A number that was asked for as text.
+    text: String,
+}
+
+impl<'a> RqliteValue<'a> {
+    pub(crate) fn new(value: Value<'a>) -> Self {
+        RqliteValue {
+            value,
+            text: String::new(),
+        }
+    }
+
+    /// Text; numbers as SQLite prints them.
+    pub fn read_text(&mut self) -> Result<&str> {
+        match self.value {
+            Value::Text(text) => Ok(text),
+            Value::Integer(number) => {
+                self.text = number.to_string();
+                Ok(&self.text)
+            }
+            Value::Real(number) => {
+                self.text = format!("{number:?}");
+                Ok(&self.text)
+            }
+            Value::Binary(bytes) => Ok(std::str::from_utf8(bytes)?),
+        }
+    }
+
+    /// The bytes of a BLOB or of text.
+    pub fn read_blob(&mut self) -> Result<&[u8]> {
+        match self.value {
+            Value::Binary(bytes) => Ok(bytes),
+            _ => self.read_text().map(str::as_bytes),
+        }
+    }
+
+    /// An INTEGER, or a REAL or text that is one.
+    pub fn read_long(&mut self) -> Result<i64> {
+        match self.value {
+            Value::Integer(number) => Ok(number),
+            Value::Real(number) => whole(number).ok_or_else(|| self.no("an integer")),
+            Value::Text(text) => text.trim().parse().map_err(|_| self.no("an integer")),
+            Value::Binary(_) => Err(self.no("an integer")),
+        }
+    }
+
+    /// As [`read_long`](Self::read_long), within 32 bits.
+    pub fn read_integer(&mut self) -> Result<i32> {
+        let number = self.read_long()?;
+        number.try_into().map_err(|_| self.no("a 32-bit integer"))
+    }
+
+    /// A REAL, or an INTEGER or text that is a number.
+    pub fn read_double(&mut self) -> Result<f64> {
+        match self.value {
+            Value::Real(number) => Ok(number),
+            // rqlite writes the REAL 1.0 as 1.
+            #[allow(clippy::cast_precision_loss)]
+            Value::Integer(number) => Ok(number as f64),
+            Value::Text(text) => text.trim().parse().map_err(|_| self.no("a number")),
+            Value::Binary(_) => Err(self.no("a number")),
+        }
+    }
+
+    /// The value, and that it does not fit.
+    pub(crate) fn no(&self, wanted: &str) -> Box<dyn std::error::Error + Send + Sync> {
+        let shown: Cow<'_, str> = match self.value {
+            Value::Integer(number) => number.to_string().into(),
+            Value::Real(number) => number.to_string().into(),
+            Value::Text(text) => {
+                format!("text {:?}", text.chars().take(40).collect::<String>()).into()
+            }
+            Value::Binary(bytes) => format!("a BLOB of {} bytes", bytes.len()).into(),
+        };
+        format!("{shown} is not {wanted}").into()
+    }
+}
+
+/// The integer a REAL stands for, if it is one.
+fn whole(number: f64) -> Option<i64> {
+    const BOUND: f64 = 9_223_372_036_854_775_808.0;
+    #[allow(clippy::cast_possible_truncation)]
+    let integer = number as i64;
+    (number.fract() == 0.0 && (-BOUND..BOUND).contains(&number)).then_some(integer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_an_error() {
+        let mut values = [Value::Real(1.5), Value::Text("x"), Value::Binary(&[1])];
+        for value in &mut values {
+            assert!(RqliteValue::new(*value).read_long().is_err(), "{value:?}");
+        }
+        assert!(RqliteValue::new(Value::Real(9.3e18)).read_long().is_err());
+        assert!(
+            RqliteValue::new(Value::Integer(1 << 31))
+                .read_integer()
+                .is_err()
+        );
+        assert!(
+            RqliteValue::new(Value::Binary(&[0xff]))
+                .read_text()
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn what_fits_is_converted() {
+        assert_eq!(RqliteValue::new(Value::Real(2.0)).read_long().ok(), Some(2));
+        assert_eq!(
+            RqliteValue::new(Value::Integer(1)).read_double().ok(),
+            Some(1.0)
+        );
+        assert_eq!(
+            RqliteValue::new(Value::Integer(1)).read_text().ok(),
+            Some("1")
+        );
+        assert_eq!(
+            RqliteValue::new(Value::Text("a")).read_blob().ok(),
+            Some(&b"a"[..])
+        );
+    }
+}
