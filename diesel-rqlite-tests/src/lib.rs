@@ -1,1 +1,29 @@
-//! kit
+//! Real servers as values: made by [`Rqlited::start`] or a builder, stopped when dropped.
+//!
+//! ```
+//! use diesel_rqlite_tests::Rqlited;
+//!
+//! let node = Rqlited::start();
+//! println!("an empty database at {}", node.url());
+//! // Stopped here, with its data removed.
+//! ```
+//!
+//! The binary is the one that the environment variable `RQLITED` names; else rqlited 8.26, installed by npm
+//! into the build directory; else the `rqlited` on the `PATH`. Where there is none of these, starting panics
+//! with a message that says what to install: a test without its server is a failed test.
+//!
+//! Every server listens on loopback only, and a watchdog process stops it even if the process that started
+//! it is killed.
+
+#![warn(missing_docs)]
+
+mod cluster;
+mod http;
+mod install;
+mod process;
+mod rqlited;
+mod tls;
+
+pub use self::cluster::Cluster;
+pub use self::install::{Binary, rqlited_binary};
+pub use self::rqlited::{Rqlited, RqlitedBuilder, User};

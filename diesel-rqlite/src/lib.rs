@@ -55,6 +55,8 @@
 //! | `chrono` | | `NaiveDate`, `NaiveTime`, `NaiveDateTime` |
 //! | `r2d2` | | pools of connections |
 
+#![warn(missing_docs)]
+
 mod backend;
 mod bind_collector;
 mod config;

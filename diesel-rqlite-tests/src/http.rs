@@ -1,0 +1,58 @@
+//! Asks a node whether it is ready.
+
+use std::time::Duration;
+
+use ureq::Agent;
+use ureq::tls::TlsConfig;
+
+use crate::User;
+
+/// A client that trusts anybody: it only talks to what this kit started.
+pub(crate) fn agent() -> Agent {
+    let tls = TlsConfig::builder().disable_verification(true).build();
+    Agent::config_builder()
+        .tls_config(tls)
+        .http_status_as_error(false)
+        .proxy(None)
+        .timeout_global(Some(Duration::from_secs(2)))
+        .build()
+        .into()
+}
+
+/// Whether the node answers a read through the Raft log: there is a leader, and the database is up to date.
+pub(crate) fn is_ready(agent: &Agent, base: &str, user: Option<&User>) -> bool {
+    let url = format!("{base}/db/query?level=strong&q=SELECT%201");
+    let mut request = agent.get(url);
+    if let Some(user) = user {
+        request = request.header("authorization", user.authorization());
+    }
+    let Ok(mut response) = request.call() else {
+        return false;
+    };
+    let body = response.body_mut().read_to_string().unwrap_or_default();
+    // The user may lack the permission to ask; then an answer is all there is to have.
+    let refused = response.status() == 401;
+    refused || (response.status() == 200 && body.contains("\"values\""))
+}
+
+/// Where a node sends those who want its leader: `Some(None)` if it leads itself, `None` if it can't say.
+pub(crate) fn redirects_to(base: &str) -> Option<Option<String>> {
+    const PATH: &str = "/db/query";
+    let url = format!("{base}{PATH}?level=strong&redirect&q=SELECT%201");
+    let agent = agent();
+    let request = agent
+        .get(url)
+        .config()
+        .max_redirects(0)
+        .max_redirects_will_error(false);
+    let response = request.build().call().ok()?;
+    match response.status().as_u16() {
+        200 => Some(None),
+        301 => {
+            let location = response.headers().get("location")?.to_str().ok()?;
+            let leader = location.split(PATH).next()?;
+            Some(Some(leader.to_owned()))
+        }
+        _ => None,
+    }
+}

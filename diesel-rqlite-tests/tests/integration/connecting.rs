@@ -1,0 +1,204 @@
+//! URLs, TLS, one TCP connection, other databases' URLs.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use diesel::connection::{Instrumentation, InstrumentationEvent, SimpleConnection};
+use diesel::prelude::*;
+use diesel::result::{ConnectionError, Error};
+use diesel_rqlite::{RqliteConfig, RqliteConnection};
+use diesel_rqlite_tests::Rqlited;
+
+use crate::support::{Database, connect};
+
+diesel::table! {
+    t (id) {
+        id -> Integer,
+    }
+}
+
+/// Passes bytes on, and counts the connections made to it.
+fn counting_proxy(to: String) -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
+    let port = listener.local_addr().expect("is bound").port();
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let server = TcpStream::connect(&to).expect("the node is there");
+            pipe(
+                client.try_clone().expect("clones"),
+                server.try_clone().expect("clones"),
+            );
+            pipe(server, client);
+        }
+    });
+    (port, count)
+}
+
+fn pipe(mut from: TcpStream, mut to: TcpStream) {
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            if to.write_all(&buffer[..count]).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Both);
+    });
+}
+
+#[test]
+fn all_requests_share_one_tcp_connection() {
+    let node = Rqlited::start();
+    let (port, connections) = counting_proxy(node.address());
+    let mut conn = connect(&format!("rqlite://127.0.0.1:{port}"));
+    conn.batch_execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+        .expect("creates");
+    for id in 0..20 {
+        diesel::insert_into(t::table)
+            .values(t::id.eq(id))
+            .execute(&mut conn)
+            .expect("inserts");
+        let _ = diesel::sql_query("SELECT nope").execute(&mut conn);
+        assert_eq!(
+            t::table.count().get_result(&mut conn),
+            Ok(i64::from(id) + 1)
+        );
+    }
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
+    assert!(conn.http_requests() > 60);
+}
+
+#[test]
+fn path_in_front_of_a_proxy() {
+    let node = Rqlited::start();
+    // rqlite has no prefix itself: the node's 404 shows that it was sent.
+    let outcome = RqliteConnection::establish(&format!("{}/behind/a/proxy", node.url()));
+    let Err(ConnectionError::BadConnection(message)) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert!(message.contains("404"), "{message}");
+}
+
+#[test]
+fn tls_with_the_certificate_it_was_given() {
+    let node = Rqlited::builder().tls().start();
+    let file = node.ca_certificate().expect("has TLS");
+    let mut conn = connect(&format!("{}?ca_cert={}", node.url(), file.display()));
+    conn.batch_execute("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)")
+        .expect("creates");
+    assert_eq!(t::table.load::<i32>(&mut conn), Ok(vec![1]));
+    let port: u16 = node
+        .address()
+        .rsplit(':')
+        .next()
+        .and_then(|port| port.parse().ok())
+        .expect("a port");
+    let config = RqliteConfig::new("localhost", port)
+        .tls()
+        .ca_certificates(node.ca_certificate_pem().expect("has TLS"));
+    assert_eq!(
+        t::table.load::<i32>(&mut config.connect().expect("connects")),
+        Ok(vec![1])
+    );
+
+    // An unknown certificate, and no TLS on a TLS port.
+    for url in [node.url(), format!("rqlite://{}", node.address())] {
+        let outcome = RqliteConnection::establish(&url);
+        assert!(
+            matches!(outcome, Err(ConnectionError::BadConnection(_))),
+            "{url}: {outcome:?}"
+        );
+    }
+}
+
+#[test]
+fn urls_of_other_databases_are_refused() {
+    for url in [
+        "postgres://localhost/db",
+        "mysql://localhost",
+        "file.db",
+        ":memory:",
+        "sqlite://x",
+    ] {
+        let outcome = RqliteConnection::establish(url);
+        assert!(
+            matches!(outcome, Err(ConnectionError::InvalidConnectionUrl(_))),
+            "{url}: {outcome:?}"
+        );
+    }
+}
+
+#[test]
+fn multi_connection_derives() {
+    #[derive(diesel::MultiConnection)]
+    enum Any {
+        Rqlite(RqliteConnection),
+    }
+    let node = Rqlited::start();
+    let mut any = Any::establish(&node.url()).expect("connects");
+    any.batch_execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+        .expect("creates");
+    diesel::insert_into(t::table)
+        .values(t::id.eq(7))
+        .execute(&mut any)
+        .expect("inserts");
+    assert_eq!(t::table.load::<i32>(&mut any), Ok(vec![7]));
+}
+
+#[test]
+fn instrumentation_sees_what_happens() {
+    #[derive(Clone, Default)]
+    struct Log(Arc<std::sync::Mutex<Vec<String>>>);
+    impl Instrumentation for Log {
+        fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
+            let entry = match event {
+                InstrumentationEvent::StartQuery { query, .. } => format!("start {query}"),
+                InstrumentationEvent::FinishQuery { error, .. } => {
+                    format!("finish {}", error.is_some())
+                }
+                InstrumentationEvent::BeginTransaction { depth, .. } => format!("begin {depth}"),
+                InstrumentationEvent::CommitTransaction { depth, .. } => format!("commit {depth}"),
+                InstrumentationEvent::RollbackTransaction { depth, .. } => {
+                    format!("rollback {depth}")
+                }
+                _ => return,
+            };
+            self.0.lock().expect("not poisoned").push(entry);
+        }
+    }
+    let mut db = Database::with("CREATE TABLE t (id INTEGER PRIMARY KEY)");
+    let log = Log::default();
+    db.set_instrumentation(log.clone());
+    db.transaction(|conn| {
+        diesel::insert_into(t::table)
+            .values(t::id.eq(1))
+            .execute(conn)?;
+        let _ = conn.transaction(|_| Err::<(), _>(Error::RollbackTransaction));
+        Ok::<_, Error>(())
+    })
+    .expect("commits");
+    let _ = diesel::sql_query("SELECT nope").execute(&mut *db);
+    let insert = r#"start INSERT INTO "t" ("id") VALUES (?) -- binds: [1]"#;
+    let seen = log.0.lock().expect("not poisoned").clone();
+    assert_eq!(
+        seen,
+        [
+            "begin 1",
+            insert,
+            "finish false",
+            "begin 2",
+            "rollback 2",
+            "commit 1",
+            "start COMMIT",
+            "finish false",
+            "start SELECT nope -- binds: []",
+            "finish true"
+        ]
+    );
+}

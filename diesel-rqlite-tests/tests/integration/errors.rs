@@ -1,0 +1,319 @@
+//! The table in `error.rs`, row by row.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::result::{ConnectionError, Error};
+use diesel_rqlite::{ReadConsistency, RqliteConfig};
+use diesel_rqlite_tests::{Rqlited, User};
+
+use crate::support::{Database, assert_kind, connect};
+
+const SCHEMA: &str = "
+    CREATE TABLE parent (id INTEGER PRIMARY KEY);
+    CREATE TABLE e (id INTEGER PRIMARY KEY, u TEXT UNIQUE, nn TEXT NOT NULL, ck INTEGER CONSTRAINT positive CHECK (ck > 0),
+        parent INTEGER REFERENCES parent (id), later INTEGER REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED);
+    INSERT INTO e (id, u, nn) VALUES (1, 'u', 'n');";
+
+fn database() -> Database {
+    let mut db = Database::on(Rqlited::builder().foreign_keys());
+    db.batch_execute(SCHEMA).expect("creates");
+    db
+}
+
+#[test]
+fn constraint_violations_say_which() {
+    let mut db = database();
+    let mut run = |sql: &str| diesel::sql_query(sql).execute(&mut *db);
+
+    let unique = assert_kind!(
+        run("INSERT INTO e (u, nn) VALUES ('u', 'n')"),
+        UniqueViolation
+    );
+    assert_eq!(unique.message(), "UNIQUE constraint failed: e.u");
+    assert_eq!(
+        (unique.table_name(), unique.column_name()),
+        (Some("e"), Some("u"))
+    );
+
+    let null = assert_kind!(run("INSERT INTO e (u) VALUES ('v')"), NotNullViolation);
+    assert_eq!(
+        (null.table_name(), null.column_name()),
+        (Some("e"), Some("nn"))
+    );
+
+    let check = assert_kind!(
+        run("INSERT INTO e (nn, ck) VALUES ('n', 0)"),
+        CheckViolation
+    );
+    assert_eq!(check.constraint_name(), Some("positive"));
+
+    assert_kind!(
+        run("INSERT INTO e (nn, parent) VALUES ('n', 9)"),
+        ForeignKeyViolation
+    );
+    assert_kind!(
+        run("INSERT INTO e (nn, later) VALUES ('n', 9)"),
+        ForeignKeyViolation
+    );
+    assert_kind!(
+        run("INSERT INTO e (nn, ck) VALUES ('n', 0) RETURNING id"),
+        CheckViolation
+    );
+    assert_eq!(db.count("e"), 1);
+}
+
+#[test]
+fn deferred_foreign_key_fails_the_commit() {
+    let mut db = database();
+    let outcome = db.transaction(|conn| {
+        diesel::sql_query("INSERT INTO e (nn, later) VALUES ('n', 9)").execute(conn)?;
+        diesel::sql_query("INSERT INTO parent VALUES (8)").execute(conn)?;
+        Ok::<_, Error>(())
+    });
+    assert_kind!(outcome, ForeignKeyViolation);
+    assert_eq!((db.count("e"), db.count("parent")), (1, 0));
+}
+
+#[test]
+fn other_errors_of_sqlite_keep_their_message() {
+    let mut db = database();
+    for (sql, wanted) in [
+        ("INSERT INTO nope VALUES (1)", "no such table: nope"),
+        ("UPDATE e SET nope = 1", "no such column: nope"),
+        ("SELEC 1", "near \"SELEC\": syntax error"),
+        ("UPDATE e SET nn = nope(1)", "no such function: nope"),
+    ] {
+        let information = assert_kind!(diesel::sql_query(sql).execute(&mut *db), Unknown);
+        assert_eq!(information.message(), wanted);
+    }
+    diesel::table! { nope (id) { id -> Integer, } }
+    let information = assert_kind!(nope::table.load::<i32>(&mut *db), Unknown);
+    assert_eq!(information.message(), "no such table: nope");
+}
+
+#[test]
+fn missing_row_is_not_found() {
+    diesel::table! { parent (id) { id -> Integer, } }
+    let mut db = database();
+    assert_eq!(parent::table.first::<i32>(&mut *db), Err(Error::NotFound));
+    assert_eq!(parent::table.first::<i32>(&mut *db).optional(), Ok(None));
+}
+
+#[test]
+fn refused_connection() {
+    let port = TcpListener::bind(("127.0.0.1", 0))
+        .and_then(|socket| socket.local_addr())
+        .expect("a port")
+        .port();
+    let began = Instant::now();
+    let outcome = diesel_rqlite::RqliteConnection::establish(&format!("rqlite://127.0.0.1:{port}"));
+    assert!(
+        matches!(outcome, Err(ConnectionError::BadConnection(_))),
+        "{outcome:?}"
+    );
+    assert!(
+        began.elapsed() < Duration::from_secs(20),
+        "it does not wait for what is not there"
+    );
+
+    let mut db = database();
+    db.node.kill();
+    let outcome = diesel::sql_query("INSERT INTO parent VALUES (1)").execute(&mut *db);
+    // The first may find the old connection closed under it, when it can't know more.
+    let (kind, _) = crate::support::database_error(outcome);
+    use diesel::result::DatabaseErrorKind::{ClosedConnection, UnableToSendCommand};
+    assert!(
+        matches!(kind, ClosedConnection | UnableToSendCommand),
+        "{kind:?}"
+    );
+    let outcome = diesel::sql_query("INSERT INTO parent VALUES (1)").execute(&mut *db);
+    assert_kind!(outcome, UnableToSendCommand);
+    db.node.restart();
+    assert_eq!(db.count("parent"), 0);
+    assert_eq!(
+        diesel::sql_query("INSERT INTO parent VALUES (1)").execute(&mut *db),
+        Ok(1)
+    );
+}
+
+#[test]
+fn unauthorised() {
+    let node = Rqlited::builder()
+        .user(User::new("admin", "s3cret", &["all"]))
+        .user(User::new("reader", "r", &["query"]))
+        .start();
+    assert!(diesel_rqlite::RqliteConnection::establish(&node.url()).is_ok());
+    let nobody = format!("rqlite://{}", node.address());
+    let wrong = format!("rqlite://admin:wr0ng@{}", node.address());
+    for url in [nobody, wrong] {
+        let error = diesel_rqlite::RqliteConnection::establish(&url).expect_err("refused");
+        let message = error.to_string();
+        assert!(
+            message.contains("401") && !message.contains("wr0ng"),
+            "{message}"
+        );
+    }
+    let mut reader = connect(&format!("rqlite://reader:r@{}", node.address()));
+    let information = assert_kind!(
+        reader.batch_execute("CREATE TABLE t (a)"),
+        UnableToSendCommand
+    );
+    assert!(information.message().contains("401"));
+}
+
+/// A proxy that passes requests on and may drop the answer to one of them.
+fn dropping_proxy(to: String, drop_at: usize, answer: &'static [u8]) -> String {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
+    let address = listener.local_addr().expect("is bound").to_string();
+    thread::spawn(move || {
+        let mut requests = 0;
+        for client in listener.incoming() {
+            let Ok(mut client) = client else { return };
+            while let Some(request) = read_message(&mut client) {
+                requests += 1;
+                let mut server = TcpStream::connect(&to).expect("the node is there");
+                server.write_all(&request).expect("sends");
+                let Some(reply) = read_message(&mut server) else {
+                    break;
+                };
+                if requests == drop_at {
+                    let _ = client.write_all(answer);
+                    break;
+                }
+                if client.write_all(&reply).is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    address
+}
+
+/// One HTTP message with a Content-Length.
+fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut message = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let text = String::from_utf8_lossy(&message).to_ascii_lowercase();
+        if let Some(head) = text.find("\r\n\r\n") {
+            let length = text[..head].split("content-length: ").nth(1);
+            let length: usize = length
+                .and_then(|rest| rest.lines().next()?.trim().parse().ok())
+                .unwrap_or(0);
+            if message.len() >= head + 4 + length {
+                return Some(message);
+            }
+        }
+        match stream.read(&mut buffer) {
+            Ok(0) | Err(_) => return None,
+            Ok(count) => message.extend_from_slice(&buffer[..count]),
+        }
+    }
+}
+
+#[test]
+fn lost_answer_is_unknown_and_the_write_is_not_repeated() {
+    let mut db = database();
+    // The first request is that of `establish`.
+    let proxy = dropping_proxy(db.node.address(), 2, b"");
+    let mut through = RqliteConfig::new(
+        "127.0.0.1",
+        proxy
+            .rsplit(':')
+            .next()
+            .and_then(|port| port.parse().ok())
+            .expect("a port"),
+    )
+    .read_consistency(ReadConsistency::Strong)
+    .connect()
+    .expect("connects");
+    let outcome = diesel::sql_query("INSERT INTO parent VALUES (NULL)").execute(&mut through);
+    let information = assert_kind!(outcome, ClosedConnection);
+    assert!(
+        information
+            .details()
+            .is_some_and(|details| details.contains("unknown"))
+    );
+    assert_eq!(db.count("parent"), 1, "applied once");
+    assert_eq!(through.http_requests(), 2);
+    assert_eq!(
+        diesel::sql_query("INSERT INTO parent VALUES (NULL)").execute(&mut through),
+        Ok(1)
+    );
+}
+
+#[test]
+fn unreadable_answer_is_unknown() {
+    for answer in [
+        &b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"[..],
+        b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n{\"results\":[]}",
+        b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"results",
+        b"garbage\r\n\r\n",
+    ] {
+        let mut db = database();
+        let proxy = dropping_proxy(db.node.address(), 2, answer);
+        let mut through = connect(&format!("rqlite://{proxy}?level=strong"));
+        let outcome = through.transaction(|conn| {
+            diesel::sql_query("INSERT INTO parent VALUES (NULL)").execute(conn)?;
+            Ok::<_, Error>(())
+        });
+        assert_kind!(outcome, ClosedConnection);
+        assert_eq!(db.count("parent"), 1);
+        assert!(
+            !through.transaction(|_| Ok::<_, Error>(())).is_err(),
+            "no transaction is left open"
+        );
+    }
+}
+
+#[test]
+fn lost_answer_of_a_read_is_asked_for_again() {
+    let db = database();
+    let proxy = dropping_proxy(db.node.address(), 2, b"");
+    let mut through = connect(&format!("rqlite://{proxy}?level=strong"));
+    diesel::table! { e (id) { id -> Integer, } }
+    assert_eq!(
+        e::table.select(e::id).load::<i32>(&mut through),
+        Ok(vec![1])
+    );
+}
+
+#[test]
+fn frozen_node_is_a_timeout() {
+    let db = database();
+    let mut conn = connect(&format!("{}?request_timeout=300ms", db.node.url()));
+    db.node.pause();
+    let outcome = diesel::sql_query("INSERT INTO parent VALUES (1)").execute(&mut conn);
+    let information = assert_kind!(outcome, ClosedConnection);
+    assert!(
+        information
+            .details()
+            .is_some_and(|details| details.contains("unknown"))
+    );
+    db.node.resume();
+}
+
+#[test]
+fn infinite_value_in_a_raw_returning_is_read() {
+    diesel::table! { t (id) { id -> Integer, v -> Double, } }
+    let mut db = Database::with("CREATE TABLE t (id INTEGER PRIMARY KEY, v REAL)");
+    let stored = diesel::insert_into(t::table)
+        .values(t::v.eq(f64::INFINITY))
+        .get_result::<(i32, f64)>(&mut *db);
+    assert_eq!(stored, Ok((1, f64::INFINITY)));
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = diesel::sql_types::Double)]
+        v: f64,
+    }
+    let stored =
+        diesel::sql_query("UPDATE t SET v = -9e999 RETURNING v").get_result::<Row>(&mut *db);
+    assert_eq!(stored.map(|row| row.v), Ok(f64::NEG_INFINITY));
+}

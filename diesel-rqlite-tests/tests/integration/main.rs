@@ -1,0 +1,13 @@
+//! One file per promise of the README, against real nodes.
+
+mod batch;
+mod cluster;
+mod connecting;
+mod errors;
+mod migrations;
+mod queries;
+mod reads;
+mod sql_text;
+mod support;
+mod transactions;
+mod values;

@@ -1,0 +1,78 @@
+//! Read levels.
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+
+use crate::support::{Database, connect};
+
+diesel::table! {
+    t (id) {
+        id -> Integer,
+    }
+}
+
+#[test]
+fn every_level_reads() {
+    let db = Database::with("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)");
+    for level in ["none", "weak", "linearizable", "strong", "auto"] {
+        let mut conn = connect(&format!("{}?level={level}", db.node.url()));
+        assert_eq!(t::table.load::<i32>(&mut conn), Ok(vec![1]), "{level}");
+    }
+    let mut fresh = connect(&format!(
+        "{}?level=none&freshness=1m&freshness_strict=true",
+        db.node.url()
+    ));
+    assert_eq!(t::table.load::<i32>(&mut fresh), Ok(vec![1]));
+}
+
+#[test]
+fn a_read_is_a_read_whatever_its_text_looks_like() {
+    let mut db =
+        Database::with("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)");
+    for sql in [
+        "SELECT 1 AS value /* INSERT INTO t */",
+        "WITH a AS (SELECT 1 AS value) SELECT value FROM a",
+        "VALUES (1)",
+        "select count(*) as value from t where 'DELETE FROM t' <> ''",
+    ] {
+        let sql = if sql.starts_with("VALUES") {
+            "SELECT column1 AS value FROM (VALUES (1))"
+        } else {
+            sql
+        };
+        assert_eq!(db.one(sql), 1, "{sql}");
+    }
+}
+
+#[test]
+fn writes_are_read_by_the_next_read_after_a_restart() {
+    // A node that has just started answers weak reads from an old database for some time.
+    let mut db = Database::with("CREATE TABLE t (id INTEGER PRIMARY KEY)");
+    let rows: Vec<_> = (0..500).map(|id| t::id.eq(id)).collect();
+    for row in &rows {
+        diesel::insert_into(t::table)
+            .values(row)
+            .execute(&mut *db)
+            .expect("inserts");
+    }
+    for level in ["weak", "linearizable", "strong"] {
+        db.node.kill();
+        db.node.restart();
+        let mut conn = connect(&format!("{}?level={level}", db.node.url()));
+        assert_eq!(
+            t::table.count().get_result(&mut conn),
+            Ok(500_i64),
+            "{level}"
+        );
+    }
+}
+
+#[test]
+fn point_read_is_one_request() {
+    let mut db =
+        Database::with("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)");
+    let (found, requests) = db.requests(|conn| t::table.find(1).first::<i32>(conn));
+    assert_eq!((found, requests), (Ok(1), 1));
+    db.batch_execute("DELETE FROM t").expect("deletes");
+    assert_eq!(t::table.find(1).first::<i32>(&mut *db).optional(), Ok(None));
+}

@@ -1,0 +1,212 @@
+//! What leaves the client: clean, complete, and the same for every replica.
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::result::Error;
+use diesel::sql_types::{Integer, Text};
+
+use crate::support::Database;
+
+diesel::table! {
+    t (id) {
+        id -> Integer,
+        a -> Nullable<Text>,
+        b -> Nullable<Text>,
+    }
+}
+
+fn database() -> Database {
+    Database::with("CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b TEXT)")
+}
+
+#[test]
+fn poison_is_not_sent() {
+    // On 8.26 each of these, on the path for queries, hangs the node for good.
+    let mut db = database();
+    for sql in ["", " ", ";", "-- c", "/* c */", ";;"] {
+        let outcome = diesel::sql_query(sql).load::<Nothing>(&mut *db).map(|_| ());
+        assert!(
+            matches!(outcome, Err(Error::QueryBuilderError(_))),
+            "{sql:?}: {outcome:?}"
+        );
+    }
+    for sql in [
+        "SELECT 1 AS n;;",
+        "SELECT 1 AS n; -- c",
+        "SELECT 1 AS n -- c",
+        "/* */ SELECT 1 AS n;",
+    ] {
+        let rows = diesel::sql_query(sql)
+            .load::<Nothing>(&mut *db)
+            .map(|rows| rows.len());
+        assert_eq!(rows, Ok(1), "{sql:?}");
+    }
+    let inserted = diesel::sql_query("INSERT INTO t (a) VALUES ('x') RETURNING id; -- c")
+        .load::<Nothing>(&mut *db);
+    assert_eq!(inserted.map(|rows| rows.len()), Ok(1));
+    assert_eq!(db.count("t"), 1);
+}
+
+#[derive(Debug)]
+struct Nothing;
+
+impl diesel::deserialize::QueryableByName<diesel_rqlite::Rqlite> for Nothing {
+    fn build<'a>(
+        _row: &impl diesel::row::NamedRow<'a, diesel_rqlite::Rqlite>,
+    ) -> diesel::deserialize::Result<Self> {
+        Ok(Nothing)
+    }
+}
+
+#[test]
+fn missing_values_are_an_error_not_null() {
+    let mut db = database();
+    for sql in [
+        "INSERT INTO t (a, b) VALUES (?, ?)",
+        "UPDATE t SET a = ?",
+        "INSERT INTO t (a) VALUES (:name)",
+    ] {
+        let outcome = diesel::sql_query(sql).execute(&mut *db);
+        assert!(
+            matches!(outcome, Err(Error::QueryBuilderError(_))),
+            "{sql}: {outcome:?}"
+        );
+    }
+    let named = diesel::sql_query("INSERT INTO t (a, b) VALUES ($x, $y), ($y, $x)")
+        .bind::<Text, _>("1")
+        .bind::<Text, _>("2")
+        .execute(&mut *db);
+    assert_eq!(named, Ok(2));
+    let rows = t::table
+        .order(t::id)
+        .select((t::a, t::b))
+        .load::<(Option<String>, Option<String>)>(&mut *db);
+    let pair = |a: &str, b: &str| (Some(a.to_owned()), Some(b.to_owned()));
+    assert_eq!(rows, Ok(vec![pair("1", "2"), pair("2", "1")]));
+}
+
+#[test]
+fn several_statements_in_one_query_are_refused() {
+    let mut db = database();
+    let outcome =
+        diesel::sql_query("INSERT INTO t DEFAULT VALUES; DELETE FROM t").execute(&mut *db);
+    assert!(matches!(outcome, Err(Error::QueryBuilderError(_))));
+    assert_eq!(db.count("t"), 0);
+}
+
+#[test]
+fn schema_is_stored_as_written() {
+    let mut db = database();
+    let sql = "CREATE TABLE s (a TEXT DEFAULT (datetime('now')), b INTEGER PRIMARY KEY) STRICT";
+    db.batch_execute(sql).expect("creates");
+    assert_eq!(db.one("SELECT sql LIKE '%datetime(''now'')%STRICT' AS value FROM sqlite_master WHERE name = 's'"), 1);
+    db.batch_execute(
+        "CREATE TRIGGER g AFTER INSERT ON t BEGIN
+            UPDATE t SET b = CASE WHEN a IS NULL THEN 'none' ELSE 'some' END WHERE id = new.id;
+            SELECT 1;
+         END;
+         INSERT INTO t (a) VALUES ('x');",
+    )
+    .expect("creates a trigger");
+    assert_eq!(
+        t::table.select(t::b).first::<Option<String>>(&mut *db),
+        Ok(Some("some".to_owned()))
+    );
+}
+
+#[test]
+fn volatile_values_are_made_by_the_client() {
+    let mut db = database();
+    db.batch_execute("CREATE TABLE v (a, b, c, d, e)")
+        .expect("creates");
+    diesel::sql_query(
+        "INSERT INTO v VALUES (CURRENT_TIMESTAMP, datetime('now'), random(), randomblob(8), strftime('%s', 'now')), \
+         (CURRENT_TIMESTAMP, datetime('now'), random(), randomblob(8), strftime('%s', 'now'))",
+    )
+    .execute(&mut *db)
+    .expect("inserts");
+    assert_eq!(
+        db.one("SELECT count(DISTINCT c) AS value FROM v"),
+        2,
+        "each random() is its own"
+    );
+    assert_eq!(db.one("SELECT count(DISTINCT d) AS value FROM v"), 2);
+    let sane = "SELECT count(*) AS value FROM v WHERE length(a) = 19 AND abs(julianday('now') - julianday(a)) < 1 \
+        AND length(b) = 19 AND abs(julianday('now') - julianday(b)) < 1 AND typeof(c) = 'integer' AND typeof(d) = 'blob' \
+        AND length(d) = 8 AND abs(unixepoch('now') - e) < 86400";
+    assert_eq!(db.one(sane), 2);
+    let now = diesel::insert_into(t::table)
+        .values(t::a.eq(diesel::dsl::sql::<Text>("CURRENT_TIMESTAMP")));
+    assert_eq!(now.execute(&mut *db), Ok(1));
+    let refused =
+        diesel::sql_query("DELETE FROM t WHERE id IN (SELECT id FROM t ORDER BY random() LIMIT 1)")
+            .execute(&mut *db);
+    assert!(
+        matches!(refused, Err(Error::QueryBuilderError(_))),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn names_that_need_quotes() {
+    diesel::table! {
+        #[sql_name = "order"]
+        odd (id) {
+            id -> Integer,
+            #[sql_name = "group \"by\""]
+            group_by -> Text,
+            #[sql_name = "größe"]
+            size -> Integer,
+        }
+    }
+    let mut db = Database::with(
+        r#"CREATE TABLE "order" (id INTEGER PRIMARY KEY, "group ""by""" TEXT, "größe" INTEGER)"#,
+    );
+    let row = diesel::insert_into(odd::table)
+        .values((odd::group_by.eq("g"), odd::size.eq(2)))
+        .get_result::<(i32, String, i32)>(&mut *db);
+    assert_eq!(row, Ok((1, "g".to_owned(), 2)));
+    assert_eq!(
+        odd::table
+            .filter(odd::size.eq(2))
+            .select(odd::group_by)
+            .first(&mut *db),
+        Ok("g".to_owned())
+    );
+}
+
+#[test]
+fn rows_lost_by_the_servers_parser_are_an_error_that_says_so() {
+    let mut db = database();
+    // No server's own parser knows IS DISTINCT FROM; it then runs the statement without returning rows.
+    let outcome =
+        diesel::sql_query("UPDATE t SET a = 'x' WHERE a IS DISTINCT FROM 'x' RETURNING id")
+            .load::<Nothing>(&mut *db);
+    let Err(Error::DeserializationError(error)) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert!(error.to_string().contains("was applied"), "{error}");
+}
+
+#[test]
+fn dangerous_pragmas_and_attach_are_refused() {
+    let mut db = database();
+    for sql in [
+        "PRAGMA journal_mode = DELETE",
+        "PRAGMA wal_checkpoint",
+        "ATTACH 'x.db' AS x",
+        "PRAGMA query_only(1)",
+    ] {
+        let outcome = diesel::sql_query(sql).execute(&mut *db);
+        assert!(
+            matches!(outcome, Err(Error::QueryBuilderError(_))),
+            "{sql}: {outcome:?}"
+        );
+    }
+    let fine = diesel::sql_query("PRAGMA table_info(t)").load::<Nothing>(&mut *db);
+    assert_eq!(fine.map(|rows| rows.len()), Ok(3));
+    let explained = diesel::sql_query("EXPLAIN QUERY PLAN SELECT * FROM t WHERE id = ?")
+        .bind::<Integer, _>(1)
+        .load::<Nothing>(&mut *db);
+    assert_eq!(explained.map(|rows| rows.len()), Ok(1));
+}

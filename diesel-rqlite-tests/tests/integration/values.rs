@@ -1,0 +1,435 @@
+//! Values: what is bound is what is read, through every declared type and every way back.
+
+use chrono::{NaiveDate, NaiveDateTime};
+use diesel::connection::SimpleConnection;
+use diesel::deserialize::{FromSql, FromSqlRow};
+use diesel::expression::AsExpression;
+use diesel::prelude::*;
+use diesel::sql_types::{
+    self, BigInt, Binary, Bool, Date, Double, Nullable, SingleValue, Text, Timestamp,
+};
+use diesel_rqlite::{Rqlite, RqliteConnection};
+
+use crate::support::Database;
+
+/// Declared types whose values rqlite converts, and some that it does not.
+const DECLARED: [&str; 14] = [
+    "",
+    "BLOB",
+    "TEXT",
+    "VARCHAR(9)",
+    "JSON",
+    "INTEGER",
+    "REAL",
+    "NUMERIC",
+    "BOOLEAN",
+    "DATE",
+    "DATETIME",
+    "TIMESTAMP",
+    "TIME",
+    "DECIMAL(10,2)",
+];
+
+/// Declared types without a numeric affinity: text is stored as text there, whatever it looks like.
+const TEXTUAL: [&str; 5] = ["", "BLOB", "TEXT", "VARCHAR(9)", "CLOB"];
+
+/// Stores a value in a column of each declared type, and reads it by RETURNING, by SELECT, through an
+/// expression and through a view.
+macro_rules! round_trips {
+    ($sql_type:ty, $rust_type:ty, $declared:expr, $values:expr) => {{
+        diesel::table! {
+            use diesel::sql_types::*;
+            t { id -> Integer, v -> Nullable<$sql_type>, }
+        }
+        diesel::table! {
+            use diesel::sql_types::*;
+            w (id) { id -> Integer, v -> Nullable<$sql_type>, }
+        }
+        let mut db = Database::new();
+        let values: Vec<$rust_type> = $values;
+        for declared in $declared {
+            db.batch_execute(&format!(
+                "DROP VIEW IF EXISTS w; DROP TABLE IF EXISTS t;
+                 CREATE TABLE t (id INTEGER PRIMARY KEY, v {declared}); CREATE VIEW w AS SELECT id, v FROM t"
+            ))
+            .expect("creates");
+            let rows: Vec<_> = values.iter().map(|value| t::v.eq(Some(value.clone()))).collect();
+            let returned = diesel::insert_into(t::table)
+                .values(&rows)
+                .returning(t::v)
+                .get_results::<Option<$rust_type>>(&mut *db)
+                .expect("inserts");
+            let selected = t::table.order(t::id).select(t::v).load::<Option<$rust_type>>(&mut *db).expect("selects");
+            let viewed = w::table.order(w::id).select(w::v).load::<Option<$rust_type>>(&mut *db).expect("selects");
+            let found: Vec<bool> = values
+                .iter()
+                .map(|value| {
+                    let matching = t::table.filter(t::v.eq(value.clone())).select(diesel::dsl::count_star());
+                    matching.get_result::<i64>(&mut *db).expect("counts") > 0
+                })
+                .collect();
+            for (index, value) in values.iter().enumerate() {
+                let wanted = Some(value.clone());
+                assert_eq!(returned[index], wanted, "RETURNING from {declared:?}");
+                assert_eq!(selected[index], wanted, "SELECT from {declared:?}");
+                assert_eq!(viewed[index], wanted, "view on {declared:?}");
+                assert!(found[index], "{value:?} = itself in {declared:?}");
+            }
+            diesel::insert_into(t::table).values(t::v.eq(None::<$rust_type>)).execute(&mut *db).expect("inserts NULL");
+            let null = t::table.filter(t::v.is_null()).select(t::v).first::<Option<$rust_type>>(&mut *db);
+            assert_eq!(null, Ok(None), "NULL in {declared:?}");
+        }
+    }};
+}
+
+#[test]
+fn integers_keep_all_64_bits() {
+    let exact = DECLARED
+        .iter()
+        .filter(|declared| **declared != "REAL" && !TEXTUAL[2..].contains(declared));
+    round_trips!(
+        BigInt,
+        i64,
+        exact,
+        vec![
+            0,
+            1,
+            -1,
+            2,
+            i64::MAX,
+            i64::MIN,
+            9_007_199_254_740_993,
+            253_402_300_800,
+            1_709_212_455_123_456
+        ]
+    );
+}
+
+#[test]
+fn doubles_keep_all_their_bits() {
+    let exact = DECLARED
+        .iter()
+        .filter(|declared| !TEXTUAL[2..].contains(declared));
+    round_trips!(
+        Double,
+        f64,
+        exact,
+        vec![
+            0.0,
+            1.0,
+            -1.5,
+            0.1,
+            1e20,
+            1e21,
+            1e-7,
+            5e-324,
+            f64::MAX,
+            f64::MIN,
+            f64::MIN_POSITIVE,
+            1e300,
+            0.1 + 0.2,
+            9_007_199_254_740_993.0,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+        ]
+    );
+}
+
+#[test]
+fn booleans() {
+    round_trips!(
+        Bool,
+        bool,
+        ["", "BOOLEAN", "BOOL", "INTEGER", "TINYINT"],
+        vec![true, false]
+    );
+}
+
+#[test]
+fn text_is_text_whatever_it_looks_like() {
+    let texts = [
+        "",
+        "a",
+        "'",
+        "\"",
+        "`",
+        "it's; -- /* */",
+        "x'41'",
+        " X'00fF' ",
+        "x''",
+        "x'4'",
+        "naïve 🦀",
+        "tab\tnewline\n",
+        "\u{FFFD}",
+        "now",
+        "NULL",
+        "?",
+        ":a",
+        "<&>\u{2028}",
+        "CURRENT_TIMESTAMP",
+        "random()",
+        "Inf",
+        "tFF",
+    ];
+    round_trips!(
+        Text,
+        String,
+        TEXTUAL,
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    );
+    round_trips!(
+        Text,
+        String,
+        ["DATE", "DATETIME", "TIMESTAMP", "BOOLEAN", "JSON"],
+        vec![
+            "garbage".to_owned(),
+            String::new(),
+            "2024-02-29".to_owned(),
+            "x'41'".to_owned()
+        ]
+    );
+}
+
+#[test]
+fn text_with_nul_is_whole() {
+    round_trips!(
+        Text,
+        String,
+        TEXTUAL,
+        vec!["a\0b".to_owned(), "\0".to_owned()]
+    );
+}
+
+#[test]
+fn blobs_are_blobs_in_every_column() {
+    let all: Vec<u8> = (0..=255).collect();
+    let blobs = vec![
+        vec![],
+        vec![0],
+        all,
+        b"text".to_vec(),
+        vec![0xff, 0xfe],
+        vec![7; 100_000],
+    ];
+    round_trips!(Binary, Vec<u8>, DECLARED, blobs);
+}
+
+fn timestamp(text: &str) -> NaiveDateTime {
+    NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").expect(text)
+}
+
+#[test]
+fn timestamps_in_columns_declared_as_such_and_not() {
+    let values = [
+        "2024-02-29 13:14:15.123456",
+        "1970-01-01 00:00:00",
+        "0001-01-01 00:00:00",
+        "9999-12-31 23:59:59.999999",
+        "2024-01-01 00:00:00.100",
+        "2024-01-01 12:00:00.123456789",
+    ];
+    round_trips!(
+        Timestamp,
+        NaiveDateTime,
+        [
+            "TIMESTAMP",
+            "DATETIME",
+            "TEXT",
+            "",
+            "DATE",
+            "NUMERIC",
+            "BOOLEAN"
+        ],
+        values.iter().map(|text| timestamp(text)).collect()
+    );
+}
+
+#[test]
+fn dates_in_columns_declared_as_such_and_not() {
+    let day = |year, month, day| NaiveDate::from_ymd_opt(year, month, day).expect("a date");
+    round_trips!(
+        Date,
+        NaiveDate,
+        ["DATE", "DATETIME", "TIMESTAMP", "TEXT", "", "NUMERIC"],
+        vec![
+            day(2024, 2, 29),
+            day(1, 1, 1),
+            day(9999, 12, 31),
+            day(1970, 1, 1)
+        ]
+    );
+}
+
+/// Reads `SELECT {expression}` as a typed and as a raw query.
+fn selected<ST, T>(conn: &mut RqliteConnection, expression: &str) -> (T, T)
+where
+    ST: SingleValue + diesel::sql_types::SqlType + diesel::query_builder::QueryId + 'static,
+    ST: diesel::expression::TypedExpressionType,
+    T: FromSql<ST, Rqlite> + FromSqlRow<ST, Rqlite> + Queryable<ST, Rqlite> + 'static,
+    Rqlite: diesel::sql_types::HasSqlType<ST>,
+{
+    struct Raw<T>(T);
+    impl<T> Raw<T> {
+        fn into_inner(self) -> T {
+            self.0
+        }
+    }
+    struct Wrapped<ST, T>(T, std::marker::PhantomData<ST>);
+    impl<ST, T> QueryableByName<Rqlite> for Wrapped<ST, T>
+    where
+        T: FromSql<ST, Rqlite>,
+    {
+        fn build<'a>(
+            row: &impl diesel::row::NamedRow<'a, Rqlite>,
+        ) -> diesel::deserialize::Result<Self> {
+            Ok(Wrapped(
+                diesel::row::NamedRow::get::<ST, T>(row, "v")?,
+                std::marker::PhantomData,
+            ))
+        }
+    }
+    let typed: T = diesel::dsl::sql::<ST>(&format!("SELECT {expression} AS v"))
+        .get_result(conn)
+        .expect("typed");
+    let raw: Wrapped<ST, T> = diesel::sql_query(format!("SELECT {expression} AS v"))
+        .get_result(conn)
+        .expect("raw");
+    (typed, Raw(raw.0).into_inner())
+}
+
+#[test]
+fn expressions_are_exact_too() {
+    let mut db = Database::with(
+        "CREATE TABLE t (b BLOB, s TEXT, d DATETIME); INSERT INTO t VALUES (x'ff00', 'a', 'garbage')",
+    );
+    let both = |value: Vec<u8>| (value.clone(), value);
+    assert_eq!(
+        selected::<Binary, Vec<u8>>(&mut db, "x'fffe00'"),
+        both(vec![255, 254, 0])
+    );
+    assert_eq!(
+        selected::<Binary, Vec<u8>>(&mut db, "(SELECT coalesce(b, x'') FROM t)"),
+        both(vec![255, 0])
+    );
+    assert_eq!(
+        selected::<Binary, Vec<u8>>(&mut db, "CAST(x'ff' AS BLOB)"),
+        both(vec![255])
+    );
+    assert_eq!(
+        selected::<Double, f64>(&mut db, "9e999"),
+        (f64::INFINITY, f64::INFINITY)
+    );
+    assert_eq!(
+        selected::<Double, f64>(&mut db, "-9e999"),
+        (f64::NEG_INFINITY, f64::NEG_INFINITY)
+    );
+    let garbage = "garbage".to_owned();
+    assert_eq!(
+        selected::<Text, String>(&mut db, "(SELECT d FROM t)"),
+        (garbage.clone(), garbage)
+    );
+    assert_eq!(selected::<Bool, bool>(&mut db, "1 = 1"), (true, true));
+    assert_eq!(
+        selected::<BigInt, i64>(&mut db, "9223372036854775807"),
+        (i64::MAX, i64::MAX)
+    );
+}
+
+#[test]
+fn nan_is_null() {
+    let mut db = Database::new();
+    let nan =
+        diesel::select(f64::NAN.into_sql::<Nullable<Double>>()).get_result::<Option<f64>>(&mut *db);
+    assert_eq!(nan, Ok(None));
+}
+
+#[test]
+fn what_does_not_fit_names_its_column() {
+    diesel::table! { t (id) { id -> Integer, small -> SmallInt, day -> Date, } }
+    let mut db = Database::with(
+        "CREATE TABLE t (id INTEGER, small INTEGER, day TEXT); INSERT INTO t VALUES (1, 70000, 'soon')",
+    );
+    let error = t::table
+        .select(t::small)
+        .first::<i16>(&mut *db)
+        .expect_err("too great");
+    assert!(error.to_string().contains("small"), "{error}");
+    assert!(error.to_string().contains("70000"), "{error}");
+    let error = t::table
+        .select((t::id, t::day))
+        .first::<(i32, NaiveDate)>(&mut *db)
+        .expect_err("no date");
+    assert!(error.to_string().contains("day"), "{error}");
+    assert!(
+        matches!(error, diesel::result::Error::DeserializationError(_)),
+        "{error:?}"
+    );
+    db.batch_execute("INSERT INTO t VALUES (5000000000, 1, '2024-01-01')")
+        .expect("inserts");
+    let error = t::table
+        .filter(t::small.eq(1))
+        .select(t::id)
+        .first::<i32>(&mut *db)
+        .expect_err("too great");
+    assert!(error.to_string().contains("5000000000"), "{error}");
+}
+
+#[test]
+fn the_schema_may_change_under_a_connection() {
+    diesel::table! { t (id) { id -> Integer, v -> Binary, } }
+    let mut db =
+        Database::with("CREATE TABLE t (id INTEGER, v TEXT); INSERT INTO t VALUES (1, x'ff')");
+    for declared in ["BLOB", "TEXT", "DATETIME", "BLOB"] {
+        let read = t::table.select(t::v).first::<Vec<u8>>(&mut *db);
+        assert_eq!(read, Ok(vec![255]));
+        db.batch_execute(&format!("DROP TABLE t; CREATE TABLE t (id INTEGER, v {declared}); INSERT INTO t VALUES (1, x'ff')"))
+            .expect("changes");
+    }
+}
+
+#[test]
+fn own_types_work_by_derives() {
+    #[derive(Clone, Copy, Debug, PartialEq, AsExpression, FromSqlRow)]
+    #[diesel(sql_type = sql_types::Text)]
+    enum Colour {
+        Red,
+        Green,
+    }
+    impl diesel::serialize::ToSql<Text, Rqlite> for Colour {
+        fn to_sql<'b>(
+            &'b self,
+            out: &mut diesel::serialize::Output<'b, '_, Rqlite>,
+        ) -> diesel::serialize::Result {
+            out.set_value(match self {
+                Colour::Red => "red",
+                Colour::Green => "green",
+            });
+            Ok(diesel::serialize::IsNull::No)
+        }
+    }
+    impl FromSql<Text, Rqlite> for Colour {
+        fn from_sql(
+            mut value: diesel_rqlite::RqliteValue<'_>,
+        ) -> diesel::deserialize::Result<Self> {
+            match value.read_text()? {
+                "red" => Ok(Colour::Red),
+                "green" => Ok(Colour::Green),
+                other => Err(format!("{other} is no colour").into()),
+            }
+        }
+    }
+    diesel::table! { t (id) { id -> Integer, colour -> Text, } }
+    let mut db = Database::with("CREATE TABLE t (id INTEGER PRIMARY KEY, colour TEXT)");
+    let stored = diesel::insert_into(t::table)
+        .values(t::colour.eq(Colour::Green))
+        .returning(t::colour)
+        .get_result::<Colour>(&mut *db);
+    assert_eq!(stored, Ok(Colour::Green));
+    assert_eq!(
+        t::table
+            .filter(t::colour.eq(Colour::Red))
+            .count()
+            .get_result(&mut *db),
+        Ok(0_i64)
+    );
+}
