@@ -92,7 +92,7 @@ fn tls_with_the_certificate_it_was_given() {
     let mut conn = connect(&format!("{}?ca_cert={}", node.url(), file.display()));
     conn.batch_execute("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)")
         .expect("creates");
-    assert_eq!(t::table.load::<i32>(&mut conn), Ok(vec![1]));
+    assert_eq!(t::table.select(t::id).load::<i32>(&mut conn), Ok(vec![1]));
     let port: u16 = node
         .address()
         .rsplit(':')
@@ -103,7 +103,9 @@ fn tls_with_the_certificate_it_was_given() {
         .tls()
         .ca_certificates(node.ca_certificate_pem().expect("has TLS"));
     assert_eq!(
-        t::table.load::<i32>(&mut config.connect().expect("connects")),
+        t::table
+            .select(t::id)
+            .load::<i32>(&mut config.connect().expect("connects")),
         Ok(vec![1])
     );
 
@@ -134,12 +136,13 @@ fn urls_of_other_databases_are_refused() {
     }
 }
 
+#[derive(diesel::MultiConnection)]
+enum Any {
+    Rqlite(RqliteConnection),
+}
+
 #[test]
 fn multi_connection_derives() {
-    #[derive(diesel::MultiConnection)]
-    enum Any {
-        Rqlite(RqliteConnection),
-    }
     let node = Rqlited::start();
     let mut any = Any::establish(&node.url()).expect("connects");
     any.batch_execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
@@ -148,7 +151,7 @@ fn multi_connection_derives() {
         .values(t::id.eq(7))
         .execute(&mut any)
         .expect("inserts");
-    assert_eq!(t::table.load::<i32>(&mut any), Ok(vec![7]));
+    assert_eq!(t::table.select(t::id).load::<i32>(&mut any), Ok(vec![7]));
 }
 
 #[test]

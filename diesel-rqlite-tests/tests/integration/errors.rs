@@ -92,7 +92,7 @@ fn other_errors_of_sqlite_keep_their_message() {
         assert_eq!(information.message(), wanted);
     }
     diesel::table! { nope (id) { id -> Integer, } }
-    let information = assert_kind!(nope::table.load::<i32>(&mut *db), Unknown);
+    let information = assert_kind!(nope::table.select(nope::id).load::<i32>(&mut *db), Unknown);
     assert_eq!(information.message(), "no such table: nope");
 }
 
@@ -100,8 +100,17 @@ fn other_errors_of_sqlite_keep_their_message() {
 fn missing_row_is_not_found() {
     diesel::table! { parent (id) { id -> Integer, } }
     let mut db = database();
-    assert_eq!(parent::table.first::<i32>(&mut *db), Err(Error::NotFound));
-    assert_eq!(parent::table.first::<i32>(&mut *db).optional(), Ok(None));
+    assert_eq!(
+        parent::table.select(parent::id).first::<i32>(&mut *db),
+        Err(Error::NotFound)
+    );
+    assert_eq!(
+        parent::table
+            .select(parent::id)
+            .first::<i32>(&mut *db)
+            .optional(),
+        Ok(None)
+    );
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Diesel's migrations.
 
-use diesel::connection::SimpleConnection;
-use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::support::Database;

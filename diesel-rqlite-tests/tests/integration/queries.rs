@@ -2,6 +2,7 @@
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
+use diesel::query_dsl::positional_order_dsl::PositionalOrderDsl;
 use diesel::upsert::excluded;
 
 use crate::support::Database;
@@ -171,7 +172,7 @@ fn compounds_keep_their_order() {
     let names: Vec<String> = authors::table
         .select(authors::name)
         .union_all(books::table.select(books::title))
-        .positional_order_by(diesel::dsl::sql::<diesel::sql_types::Integer>("1"))
+        .positional_order_by(1)
         .limit(3)
         .load(&mut *db)
         .expect("loads");

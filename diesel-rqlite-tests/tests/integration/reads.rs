@@ -16,13 +16,17 @@ fn every_level_reads() {
     let db = Database::with("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)");
     for level in ["none", "weak", "linearizable", "strong", "auto"] {
         let mut conn = connect(&format!("{}?level={level}", db.node.url()));
-        assert_eq!(t::table.load::<i32>(&mut conn), Ok(vec![1]), "{level}");
+        assert_eq!(
+            t::table.select(t::id).load::<i32>(&mut conn),
+            Ok(vec![1]),
+            "{level}"
+        );
     }
     let mut fresh = connect(&format!(
         "{}?level=none&freshness=1m&freshness_strict=true",
         db.node.url()
     ));
-    assert_eq!(t::table.load::<i32>(&mut fresh), Ok(vec![1]));
+    assert_eq!(t::table.select(t::id).load::<i32>(&mut fresh), Ok(vec![1]));
 }
 
 #[test]
@@ -71,8 +75,15 @@ fn writes_are_read_by_the_next_read_after_a_restart() {
 fn point_read_is_one_request() {
     let mut db =
         Database::with("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)");
-    let (found, requests) = db.requests(|conn| t::table.find(1).first::<i32>(conn));
+    let (found, requests) = db.requests(|conn| t::table.find(1).select(t::id).first::<i32>(conn));
     assert_eq!((found, requests), (Ok(1), 1));
     db.batch_execute("DELETE FROM t").expect("deletes");
-    assert_eq!(t::table.find(1).first::<i32>(&mut *db).optional(), Ok(None));
+    assert_eq!(
+        t::table
+            .find(1)
+            .select(t::id)
+            .first::<i32>(&mut *db)
+            .optional(),
+        Ok(None)
+    );
 }

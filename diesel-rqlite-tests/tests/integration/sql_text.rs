@@ -135,8 +135,9 @@ fn volatile_values_are_made_by_the_client() {
         AND length(b) = 19 AND abs(julianday('now') - julianday(b)) < 1 AND typeof(c) = 'integer' AND typeof(d) = 'blob' \
         AND length(d) = 8 AND abs(unixepoch('now') - e) < 86400";
     assert_eq!(db.one(sane), 2);
-    let now = diesel::insert_into(t::table)
-        .values(t::a.eq(diesel::dsl::sql::<Text>("CURRENT_TIMESTAMP")));
+    let now = diesel::insert_into(t::table).values(t::a.eq(diesel::dsl::sql::<
+        diesel::sql_types::Nullable<Text>,
+    >("CURRENT_TIMESTAMP")));
     assert_eq!(now.execute(&mut *db), Ok(1));
     let refused =
         diesel::sql_query("DELETE FROM t WHERE id IN (SELECT id FROM t ORDER BY random() LIMIT 1)")
