@@ -84,3 +84,8 @@ pub use self::query_builder::RqliteQueryBuilder;
 pub use self::row::{RqliteCursor, RqliteField, RqliteRow};
 pub use self::transaction::{Transaction, TransactionMode};
 pub use self::value::RqliteValue;
+
+/// The README's program compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -419,7 +419,9 @@ fn looks_like_blob(text: &str) -> bool {
     }
     let inner = text.trim().strip_prefix(['x', 'X']);
     let inner = inner.and_then(|inner| inner.strip_prefix('\'')?.strip_suffix('\''));
-    inner.is_some_and(|hex| hex.len() % 2 == 0 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    inner.is_some_and(|hex| {
+        hex.len().is_multiple_of(2) && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
 }
 
 /// A value `now` bound as the time value of a date function is evaluated by every node for itself.

@@ -39,6 +39,8 @@ pub(crate) struct SendError {
 
 /// What to do next.
 #[derive(Debug)]
+// A request is made once per network round trip; a box for it would save nothing.
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum Step {
     Send(http::Request<Bytes>),
     Wait(Duration),

@@ -87,7 +87,7 @@ impl Rows {
 
     fn push_hex<E: serde::de::Error>(&mut self, hex: &str) -> Result<(), E> {
         let start = self.bytes.len();
-        if hex.len() % 2 != 0 {
+        if !hex.len().is_multiple_of(2) {
             return Err(E::custom("an odd number of hexadecimal digits"));
         }
         for pair in hex.as_bytes().chunks_exact(2) {

@@ -466,10 +466,10 @@ impl<'a> Scan<'a> {
         }
         match self.clause {
             Clause::Items if self.out.returning => {}
-            Clause::Items if is(word, "DISTINCT") || is(word, "ALL") => {
-                if self.previous_word_is("SELECT") {
-                    self.item_start = Some(token.range.end);
-                }
+            Clause::Items
+                if self.previous_word_is("SELECT") && (is(word, "DISTINCT") || is(word, "ALL")) =>
+            {
+                self.item_start = Some(token.range.end);
             }
             Clause::Items if ends_items(word) => {
                 self.end_item();

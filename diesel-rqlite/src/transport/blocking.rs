@@ -6,6 +6,8 @@ use bytes::Bytes;
 use diesel::result::ConnectionError;
 use http::header::CONTENT_LENGTH;
 use ureq::SendBody;
+use ureq::config::ConfigBuilder;
+use ureq::typestate::AgentScope;
 
 use crate::config::RqliteConfig;
 use crate::protocol::call::SendError;
@@ -34,12 +36,8 @@ impl Http {
             .timeout_send_body(Some(config.request_timeout))
             .timeout_recv_response(Some(config.request_timeout))
             .timeout_recv_body(Some(config.request_timeout));
-        let builder = match tls_config(config)? {
-            Some(tls) => builder.tls_config(tls),
-            None => builder,
-        };
         Ok(Http {
-            agent: builder.build().into(),
+            agent: with_tls(builder, config)?.build().into(),
             requests: 0,
         })
     }
@@ -92,12 +90,14 @@ impl Read for Watched {
     }
 }
 
+type Builder = ConfigBuilder<AgentScope>;
+
 #[cfg(feature = "rustls")]
-fn tls_config(config: &RqliteConfig) -> Result<Option<ureq::tls::TlsConfig>, ConnectionError> {
+fn with_tls(builder: Builder, config: &RqliteConfig) -> Result<Builder, ConnectionError> {
     use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
     let Some(pem) = &config.ca_pem else {
-        return Ok(None);
+        return Ok(builder);
     };
     let bad = |reason: String| ConnectionError::BadConnection(format!("CA certificates: {reason}"));
     let mut certificates = Vec::new();
@@ -110,15 +110,15 @@ fn tls_config(config: &RqliteConfig) -> Result<Option<ureq::tls::TlsConfig>, Con
         return Err(bad("no certificate in the PEM".to_owned()));
     }
     let roots = RootCerts::from(certificates.into_iter());
-    Ok(Some(TlsConfig::builder().root_certs(roots).build()))
+    Ok(builder.tls_config(TlsConfig::builder().root_certs(roots).build()))
 }
 
 #[cfg(not(feature = "rustls"))]
-fn tls_config(config: &RqliteConfig) -> Result<Option<ureq::tls::TlsConfig>, ConnectionError> {
+fn with_tls(builder: Builder, config: &RqliteConfig) -> Result<Builder, ConnectionError> {
     if config.uses_tls() {
         return Err(ConnectionError::BadConnection(
             "TLS needs the feature `rustls` of diesel-rqlite".to_owned(),
         ));
     }
-    Ok(None)
+    Ok(builder)
 }
