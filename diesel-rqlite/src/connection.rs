@@ -83,7 +83,7 @@ impl RqliteConnection {
             instrumentation: DynInstrumentation::none(),
             metadata_lookup: (),
         };
-        let reached = connection.ask(&Statement::plain("SELECT 1"), false);
+        let reached = connection.ask(&Statement::plain("SELECT 1"));
         match reached {
             Ok(_) => Ok(connection),
             Err(error) => Err(ConnectionError::BadConnection(error.to_string())),
@@ -110,9 +110,8 @@ impl RqliteConnection {
         }
     }
 
-    /// Runs one query. The outer error is that of the request, the inner that of reading its answer as JSON.
-    fn ask(&mut self, statement: &Statement<'_>, blob_array: bool) -> QueryResult<Rows> {
-        let exchange = statement::query(statement, blob_array);
+    fn ask(&mut self, statement: &Statement<'_>) -> QueryResult<Rows> {
+        let exchange = statement::query(statement);
         let body = self
             .send(&exchange)
             .map_err(|failure| error::failure(failure, true))?;
@@ -128,10 +127,10 @@ impl RqliteConnection {
 
     fn typed_read(&mut self, read: &Read<'_>, types: &[RqliteType]) -> QueryResult<Rows> {
         let statement = read.typed(types).map_err(error::not_sent)?;
-        let exchange = statement::query(&statement, false);
+        let exchange = statement::query(&statement);
         let body = match self.send(&exchange) {
             Err(Failure::Unwritable(_)) => {
-                return self.ask(&read.tagged(statement.names), false);
+                return self.ask(&read.tagged(statement.names));
             }
             outcome => outcome.map_err(|failure| error::failure(failure, true))?,
         };
@@ -147,7 +146,7 @@ impl RqliteConnection {
             rows => rows?,
         };
         if rows.may_be_lossy() {
-            return self.ask(&read.tagged(statement.names), false);
+            return self.ask(&read.tagged(statement.names));
         }
         Ok(rows)
     }
@@ -155,9 +154,9 @@ impl RqliteConnection {
     /// Raw SQL: sent as it is, and once more in an exact form if its columns turn out to need it.
     fn untyped_read(&mut self, read: &Read<'_>) -> QueryResult<Rows> {
         let statement = read.plain();
-        let exchange = statement::query(&statement, true);
+        let exchange = statement::raw_query(statement.clone());
         let rows = match self.send(&exchange) {
-            Err(Failure::Unwritable(_)) if read.wrappable => self.ask(&read.columns(), false)?,
+            Err(Failure::Unwritable(_)) if read.wrappable => self.ask(&read.columns())?,
             Err(failure) => return Err(error::failure(failure, true)),
             Ok(body) => {
                 let rows = rows_of_query(&body, &statement)?;
@@ -167,7 +166,7 @@ impl RqliteConnection {
                 rows
             }
         };
-        self.ask(&read.tagged(rows.columns), false)
+        self.ask(&read.tagged(rows.columns))
     }
 
     /// Sends writes as one request. All were run, or there is an error and none was applied.
@@ -476,7 +475,7 @@ where
 #[cfg(feature = "r2d2")]
 impl diesel::r2d2::R2D2Connection for RqliteConnection {
     fn ping(&mut self) -> QueryResult<()> {
-        self.ask(&Statement::plain("SELECT 1"), false).map(|_| ())
+        self.ask(&Statement::plain("SELECT 1")).map(|_| ())
     }
 
     fn is_broken(&mut self) -> bool {

@@ -170,12 +170,12 @@ fn check(scanned: &Scanned<'_>) -> Result<(), SqlError> {
 }
 
 /// How many values SQLite's numbering of the placeholders asks for.
-fn placeholders(scanned: &Scanned<'_>) -> usize {
-    numbers(scanned).into_iter().max().unwrap_or(0)
+fn placeholders(scanned: &Scanned<'_>) -> Result<usize, SqlError> {
+    Ok(numbers(scanned)?.into_iter().max().unwrap_or(0))
 }
 
-/// The number of each placeholder: `?` is one more than the highest so far, a name counts once.
-fn numbers(scanned: &Scanned<'_>) -> Vec<usize> {
+/// The number of each placeholder, from 1: `?` is one more than the highest so far, a name counts once.
+fn numbers(scanned: &Scanned<'_>) -> Result<Vec<usize>, SqlError> {
     let mut highest = 0;
     let mut named: Vec<(&str, usize)> = Vec::new();
     let mut numbers = Vec::with_capacity(scanned.variables.len());
@@ -183,7 +183,7 @@ fn numbers(scanned: &Scanned<'_>) -> Vec<usize> {
         let text = &scanned.text[range.clone()];
         let number = match text.strip_prefix('?') {
             Some("") => highest + 1,
-            Some(digits) => digits.parse().unwrap_or(usize::MAX),
+            Some(digits) => digits.parse().unwrap_or(0),
             None => match named.iter().find(|(name, _)| *name == text) {
                 Some((_, number)) => *number,
                 None => {
@@ -192,15 +192,19 @@ fn numbers(scanned: &Scanned<'_>) -> Vec<usize> {
                 }
             },
         };
+        // Not SQLite's limit: a script may count further through all of its statements.
+        if !(1..=u32::MAX as usize).contains(&number) {
+            return Err(SqlError::PlaceholderNumber);
+        }
         highest = highest.max(number);
         numbers.push(number);
     }
-    numbers
+    Ok(numbers)
 }
 
 /// Version 10 stores NULL for values that are missing altogether.
 fn check_count(scanned: &Scanned<'_>, given: usize) -> Result<(), SqlError> {
-    match placeholders(scanned) {
+    match placeholders(scanned)? {
         wanted if wanted == given => Ok(()),
         wanted => Err(SqlError::Placeholders { wanted, given }),
     }
@@ -213,14 +217,17 @@ fn numbered<'a>(
     types: Option<&[RqliteType]>,
     entropy: &mut impl Entropy,
 ) -> Result<Vec<Statement<'a>>, SqlError> {
-    let wanted = found.iter().map(placeholders).max().unwrap_or(0);
+    let mut wanted = 0;
+    for scanned in found {
+        wanted = wanted.max(placeholders(scanned)?);
+    }
     if wanted != binds.len() {
         let given = binds.len();
         return Err(SqlError::Placeholders { wanted, given });
     }
     let mut writes = Vec::with_capacity(found.len());
     for scanned in found {
-        let numbers = numbers(scanned);
+        let numbers = numbers(scanned)?;
         let own = numbers.iter().map(|number| binds[number - 1].clone());
         let mut own: Vec<_> = own.collect();
         let anonymous = rewrite_variables(scanned.text, |_| Some(("", "?", "")));
@@ -290,7 +297,7 @@ impl<'a> Statement<'a> {
         if !matches!(scanned.verb, Verb::Insert | Verb::Update | Verb::Delete) {
             return Statement::of(scanned, types);
         }
-        pin_time_values(scanned, binds, entropy);
+        pin_time_values(scanned, binds, entropy)?;
         if scanned.volatile.is_empty() {
             return Statement::of(scanned, types);
         }
@@ -319,7 +326,7 @@ impl<'a> Statement<'a> {
     /// Gives the values, and puts SQL around the placeholders of those that JSON can't carry.
     fn bind(&mut self, binds: Vec<Bind<'a>>) {
         if binds.iter().any(|bind| carrier(bind).is_some()) {
-            let numbers = scan_one(&self.sql).map(|scanned| numbers(&scanned));
+            let numbers = scan_one(&self.sql).and_then(|scanned| numbers(&scanned));
             let numbers = numbers.unwrap_or_default();
             let rewritten = rewrite_variables(&self.sql, |place| {
                 let bind = binds.get(numbers.get(place)?.checked_sub(1)?)?;
@@ -425,11 +432,15 @@ fn looks_like_blob(text: &str) -> bool {
 }
 
 /// A value `now` bound as the time value of a date function is evaluated by every node for itself.
-fn pin_time_values(scanned: &Scanned<'_>, binds: &mut [Bind<'_>], entropy: &impl Entropy) {
+fn pin_time_values(
+    scanned: &Scanned<'_>,
+    binds: &mut [Bind<'_>],
+    entropy: &impl Entropy,
+) -> Result<(), SqlError> {
     if scanned.time_variables.is_empty() {
-        return;
+        return Ok(());
     }
-    let numbers = numbers(scanned);
+    let numbers = numbers(scanned)?;
     for variable in &scanned.time_variables {
         if let Some(bind) = binds.get_mut(numbers[*variable] - 1)
             && matches!(bind, Bind::Text(text) if text.eq_ignore_ascii_case("now"))
@@ -437,6 +448,7 @@ fn pin_time_values(scanned: &Scanned<'_>, binds: &mut [Bind<'_>], entropy: &impl
             *bind = Bind::Text(Cow::Owned(timestamp(entropy.now())));
         }
     }
+    Ok(())
 }
 
 /// Replaces each placeholder by `before + name + behind`, an empty name being its own. `None`: nothing to do.
@@ -511,11 +523,21 @@ impl<'a> Read<'a> {
     }
 }
 
-/// The request that runs a query.
-pub(crate) fn query(statement: &Statement<'_>, blob_array: bool) -> Exchange {
+/// The request that runs a query whose columns the client knows.
+pub(crate) fn query(statement: &Statement<'_>) -> Exchange {
     Exchange {
-        endpoint: Endpoint::Query { blob_array },
+        endpoint: Endpoint::Query { blob_array: false },
         body: body(std::slice::from_ref(statement)),
+    }
+}
+
+/// The request that runs raw SQL. Its answer is the last of two: after a change of the schema, the first read
+/// on each of a node's connections still has the old columns, and `SELECT *` shows values under wrong names.
+pub(crate) fn raw_query(statement: Statement<'_>) -> Exchange {
+    let schema = Statement::plain("SELECT 1 FROM sqlite_master LIMIT 1");
+    Exchange {
+        endpoint: Endpoint::Query { blob_array: true },
+        body: body(&[schema, statement]),
     }
 }
 
@@ -664,11 +686,18 @@ mod tests {
             let found = statements(sql).expect("scans");
             placeholders(&found[0])
         };
-        assert_eq!(count("SELECT ?, ?"), 2);
-        assert_eq!(count("SELECT ?2, ?1, ?2"), 2);
-        assert_eq!(count("SELECT ?5, ?"), 6);
-        assert_eq!(count("SELECT :a, :b, :a, @a"), 3);
-        assert_eq!(count("SELECT '?', \"?\", 1 -- ?"), 0);
+        assert_eq!(count("SELECT ?, ?"), Ok(2));
+        assert_eq!(count("SELECT ?2, ?1, ?2"), Ok(2));
+        assert_eq!(count("SELECT ?5, ?"), Ok(6));
+        assert_eq!(count("SELECT :a, :b, :a, @a"), Ok(3));
+        assert_eq!(count("SELECT '?', \"?\", 1 -- ?"), Ok(0));
+        for sql in [
+            "SELECT ?0",
+            "SELECT ?32767",
+            "SELECT ?99999999999999999999999",
+        ] {
+            assert_eq!(count(sql), Err(SqlError::PlaceholderNumber));
+        }
         assert_eq!(
             plan(
                 "INSERT INTO t VALUES (?, ?)",
@@ -703,6 +732,95 @@ mod tests {
             plan("-- nothing\n", Vec::new(), Source::Script),
             Ok(Plan::Write(Vec::new()))
         );
+    }
+
+    /// Random texts of SQL's own pieces: whatever they are, they are refused or sent, without a panic.
+    #[test]
+    fn no_text_panics() {
+        const PIECES: [&str; 56] = [
+            "SELECT",
+            "INSERT INTO",
+            "t",
+            "VALUES",
+            "(",
+            ")",
+            ",",
+            ";",
+            "?",
+            "?1",
+            "?0",
+            "?99999999999999999999",
+            ":a",
+            "'",
+            "\"",
+            "`",
+            "[",
+            "]",
+            "--",
+            "\n",
+            "/*",
+            "*/",
+            "RETURNING",
+            "*",
+            "x'41'",
+            "1",
+            ".",
+            "e+",
+            "WITH",
+            "AS",
+            "ON CONFLICT",
+            "DO NOTHING",
+            "WHERE",
+            "BEGIN",
+            "COMMIT",
+            "CREATE TRIGGER",
+            "END",
+            "CASE",
+            "random(",
+            "randomblob(",
+            "datetime(",
+            "'now'",
+            "strftime(",
+            "CURRENT_TIMESTAMP",
+            "ORDER BY",
+            "LIMIT",
+            "UNION",
+            "ß",
+            "🦀",
+            "EXPLAIN",
+            "PRAGMA",
+            "UPDATE",
+            "DELETE FROM",
+            "DEFAULT VALUES",
+            "\0",
+            " ",
+        ];
+        let mut state = 1_u64;
+        let mut next = |below: usize| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap_or_default() % below
+        };
+        let types = [RqliteType::Text, RqliteType::Binary, RqliteType::Double];
+        for _ in 0..20_000 {
+            let mut sql = String::new();
+            for _ in 0..next(14) {
+                sql.push_str(PIECES[next(PIECES.len())]);
+                if next(3) > 0 {
+                    sql.push(' ');
+                }
+            }
+            let binds = vec![Bind::Binary(Cow::Borrowed(&[1])); next(3)];
+            for source in [Source::Query, Source::Script] {
+                let types = (next(2) == 0).then_some(&types[..next(4)]);
+                if let Ok(Plan::Read(read)) =
+                    Plan::new(&sql, binds.clone(), source, types, &mut Fixed)
+                {
+                    let _ = read.typed(types.unwrap_or_default());
+                }
+            }
+        }
     }
 
     #[test]

@@ -408,6 +408,33 @@ fn the_schema_may_change_under_a_connection() {
 }
 
 #[test]
+fn raw_star_shows_the_columns_of_today() {
+    #[derive(Debug, PartialEq, QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = BigInt)]
+        a: i64,
+        #[diesel(sql_type = Text)]
+        c: String,
+    }
+    let mut db = Database::with(
+        "CREATE TABLE t (a INTEGER, b REAL, c TEXT); INSERT INTO t VALUES (1, 2.5, 'three')",
+    );
+    let star = || diesel::sql_query("SELECT * FROM t");
+    let wanted = || {
+        Ok(Row {
+            a: 1,
+            c: "three".to_owned(),
+        })
+    };
+    assert_eq!(star().get_result::<Row>(&mut *db), wanted());
+    db.batch_execute("ALTER TABLE t DROP COLUMN b")
+        .expect("alters");
+    for _ in 0..5 {
+        assert_eq!(star().get_result::<Row>(&mut *db), wanted());
+    }
+}
+
+#[test]
 fn own_types_work_by_derives() {
     #[derive(Clone, Copy, Debug, PartialEq, AsExpression, FromSqlRow)]
     #[diesel(sql_type = sql_types::Text)]

@@ -296,4 +296,29 @@ mod tests {
             assert!(Answer::parse(body.as_bytes(), &[]).is_err(), "{body}");
         }
     }
+
+    /// An answer cut anywhere, or with any byte changed, is read or is an error.
+    #[test]
+    fn no_answer_panics() {
+        let body = br#"{"results":[{"columns":["a","b"],"types":["text",""],"values":[["t41",-1.5e3],[null,[1,2]]]},{"rows_affected":3},{"error":"x"}],"time":0.1}"#;
+        let encodings = [vec![Encoding::Tagged, Encoding::Plain]];
+        for cut in 0..body.len() {
+            let _ = Answer::parse(&body[..cut], &encodings);
+            for byte in [b'"', b'[', b']', b'0', b'\\', 0xff] {
+                let mut changed = body.to_vec();
+                changed[cut] = byte;
+                if let Ok(answer) = Answer::parse(&changed, &encodings) {
+                    for result in &answer.results {
+                        if let StatementResult::Rows(rows) = result {
+                            for row in 0..rows.len() {
+                                let values =
+                                    (0..rows.width()).map(|column| rows.value(row, column));
+                                assert!(values.count() <= 2);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
 }

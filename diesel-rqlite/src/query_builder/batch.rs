@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use crate::sql::tokens::{TokenKind, Tokens};
 
-/// SQLite's limit, which rqlite leaves at its default.
+/// SQLite's limit for one statement, which rqlite leaves at its default.
 const MAX_VARIABLES: usize = 32_766;
 
 /// In front of the first row.

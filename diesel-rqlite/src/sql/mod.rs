@@ -28,6 +28,8 @@ pub(crate) enum SqlError {
     Refused(String, &'static str),
     #[error("the statement has {wanted} placeholders but {given} values were bound")]
     Placeholders { wanted: usize, given: usize },
+    #[error("a placeholder's number is 0 or far beyond ?32766")]
+    PlaceholderNumber,
     #[error(
         "RETURNING * in raw SQL: name the columns, so that their values can be read back exactly"
     )]

@@ -1,13 +1,18 @@
 //! HTTP by ureq: one connection, kept alive.
 
+use std::collections::HashMap;
 use std::io::Read;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use diesel::result::ConnectionError;
 use http::header::CONTENT_LENGTH;
 use ureq::SendBody;
-use ureq::config::ConfigBuilder;
+use ureq::config::{Config, ConfigBuilder};
 use ureq::typestate::AgentScope;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use crate::config::RqliteConfig;
 use crate::protocol::call::SendError;
@@ -16,6 +21,7 @@ use crate::protocol::call::SendError;
 #[derive(Debug)]
 pub(crate) struct Http {
     agent: ureq::Agent,
+    addresses: Addresses,
     requests: u64,
 }
 
@@ -36,8 +42,11 @@ impl Http {
             .timeout_send_body(Some(config.request_timeout))
             .timeout_recv_response(Some(config.request_timeout))
             .timeout_recv_body(Some(config.request_timeout));
+        let addresses = Addresses::default();
+        let config = with_tls(builder, config)?.build();
         Ok(Http {
-            agent: with_tls(builder, config)?.build().into(),
+            agent: ureq::Agent::with_parts(config, DefaultConnector::default(), addresses.clone()),
+            addresses,
             requests: 0,
         })
     }
@@ -51,6 +60,18 @@ impl Http {
         &mut self,
         request: http::Request<Bytes>,
     ) -> Result<http::Response<Bytes>, SendError> {
+        let known = self.addresses.any();
+        match self.attempt(request.clone()) {
+            // The name may stand for another address by now.
+            Err(error) if known && !error.sent && !error.timed_out => self.attempt(request),
+            outcome => outcome,
+        }
+    }
+
+    fn attempt(
+        &mut self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, SendError> {
         self.requests += 1;
         let (mut head, body) = request.into_parts();
         head.headers.insert(CONTENT_LENGTH, body.len().into());
@@ -61,11 +82,54 @@ impl Http {
             let body = body.with_config().limit(u64::MAX).read_to_vec()?;
             Ok(http::Response::from_parts(head, body.into()))
         });
-        answer.map_err(|error| SendError {
-            sent: body.is_read(),
-            timed_out: matches!(error, ureq::Error::Timeout(_)),
-            message: error.to_string(),
+        answer.map_err(|error| {
+            self.addresses.forget();
+            SendError {
+                sent: body.is_read(),
+                timed_out: matches!(error, ureq::Error::Timeout(_)),
+                message: error.to_string(),
+            }
         })
+    }
+}
+
+/// The addresses behind host names. ureq asks for them before each request, also when it has a connection,
+/// and with a timeout starts a thread to ask the system.
+#[derive(Clone, Debug, Default)]
+struct Addresses(Arc<Mutex<HashMap<String, Vec<SocketAddr>>>>);
+
+impl Addresses {
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Vec<SocketAddr>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn any(&self) -> bool {
+        !self.known().is_empty()
+    }
+
+    fn forget(&self) {
+        self.known().clear();
+    }
+}
+
+impl Resolver for Addresses {
+    fn resolve(
+        &self,
+        uri: &http::Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let node = uri.authority().map_or("", |authority| authority.as_str());
+        if let Some(known) = self.known().get(node) {
+            let mut addresses = self.empty();
+            for address in known {
+                addresses.push(*address);
+            }
+            return Ok(addresses);
+        }
+        let addresses = DefaultResolver::default().resolve(uri, config, timeout)?;
+        self.known().insert(node.to_owned(), addresses.to_vec());
+        Ok(addresses)
     }
 }
 

@@ -1,0 +1,16 @@
+//! Runs an empty rqlited until its input ends (Ctrl-D), and prints where it is.
+//!
+//! `cargo run -p diesel-rqlite-tests` gives you a node to try things on.
+#![allow(clippy::print_stdout)]
+
+use std::io::Write;
+
+use diesel_rqlite_tests::Rqlited;
+
+fn main() -> std::io::Result<()> {
+    let node = Rqlited::start();
+    println!("{}", node.url());
+    std::io::stdout().flush()?;
+    std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink())?;
+    Ok(())
+}
