@@ -15,6 +15,9 @@ use crate::transaction::TransactionMode;
 
 const DEFAULT_PORT: u16 = 4001;
 
+/// Longer times would be beyond what clocks, and Go's durations, can count to.
+const FOREVER: Duration = Duration::from_secs(365 * 86_400);
+
 /// How to reach an rqlite cluster.
 ///
 /// Made from a URL, `rqlite://[user[:password]@]host[:port][/prefix][?option=value&…]`:
@@ -131,7 +134,7 @@ impl RqliteConfig {
     /// off answers `stale read`, and the next one is asked.
     #[must_use]
     pub fn freshness(mut self, freshness: Duration) -> Self {
-        self.freshness = Some(freshness);
+        self.freshness = Some(freshness.min(FOREVER));
         self
     }
 
@@ -145,7 +148,7 @@ impl RqliteConfig {
     /// How long connecting to one node may take, name resolution and TLS included.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connect_timeout = timeout;
+        self.connect_timeout = timeout.min(FOREVER);
         self
     }
 
@@ -154,7 +157,7 @@ impl RqliteConfig {
     /// A write that runs into it may still be applied: the error says that its outcome is unknown.
     #[must_use]
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
-        self.request_timeout = timeout;
+        self.request_timeout = timeout.min(FOREVER);
         self
     }
 
@@ -219,7 +222,7 @@ impl RqliteConfig {
                     invalid(key, value, "none, weak, linearizable, strong or auto")
                 })?;
             }
-            "freshness" => self.freshness = Some(duration(key, value)?),
+            "freshness" => self = self.freshness(duration(key, value)?),
             "freshness_strict" => self.freshness_strict = boolean(key, value)?,
             "nodes" => {
                 for node in value.split(',') {
@@ -228,8 +231,8 @@ impl RqliteConfig {
                     self = self.node(host, port);
                 }
             }
-            "connect_timeout" => self.connect_timeout = timeout(key, value)?,
-            "request_timeout" => self.request_timeout = timeout(key, value)?,
+            "connect_timeout" => self = self.connect_timeout(timeout(key, value)?),
+            "request_timeout" => self = self.request_timeout(timeout(key, value)?),
             "leader_timeout" => self.leader_timeout = duration(key, value)?,
             "transaction" => {
                 self.transaction_mode = TransactionMode::from_name(value)
@@ -323,6 +326,8 @@ fn duration(key: &str, value: &str) -> Result<Duration, ConfigError> {
 }
 
 fn invalid(key: &str, value: &str, wanted: &'static str) -> ConfigError {
+    // `user:password@host` where only a host belongs.
+    let value = if value.contains('@') { "…" } else { value };
     Kind::InvalidValue {
         key: key.to_owned(),
         value: value.to_owned(),
@@ -464,6 +469,7 @@ mod tests {
             ("rqlite://h?request_timeout=0s", "more than nothing"),
             ("rqlite://h?transaction=psychic", "`psychic`"),
             ("rqlite://h?nodes=a:b", "`nodes`"),
+            ("rqlite://h?nodes=u:secret@h:x", "`…`"),
             ("rqlite://h?freshness=1s", "level `none`"),
             ("rqlite://h?ca_cert=/does/not/exist", "/does/not/exist"),
             ("postgres://h", "`postgres`"),
@@ -490,7 +496,7 @@ mod tests {
             "{shown}"
         );
         let request = crate::protocol::request::Exchange {
-            endpoint: crate::protocol::request::Endpoint::Query { blob_array: false },
+            endpoint: crate::protocol::request::Endpoint::Query,
             body: bytes::Bytes::new(),
         };
         let request = request

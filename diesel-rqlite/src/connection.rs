@@ -33,7 +33,7 @@ use crate::protocol::rows::Rows;
 use crate::query_builder::RqliteQueryBuilder;
 use crate::row::{RqliteCursor, RqliteRow};
 use crate::sql::pin::Entropy;
-use crate::statement::{self, Plan, Read, Source, Statement};
+use crate::statement::{self, Batch, Plan, Read, Source, Statement};
 use crate::transaction::Transaction;
 use crate::transport::blocking::Http;
 
@@ -154,24 +154,33 @@ impl RqliteConnection {
     /// Raw SQL: sent as it is, and once more in an exact form if its columns turn out to need it.
     fn untyped_read(&mut self, read: &Read<'_>) -> QueryResult<Rows> {
         let statement = read.plain();
-        let exchange = statement::raw_query(statement.clone());
-        let rows = match self.send(&exchange) {
-            Err(Failure::Unwritable(_)) if read.wrappable => self.ask(&read.columns())?,
+        let rows = match self.send(&statement::raw_query(statement.clone())) {
+            Err(Failure::Unwritable(_)) => None,
             Err(failure) => return Err(error::failure(failure, true)),
-            Ok(body) => {
-                let rows = rows_of_query(&body, &statement)?;
-                if !rows.may_be_lossy() || !read.wrappable {
-                    return Ok(rows);
-                }
-                rows
-            }
+            Ok(body) => match rows_of_query(&body, &statement) {
+                // A column declared as a time holds a number beyond the year 9999.
+                Err(error) if error::is_unwritable(&error) => None,
+                rows => Some(rows?),
+            },
         };
-        self.ask(&read.tagged(rows.columns))
+        match rows {
+            Some(rows) if !rows.may_be_lossy() || !read.wrappable => Ok(rows),
+            Some(rows) => self.ask(&read.tagged(rows.columns)),
+            None if !read.wrappable => Err(error::failure(
+                Failure::Unwritable("rqlite can't write the values as JSON".to_owned()),
+                true,
+            )),
+            None => {
+                let columns = self.ask(&read.columns())?.columns;
+                self.ask(&read.tagged(columns))
+            }
+        }
     }
 
     /// Sends writes as one request. All were run, or there is an error and none was applied.
-    fn write(&mut self, statements: &[Statement<'_>]) -> QueryResult<Vec<StatementResult>> {
-        let exchange = statement::execute(statements);
+    fn write(&mut self, batch: &Batch<'_>) -> QueryResult<Vec<StatementResult>> {
+        let statements = &batch.statements;
+        let exchange = statement::execute(batch);
         let body = self
             .send(&exchange)
             .map_err(|failure| error::failure(failure, false))?;
@@ -201,27 +210,28 @@ impl RqliteConnection {
     }
 
     /// Sends writes now, or adds them to the open transaction. Returns the rows they affected.
-    fn run(&mut self, statements: Vec<Statement<'_>>) -> QueryResult<usize> {
+    fn run(&mut self, batch: Batch<'_>) -> QueryResult<usize> {
         if self.transaction.is_open() {
-            let pending = statements.into_iter().map(Statement::into_owned);
             let mut rows = 0;
-            for statement in pending {
-                rows += self.transaction.push(statement)?;
+            for statement in batch.statements {
+                rows += self.transaction.push(statement.into_owned())?;
             }
             return Ok(rows);
         }
-        if statements.is_empty() {
+        if batch.statements.is_empty() {
             return Ok(0);
         }
-        let results = self.write(&statements)?;
-        Ok(results.iter().map(affected).sum())
+        let results = self.write(&batch)?;
+        let counted = batch.statements.iter().zip(&results);
+        let counted = counted.filter(|(statement, _)| statement.counted);
+        Ok(counted.map(|(_, result)| affected(result)).sum())
     }
 
     fn execute(&mut self, sql: &str, binds: Vec<Bind<'_>>) -> QueryResult<usize> {
         let plan = Plan::new(sql, binds, Source::Query, None, &mut System);
         match plan.map_err(error::not_sent)? {
             Plan::Nothing => Ok(0),
-            Plan::Write(statements) => self.run(statements),
+            Plan::Write(batch) => self.run(batch),
             Plan::Read(read) => {
                 self.transaction.check_read()?;
                 self.untyped_read(&read).map(|_| 0)
@@ -242,17 +252,15 @@ impl RqliteConnection {
                 self.transaction.check_read()?;
                 self.read(&read, types).map(|rows| vec![rows])
             }
-            Plan::Write(statements) if self.transaction.is_open() => {
-                self.run(statements).map(|_| Vec::new())
-            }
-            Plan::Write(statements) => returned(&statements, self.write(&statements)?),
+            Plan::Write(batch) if self.transaction.is_open() => self.run(batch).map(|_| Vec::new()),
+            Plan::Write(batch) => returned(&batch.statements, self.write(&batch)?),
         }
     }
 
     fn script(&mut self, sql: &str) -> QueryResult<()> {
         let plan = Plan::new(sql, Vec::new(), Source::Script, None, &mut System);
         match plan.map_err(error::not_sent)? {
-            Plan::Write(statements) => self.run(statements).map(|_| ()),
+            Plan::Write(batch) => self.run(batch).map(|_| ()),
             // Only queries have other plans.
             Plan::Nothing | Plan::Read(_) => Ok(()),
         }
@@ -509,8 +517,12 @@ impl TransactionManager<RqliteConnection> for RqliteTransactionManager {
         if statements.is_empty() {
             return Ok(());
         }
+        let batch = Batch {
+            statements,
+            atomic: true,
+        };
         connection.observed(&StrQueryHelper::new("COMMIT"), |connection| {
-            connection.write(&statements).map(|_| ())
+            connection.write(&batch).map(|_| ())
         })
     }
 

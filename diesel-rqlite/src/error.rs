@@ -158,6 +158,14 @@ pub(crate) fn failure(failure: Failure, is_read: bool) -> Error {
     }
 }
 
+/// Whether a read failed only because rqlite can't write a value as JSON (a time beyond the year 9999).
+pub(crate) fn is_unwritable(error: &Error) -> bool {
+    match error {
+        Error::DatabaseError(_, information) => information.message().contains("Time.MarshalText"),
+        _ => false,
+    }
+}
+
 /// An answer that is none of rqlite's.
 pub(crate) fn unreadable(error: &serde_json::Error, is_read: bool) -> Error {
     failure(

@@ -26,7 +26,14 @@ impl RowIndex<usize> for RqliteRow {
 
 impl<'n> RowIndex<&'n str> for RqliteRow {
     fn idx(&self, name: &'n str) -> Option<usize> {
-        self.rows.columns.iter().position(|column| column == name)
+        let columns = &self.rows.columns;
+        let exact = columns.iter().position(|column| column == name);
+        // SQLite gives the name as the table has it, raw SQL as it was written.
+        exact.or_else(|| {
+            columns
+                .iter()
+                .position(|column| column.eq_ignore_ascii_case(name))
+        })
     }
 }
 

@@ -10,8 +10,9 @@ use crate::protocol::request::{Endpoint, Exchange};
 use crate::sql::SqlError;
 use crate::sql::pin::{Entropy, pin, timestamp};
 use crate::sql::results::{self, Encoded, Encoding};
-use crate::sql::scan::{InsertRows, Scanned, Verb, statements};
+use crate::sql::scan::{InsertRows, Scanned, Verb, statements, unquoted};
 use crate::sql::tokens::{TokenKind, Tokens};
+use crate::sql::volatile::{self, Found};
 
 /// One statement of a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +20,8 @@ pub(crate) struct Statement<'a> {
     pub(crate) sql: Cow<'a, str>,
     binds: Vec<Bind<'a>>,
     pub(crate) returning: bool,
+    /// It writes rows, and SQLite's count of them is its own.
+    pub(crate) counted: bool,
     insert_rows: InsertRows,
     /// The table of an INSERT.
     table: Option<String>,
@@ -33,8 +36,15 @@ pub(crate) enum Plan<'a> {
     /// An insert of no rows.
     Nothing,
     Read(Read<'a>),
-    /// Several are one atomic request.
-    Write(Vec<Statement<'a>>),
+    Write(Batch<'a>),
+}
+
+/// Writes that are one request.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Batch<'a> {
+    pub(crate) statements: Vec<Statement<'a>>,
+    /// All or nothing. A single statement is that by itself, unless it says `OR FAIL`.
+    pub(crate) atomic: bool,
 }
 
 /// A query, which may be sent in several forms.
@@ -62,7 +72,7 @@ impl<'a> Plan<'a> {
         types: Option<&[RqliteType]>,
         entropy: &mut impl Entropy,
     ) -> Result<Self, SqlError> {
-        if is_empty_batch(sql) {
+        if source == Source::Query && is_empty_batch(sql) {
             return Ok(Plan::Nothing);
         }
         let mut found = statements(sql)?;
@@ -70,7 +80,7 @@ impl<'a> Plan<'a> {
         for scanned in &found {
             check(scanned)?;
         }
-        if found.is_empty() && source == Source::Query {
+        if found.is_empty() && source == Source::Query && !atomic {
             return Err(SqlError::Empty);
         }
         if found.len() > 1 && source == Source::Query && !atomic {
@@ -82,7 +92,7 @@ impl<'a> Plan<'a> {
         {
             return Read::new(scanned, binds).map(Plan::Read);
         }
-        let writes = match &found[..] {
+        let statements = match &found[..] {
             [scanned] => {
                 check_count(scanned, binds.len())?;
                 let mut binds = binds;
@@ -92,7 +102,10 @@ impl<'a> Plan<'a> {
             }
             several => numbered(several, &binds, types, entropy)?,
         };
-        Ok(Plan::Write(writes))
+        Ok(Plan::Write(Batch {
+            atomic: atomic || statements.len() > 1,
+            statements,
+        }))
     }
 }
 
@@ -108,9 +121,15 @@ fn strip_begin_and_commit(found: &mut Vec<Scanned<'_>>) -> bool {
     framed
 }
 
-/// What Diesel renders for an insert of no rows.
+/// Whether the text is, token by token, what Diesel renders for an insert of no rows.
 fn is_empty_batch(sql: &str) -> bool {
-    sql.starts_with("SELECT 1 FROM ") && sql.ends_with(" WHERE 1=0")
+    if !sql.starts_with("SELECT 1 FROM ") || !sql.ends_with(" WHERE 1=0") {
+        return false;
+    }
+    let table = &sql["SELECT 1 FROM ".len()..sql.len() - " WHERE 1=0".len()];
+    Tokens::new(table).all(|token| {
+        token.is_ok_and(|token| matches!(token.kind, TokenKind::Quoted | TokenKind::Dot))
+    })
 }
 
 fn is_read(scanned: &Scanned<'_>) -> bool {
@@ -124,12 +143,14 @@ fn is_read(scanned: &Scanned<'_>) -> bool {
 
 /// Refuses what must not reach a server, because it would outlive the request there.
 fn check(scanned: &Scanned<'_>) -> Result<(), SqlError> {
-    const PRAGMAS: [&str; 5] = [
+    const PRAGMAS: [&str; 7] = [
         "journal_mode",
         "wal_autocheckpoint",
         "wal_checkpoint",
         "synchronous",
         "query_only",
+        "locking_mode",
+        "case_sensitive_like",
     ];
     let word = |place: usize| {
         let tokens = Tokens::new(scanned.text).map_while(Result::ok);
@@ -150,17 +171,23 @@ fn check(scanned: &Scanned<'_>) -> Result<(), SqlError> {
         }
         Verb::Pragma => {
             let tokens = Tokens::new(scanned.text).map_while(Result::ok);
-            let names = tokens.filter(|token| token.kind == TokenKind::Word);
-            // `PRAGMA schema.name`, too.
+            let names = tokens.filter(|token| {
+                matches!(
+                    token.kind,
+                    TokenKind::Word | TokenKind::Quoted | TokenKind::String
+                )
+            });
+            // `PRAGMA schema.name`, too, and either in any kind of quotes.
             let name = names
                 .skip(1)
                 .take(2)
-                .map(|token| scanned.text[token.range].to_ascii_lowercase())
+                .map(|token| unquoted(&scanned.text[token.range]).to_ascii_lowercase())
+                .map(|name| name.trim_matches('\'').to_owned())
                 .find(|name| PRAGMAS.contains(&&**name));
             match name {
                 Some(name) => Err(SqlError::Refused(
                     format!("PRAGMA {name}"),
-                    "rqlite manages the journal itself",
+                    "it would change the node's own connection, for all clients",
                 )),
                 None => Ok(()),
             }
@@ -273,6 +300,31 @@ fn guarded(writes: Vec<Statement<'_>>) -> Result<Vec<Statement<'_>>, SqlError> {
     Ok(guarded)
 }
 
+fn is_dml(verb: &Verb) -> bool {
+    matches!(verb, Verb::Insert | Verb::Update | Verb::Delete)
+}
+
+fn has_variable_in_items(scanned: &Scanned<'_>) -> bool {
+    let mut variables = scanned.variables.iter();
+    variables.any(|variable| {
+        scanned
+            .items
+            .iter()
+            .any(|item| item.contains(&variable.start))
+    })
+}
+
+/// Each placeholder by its number, so that an expression with one may be written twice.
+fn number_variables(scanned: &Scanned<'_>) -> Result<Option<String>, SqlError> {
+    let numbers: Vec<_> = numbers(scanned)?
+        .iter()
+        .map(|number| format!("?{number}"))
+        .collect();
+    Ok(rewrite_variables(scanned.text, |place| {
+        Some(("", numbers.get(place)?, ""))
+    }))
+}
+
 impl<'a> Statement<'a> {
     /// Text without values or rows.
     pub(crate) fn plain(sql: impl Into<Cow<'a, str>>) -> Self {
@@ -280,6 +332,7 @@ impl<'a> Statement<'a> {
             sql: sql.into(),
             binds: Vec::new(),
             returning: false,
+            counted: false,
             insert_rows: InsertRows::Unknown,
             table: None,
             encodings: Vec::new(),
@@ -294,14 +347,16 @@ impl<'a> Statement<'a> {
         types: Option<&[RqliteType]>,
         entropy: &mut impl Entropy,
     ) -> Result<Self, SqlError> {
-        if !matches!(scanned.verb, Verb::Insert | Verb::Update | Verb::Delete) {
+        let stores = is_dml(&scanned.verb) || scanned.verb == Verb::CreateTableAs;
+        if !stores || !scanned.suspicious {
             return Statement::of(scanned, types);
         }
-        pin_time_values(scanned, binds, entropy)?;
-        if scanned.volatile.is_empty() {
+        let found = volatile::find(scanned.text);
+        pin_time_values(scanned, &found, binds, entropy)?;
+        if found.values.is_empty() {
             return Statement::of(scanned, types);
         }
-        let text = pin(scanned, entropy)?;
+        let text = pin(scanned.text, &found, entropy)?;
         Ok(Statement::of(&scan_one(&text)?, types)?.into_owned())
     }
 
@@ -310,9 +365,17 @@ impl<'a> Statement<'a> {
         statement.insert_rows = scanned.insert_rows;
         let table = scanned.insert_into.clone();
         statement.table = table.map(|range| scanned.text[range].to_owned());
+        statement.counted = is_dml(&scanned.verb);
         if scanned.returning {
             statement.returning = true;
-            statement.encode(results::returning(scanned, types)?);
+            let numbered = match has_variable_in_items(scanned) {
+                true => number_variables(scanned)?,
+                false => None,
+            };
+            statement.encode(match numbered {
+                Some(text) => results::returning(&scan_one(&text)?, types)?,
+                None => results::returning(scanned, types)?,
+            });
         }
         Ok(statement)
     }
@@ -345,6 +408,7 @@ impl<'a> Statement<'a> {
             sql: Cow::Owned(self.sql.into_owned()),
             binds: self.binds.into_iter().map(Bind::into_owned).collect(),
             returning: self.returning,
+            counted: self.counted,
             insert_rows: self.insert_rows,
             table: self.table,
             encodings: self.encodings,
@@ -434,18 +498,30 @@ fn looks_like_blob(text: &str) -> bool {
 /// A value `now` bound as the time value of a date function is evaluated by every node for itself.
 fn pin_time_values(
     scanned: &Scanned<'_>,
+    found: &Found,
     binds: &mut [Bind<'_>],
     entropy: &impl Entropy,
 ) -> Result<(), SqlError> {
-    if scanned.time_variables.is_empty() {
-        return Ok(());
-    }
+    const REFUSED: SqlError = SqlError::Volatile("a bound 'now'");
     let numbers = numbers(scanned)?;
-    for variable in &scanned.time_variables {
-        if let Some(bind) = binds.get_mut(numbers[*variable] - 1)
-            && matches!(bind, Bind::Text(text) if text.eq_ignore_ascii_case("now"))
-        {
-            *bind = Bind::Text(Cow::Owned(timestamp(entropy.now())));
+    let text = |bind: Option<&Bind<'_>>| match bind {
+        Some(Bind::Text(text)) => text.to_ascii_lowercase(),
+        _ => String::new(),
+    };
+    for place in &found.in_time_values {
+        if text(binds.get(numbers[*place] - 1)) == "now" {
+            return Err(REFUSED);
+        }
+    }
+    for place in &found.time_values {
+        let number = numbers[*place];
+        let bound = text(binds.get(number - 1));
+        let uses = numbers.iter().filter(|other| **other == number).count();
+        if volatile::is_subsecond(&bound) || (bound == "now" && uses > 1) {
+            return Err(REFUSED);
+        }
+        if bound == "now" {
+            binds[number - 1] = Bind::Text(Cow::Owned(timestamp(entropy.now())));
         }
     }
     Ok(())
@@ -526,7 +602,7 @@ impl<'a> Read<'a> {
 /// The request that runs a query whose columns the client knows.
 pub(crate) fn query(statement: &Statement<'_>) -> Exchange {
     Exchange {
-        endpoint: Endpoint::Query { blob_array: false },
+        endpoint: Endpoint::Query,
         body: body(std::slice::from_ref(statement)),
     }
 }
@@ -536,19 +612,19 @@ pub(crate) fn query(statement: &Statement<'_>) -> Exchange {
 pub(crate) fn raw_query(statement: Statement<'_>) -> Exchange {
     let schema = Statement::plain("SELECT 1 FROM sqlite_master LIMIT 1");
     Exchange {
-        endpoint: Endpoint::Query { blob_array: true },
+        endpoint: Endpoint::Query,
         body: body(&[schema, statement]),
     }
 }
 
-/// The request that runs writes, all or none of them.
-pub(crate) fn execute(statements: &[Statement<'_>]) -> Exchange {
+/// The request that runs writes.
+pub(crate) fn execute(batch: &Batch<'_>) -> Exchange {
     Exchange {
         endpoint: Endpoint::Execute {
-            transaction: statements.len() > 1,
-            returning: statements.iter().any(|statement| statement.returning),
+            transaction: batch.atomic,
+            returning: batch.statements.iter().any(|statement| statement.returning),
         },
-        body: body(statements),
+        body: body(&batch.statements),
     }
 }
 
@@ -587,7 +663,7 @@ mod tests {
 
     fn sent(sql: &str, binds: Vec<Bind<'_>>) -> String {
         let exchange = match plan(sql, binds, Source::Script).expect("plans") {
-            Plan::Write(statements) => execute(&statements),
+            Plan::Write(batch) => execute(&batch),
             other => panic!("no write: {other:?}"),
         };
         String::from_utf8(exchange.body.to_vec()).expect("UTF-8")
@@ -652,7 +728,7 @@ mod tests {
     fn several_statements_with_returning_are_guarded() {
         let script = "BEGIN; INSERT INTO \"t\" (a) VALUES (1), (2) RETURNING a; \
                       INSERT INTO \"t\" DEFAULT VALUES RETURNING a; COMMIT";
-        let Ok(Plan::Write(writes)) = Plan::new(
+        let Ok(Plan::Write(batch)) = Plan::new(
             script,
             Vec::new(),
             Source::Query,
@@ -661,7 +737,7 @@ mod tests {
         ) else {
             panic!("no writes");
         };
-        let sqls: Vec<_> = writes.iter().map(|write| &*write.sql).collect();
+        let sqls: Vec<_> = batch.statements.iter().map(|write| &*write.sql).collect();
         assert_eq!(
             sqls,
             [
@@ -691,11 +767,7 @@ mod tests {
         assert_eq!(count("SELECT ?5, ?"), Ok(6));
         assert_eq!(count("SELECT :a, :b, :a, @a"), Ok(3));
         assert_eq!(count("SELECT '?', \"?\", 1 -- ?"), Ok(0));
-        for sql in [
-            "SELECT ?0",
-            "SELECT ?32767",
-            "SELECT ?99999999999999999999999",
-        ] {
+        for sql in ["SELECT ?0", "SELECT ?99999999999999999999999"] {
             assert_eq!(count(sql), Err(SqlError::PlaceholderNumber));
         }
         assert_eq!(
@@ -730,7 +802,10 @@ mod tests {
         assert_eq!(refused("SELECT '\0'"), SqlError::Nul);
         assert_eq!(
             plan("-- nothing\n", Vec::new(), Source::Script),
-            Ok(Plan::Write(Vec::new()))
+            Ok(Plan::Write(Batch {
+                statements: Vec::new(),
+                atomic: false
+            }))
         );
     }
 

@@ -12,8 +12,8 @@ use crate::statement::Statement;
 pub enum TransactionMode {
     /// Nothing is sent before the commit. Writes wait on the client and are then sent as one atomic request.
     ///
-    /// * `execute` returns the number of rows of an `INSERT … VALUES`, and 0 for any other write: its count
-    ///   is not known before the commit.
+    /// * `execute` returns the number of rows of an `INSERT … VALUES` (as if no trigger skipped any), and 0 for
+    ///   any other write: its count is not known before the commit.
     /// * A constraint violation is the error of the commit. Nothing is applied then.
     /// * A read sees committed data only; behind a pending write it is an error, since it would not see it.
     ///   So is a write with RETURNING.
@@ -30,12 +30,23 @@ impl TransactionMode {
 /// The transaction of one connection, open or not.
 ///
 /// Diesel asks for it as the state of the transaction manager; there is nothing to do with it outside.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Transaction {
     pub(crate) status: TransactionManagerStatus,
     pending: Vec<Statement<'static>>,
     /// How many statements were pending when each open transaction began, the outermost first.
     marks: Vec<usize>,
+}
+
+impl std::fmt::Debug for Transaction {
+    /// Without the statements, whose values may be secret.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Transaction")
+            .field("depth", &self.depth())
+            .field("pending", &self.pending.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Transaction {

@@ -229,6 +229,16 @@ fn a_batch_that_may_skip_rows_and_returns_is_refused_not_torn() {
 }
 
 #[test]
+fn rows_of_a_returning_batch_are_counted_once() {
+    let mut db = Database::with(SCHEMA);
+    let counted = diesel::insert_into(items::table)
+        .values(mixed())
+        .returning(items::id)
+        .execute(&mut *db);
+    assert_eq!(counted, Ok(5));
+}
+
+#[test]
 fn scripts_are_atomic() {
     let mut db = Database::with(SCHEMA);
     let script = "BEGIN; INSERT INTO items (name) VALUES ('a;b'); -- ; \n INSERT INTO items (name) VALUES ('a;b'); COMMIT;";

@@ -253,3 +253,13 @@ fn pooled_connections_commit_and_roll_back() {
     let mut conn = pool.get().expect("a connection");
     assert_eq!(t::table.select(t::n).load::<i32>(&mut conn), Ok(vec![1]));
 }
+
+#[test]
+fn or_fail_keeps_nothing_in_a_transaction() {
+    let mut db = database();
+    let outcome = db.transaction(|conn| {
+        diesel::sql_query("INSERT OR FAIL INTO t (n) VALUES (1), (2), (1)").execute(conn)
+    });
+    assert_kind!(outcome, UniqueViolation);
+    assert_eq!(db.count("t"), 0);
+}

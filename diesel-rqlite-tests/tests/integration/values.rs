@@ -334,6 +334,71 @@ fn expressions_are_exact_too() {
 }
 
 #[test]
+fn returning_is_exact_for_expressions_with_values() {
+    diesel::table! { t (id) { id -> Integer, a -> Double, b -> Nullable<Binary>, s -> Nullable<Text>, } }
+    let mut db = Database::with("CREATE TABLE t (id INTEGER PRIMARY KEY, a REAL, b BLOB, s)");
+    let blob = vec![0_u8, 255, 254];
+    let returned = diesel::insert_into(t::table)
+        .values((t::a.eq(f64::INFINITY), t::b.eq(&blob)))
+        .returning((
+            t::a + 1.0,
+            diesel::dsl::sql::<Binary>("coalesce(b, ")
+                .bind::<Binary, _>(vec![1_u8])
+                .sql(")"),
+            diesel::dsl::sql::<Double>("-a"),
+        ))
+        .get_result::<(f64, Vec<u8>, f64)>(&mut *db);
+    assert_eq!(returned, Ok((f64::INFINITY, blob, f64::NEG_INFINITY)));
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Double)]
+        v: f64,
+    }
+    let raw = diesel::sql_query("UPDATE t SET s = x'ff00' RETURNING a + 1 AS v")
+        .get_result::<Row>(&mut *db);
+    assert_eq!(raw.map(|row| row.v), Ok(f64::INFINITY));
+    let text = diesel::update(t::table)
+        .set(t::id.eq(1))
+        .returning(t::s)
+        .get_result::<Option<String>>(&mut *db);
+    assert!(text.is_err(), "no UTF-8, no text: {text:?}");
+}
+
+#[test]
+fn text_is_converted_as_sqlite_converts_it() {
+    diesel::table! { t (id) { id -> Integer, v -> Text, } }
+    let values = "(1, 1), (2, x'6869'), (3, 1.0), (4, 'x'), (5, -0.5)";
+    let mut db = Database::with(&format!(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES {values}"
+    ));
+    let wanted = ["1", "hi", "1.0", "x", "-0.5"].map(str::to_owned).to_vec();
+    let selected = t::table.order(t::id).select(t::v).load::<String>(&mut *db);
+    assert_eq!(selected, Ok(wanted.clone()));
+    let returned = diesel::update(t::table)
+        .set(t::id.eq(t::id + 10))
+        .returning(t::v)
+        .get_results::<String>(&mut *db);
+    let mut returned = returned.expect("updates");
+    returned.sort();
+    let mut sorted = wanted;
+    sorted.sort();
+    assert_eq!(returned, sorted);
+}
+
+#[test]
+fn times_rqlite_can_not_write_are_read_in_another_way() {
+    let mut db =
+        Database::with("CREATE TABLE t (v DATETIME); INSERT INTO t VALUES (253402300800), (7)");
+    assert_eq!(
+        db.one("SELECT v AS value FROM t WHERE v > 7"),
+        253_402_300_800
+    );
+    let none: Result<NaiveDateTime, _> =
+        diesel::select(diesel::dsl::sql::<sql_types::Timestamp>("'nan'")).get_result(&mut *db);
+    assert!(none.is_err(), "{none:?}");
+}
+
+#[test]
 fn nan_is_null() {
     let mut db = Database::new();
     let nan =

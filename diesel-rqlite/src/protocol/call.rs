@@ -203,7 +203,8 @@ impl<'c> Call<'c> {
         if let Err(reason) = self.nodes.redirected(base) {
             return self.done(Err(Failure::NotApplied(reason)));
         }
-        let dead = self.round.unreachable.contains(&self.nodes.current_index());
+        let dead = self.round.unreachable.contains(&self.nodes.current_index())
+            || elapsed >= self.settings.leader_timeout;
         // A follower names its leader until it notices that the leader is gone.
         if dead || self.round.asked > 2 * self.nodes.count() {
             self.nodes.advance();
@@ -344,7 +345,7 @@ mod tests {
         }
 
         fn read(nodes: &[&str], level: ReadConsistency) -> Self {
-            Self::new(nodes, Endpoint::Query { blob_array: false }, level)
+            Self::new(nodes, Endpoint::Query, level)
         }
 
         fn run(
@@ -481,6 +482,18 @@ mod tests {
         });
         assert!(matches!(outcome, Err(Failure::NotApplied(_))));
         assert!(script.waits >= 99, "it waits for an election");
+    }
+
+    #[test]
+    fn redirects_to_ever_new_addresses_end() {
+        let mut script = Script::write(&["a"]);
+        let settings = Settings::new(ReadConsistency::Strong, None, false, Duration::ZERO, None);
+        script.settings = settings;
+        let outcome = script.run(|sent, _| redirect(&format!("http://h{sent}/db/execute")));
+        assert!(
+            matches!(outcome, Err(Failure::NotApplied(_))),
+            "{outcome:?}"
+        );
     }
 
     #[test]

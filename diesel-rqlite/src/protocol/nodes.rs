@@ -2,6 +2,9 @@
 
 use super::request::ReadConsistency;
 
+/// Nodes that are kept in mind.
+const MAX_NODES: usize = 64;
+
 /// One node's HTTP address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Node {
@@ -77,6 +80,8 @@ impl Nodes {
         }
         let found = self.known.iter().position(|known| known.base == node.base);
         let index = found.unwrap_or_else(|| {
+            // No cluster has so many leaders; a proxy that makes up addresses may.
+            self.known.truncate(MAX_NODES - 1);
             self.known.push(node);
             self.known.len() - 1
         });

@@ -62,40 +62,36 @@ impl fmt::Display for ReadConsistency {
 ///
 /// | what | endpoint and flags | why |
 /// |---|---|---|
-/// | read | `/db/query?level=…&noparse` | the text as it is; never `/db/request`, which writes if it must |
-/// | read of raw SQL | the same with `blob_array` | tells BLOBs from text where the types are unknown |
+/// | read | `/db/query?level=…&noparse&blob_array` | the text as it is, BLOBs told from text; never `/db/request`, which writes if it must |
 /// | write, schema, PRAGMA | `/db/execute?noparse` | rqlite's rewriting prints statements anew and damages some (it drops STRICT, swaps `LIMIT a, b`); what it is for, `random()` and `now`, the client has replaced |
 /// | write with RETURNING | `/db/execute?norwtime&norwrandom` | `noparse` would lose the rows |
-/// | several of them | the same with `transaction` | all or nothing; `/db/request?transaction` is not, where a statement fails to prepare |
+/// | a commit, several writes | the same with `transaction` | all or nothing; `/db/request?transaction` is not, where a statement fails to prepare |
 ///
 /// All but reads at level `none` have `redirect`: a follower must not forward. From version 10 on it sends a
 /// forwarded write twice when the first reply is late, and the statement is then applied twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
-    Query { blob_array: bool },
+    Query,
     Execute { transaction: bool, returning: bool },
 }
 
 impl Endpoint {
     pub(crate) fn is_read(self) -> bool {
-        matches!(self, Endpoint::Query { .. })
+        matches!(self, Endpoint::Query)
     }
 
     pub(crate) fn path(self) -> &'static str {
         match self {
-            Endpoint::Query { .. } => "/db/query",
+            Endpoint::Query => "/db/query",
             Endpoint::Execute { .. } => "/db/execute",
         }
     }
 
     fn push_query(self, uri: &mut String, level: ReadConsistency, settings: &Settings) {
         match self {
-            Endpoint::Query { blob_array } => {
-                uri.push_str("?noparse&level=");
+            Endpoint::Query => {
+                uri.push_str("?noparse&blob_array&level=");
                 uri.push_str(level.name());
-                if blob_array {
-                    uri.push_str("&blob_array");
-                }
                 if level == ReadConsistency::None {
                     settings.push_freshness(uri);
                 } else {

@@ -226,17 +226,17 @@ mod tests {
     #[test]
     fn encoded_values_are_decoded() {
         let body = r#"{"results":[{"columns":["a","b","c","d","e"],"types":["","","","",""],"values":
-            [["00FF","-Inf","tC3A9","b","r-Inf"],[null,1.5,"tFF","b41",7]]}]}"#;
+            [["00FF","rInf","tC3A9","b","r-Inf"],[null,1.5,"tFF","b41",7]]}]}"#;
         let encodings = [
             Encoding::Hex,
-            Encoding::Real,
             Encoding::Tagged,
+            Encoding::TaggedText,
             Encoding::Tagged,
             Encoding::Tagged,
         ];
         let rows = rows(body, &encodings);
         assert_eq!(rows.value(0, 0), Some(Value::Binary(&[0, 255])));
-        assert_eq!(rows.value(0, 1), Some(Value::Real(f64::NEG_INFINITY)));
+        assert_eq!(rows.value(0, 1), Some(Value::Real(f64::INFINITY)));
         assert_eq!(rows.value(0, 2), Some(Value::Text("é")));
         assert_eq!(rows.value(0, 3), Some(Value::Binary(&[])));
         assert_eq!(rows.value(0, 4), Some(Value::Real(f64::NEG_INFINITY)));

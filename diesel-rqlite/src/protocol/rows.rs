@@ -111,8 +111,12 @@ impl Rows {
                 self.binary_to_text();
                 Ok(())
             }
-            (Some("r"), Some(real)) => {
-                self.push_real_text(real);
+            (Some("r"), Some("Inf")) => {
+                self.cells.push(Cell::Real(f64::INFINITY));
+                Ok(())
+            }
+            (Some("r"), Some("-Inf")) => {
+                self.cells.push(Cell::Real(f64::NEG_INFINITY));
                 Ok(())
             }
             _ => Err(E::custom("a value without its storage class")),
@@ -132,14 +136,6 @@ impl Rows {
                 start: at,
                 end: self.text.len(),
             });
-        }
-    }
-
-    fn push_real_text(&mut self, text: &str) {
-        match text {
-            "Inf" => self.cells.push(Cell::Real(f64::INFINITY)),
-            "-Inf" => self.cells.push(Cell::Real(f64::NEG_INFINITY)),
-            text => self.push_text(text),
         }
     }
 }
@@ -280,21 +276,17 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
 
     fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
         match self.encoding {
-            Encoding::Plain => {
+            Encoding::Plain | Encoding::Text => {
                 self.rows.replacement_character |= value.contains(char::REPLACEMENT_CHARACTER);
                 self.rows.push_text(value);
                 Ok(())
             }
             Encoding::Hex => self.rows.push_hex(value),
-            Encoding::Real => {
-                self.rows.push_real_text(value);
-                Ok(())
-            }
-            Encoding::Tagged => self.rows.push_tagged(value),
+            Encoding::Tagged | Encoding::TaggedText => self.rows.push_tagged(value),
         }
     }
 
-    /// A BLOB, where `?blob_array` was asked for.
+    /// A BLOB: reads ask for `?blob_array`, which tells it from text.
     fn visit_seq<A: SeqAccess<'de>>(self, mut bytes: A) -> Result<(), A::Error> {
         let start = self.rows.bytes.len();
         while let Some(byte) = bytes.next_element::<u8>()? {

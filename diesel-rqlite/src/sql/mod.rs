@@ -6,6 +6,7 @@ pub(crate) mod pin;
 pub(crate) mod results;
 pub(crate) mod scan;
 pub(crate) mod tokens;
+pub(crate) mod volatile;
 
 /// Why a text is not sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -6,65 +6,72 @@
 //! A unary plus drops the declared type, and `hex()` carries any bytes; both leave indexes alone, since the
 //! subquery around a plain SELECT is flattened away by SQLite.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::SqlError;
 use super::scan::{Scanned, Verb, unquoted};
-use super::tokens::Tokens;
+use super::tokens::{Token, TokenKind, Tokens};
 use crate::backend::RqliteType;
 
-/// How one column of an answer is to be read.
+/// How one column of an answer is asked for, and read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Encoding {
-    /// As rqlite writes it.
+    /// As rqlite writes it, without the declared type.
     Plain,
+    /// As text, the way SQLite converts to it.
+    Text,
     /// NULL, or the bytes in hexadecimal.
     Hex,
-    /// REAL, or `Inf`/`-Inf` as text.
-    Real,
-    /// Text and BLOBs in hexadecimal behind a letter for their storage class, see [`tagged`].
+    /// Text and BLOBs in hexadecimal behind a letter for their storage class; infinite REALs as text.
     Tagged,
+    /// The same, with numbers as text.
+    TaggedText,
 }
 
 /// A name no table of a user has.
 pub(crate) const SUBQUERY: &str = "_diesel_rqlite";
 
 impl Encoding {
-    /// The encoding in which values of a type are exact, when the answer can be asked for again.
+    /// What is exact for nearly all values of a type, and for the rest shows that it is not.
     fn of_query(kind: RqliteType) -> Self {
         match kind {
             RqliteType::Binary => Encoding::Hex,
+            RqliteType::Text => Encoding::Text,
             _ => Encoding::Plain,
         }
     }
 
-    /// The same for a write, whose answer comes only once.
+    /// What is exact for all values: the answer to a write comes only once.
     fn of_returning(kind: RqliteType) -> Self {
         match kind {
             RqliteType::Binary => Encoding::Hex,
-            RqliteType::Float | RqliteType::Double => Encoding::Real,
+            RqliteType::Text => Encoding::TaggedText,
+            RqliteType::Float | RqliteType::Double => Encoding::Tagged,
             _ => Encoding::Plain,
         }
     }
 
+    /// Appends the expression that yields a value so encoded.
     fn push(self, sql: &mut String, value: &str) {
+        const TAGGED: &str = "WHEN 'blob' THEN 'b' || hex";
         // Writing to a String can't fail.
         let _ = match self {
             Encoding::Plain => write!(sql, "+{value}"),
+            Encoding::Text => write!(sql, "CAST({value} AS TEXT)"),
             Encoding::Hex => write!(
                 sql,
                 "CASE WHEN {value} IS NULL THEN NULL ELSE hex({value}) END"
             ),
-            Encoding::Real => write!(
-                sql,
-                "CASE WHEN {value} IN (9e999, -9e999) THEN CAST({value} AS TEXT) ELSE {value} END"
-            ),
             Encoding::Tagged => write!(
                 sql,
-                "CASE typeof({value}) WHEN 'text' THEN 't' || hex({value}) \
-                 WHEN 'blob' THEN 'b' || hex({value}) \
+                "CASE typeof({value}) {TAGGED}({value}) WHEN 'text' THEN 't' || hex({value}) \
                  WHEN 'real' THEN CASE WHEN {value} IN (9e999, -9e999) THEN 'r' || {value} ELSE {value} END \
                  ELSE {value} END"
+            ),
+            Encoding::TaggedText => write!(
+                sql,
+                "CASE typeof({value}) {TAGGED}({value}) WHEN 'null' THEN NULL ELSE 't' || hex({value}) END"
             ),
         };
     }
@@ -115,98 +122,147 @@ fn subquery(query: &str, encodings: &[Encoding]) -> String {
 }
 
 /// A write with RETURNING. Without types (raw SQL) every value is tagged.
+///
+/// An expression is written more than once: its placeholders must have numbers or names.
 pub(crate) fn returning(
     scanned: &Scanned<'_>,
     types: Option<&[RqliteType]>,
 ) -> Result<Encoded, SqlError> {
-    let items: Vec<&str> = scanned
-        .items
-        .iter()
-        .map(|range| &scanned.text[range.clone()])
-        .collect();
-    if items.iter().any(|item| item.ends_with('*')) {
-        return Err(SqlError::ReturningStar);
-    }
-    let encoding = |index: usize| match types {
-        None => Encoding::Tagged,
-        Some(types) => types
-            .get(index)
-            .map_or(Encoding::Plain, |kind| Encoding::of_returning(*kind)),
-    };
     let clause = scanned.items.first().map_or(0, |range| range.start);
     let mut sql = scanned.text[..clause].trim_end().to_owned();
     // rqlite looks for `RETURNING` and a blank; behind a line end the rows would be lost (version 10).
     sql.push(' ');
-    let mut encodings = Vec::with_capacity(items.len());
-    for (index, item) in items.iter().enumerate() {
-        if index > 0 {
-            sql.push_str(", ");
+    let mut encodings = Vec::with_capacity(scanned.items.len());
+    for (index, range) in scanned.items.iter().enumerate() {
+        let item = Item::of(&scanned.text[range.clone()]);
+        if item.value.ends_with('*') {
+            return Err(SqlError::ReturningStar);
         }
-        let (value, _) = split_alias(item);
-        // A placeholder must not be written twice.
-        let encoding = match encoding(index) {
-            _ if has_variable(scanned, index) => Encoding::Plain,
-            encoding => encoding,
+        let encoding = match types {
+            None => Encoding::Tagged,
+            Some(types) => types
+                .get(index)
+                .map_or(Encoding::Plain, |kind| Encoding::of_returning(*kind)),
         };
-        encoding.push(&mut sql, value);
+        sql.push_str(if index > 0 { ", " } else { "" });
+        encoding.push(&mut sql, &item.operand());
         encodings.push(encoding);
     }
     Ok(Encoded {
         sql,
         encodings,
-        names: item_names(scanned, items.len()),
+        names: item_names(scanned, scanned.items.len()),
     })
-}
-
-fn has_variable(scanned: &Scanned<'_>, item: usize) -> bool {
-    let range = &scanned.items[item];
-    scanned
-        .variables
-        .iter()
-        .any(|variable| range.contains(&variable.start))
 }
 
 /// The names SQLite would give the columns, as far as the text tells; empty names where it does not.
 fn item_names(scanned: &Scanned<'_>, columns: usize) -> Vec<String> {
-    let name = |item: &str| {
-        let (value, alias) = split_alias(item);
-        alias.unwrap_or_else(|| unqualified(value)).to_owned()
-    };
     if scanned.items.len() == columns {
         let items = scanned.items.iter();
         items
-            .map(|range| name(&scanned.text[range.clone()]))
+            .map(|range| Item::of(&scanned.text[range.clone()]).name())
             .collect()
     } else {
         vec![String::new(); columns]
     }
 }
 
-/// `a AS b` → `a`, `b`.
-fn split_alias(item: &str) -> (&str, Option<&str>) {
-    let mut before = None;
-    let mut last = None;
-    for token in Tokens::new(item).map_while(Result::ok) {
-        before = last.replace(token.range);
+/// An expression behind SELECT or RETURNING.
+struct Item<'a> {
+    value: &'a str,
+    alias: Option<&'a str>,
+    /// A column, perhaps with its table's name.
+    column: Option<&'a str>,
+}
+
+impl<'a> Item<'a> {
+    fn of(text: &'a str) -> Self {
+        let tokens: Vec<_> = Tokens::new(text).map_while(Result::ok).collect();
+        let (value, alias) = match &tokens[..] {
+            [value @ .., keyword, alias] if is(text, keyword, "AS") => (value, Some(alias)),
+            // `a b` is `a AS b`.
+            [value @ .., before, alias] if ends_value(text, before) && is_alias(text, alias) => {
+                (&tokens[..=value.len()], Some(alias))
+            }
+            all => (all, None),
+        };
+        let name = |token: &Token| matches!(token.kind, TokenKind::Word | TokenKind::Quoted);
+        let column = match value {
+            [column] | [_, _, column] | [_, _, _, _, column]
+                if value.iter().step_by(2).all(name)
+                    && value
+                        .iter()
+                        .skip(1)
+                        .step_by(2)
+                        .all(|token| token.kind == TokenKind::Dot) =>
+            {
+                Some(column)
+            }
+            _ => None,
+        };
+        let slice = |token: &Token| &text[token.range.clone()];
+        // Without the comments around it.
+        let value = match (value.first(), value.last()) {
+            (Some(first), Some(last)) => &text[first.range.start..last.range.end],
+            _ => text,
+        };
+        Item {
+            value,
+            alias: alias.map(slice),
+            column: column.map(slice),
+        }
     }
-    match (before, last) {
-        (Some(keyword), Some(alias)) if item[keyword.clone()].eq_ignore_ascii_case("as") => (
-            item[..keyword.start].trim_end(),
-            Some(unquoted(&item[alias])),
-        ),
-        _ => (item, None),
+
+    /// The value as one operand.
+    fn operand(&self) -> Cow<'a, str> {
+        match self.column {
+            Some(_) => Cow::Borrowed(self.value),
+            None => Cow::Owned(format!("({})", self.value)),
+        }
+    }
+
+    fn name(&self) -> String {
+        match self.alias.or(self.column) {
+            Some(name) => unquoted_name(name),
+            None => self.value.to_owned(),
+        }
     }
 }
 
-/// `"t"."c"` → `c`; any expression that is not a column is its own name.
-fn unqualified(value: &str) -> &str {
-    let last = value.rsplit('.').next().unwrap_or(value);
-    let quoted = last.len() > 2 && last.starts_with('"') && last.ends_with('"');
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.\"".contains(&byte) || byte >= 0x80;
-    if value.bytes().all(plain) || (quoted && !last[1..last.len() - 1].contains('"')) {
-        unquoted(last)
-    } else {
-        value
+fn is(text: &str, token: &Token, keyword: &str) -> bool {
+    token.kind == TokenKind::Word && text[token.range.clone()].eq_ignore_ascii_case(keyword)
+}
+
+/// Whether an expression may end here, so that a name behind it is an alias.
+fn ends_value(text: &str, token: &Token) -> bool {
+    const OPERATORS: [&str; 15] = [
+        "IS", "NOT", "AND", "OR", "LIKE", "GLOB", "MATCH", "REGEXP", "COLLATE", "ESCAPE",
+        "BETWEEN", "THEN", "ELSE", "WHEN", "CASE",
+    ];
+    match token.kind {
+        TokenKind::Word => !OPERATORS.iter().any(|keyword| is(text, token, keyword)),
+        TokenKind::Operator | TokenKind::Dot | TokenKind::Comma | TokenKind::Open => false,
+        _ => true,
+    }
+}
+
+fn is_alias(text: &str, token: &Token) -> bool {
+    const KEYWORDS: [&str; 4] = ["END", "ISNULL", "NOTNULL", "NULL"];
+    match token.kind {
+        TokenKind::Word => !KEYWORDS.iter().any(|keyword| is(text, token, keyword)),
+        TokenKind::Quoted | TokenKind::String => true,
+        _ => false,
+    }
+}
+
+/// `"a""b"` → `a"b`; SQLite also takes an alias in single quotes.
+fn unquoted_name(name: &str) -> String {
+    match name.chars().next() {
+        Some(quote @ ('"' | '`' | '\'')) if name.len() > 1 => {
+            let doubled = format!("{quote}{quote}");
+            name[1..name.len() - 1].replace(&doubled, &quote.to_string())
+        }
+        _ => unquoted(name).to_owned(),
     }
 }
 
@@ -226,43 +282,61 @@ mod tests {
 
     #[test]
     fn a_query_is_wrapped_by_position() {
-        let scanned = scan("SELECT \"t\".\"a\", \"t\".\"b\" FROM \"t\"");
-        let encoded = typed_query(&scanned, &[RqliteType::Text, RqliteType::Binary]);
+        let scanned = scan("SELECT \"t\".\"a\", \"t\".\"b\", 1 FROM \"t\"");
+        let types = [RqliteType::Text, RqliteType::Binary, RqliteType::Long];
+        let encoded = typed_query(&scanned, &types);
         assert_eq!(
             encoded.sql,
-            "WITH _diesel_rqlite(c0,c1) AS (SELECT \"t\".\"a\", \"t\".\"b\" FROM \"t\") \
-             SELECT +c0,CASE WHEN c1 IS NULL THEN NULL ELSE hex(c1) END FROM _diesel_rqlite"
+            "WITH _diesel_rqlite(c0,c1,c2) AS (SELECT \"t\".\"a\", \"t\".\"b\", 1 FROM \"t\") \
+             SELECT CAST(c0 AS TEXT),CASE WHEN c1 IS NULL THEN NULL ELSE hex(c1) END,+c2 FROM _diesel_rqlite"
         );
-        assert_eq!(encoded.names, ["a", "b"]);
+        assert_eq!(encoded.names, ["a", "b", "1"]);
     }
 
     #[test]
     fn returning_is_encoded_in_place() {
-        let scanned = scan("INSERT INTO \"t\" (\"a\") VALUES (?) RETURNING\n\"a\", \"b\"");
-        let encoded =
-            returning(&scanned, Some(&[RqliteType::Long, RqliteType::Double])).expect("encodes");
+        let scanned =
+            scan("INSERT INTO \"t\" (\"a\") VALUES (?) RETURNING\n\"a\", b + 1 -- c\n AS d");
+        let types = [RqliteType::Long, RqliteType::Binary];
+        let encoded = returning(&scanned, Some(&types)).expect("encodes");
         assert_eq!(
             encoded.sql,
             "INSERT INTO \"t\" (\"a\") VALUES (?) RETURNING +\"a\", \
-             CASE WHEN \"b\" IN (9e999, -9e999) THEN CAST(\"b\" AS TEXT) ELSE \"b\" END"
+             CASE WHEN (b + 1) IS NULL THEN NULL ELSE hex((b + 1)) END"
         );
-        assert_eq!(encoded.encodings, [Encoding::Plain, Encoding::Real]);
+        assert_eq!(encoded.encodings, [Encoding::Plain, Encoding::Hex]);
+        assert_eq!(encoded.names, ["a", "d"]);
     }
 
     #[test]
     fn returning_star_is_refused() {
-        assert_eq!(
-            returning(&scan("DELETE FROM t RETURNING *"), None).err(),
-            Some(SqlError::ReturningStar)
-        );
+        for sql in [
+            "DELETE FROM t RETURNING *",
+            "DELETE FROM t RETURNING a, t.*",
+        ] {
+            let refused = returning(&scan(sql), None).err();
+            assert_eq!(refused, Some(SqlError::ReturningStar), "{sql}");
+        }
     }
 
     #[test]
     fn names_are_those_of_sqlite() {
-        let names = item_names(
-            &scan("SELECT a AS \"b c\", \"t\".\"d\", count(*), t.x FROM t"),
-            4,
+        let sql = "SELECT a AS \"b \"\"c\"\"\", \"t\".\"d\", count(*), t.x, f y, g AS 'z', h IS NULL, \
+                   CASE i WHEN 1 THEN 2 END, j COLLATE NOCASE, main.t.k FROM t";
+        assert_eq!(
+            item_names(&scan(sql), 10),
+            [
+                "b \"c\"",
+                "d",
+                "count(*)",
+                "x",
+                "y",
+                "z",
+                "h IS NULL",
+                "CASE i WHEN 1 THEN 2 END",
+                "j COLLATE NOCASE",
+                "k"
+            ]
         );
-        assert_eq!(names, ["b c", "d", "count(*)", "x"]);
     }
 }

@@ -13,6 +13,8 @@ pub(crate) enum Verb {
     Insert,
     Update,
     Delete,
+    /// `CREATE TABLE … AS SELECT …`
+    CreateTableAs,
     Explain,
     Pragma,
     /// `CREATE`, `DROP`, `ALTER`, `ANALYZE`, `REINDEX`, `VACUUM` and what we do not know.
@@ -34,27 +36,6 @@ pub(crate) enum InsertRows {
     Exactly(usize),
 }
 
-/// A value that SQLite makes anew on each node that runs the statement.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Volatile {
-    /// `CURRENT_TIMESTAMP`
-    Timestamp,
-    /// `CURRENT_DATE`
-    Date,
-    /// `CURRENT_TIME`
-    Time,
-    /// The literal `'now'` as an argument of a date function.
-    Now,
-    /// The end of the arguments of a date function that has no time value: `datetime()`.
-    ImplicitNow { first: bool },
-    /// `random()`
-    Random,
-    /// `randomblob(n)` with a literal `n`
-    RandomBlob(usize),
-    /// What can't be replaced by one value.
-    Refused(&'static str),
-}
-
 /// One statement of a text. All ranges are offsets into `text`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Scanned<'a> {
@@ -68,9 +49,8 @@ pub(crate) struct Scanned<'a> {
     pub(crate) insert_rows: InsertRows,
     /// The table of an INSERT, as written.
     pub(crate) insert_into: Option<Range<usize>>,
-    pub(crate) volatile: Vec<(Range<usize>, Volatile)>,
-    /// The variables that are direct arguments of a date function: bound to `now` they are volatile too.
-    pub(crate) time_variables: Vec<usize>,
+    /// A name stands in it that may be one of [`super::volatile`].
+    pub(crate) suspicious: bool,
 }
 
 /// Splits a text at its semicolons. Empty statements are dropped: on servers before 9.3.13 they make a node
@@ -94,29 +74,6 @@ pub(crate) fn statements(sql: &str) -> Result<Vec<Scanned<'_>>, SqlError> {
     Ok(found)
 }
 
-/// What stands between a `(` and its `)`.
-#[derive(Debug, Default)]
-struct Frame {
-    call: Call,
-    order_by: bool,
-    arguments: usize,
-    empty: bool,
-    /// A literal argument as a number, for `randomblob(16)`.
-    number: Option<usize>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Call {
-    #[default]
-    None,
-    /// `date(`, `time(`, `datetime(`, `julianday(`, `unixepoch(`, `timediff(`
-    Time,
-    /// `strftime(`, whose first argument is a format
-    Strftime,
-    Random,
-    RandomBlob,
-}
-
 /// Where in the statement the scan is, at depth 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Clause {
@@ -138,9 +95,9 @@ struct Scan<'a> {
     verb: Option<Verb>,
     /// `WITH` was seen, the keyword of the statement proper not yet.
     with: bool,
-    trigger: Trigger,
+    create: Create,
     previous: Option<Token>,
-    frames: Vec<Frame>,
+    depth: usize,
     unbalanced: bool,
     clause: Clause,
     item_start: Option<usize>,
@@ -155,18 +112,21 @@ struct Out {
     items: Vec<Range<usize>>,
     returning: bool,
     insert_into: Option<Range<usize>>,
-    volatile: Vec<(Range<usize>, Volatile)>,
-    time_variables: Vec<usize>,
+    suspicious: bool,
 }
 
-/// `CREATE TRIGGER … BEGIN a; b; END` is one statement: it ends at `; END ;`, as in SQLite's `complete.c`.
+/// What is created. `CREATE TRIGGER … BEGIN a; b; END` is one statement: it ends at `; END ;`, as in SQLite's
+/// `complete.c`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trigger {
+enum Create {
+    /// Nothing, or what is like any other statement.
     No,
-    Create,
-    Body,
-    BodySemicolon,
-    End,
+    /// Not known yet.
+    Begun,
+    Table,
+    Trigger,
+    TriggerSemicolon,
+    TriggerEnd,
 }
 
 impl<'a> Scan<'a> {
@@ -178,9 +138,9 @@ impl<'a> Scan<'a> {
             end: 0,
             verb: None,
             with: false,
-            trigger: Trigger::No,
+            create: Create::No,
             previous: None,
-            frames: vec![Frame::default()],
+            depth: 0,
             unbalanced: false,
             clause: Clause::Other,
             item_start: None,
@@ -191,11 +151,7 @@ impl<'a> Scan<'a> {
     }
 
     fn ends_here(&self) -> bool {
-        !matches!(self.trigger, Trigger::Body | Trigger::BodySemicolon)
-    }
-
-    fn depth(&self) -> usize {
-        self.frames.len() - 1
+        !matches!(self.create, Create::Trigger | Create::TriggerSemicolon)
     }
 
     fn token(&mut self, token: Token) {
@@ -204,113 +160,31 @@ impl<'a> Scan<'a> {
         }
         self.tokens += 1;
         match token.kind {
-            TokenKind::Open => self.open(&token),
-            TokenKind::Close => self.close(&token),
+            TokenKind::Open => self.open(),
+            TokenKind::Close if self.depth == 0 => self.unbalanced = true,
+            TokenKind::Close => self.depth -= 1,
             TokenKind::Comma => self.comma(&token),
             TokenKind::Word => self.word(&token),
-            TokenKind::Variable => self.variable(&token),
-            TokenKind::String => self.string(&token),
-            TokenKind::Number => self.number(&token),
-            TokenKind::Quoted => self.name(&token),
-            TokenKind::Semicolon if self.trigger == Trigger::Body => {
-                self.trigger = Trigger::BodySemicolon;
+            TokenKind::Variable => self.out.variables.push(token.range.clone()),
+            TokenKind::Quoted => self.quoted(&token),
+            TokenKind::Semicolon if self.create == Create::Trigger => {
+                self.create = Create::TriggerSemicolon;
             }
             _ => {}
-        }
-        if !matches!(token.kind, TokenKind::Open | TokenKind::Comma) {
-            self.frame().empty = false;
         }
         self.end = token.range.end;
         self.previous = Some(token);
     }
 
-    fn frame(&mut self) -> &mut Frame {
-        if self.frames.is_empty() {
-            self.frames.push(Frame::default());
-        }
-        let last = self.frames.len() - 1;
-        &mut self.frames[last]
-    }
-
-    fn open(&mut self, token: &Token) {
-        if self.clause == Clause::Rows && self.depth() == 0 {
+    fn open(&mut self) {
+        if self.clause == Clause::Rows && self.depth == 0 {
             self.rows += 1;
         }
-        let call = match &self.previous {
-            Some(name) if matches!(name.kind, TokenKind::Word | TokenKind::Quoted) => {
-                call_of(unquoted(&self.sql[name.range.clone()]))
-            }
-            _ => Call::None,
-        };
-        if call != Call::None
-            && let Some(name) = self.previous.clone()
-        {
-            self.volatile_call(call, name.range.start..token.range.end);
-        }
-        let order_by = self.frame().order_by;
-        self.frames.push(Frame {
-            call,
-            order_by,
-            empty: true,
-            ..Frame::default()
-        });
-    }
-
-    fn volatile_call(&mut self, call: Call, range: Range<usize>) {
-        let ordered = self.frame().order_by;
-        match call {
-            Call::Random if ordered => self
-                .out
-                .volatile
-                .push((range, Volatile::Refused("ORDER BY random()"))),
-            Call::Random => self.out.volatile.push((range, Volatile::Random)),
-            Call::RandomBlob => self.out.volatile.push((range, Volatile::RandomBlob(0))),
-            _ => {}
-        }
-    }
-
-    fn close(&mut self, token: &Token) {
-        if self.depth() == 0 {
-            self.unbalanced = true;
-            return;
-        }
-        let Some(frame) = self.frames.pop() else {
-            return;
-        };
-        let given = frame.arguments + usize::from(!frame.empty);
-        match frame.call {
-            Call::Random | Call::RandomBlob => {
-                if let Some((range, volatile)) =
-                    self.out.volatile.iter_mut().rev().find(|(_, volatile)| {
-                        matches!(volatile, Volatile::Random | Volatile::RandomBlob(0))
-                    })
-                {
-                    range.end = token.range.end;
-                    if frame.call == Call::RandomBlob {
-                        *volatile = match (given, frame.number) {
-                            (1, Some(length)) => Volatile::RandomBlob(length),
-                            _ => Volatile::Refused("randomblob() with a computed length"),
-                        };
-                    }
-                }
-            }
-            Call::Time if given == 0 => self.implicit_now(token, true),
-            Call::Strftime if given == 1 => self.implicit_now(token, false),
-            _ => {}
-        }
-    }
-
-    fn implicit_now(&mut self, token: &Token, first: bool) {
-        let at = token.range.start;
-        self.out
-            .volatile
-            .push((at..at, Volatile::ImplicitNow { first }));
+        self.depth += 1;
     }
 
     fn comma(&mut self, token: &Token) {
-        self.frame().arguments += 1;
-        self.frame().empty = true;
-        if self.depth() == 0 && self.clause == Clause::Items {
+        if self.depth == 0 && self.clause == Clause::Items {
             self.end_item();
             self.item_start = Some(token.range.end);
         }
@@ -324,45 +198,17 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn variable(&mut self, token: &Token) {
-        if self.is_time_value() {
-            self.out.time_variables.push(self.out.variables.len());
-        }
-        self.out.variables.push(token.range.clone());
-    }
-
-    fn string(&mut self, token: &Token) {
-        let text = &self.sql[token.range.clone()];
-        if self.is_time_value() && text.eq_ignore_ascii_case("'now'") {
-            self.out.volatile.push((token.range.clone(), Volatile::Now));
-        }
-    }
-
-    /// Whether the next token is a whole time value of a date function: `datetime('now')`, `strftime(f, 'now')`.
-    fn is_time_value(&mut self) -> bool {
-        match self.frame().call {
-            Call::Time => true,
-            Call::Strftime => self.frame().arguments == 1,
-            _ => false,
-        }
-    }
-
-    fn number(&mut self, token: &Token) {
-        let value = self.sql[token.range.clone()].parse().ok();
-        let frame = self.frame();
-        frame.number = if frame.empty { value } else { None };
+    fn quoted(&mut self, token: &Token) {
+        self.out.suspicious |= is_suspicious(unquoted(&self.sql[token.range.clone()]));
+        self.name(token);
     }
 
     fn name(&mut self, token: &Token) {
-        if self.clause == Clause::Into && self.depth() == 0 {
+        if self.clause == Clause::Into && self.depth == 0 {
+            let after_dot = self.previous_is(TokenKind::Dot);
             match &mut self.out.insert_into {
                 // "main"."t"
-                Some(range)
-                    if self
-                        .previous
-                        .as_ref()
-                        .is_some_and(|p| p.kind == TokenKind::Dot) =>
-                {
+                Some(range) if after_dot => {
                     range.end = token.range.end;
                     self.clause = Clause::Other;
                 }
@@ -373,28 +219,22 @@ impl<'a> Scan<'a> {
     }
 
     fn word(&mut self, token: &Token) {
-        let sql = self.sql;
-        let word = &sql[token.range.clone()];
-        let after_dot = self
-            .previous
-            .as_ref()
-            .is_some_and(|previous| previous.kind == TokenKind::Dot);
-        self.trigger_word(word);
-        if after_dot {
-            return self.name(token);
-        }
-        self.current_time(word, token);
-        if self.verb.is_none() && self.depth() == 0 {
-            return self.leading_word(word, token);
-        }
-        if is(word, "BY") && self.previous_word_is("ORDER") {
-            self.frame().order_by = true;
-        } else if is(word, "LIMIT") {
-            self.frame().order_by = false;
-        }
-        if self.depth() == 0 {
+        let word = &self.sql[token.range.clone()];
+        self.out.suspicious |= is_suspicious(word);
+        self.created(word);
+        if self.previous_is(TokenKind::Dot) {
+            self.name(token);
+        } else if self.depth == 0 && self.verb.is_none() {
+            self.leading_word(word, token);
+        } else if self.depth == 0 {
             self.clause_word(word, token);
         }
+    }
+
+    fn previous_is(&self, kind: TokenKind) -> bool {
+        self.previous
+            .as_ref()
+            .is_some_and(|token| token.kind == kind)
     }
 
     fn previous_word_is(&self, wanted: &str) -> bool {
@@ -403,28 +243,27 @@ impl<'a> Scan<'a> {
             .is_some_and(|token| is(&self.sql[token.range.clone()], wanted))
     }
 
-    fn trigger_word(&mut self, word: &str) {
-        self.trigger = match self.trigger {
-            Trigger::Create if is(word, "TRIGGER") => Trigger::Body,
-            Trigger::Create if is(word, "TEMP") || is(word, "TEMPORARY") => Trigger::Create,
-            Trigger::Create => Trigger::No,
-            Trigger::BodySemicolon if is(word, "END") => Trigger::End,
-            Trigger::BodySemicolon | Trigger::End => Trigger::Body,
+    fn created(&mut self, word: &str) {
+        self.create = match self.create {
+            Create::Begun if is(word, "TRIGGER") => Create::Trigger,
+            Create::Begun if is(word, "TABLE") => Create::Table,
+            Create::Begun if is(word, "TEMP") || is(word, "TEMPORARY") => Create::Begun,
+            Create::Begun => Create::No,
+            Create::Table if is(word, "AS") && self.depth == 0 => {
+                self.verb = Some(Verb::CreateTableAs);
+                Create::No
+            }
+            Create::TriggerSemicolon if is(word, "END") => Create::TriggerEnd,
+            Create::TriggerSemicolon | Create::TriggerEnd => Create::Trigger,
             state => state,
         };
     }
 
-    fn current_time(&mut self, word: &str, token: &Token) {
-        let volatile = match word.len() {
-            17 if is(word, "CURRENT_TIMESTAMP") => Volatile::Timestamp,
-            12 if is(word, "CURRENT_DATE") => Volatile::Date,
-            12 if is(word, "CURRENT_TIME") => Volatile::Time,
-            _ => return,
-        };
-        self.out.volatile.push((token.range.clone(), volatile));
-    }
-
     fn leading_word(&mut self, word: &str, token: &Token) {
+        // `WITH replace(a) AS (…) SELECT …`: the tables end with a parenthesis, the keyword follows it.
+        if self.with && !self.previous_is(TokenKind::Close) {
+            return;
+        }
         let verb = match word.to_ascii_uppercase().as_str() {
             "WITH" => {
                 self.with = true;
@@ -442,7 +281,7 @@ impl<'a> Scan<'a> {
             "COMMIT" | "END" => Verb::Commit,
             control @ ("ROLLBACK" | "SAVEPOINT" | "RELEASE") => Verb::Savepoint(control.to_owned()),
             "CREATE" => {
-                self.trigger = Trigger::Create;
+                self.create = Create::Begun;
                 Verb::Schema
             }
             _ => Verb::Schema,
@@ -507,7 +346,7 @@ impl<'a> Scan<'a> {
         if self.tokens == 0 {
             return Ok(None);
         }
-        if self.unbalanced || self.depth() != 0 {
+        if self.unbalanced || self.depth != 0 {
             return Err(SqlError::Unbalanced);
         }
         self.end_item();
@@ -526,13 +365,7 @@ impl<'a> Scan<'a> {
             returning: self.out.returning,
             insert_rows,
             insert_into: self.out.insert_into.map(shift),
-            volatile: self
-                .out
-                .volatile
-                .into_iter()
-                .map(|(range, volatile)| (shift(range), volatile))
-                .collect(),
-            time_variables: self.out.time_variables,
+            suspicious: self.out.suspicious,
         }))
     }
 }
@@ -549,28 +382,23 @@ pub(crate) fn unquoted(name: &str) -> &str {
     }
 }
 
-fn call_of(name: &str) -> Call {
-    const TIME: [&str; 6] = [
+/// The names of what a node evaluates for itself.
+fn is_suspicious(name: &str) -> bool {
+    const NAMES: [&str; 12] = [
         "date",
         "time",
+        "random",
         "datetime",
-        "julianday",
-        "unixepoch",
+        "strftime",
         "timediff",
+        "unixepoch",
+        "julianday",
+        "randomblob",
+        "current_date",
+        "current_time",
+        "current_timestamp",
     ];
-    if !(4..=10).contains(&name.len()) {
-        Call::None
-    } else if is(name, "random") {
-        Call::Random
-    } else if is(name, "randomblob") {
-        Call::RandomBlob
-    } else if is(name, "strftime") {
-        Call::Strftime
-    } else if TIME.iter().any(|time| is(name, time)) {
-        Call::Time
-    } else {
-        Call::None
-    }
+    name.len() >= 4 && NAMES.iter().any(|suspicious| is(name, suspicious))
 }
 
 fn ends_items(word: &str) -> bool {
@@ -657,6 +485,10 @@ mod tests {
             Verb::Insert
         );
         assert_eq!(
+            one("WITH replace(v) AS (SELECT 1), insert AS (SELECT 2) SELECT v FROM replace").verb,
+            Verb::Select
+        );
+        assert_eq!(
             one("WITH RECURSIVE a AS (VALUES(1)) DELETE FROM t").verb,
             Verb::Delete
         );
@@ -712,41 +544,22 @@ mod tests {
     }
 
     #[test]
-    fn volatile_values_are_found_where_they_are_meant() {
-        let found = |sql: &'static str| -> Vec<Volatile> {
-            one(sql)
-                .volatile
-                .into_iter()
-                .map(|(_, kind)| kind)
-                .collect()
-        };
+    fn a_table_made_from_a_query_is_a_verb_of_its_own() {
         assert_eq!(
-            found("INSERT INTO t VALUES (CURRENT_TIMESTAMP, random(), randomblob(16))"),
-            [
-                Volatile::Timestamp,
-                Volatile::Random,
-                Volatile::RandomBlob(16)
-            ]
+            one("CREATE TEMP TABLE a AS SELECT 1").verb,
+            Verb::CreateTableAs
         );
         assert_eq!(
-            found(
-                "UPDATE t SET a = datetime('now', '+1 day'), b = unixepoch(), c = strftime('%s')"
-            ),
-            [
-                Volatile::Now,
-                Volatile::ImplicitNow { first: true },
-                Volatile::ImplicitNow { first: false }
-            ]
+            one("CREATE TABLE a (b DEFAULT (1), c AS (b))").verb,
+            Verb::Schema
         );
-        assert_eq!(
-            found("UPDATE t SET a = 'now', b = 'random()', current = \"CURRENT_TIME\""),
-            []
-        );
-        assert_eq!(found("UPDATE t SET a = date(b), c = t.current_date"), []);
-        assert_eq!(
-            found("DELETE FROM t WHERE a IN (SELECT a FROM t ORDER BY random() LIMIT 1)"),
-            [Volatile::Refused("ORDER BY random()")]
-        );
+        assert_eq!(one("CREATE VIEW a AS SELECT random()").verb, Verb::Schema);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_blank() {
+        assert_eq!(one("\u{feff}BEGIN").verb, Verb::Begin);
+        assert_eq!(one("\u{feff}SELECT 1").text, "SELECT 1");
     }
 
     #[test]

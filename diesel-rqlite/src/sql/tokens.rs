@@ -60,6 +60,8 @@ impl<'a> Tokens<'a> {
         loop {
             match (self.byte(0), self.byte(1)) {
                 (Some(b' ' | b'\t' | b'\n' | b'\r' | 0x0c), _) => self.at += 1,
+                // A byte order mark, which SQLite takes for a blank at the start of a token.
+                (Some(0xef), Some(0xbb)) if self.byte(2) == Some(0xbf) => self.at += 3,
                 (Some(b'-'), Some(b'-')) => self.skip_while(|byte| byte != b'\n'),
                 (Some(b'/'), Some(b'*')) => {
                     let body = &self.sql[self.at + 2..];

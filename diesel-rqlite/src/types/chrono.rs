@@ -83,6 +83,9 @@ impl ToSql<Timestamp, Rqlite> for NaiveDateTime {
 /// A REAL or INTEGER is a Julian day number to SQLite's date functions.
 fn from_julian(days: f64) -> Option<NaiveDateTime> {
     const UNIX_EPOCH: f64 = 2_440_587.5;
+    if !days.is_finite() {
+        return None;
+    }
     let milliseconds = ((days - UNIX_EPOCH) * 86_400_000.0).round();
     #[allow(clippy::cast_possible_truncation)]
     let milliseconds = milliseconds as i64;
