@@ -262,9 +262,18 @@ impl Rqlited {
     ///
     /// When it does not become ready.
     pub fn restart(&mut self) {
+        self.start_again();
+        self.wait_ready();
+    }
+
+    /// The same without waiting.
+    ///
+    /// # Panics
+    ///
+    /// When it can't be started at all.
+    pub fn start_again(&mut self) {
         self.terminate();
         self.run().expect("rqlited can be spawned");
-        self.wait_ready();
     }
 
     pub(crate) fn wait_ready(&mut self) {

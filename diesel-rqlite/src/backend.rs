@@ -29,6 +29,8 @@ pub enum RqliteType {
     Float,
     /// REAL
     Double,
+    /// INTEGER or REAL where that is exact, else TEXT
+    Numeric,
     /// INTEGER, used as an `i16`
     SmallInt,
     /// INTEGER, used as an `i32`
@@ -109,10 +111,18 @@ stored_as! {
     BigInt => Long,
     Float => Float,
     Double => Double,
-    Numeric => Double,
+    Numeric => Numeric,
     Text => Text,
     Binary => Binary,
     Date => Text,
     Time => Text,
     Timestamp => Text,
+}
+
+#[cfg(feature = "postgres_backend")]
+stored_as! {
+    Json => Text,
+    Jsonb => Binary,
+    Timestamptz => Text,
+    Uuid => Text,
 }

@@ -25,6 +25,9 @@ pub(crate) enum Bind<'a> {
     Real(f64),
     Text(Cow<'a, str>),
     Binary(Cow<'a, [u8]>),
+    /// JSON that is to be stored in SQLite's binary form.
+    #[cfg(feature = "serde_json")]
+    Jsonb(String),
 }
 
 impl Bind<'_> {
@@ -35,6 +38,8 @@ impl Bind<'_> {
             Bind::Real(value) => Bind::Real(value),
             Bind::Text(value) => Bind::Text(Cow::Owned(value.into_owned())),
             Bind::Binary(value) => Bind::Binary(Cow::Owned(value.into_owned())),
+            #[cfg(feature = "serde_json")]
+            Bind::Jsonb(value) => Bind::Jsonb(value),
         }
     }
 }

@@ -53,7 +53,15 @@
 //! |---|---|---|
 //! | `rustls` | yes | TLS |
 //! | `chrono` | | `NaiveDate`, `NaiveTime`, `NaiveDateTime` |
+//! | `time` | | `Date`, `Time`, `PrimitiveDateTime` |
+//! | `timestamptz` | | `DateTime<Utc>`, `DateTime<FixedOffset>`, `OffsetDateTime` as `Timestamptz`, stored in UTC |
+//! | `numeric` | | `BigDecimal`: exact, unless the column turns it into a REAL |
+//! | `serde_json` | | `serde_json::Value` as `Json` (text) and `Jsonb` (SQLite's binary form) |
+//! | `uuid` | | `Uuid`, stored as text |
 //! | `r2d2` | | pools of connections |
+//!
+//! Diesel has the SQL types `Uuid`, `Json`, `Jsonb` and `Timestamptz` only with a backend: `uuid`, `serde_json` and
+//! `timestamptz` switch on its `postgres_backend`, which is pure Rust.
 
 #![warn(missing_docs)]
 

@@ -442,6 +442,9 @@ impl<'a> Statement<'a> {
                 }
                 Bind::Text(value) => push_json(body, &**value),
                 Bind::Binary(value) => push_hex(body, value),
+                // An object or array in brackets, a string in quotes: never mistaken for a BLOB.
+                #[cfg(feature = "serde_json")]
+                Bind::Jsonb(value) => push_json(body, &**value),
             }
         }
         body.push(b']');
@@ -475,6 +478,8 @@ fn carrier(bind: &Bind<'_>) -> Option<(&'static str, &'static str)> {
         Bind::Binary(_) => Some(("unhex(", ")")),
         Bind::Text(text) if looks_like_blob(text) => Some(("substr(", ",2)")),
         Bind::Real(value) if value.is_infinite() => Some(("(", "*10)")),
+        #[cfg(feature = "serde_json")]
+        Bind::Jsonb(_) => Some(("jsonb(", ")")),
         _ => None,
     }
 }

@@ -24,6 +24,11 @@ impl<'a> RqliteValue<'a> {
         }
     }
 
+    #[cfg(any(feature = "numeric", feature = "serde_json"))]
+    pub(crate) fn value(&self) -> Value<'a> {
+        self.value
+    }
+
     /// Text; numbers as SQLite prints them.
     pub fn read_text(&mut self) -> Result<&str> {
         match self.value {

@@ -17,7 +17,7 @@ const SCHEMA: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER NOT NULL
 
 #[test]
 fn follower_sends_the_connection_to_the_leader() {
-    let cluster = Cluster::start(3);
+    let mut cluster = Cluster::start(3);
     let leader = cluster.leader();
     let follower = (leader + 1) % 3;
     let mut conn = connect(&cluster.node(follower).url());
@@ -36,6 +36,12 @@ fn follower_sends_the_connection_to_the_leader() {
     let mut local = connect(&format!("{}?level=none", cluster.node(follower).url()));
     let _ = t::table.count().get_result::<i64>(&mut local);
     assert_eq!(local.http_requests(), 2);
+    // Nothing passes the follower any more.
+    cluster.node_mut(follower).kill();
+    let inserted = diesel::insert_into(t::table)
+        .values(t::n.eq(10))
+        .execute(&mut conn);
+    assert_eq!(inserted, Ok(1));
 }
 
 #[test]

@@ -29,6 +29,20 @@ fn migrations_run_once_and_revert() {
 }
 
 #[test]
+fn time_of_a_migration_is_not_left_to_the_nodes() {
+    // Each node would evaluate the default of the column for itself.
+    let mut db = Database::with(
+        "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL, run_on TIMESTAMP NOT NULL DEFAULT 'default')",
+    );
+    let run = db.run_pending_migrations(MIGRATIONS).expect("runs").len();
+    assert!(run > 0);
+    assert_eq!(
+        db.count("__diesel_schema_migrations WHERE run_on = 'default'"),
+        0
+    );
+}
+
+#[test]
 fn failing_migration_leaves_nothing() {
     struct Broken;
     impl diesel::migration::MigrationSource<diesel_rqlite::Rqlite> for Broken {

@@ -1,7 +1,10 @@
 //! Read levels.
 
+use std::time::{Duration, Instant};
+
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
+use diesel_rqlite::RqliteConnection;
 
 use crate::support::{Database, connect};
 
@@ -50,22 +53,28 @@ fn a_read_is_a_read_whatever_its_text_looks_like() {
 
 #[test]
 fn writes_are_read_by_the_next_read_after_a_restart() {
-    // A node that has just started answers weak reads from an old database for some time.
+    // A node that has just been started answers weak reads while it still applies its log.
     let mut db = Database::with("CREATE TABLE t (id INTEGER PRIMARY KEY)");
-    let rows: Vec<_> = (0..500).map(|id| t::id.eq(id)).collect();
-    for row in &rows {
+    for id in 0..1500 {
         diesel::insert_into(t::table)
-            .values(row)
+            .values(t::id.eq(id))
             .execute(&mut *db)
             .expect("inserts");
     }
     for level in ["weak", "linearizable", "strong"] {
         db.node.kill();
-        db.node.restart();
-        let mut conn = connect(&format!("{}?level={level}", db.node.url()));
+        db.node.start_again();
+        let url = format!("{}?level={level}", db.node.url());
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let mut conn = loop {
+            match RqliteConnection::establish(&url) {
+                Ok(conn) => break conn,
+                Err(error) => assert!(Instant::now() < deadline, "{error}"),
+            }
+        };
         assert_eq!(
             t::table.count().get_result(&mut conn),
-            Ok(500_i64),
+            Ok(1500_i64),
             "{level}"
         );
     }

@@ -258,6 +258,167 @@ fn dates_in_columns_declared_as_such_and_not() {
     );
 }
 
+#[test]
+fn times_of_the_crate_time() {
+    use ::time::macros::{date, datetime, time};
+    round_trips!(
+        Date,
+        ::time::Date,
+        ["DATE", "TIMESTAMP", "TEXT", "", "NUMERIC"],
+        vec![
+            date!(2024 - 02 - 29),
+            date!(0001 - 01 - 01),
+            date!(9999 - 12 - 31)
+        ]
+    );
+    round_trips!(
+        Time,
+        ::time::Time,
+        ["TIME", "TEXT", "", "DATETIME"],
+        vec![time!(00:00:00), time!(23:59:59.999999), time!(12:30:00.5)]
+    );
+    round_trips!(
+        Timestamp,
+        ::time::PrimitiveDateTime,
+        ["DATETIME", "TIMESTAMP", "TEXT", "", "NUMERIC"],
+        vec![
+            datetime!(2024-02-29 13:14:15.123456),
+            datetime!(0001-01-01 00:00),
+            datetime!(9999-12-31 23:59:59.999999)
+        ]
+    );
+    round_trips!(
+        Timestamptz,
+        ::time::OffsetDateTime,
+        ["TIMESTAMPTZ", "TIMESTAMP", "TEXT", ""],
+        vec![
+            datetime!(2024-02-29 13:14:15.123456 +05:30),
+            datetime!(1970-01-01 00:00 UTC),
+            datetime!(2000-01-01 00:00:00.1 -11:00)
+        ]
+    );
+}
+
+#[test]
+fn points_in_time_of_chrono() {
+    use chrono::{DateTime, Utc};
+    let instant = |text: &str| DateTime::parse_from_rfc3339(text).expect(text);
+    let values = [
+        "2024-02-29T13:14:15.123456+05:30",
+        "1970-01-01T00:00:00Z",
+        "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59.999999Z",
+    ];
+    round_trips!(
+        Timestamptz,
+        DateTime<Utc>,
+        ["TIMESTAMPTZ", "TIMESTAMP", "DATETIME", "TEXT", ""],
+        values.iter().map(|text| instant(text).to_utc()).collect()
+    );
+    let mut db = Database::new();
+    for (stored, wanted) in [
+        ("2024-01-01 12:00:00+05:30", "2024-01-01T06:30:00Z"),
+        ("2024-01-01T12:00:00.5Z", "2024-01-01T12:00:00.5Z"),
+        ("2024-01-01 12:00", "2024-01-01T12:00:00Z"),
+        ("2024-01-01 12:00-01:00", "2024-01-01T13:00:00Z"),
+    ] {
+        let sql = diesel::dsl::sql::<sql_types::Timestamptz>(&format!("'{stored}'"));
+        let chrono: QueryResult<DateTime<Utc>> = diesel::select(sql.clone()).get_result(&mut *db);
+        assert_eq!(chrono, Ok(instant(wanted).to_utc()), "{stored}");
+        let time: QueryResult<::time::OffsetDateTime> = diesel::select(sql).get_result(&mut *db);
+        let time = time.map(|time| time.unix_timestamp_nanos());
+        assert_eq!(
+            time.ok(),
+            instant(wanted).timestamp_nanos_opt().map(i128::from),
+            "{stored}"
+        );
+    }
+}
+
+#[test]
+fn uuids() {
+    use uuid::Uuid;
+    let values = vec![
+        Uuid::nil(),
+        Uuid::max(),
+        Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef),
+    ];
+    round_trips!(Uuid, Uuid, ["UUID", "TEXT", "BLOB", "", "CHAR(36)"], values);
+    let mut db = Database::new();
+    let blob = diesel::dsl::sql::<sql_types::Uuid>("x'00112233445566778899aabbccddeeff'");
+    let read: QueryResult<Uuid> = diesel::select(blob).get_result(&mut *db);
+    assert_eq!(
+        read,
+        Ok(Uuid::from_u128(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff))
+    );
+}
+
+#[test]
+fn decimals_are_exact_where_the_column_is() {
+    use bigdecimal::BigDecimal;
+    let number = |text: &str| text.parse::<BigDecimal>().expect(text);
+    let short = [
+        "0",
+        "1.50",
+        "-0.1",
+        "123456.789",
+        "9223372036854775807",
+        "-9223372036854775808",
+        "1e-7",
+        "0.000001",
+    ];
+    round_trips!(
+        Numeric,
+        BigDecimal,
+        ["NUMERIC", "DECIMAL(10,2)", "", "BLOB", "TEXT"],
+        short.iter().map(|text| number(text)).collect()
+    );
+    let long = [
+        "1234567890123456789012345678.901234567890",
+        "-0.1000000000000000055511151231257827",
+        "18446744073709551617",
+    ];
+    round_trips!(
+        Numeric,
+        BigDecimal,
+        ["", "BLOB", "TEXT"],
+        long.iter().map(|text| number(text)).collect()
+    );
+}
+
+#[test]
+fn json_and_jsonb() {
+    use serde_json::{Value, json};
+    let values = vec![
+        json!(null),
+        json!(true),
+        json!(1),
+        json!(-1.5e300),
+        json!(i64::MAX),
+        json!(""),
+        json!("x'41'"),
+        json!("quote \" \\ \n é 🦀"),
+        json!([]),
+        json!({}),
+        json!({"a": [1, 2.5, {"b": null}], "": "x".repeat(300), "long": vec![7; 70_000]}),
+    ];
+    // In a column that takes numbers for numbers, the text 1 is one; it is still JSON.
+    round_trips!(Json, Value, ["JSON", "TEXT", "", "BLOB"], values.clone());
+    round_trips!(Jsonb, Value, ["JSONB", "BLOB", ""], values);
+    let mut db = Database::new();
+    let stored = diesel::select(json!({"a": 1}).into_sql::<sql_types::Jsonb>());
+    let kind: i64 = db.one("SELECT typeof(jsonb('{}')) = 'blob' AS value");
+    assert_eq!(
+        (kind, stored.get_result::<Value>(&mut *db)),
+        (1, Ok(json!({"a": 1})))
+    );
+    let json5 = diesel::dsl::sql::<sql_types::Jsonb>(
+        r#"jsonb('{a: 0x1F, ''b'': [.5, +7, ''it\''s \x41'']}')"#,
+    );
+    let read: QueryResult<Value> = diesel::select(json5).get_result(&mut *db);
+    assert_eq!(read, Ok(json!({"a": 31, "b": [0.5, 7, "it's A"]})));
+}
+
 /// Reads `SELECT {expression}` as a typed and as a raw query.
 fn selected<ST, T>(conn: &mut RqliteConnection, expression: &str) -> (T, T)
 where
@@ -383,6 +544,24 @@ fn text_is_converted_as_sqlite_converts_it() {
     let mut sorted = wanted;
     sorted.sort();
     assert_eq!(returned, sorted);
+}
+
+#[test]
+fn bytes_that_are_no_text_are_not_replaced() {
+    diesel::table! { t (id) { id -> Integer, v -> Text, } }
+    let mut db = Database::with(
+        "CREATE TABLE t (id INTEGER, v TEXT); INSERT INTO t VALUES (1, x'ff61'), (2, CAST(x'ff61' AS TEXT))",
+    );
+    for id in 1..=2 {
+        let read = t::table
+            .filter(t::id.eq(id))
+            .select(t::v)
+            .first::<String>(&mut *db);
+        assert!(
+            matches!(read, Err(diesel::result::Error::DeserializationError(_))),
+            "{read:?}"
+        );
+    }
 }
 
 #[test]

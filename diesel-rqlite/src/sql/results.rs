@@ -47,7 +47,7 @@ impl Encoding {
         match kind {
             RqliteType::Binary => Encoding::Hex,
             RqliteType::Text => Encoding::TaggedText,
-            RqliteType::Float | RqliteType::Double => Encoding::Tagged,
+            RqliteType::Float | RqliteType::Double | RqliteType::Numeric => Encoding::Tagged,
             _ => Encoding::Plain,
         }
     }

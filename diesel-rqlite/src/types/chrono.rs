@@ -82,12 +82,64 @@ impl ToSql<Timestamp, Rqlite> for NaiveDateTime {
 
 /// A REAL or INTEGER is a Julian day number to SQLite's date functions.
 fn from_julian(days: f64) -> Option<NaiveDateTime> {
-    const UNIX_EPOCH: f64 = 2_440_587.5;
-    if !days.is_finite() {
-        return None;
-    }
-    let milliseconds = ((days - UNIX_EPOCH) * 86_400_000.0).round();
-    #[allow(clippy::cast_possible_truncation)]
-    let milliseconds = milliseconds as i64;
+    let milliseconds = super::julian_milliseconds(days)?;
     Some(chrono::DateTime::from_timestamp_millis(milliseconds)?.naive_utc())
+}
+
+#[cfg(feature = "timestamptz")]
+mod timestamptz {
+    use chrono::{DateTime, FixedOffset, TimeZone, Utc};
+    use diesel::sql_types::Timestamptz;
+
+    use super::*;
+
+    const WRITTEN: &str = "%F %T%.f%:z";
+
+    /// [`TIMESTAMPS`] with an offset, or `Z`.
+    const OFFSETS: [&str; 4] = ["%F %T%.f%#z", "%FT%T%.f%#z", "%F %R%#z", "%FT%R%#z"];
+
+    /// Without an offset: UTC.
+    impl FromSql<Timestamptz, Rqlite> for DateTime<FixedOffset> {
+        fn from_sql(mut value: RqliteValue<'_>) -> deserialize::Result<Self> {
+            let text = value.read_text()?;
+            let parsed = OFFSETS
+                .iter()
+                .find_map(|format| DateTime::parse_from_str(text, format).ok());
+            if let Some(parsed) = parsed {
+                return Ok(parsed);
+            }
+            let parsed: NaiveDateTime = FromSql::<Timestamp, Rqlite>::from_sql(value)?;
+            Ok(parsed.and_utc().fixed_offset())
+        }
+    }
+
+    impl FromSql<Timestamptz, Rqlite> for DateTime<Utc> {
+        fn from_sql(value: RqliteValue<'_>) -> deserialize::Result<Self> {
+            let parsed: DateTime<FixedOffset> = FromSql::<Timestamptz, Rqlite>::from_sql(value)?;
+            Ok(parsed.to_utc())
+        }
+    }
+
+    /// In UTC, so that text sorts by time.
+    impl<Tz: TimeZone> ToSql<Timestamptz, Rqlite> for DateTime<Tz> {
+        fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Rqlite>) -> serialize::Result {
+            out.set_value(self.to_utc().format(WRITTEN).to_string());
+            Ok(IsNull::No)
+        }
+    }
+
+    /// The time in UTC.
+    impl FromSql<Timestamptz, Rqlite> for NaiveDateTime {
+        fn from_sql(value: RqliteValue<'_>) -> deserialize::Result<Self> {
+            let parsed: DateTime<Utc> = FromSql::<Timestamptz, Rqlite>::from_sql(value)?;
+            Ok(parsed.naive_utc())
+        }
+    }
+
+    impl ToSql<Timestamptz, Rqlite> for NaiveDateTime {
+        fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Rqlite>) -> serialize::Result {
+            out.set_value(self.and_utc().format(WRITTEN).to_string());
+            Ok(IsNull::No)
+        }
+    }
 }

@@ -4,6 +4,14 @@
 
 #[cfg(feature = "chrono")]
 mod chrono;
+#[cfg(feature = "serde_json")]
+mod json;
+#[cfg(feature = "numeric")]
+mod numeric;
+#[cfg(feature = "time")]
+mod time;
+#[cfg(feature = "uuid")]
+mod uuid;
 
 use diesel::deserialize::{self, FromSql, FromSqlRef};
 use diesel::serialize::{self, IsNull, Output, ToSql};
@@ -119,4 +127,16 @@ impl ToSql<Binary, Rqlite> for [u8] {
         out.set_value(self);
         Ok(IsNull::No)
     }
+}
+
+/// The Unix time, in milliseconds, of a Julian day number.
+#[cfg(any(feature = "chrono", feature = "time"))]
+fn julian_milliseconds(days: f64) -> Option<i64> {
+    const UNIX_EPOCH: f64 = 2_440_587.5;
+    let milliseconds = ((days - UNIX_EPOCH) * 86_400_000.0).round();
+    // Within the years SQLite knows, -4713 to 9999.
+    let known = (-2.2e14..2.6e14).contains(&milliseconds);
+    #[allow(clippy::cast_possible_truncation)]
+    let milliseconds = milliseconds as i64;
+    known.then_some(milliseconds)
 }
