@@ -187,3 +187,53 @@ impl Exchange {
         request.body(self.body.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_of_each_kind_of_request() {
+        let fresh = Some(Duration::from_millis(5));
+        let timeout = Duration::from_secs(10);
+        let settings = Settings::new(ReadConsistency::Weak, fresh, true, timeout, None);
+        let uri = |endpoint, level| {
+            let exchange = Exchange {
+                endpoint,
+                body: Bytes::new(),
+            };
+            let request = exchange.to_node("http://h:1/p", level, &settings);
+            request.expect("valid").uri().to_string()
+        };
+        let execute = |transaction, returning| Endpoint::Execute {
+            transaction,
+            returning,
+        };
+        let weak = ReadConsistency::Weak;
+        for (uri, wanted) in [
+            (
+                uri(Endpoint::Query, weak),
+                "query?noparse&blob_array&level=weak&redirect",
+            ),
+            (
+                uri(Endpoint::Query, ReadConsistency::None),
+                "query?noparse&blob_array&level=none&freshness=5000000ns&freshness_strict",
+            ),
+            (uri(execute(false, false), weak), "execute?redirect&noparse"),
+            (
+                uri(execute(true, false), weak),
+                "execute?redirect&noparse&transaction",
+            ),
+            (
+                uri(execute(false, true), weak),
+                "execute?redirect&norwtime&norwrandom",
+            ),
+            (
+                uri(execute(true, true), weak),
+                "execute?redirect&norwtime&norwrandom&transaction",
+            ),
+        ] {
+            assert_eq!(uri, format!("http://h:1/p/db/{wanted}"));
+        }
+    }
+}
