@@ -70,6 +70,7 @@ mod bind_collector;
 mod config;
 mod connection;
 mod error;
+mod expression;
 mod migration;
 mod protocol;
 mod query_builder;
@@ -87,6 +88,9 @@ pub use self::backend::{
 pub use self::bind_collector::{RqliteBindCollector, RqliteBindData, RqliteBindValue};
 pub use self::config::{ConfigError, RqliteConfig};
 pub use self::connection::{RqliteConnection, RqliteTransactionManager};
+#[cfg(feature = "postgres_backend")]
+pub use self::expression::json_functions;
+pub use self::expression::{Parens, RqliteExpressionMethods};
 pub use self::protocol::request::ReadConsistency;
 pub use self::query_builder::RqliteQueryBuilder;
 pub use self::row::{RqliteCursor, RqliteField, RqliteRow};

@@ -422,3 +422,112 @@ fn debug_query_shows_double_quotes() {
         r#"SELECT "authors"."name" FROM "authors" WHERE ("authors"."id" = ?) -- binds: [1]"#
     );
 }
+
+#[test]
+fn is_and_is_not_know_null() {
+    use diesel_rqlite::RqliteExpressionMethods;
+    let mut db = library();
+    let unknown: Vec<i32> = authors::table
+        .filter(
+            authors::born
+                .is(None::<i32>)
+                .and(authors::name.is_not("Ursula")),
+        )
+        .select(authors::id)
+        .load(&mut *db)
+        .expect("loads");
+    assert_eq!(unknown, [3]);
+    let known: Vec<i32> = authors::table
+        .filter(authors::born.is_not(None::<i32>))
+        .order(authors::id)
+        .select(authors::id)
+        .load(&mut *db)
+        .expect("loads");
+    assert_eq!(known, [1, 2]);
+    let null = diesel::select(
+        None::<i32>
+            .into_sql::<diesel::sql_types::Nullable<diesel::sql_types::Integer>>()
+            .is(1),
+    );
+    assert_eq!(null.get_result(&mut *db), Ok(false));
+}
+
+#[test]
+fn functions_for_json() {
+    use diesel::sql_types::{Json, Jsonb, Nullable, Text};
+    use diesel_rqlite::json_functions::*;
+    use serde_json::{Value, json};
+    let mut db = library();
+    let document = json!({"a": [1, 2, 3], "b": null});
+    let parsed =
+        diesel::select(json("{ \"a\" : 1 }".into_sql::<Text>())).get_result::<Value>(&mut *db);
+    assert_eq!(parsed, Ok(json!({"a": 1})));
+    let length = json_array_length_with_path::<Json, _, _>(document.clone(), "$.a");
+    assert_eq!(
+        diesel::select(length).get_result::<Option<i32>>(&mut *db),
+        Ok(Some(3))
+    );
+    let kind = json_type_with_path::<Jsonb, _, _>(document.clone(), "$.b");
+    assert_eq!(
+        diesel::select(kind).get_result::<Option<String>>(&mut *db),
+        Ok(Some("null".to_owned()))
+    );
+    let nothing = json_type::<Nullable<Json>, _>(None::<Value>);
+    assert_eq!(
+        diesel::select(nothing).get_result::<Option<String>>(&mut *db),
+        Ok(None)
+    );
+    let without = jsonb_remove_1::<Jsonb, _, _>(document, "$.a");
+    assert_eq!(
+        diesel::select(without).get_result::<Option<Value>>(&mut *db),
+        Ok(Some(json!({"b": null})))
+    );
+    let names = authors::table
+        .filter(authors::id.lt(3))
+        .select(json_group_array(authors::name));
+    assert_eq!(
+        names.get_result::<Value>(&mut *db),
+        Ok(json!(["Ursula", "Stanislaw"]))
+    );
+    let years = authors::table.select(jsonb_group_object(authors::name, authors::born));
+    let wanted = json!({"Ursula": 1929, "Stanislaw": 1921, "Anonymous": null});
+    assert_eq!(years.get_result::<Value>(&mut *db), Ok(wanted));
+}
+
+#[test]
+fn own_sql_functions_aliases_and_now() {
+    diesel::define_sql_function! {
+        /// SQLite's own.
+        fn upper(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
+    }
+    let mut db = library();
+    let loud: Vec<String> = authors::table
+        .filter(upper(authors::name).like("U%"))
+        .select(upper(authors::name))
+        .load(&mut *db)
+        .expect("loads");
+    assert_eq!(loud, ["URSULA"]);
+    let others = diesel::alias!(authors as others);
+    let older: Vec<(String, String)> = authors::table
+        .inner_join(others.on(others.field(authors::born).lt(authors::born)))
+        .select((authors::name, others.field(authors::name)))
+        .load(&mut *db)
+        .expect("loads");
+    assert_eq!(older, [("Ursula".to_owned(), "Stanislaw".to_owned())]);
+
+    diesel::table! { seen (id) { id -> Integer, at -> Timestamp, } }
+    db.batch_execute("CREATE TABLE seen (id INTEGER PRIMARY KEY, at TIMESTAMP NOT NULL)")
+        .expect("creates");
+    diesel::insert_into(seen::table)
+        .values(seen::at.eq(diesel::dsl::now))
+        .execute(&mut *db)
+        .expect("inserts");
+    let at = seen::table
+        .select(seen::at)
+        .first::<chrono::NaiveDateTime>(&mut *db)
+        .expect("reads");
+    let server = diesel::select(diesel::dsl::now)
+        .get_result::<chrono::NaiveDateTime>(&mut *db)
+        .expect("reads");
+    assert!((server - at).num_minutes().abs() < 5, "{at} {server}");
+}

@@ -42,3 +42,9 @@ cast_names! {
     Text => "text",
     Binary => "blob",
 }
+
+#[cfg(feature = "postgres_backend")]
+cast_names! {
+    Json => "json",
+    Jsonb => "jsonb",
+}
