@@ -8,6 +8,7 @@ use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
 use crate::protocol::request::{Endpoint, Exchange};
 use crate::sql::SqlError;
+use crate::sql::inline::{WORTH_IT, inline};
 use crate::sql::pin::{Entropy, pin, timestamp};
 use crate::sql::results::{self, Encoded, Encoding};
 use crate::sql::scan::{InsertRows, Scanned, Verb, statements, unquoted};
@@ -23,6 +24,9 @@ pub(crate) struct Statement<'a> {
     /// It writes rows, and SQLite's count of them is its own.
     pub(crate) counted: bool,
     insert_rows: InsertRows,
+    /// Its values may stand in it as literals: in `INSERT … VALUES` they mean what parameters do. (In
+    /// `ORDER BY ?` they would not.) Not with RETURNING, for then the server's own parser reads the text.
+    inlinable: bool,
     /// The table of an INSERT.
     table: Option<String>,
     /// How its rows come back, and their names where the text tells.
@@ -334,6 +338,7 @@ impl<'a> Statement<'a> {
             returning: false,
             counted: false,
             insert_rows: InsertRows::Unknown,
+            inlinable: false,
             table: None,
             encodings: Vec::new(),
             names: Vec::new(),
@@ -366,6 +371,8 @@ impl<'a> Statement<'a> {
         let table = scanned.insert_into.clone();
         statement.table = table.map(|range| scanned.text[range].to_owned());
         statement.counted = is_dml(&scanned.verb);
+        statement.inlinable =
+            scanned.verb == Verb::Insert && !scanned.selects && !scanned.returning;
         if scanned.returning {
             statement.returning = true;
             let numbered = match has_variable_in_items(scanned) {
@@ -387,7 +394,14 @@ impl<'a> Statement<'a> {
     }
 
     /// Gives the values, and puts SQL around the placeholders of those that JSON can't carry.
-    fn bind(&mut self, binds: Vec<Bind<'a>>) {
+    fn bind(&mut self, mut binds: Vec<Bind<'a>>) {
+        if self.inlinable && binds.len() >= WORTH_IT {
+            let (sql, left) = inline(&self.sql, binds);
+            binds = left;
+            if let Some(sql) = sql {
+                self.sql = Cow::Owned(sql);
+            }
+        }
         if binds.iter().any(|bind| carrier(bind).is_some()) {
             let numbers = scan_one(&self.sql).and_then(|scanned| numbers(&scanned));
             let numbers = numbers.unwrap_or_default();
@@ -410,6 +424,7 @@ impl<'a> Statement<'a> {
             returning: self.returning,
             counted: self.counted,
             insert_rows: self.insert_rows,
+            inlinable: self.inlinable,
             table: self.table,
             encodings: self.encodings,
             names: self.names,

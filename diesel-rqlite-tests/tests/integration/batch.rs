@@ -252,3 +252,100 @@ fn scripts_are_atomic() {
     let (outcome, requests) = db.requests(|conn| conn.batch_execute(" -- nothing\n;"));
     assert_eq!((outcome, requests), (Ok(()), 0));
 }
+
+/// Long batches travel as literals. They must store what parameters store.
+#[test]
+fn long_batches_store_the_same_values_as_single_rows() {
+    diesel::table! {
+        v (id) {
+            id -> Integer,
+            i -> BigInt,
+            r -> Double,
+            t -> Text,
+            b -> Binary,
+            n -> Nullable<Text>,
+        }
+    }
+    type Row = (i32, i64, f64, String, Vec<u8>, Option<String>);
+    let texts = [
+        "",
+        "'",
+        "''",
+        "it's; -- /*",
+        "x'41'",
+        "?",
+        "?1",
+        ":a",
+        "\\",
+        "\"",
+        "`",
+        "[",
+        "line\nend\r\n\t",
+        "naïve 🦀\u{2028}",
+        "nul \0 in it",
+        "NULL",
+        "'); DROP TABLE v; --",
+        "\u{FFFD}",
+        "\u{feff}",
+    ];
+    let integers = [0, -1, i64::MAX, i64::MIN, 1 << 53];
+    let reals = [
+        0.0,
+        -1.5,
+        1e300,
+        5e-324,
+        0.1,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+    ];
+    let rows: Vec<Row> = (0_i32..400)
+        .map(|id| {
+            let n = usize::try_from(id).expect("counts up");
+            (
+                id,
+                integers[n % integers.len()],
+                reals[n % reals.len()],
+                texts[n % texts.len()].to_owned(),
+                vec![u8::try_from(n % 256).expect("fits"); (n * 37) % 3000],
+                (n % 2 == 0).then(|| texts[n % texts.len()].to_owned()),
+            )
+        })
+        .collect();
+    let mut db = Database::with("CREATE TABLE v (id INTEGER PRIMARY KEY, i, r, t, b, n)");
+    let values: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            (
+                v::id.eq(row.0),
+                v::i.eq(row.1),
+                v::r.eq(row.2),
+                v::t.eq(&row.3),
+                v::b.eq(&row.4),
+                v::n.eq(&row.5),
+            )
+        })
+        .collect();
+    let inserted = diesel::insert_into(v::table)
+        .values(&values)
+        .execute(&mut *db);
+    assert_eq!(inserted, Ok(rows.len()));
+    let classes = "SELECT count(*) AS value FROM v WHERE typeof(i) = 'integer' AND typeof(r) = 'real' AND typeof(t) = 'text' \
+        AND typeof(b) = 'blob' AND typeof(n) IN ('text', 'null')";
+    assert_eq!(db.one(classes), 400);
+    let stored: Vec<Row> = v::table.order(v::id).load(&mut *db).expect("loads");
+    for (stored, row) in stored.iter().zip(&rows) {
+        assert_eq!(stored, row);
+    }
+    assert_eq!(stored.len(), rows.len());
+    let again = diesel::insert_into(v::table)
+        .values(&values)
+        .on_conflict(v::id)
+        .do_update()
+        .set(v::n.eq("it's -1"))
+        .execute(&mut *db);
+    assert_eq!(again, Ok(rows.len()));
+    assert_eq!(
+        db.one("SELECT count(*) AS value FROM v WHERE n = 'it''s -1'"),
+        400
+    );
+}

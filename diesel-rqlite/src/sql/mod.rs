@@ -2,6 +2,7 @@
 //!
 //! Everything here is decided by tokens, never by substring, and nothing here does I/O.
 
+pub(crate) mod inline;
 pub(crate) mod pin;
 pub(crate) mod results;
 pub(crate) mod scan;

@@ -49,6 +49,8 @@ pub(crate) struct Scanned<'a> {
     pub(crate) insert_rows: InsertRows,
     /// The table of an INSERT, as written.
     pub(crate) insert_into: Option<Range<usize>>,
+    /// `SELECT` stands in it somewhere.
+    pub(crate) selects: bool,
     /// A name stands in it that may be one of [`super::volatile`].
     pub(crate) suspicious: bool,
 }
@@ -113,6 +115,7 @@ struct Out {
     returning: bool,
     insert_into: Option<Range<usize>>,
     suspicious: bool,
+    selects: bool,
 }
 
 /// What is created. `CREATE TRIGGER … BEGIN a; b; END` is one statement: it ends at `; END ;`, as in SQLite's
@@ -221,6 +224,7 @@ impl<'a> Scan<'a> {
     fn word(&mut self, token: &Token) {
         let word = &self.sql[token.range.clone()];
         self.out.suspicious |= is_suspicious(word);
+        self.out.selects |= is(word, "SELECT");
         self.created(word);
         if self.previous_is(TokenKind::Dot) {
             self.name(token);
@@ -365,6 +369,7 @@ impl<'a> Scan<'a> {
             returning: self.out.returning,
             insert_rows,
             insert_into: self.out.insert_into.map(shift),
+            selects: self.out.selects,
             suspicious: self.out.suspicious,
         }))
     }

@@ -1,0 +1,109 @@
+//! Values as literals, for inserts of many rows.
+//!
+//! A statement of thousands of parameters is slow on the server: each is parsed from JSON, copied through the Raft
+//! log as a message of its own and bound one by one. The same rows as literals take a half (rqlite 10) to a third
+//! (8.26) of the time. Only what SQLite reads back from a literal to the last bit becomes one: NULL, integers, text
+//! without NUL and short BLOBs. REALs stay parameters, since SQLite before 3.47 reads some of them an ulp off.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use super::tokens::{TokenKind, Tokens};
+use crate::bind_collector::Bind;
+
+/// From how many values on literals pay.
+pub(crate) const WORTH_IT: usize = 256;
+
+/// Bytes of a BLOB above which a parameter is faster.
+const LONG_BLOB: usize = 1024;
+
+/// Writes values into the text, and returns what is left to bind. Nothing is changed unless every placeholder is a
+/// plain `?`.
+pub(crate) fn inline<'a>(sql: &str, binds: Vec<Bind<'a>>) -> (Option<String>, Vec<Bind<'a>>) {
+    let tokens = Tokens::new(sql).map_while(Result::ok);
+    let places: Vec<_> = tokens
+        .filter(|token| token.kind == TokenKind::Variable)
+        .map(|token| token.range)
+        .collect();
+    if places.len() != binds.len() || places.iter().any(|place| place.len() != 1) {
+        return (None, binds);
+    }
+    let mut text = String::with_capacity(sql.len() + 16 * binds.len());
+    let mut left = Vec::new();
+    let mut copied = 0;
+    for (place, bind) in places.into_iter().zip(binds) {
+        text.push_str(&sql[copied..place.start]);
+        copied = place.end;
+        if !push_literal(&mut text, &bind) {
+            text.push('?');
+            left.push(bind);
+        }
+    }
+    text.push_str(&sql[copied..]);
+    (Some(text), left)
+}
+
+fn push_literal(sql: &mut String, bind: &Bind<'_>) -> bool {
+    // Writing to a String can't fail.
+    let _ = match bind {
+        Bind::Null => write!(sql, "NULL"),
+        // In parentheses: behind a minus it would else begin a comment.
+        Bind::Integer(value @ ..0) => write!(sql, "({value})"),
+        Bind::Integer(value) => write!(sql, "{value}"),
+        Bind::Text(text) if !text.contains('\0') => {
+            push_text(sql, text);
+            Ok(())
+        }
+        Bind::Binary(bytes) if bytes.len() <= LONG_BLOB => {
+            sql.push_str("x'");
+            let digits = bytes.iter().try_for_each(|byte| write!(sql, "{byte:02X}"));
+            sql.push('\'');
+            digits
+        }
+        _ => return false,
+    };
+    true
+}
+
+fn push_text(sql: &mut String, text: &Cow<'_, str>) {
+    sql.push('\'');
+    let mut parts = text.split('\'');
+    sql.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        sql.push_str("''");
+        sql.push_str(part);
+    }
+    sql.push('\'');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn literals_are_quoted() {
+        let text = |text: &'static str| Bind::Text(Cow::Borrowed(text));
+        let binds = vec![
+            text("it's '' ?"),
+            Bind::Integer(i64::MIN),
+            Bind::Integer(7),
+            Bind::Null,
+            Bind::Binary(Cow::Borrowed(&[0, 255])),
+            Bind::Real(1.5),
+            text("a\0b"),
+            Bind::Binary(Cow::Owned(vec![1; LONG_BLOB + 1])),
+        ];
+        let (sql, left) = inline("VALUES (?, ?, ?, ?, ?, ?, ?, ?) -- ?", binds.clone());
+        assert_eq!(
+            sql.as_deref(),
+            Some("VALUES ('it''s '''' ?', (-9223372036854775808), 7, NULL, x'00FF', ?, ?, ?) -- ?")
+        );
+        assert_eq!(left, binds[5..]);
+    }
+
+    #[test]
+    fn numbered_placeholders_are_left_alone() {
+        let binds = vec![Bind::Integer(1)];
+        assert_eq!(inline("VALUES (?1)", binds.clone()), (None, binds));
+    }
+}
