@@ -59,15 +59,12 @@ pub struct Binary {
 
 /// The rqlited that this process uses. Found once, installed if need be.
 ///
-/// # Panics
+/// # Errors
 ///
 /// Where there is none, with what to do about it.
-pub fn rqlited_binary() -> &'static Binary {
+pub fn rqlited_binary() -> &'static Result<Binary, String> {
     static BINARY: OnceLock<Result<Binary, String>> = OnceLock::new();
-    match BINARY.get_or_init(find) {
-        Ok(binary) => binary,
-        Err(reason) => panic!("{reason}"),
-    }
+    BINARY.get_or_init(find)
 }
 
 fn find() -> Result<Binary, String> {

@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use crate::http;
-use crate::install::rqlited_binary;
+use crate::install::{Binary, rqlited_binary};
 use crate::process::{Process, tail};
 use crate::tls::Certificate;
 
@@ -112,18 +112,34 @@ impl RqlitedBuilder {
     ///
     /// # Panics
     ///
-    /// When there is no rqlited, or it does not become ready, with the end of its log.
+    /// Where [`try_start`](Self::try_start) fails, with its message.
     pub fn start(self) -> Rqlited {
+        self.try_start().unwrap_or_else(|reason| panic!("{reason}"))
+    }
+
+    /// Starts the node and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// When there is no rqlited, with what to install; when it does not become ready, with the end of its log.
+    pub fn try_start(self) -> Result<Rqlited, String> {
+        rqlited_binary().as_ref().map_err(Clone::clone)?;
         // Another process may take a port between our looking and rqlited's binding it.
         for _ in 0..5 {
-            let node = self.spawn().expect("rqlited can be spawned");
+            let node = self
+                .spawn()
+                .map_err(|error| format!("rqlited can't be started: {error}"))?;
             match node.wait() {
-                Ok(node) => return node,
+                Ok(node) => return Ok(node),
                 Err(log) if log.contains("address already in use") => {}
-                Err(log) => panic!("rqlited did not become ready. The end of its log:\n{log}"),
+                Err(log) => {
+                    return Err(format!(
+                        "rqlited did not become ready. The end of its log:\n{log}"
+                    ));
+                }
             }
         }
-        panic!("no free port for rqlited");
+        Err("no free port for rqlited".to_owned())
     }
 
     /// Starts the node without waiting for it.
@@ -306,14 +322,15 @@ impl Rqlited {
     }
 
     fn run(&mut self) -> io::Result<()> {
-        let mut command = self.command();
+        let binary = rqlited_binary().as_ref();
+        let binary = binary.map_err(|reason| io::Error::other(reason.clone()))?;
+        let mut command = self.command(binary);
         let process = Process::start(&mut command, &self.log(), self.directory.path())?;
         self.process = Some(process);
         Ok(())
     }
 
-    fn command(&self) -> Command {
-        let binary = rqlited_binary();
+    fn command(&self, binary: &Binary) -> Command {
         let builder = &self.builder;
         // A single node elects itself; three need some room to hear of each other.
         let timeout = builder.raft_timeout.unwrap_or(Duration::from_millis(20));

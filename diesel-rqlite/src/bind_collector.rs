@@ -10,7 +10,8 @@ use diesel::sql_types::HasSqlType;
 
 use crate::backend::{Rqlite, RqliteType};
 
-/// A value on its way to the server, made by [`ToSql`] through the `From` impls.
+/// A value on its way to the server. `out.set_value(…)` in a [`ToSql`] takes `i32`, `i64`, `f64`, `&str`, `String`,
+/// `&[u8]`, `Vec<u8>` and an `Option` of each.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RqliteBindValue<'a> {
     pub(crate) value: Bind<'a>,

@@ -35,7 +35,7 @@ const FOREVER: Duration = Duration::from_secs(365 * 86_400);
 /// | `request_timeout` | a duration: to send a request, and again to receive its answer | `30s` |
 /// | `leader_timeout` | a duration: how long to wait for the cluster to elect a leader | `10s` |
 /// | `transaction` | `deferred`: see [`TransactionMode`] | `deferred` |
-/// | `ca_cert` | a PEM file with the certificates to trust instead of the web's | |
+/// | `ca_cert` | a PEM file with the certificates to trust instead of the web's; read when the URL is parsed | |
 ///
 /// A duration is a number with `ms`, `s` or `m`. An option that is not in this list is an error.
 ///
@@ -73,12 +73,12 @@ struct Address {
 }
 
 impl RqliteConfig {
-    /// One node, by plain HTTP. An IPv6 address stands in brackets.
+    /// One node, by plain HTTP.
     pub fn new(host: impl Into<String>, port: u16) -> Self {
         RqliteConfig {
             nodes: vec![Address {
                 tls: false,
-                host: host.into(),
+                host: bracketed(host.into()),
                 port,
                 prefix: String::new(),
             }],
@@ -100,7 +100,7 @@ impl RqliteConfig {
     pub fn node(mut self, host: impl Into<String>, port: u16) -> Self {
         let first = self.nodes[0].clone();
         self.nodes.push(Address {
-            host: host.into(),
+            host: bracketed(host.into()),
             port,
             ..first
         });
@@ -187,14 +187,23 @@ impl RqliteConfig {
     ///
     /// # Errors
     ///
-    /// `BadConnection` where no node answers, or refuses the credentials.
+    /// `BadConnection` where no node answers, or refuses the credentials; `InvalidConnectionUrl` where options
+    /// contradict each other.
     pub fn connect(&self) -> ConnectionResult<RqliteConnection> {
+        self.check()?;
         RqliteConnection::connect(self, &format!("{self:?}"))
     }
 
     #[cfg(not(feature = "rustls"))]
     pub(crate) fn uses_tls(&self) -> bool {
         self.nodes.iter().any(|node| node.tls)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.freshness.is_some() && self.level != ReadConsistency::None {
+            return Err(Kind::FreshnessWithoutNone.into());
+        }
+        Ok(())
     }
 
     pub(crate) fn nodes(&self) -> Vec<Node> {
@@ -281,9 +290,7 @@ impl std::str::FromStr for RqliteConfig {
         for (key, value) in url.query_pairs() {
             config = config.option(&key, &value)?;
         }
-        if config.freshness.is_some() && config.level != ReadConsistency::None {
-            return Err(Kind::FreshnessWithoutNone.into());
-        }
+        config.check()?;
         Ok(config)
     }
 }
@@ -291,6 +298,14 @@ impl std::str::FromStr for RqliteConfig {
 fn decoded(text: &str) -> Result<String, ConfigError> {
     let decoded = percent_decode_str(text).decode_utf8();
     Ok(decoded.map_err(|_| Kind::Credentials)?.into_owned())
+}
+
+/// In a URL an IPv6 address stands in brackets.
+fn bracketed(host: String) -> String {
+    match host.parse::<std::net::Ipv6Addr>() {
+        Ok(_) => format!("[{host}]"),
+        Err(_) => host,
+    }
 }
 
 fn host_and_port(node: &str) -> Option<(&str, u16)> {
@@ -371,7 +386,7 @@ impl fmt::Debug for RqliteConfig {
 pub struct ConfigError(#[from] Kind);
 
 impl ConfigError {
-    /// Whether the URL is one of another database.
+    /// Whether the URL is one of another database, so that a program with several backends may try the next.
     pub fn is_foreign_scheme(&self) -> bool {
         matches!(self.0, Kind::ForeignScheme(_))
     }
@@ -381,7 +396,7 @@ impl ConfigError {
 enum Kind {
     #[error("not a URL: {0}")]
     Url(url::ParseError),
-    #[error("scheme `{0}` is not one of rqlite, rqlites, http, https")]
+    #[error("scheme `{0}` is not one of rqlite, rqlites, http, https; a URL is rqlite://host:4001")]
     ForeignScheme(String),
     #[error("the URL names no host")]
     NoHost,
@@ -440,6 +455,19 @@ mod tests {
     }
 
     #[test]
+    fn builder_says_what_urls_say() {
+        let built = RqliteConfig::new("::1", 4001).node("b", 5).tls();
+        assert_eq!(bases(&built), ["https://[::1]:4001", "https://b:5"]);
+        assert_eq!(built, parse("rqlites://[::1]?nodes=b:5"));
+        let stale = RqliteConfig::new("h", 1).freshness(Duration::from_secs(1));
+        assert!(
+            stale
+                .connect()
+                .is_err_and(|error| error.to_string().contains("level `none`"))
+        );
+    }
+
+    #[test]
     fn options() {
         let config = parse(
             "rqlite://a?level=none&freshness=1s&freshness_strict=true&nodes=b:4003,c,[::1]&connect_timeout=500ms\
@@ -495,10 +523,10 @@ mod tests {
             !shown.contains("s#cret") && !shown.contains("hunter2"),
             "{shown}"
         );
-        let request = crate::protocol::request::Exchange {
-            endpoint: crate::protocol::request::Endpoint::Query,
-            body: bytes::Bytes::new(),
-        };
+        let request = crate::protocol::request::Exchange::new(
+            crate::protocol::request::Endpoint::Query,
+            bytes::Bytes::new(),
+        );
         let request = request
             .to_node("http://h", ReadConsistency::Weak, &config.settings())
             .expect("valid");

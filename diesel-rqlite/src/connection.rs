@@ -27,13 +27,15 @@ use crate::error;
 use crate::migration;
 use crate::protocol::call::{Call, Failure, Step};
 use crate::protocol::nodes::Nodes;
+#[cfg(feature = "r2d2")]
+use crate::protocol::request::ReadConsistency;
 use crate::protocol::request::{Exchange, Settings};
 use crate::protocol::response::{Answer, StatementResult};
 use crate::protocol::rows::Rows;
 use crate::query_builder::RqliteQueryBuilder;
 use crate::row::{RqliteCursor, RqliteRow};
 use crate::sql::pin::Entropy;
-use crate::statement::{self, Batch, Plan, Read, Source, Statement};
+use crate::statement::{self, Batch, Plan, Read, Statement};
 use crate::transaction::Transaction;
 use crate::transport::blocking::Http;
 
@@ -90,7 +92,8 @@ impl RqliteConnection {
         }
     }
 
-    /// How many HTTP requests this connection has sent, retries and redirects included.
+    /// How many HTTP requests this connection has sent, retries and redirects included: to see what a program
+    /// costs.
     pub fn http_requests(&self) -> u64 {
         self.http.requests()
     }
@@ -228,7 +231,7 @@ impl RqliteConnection {
     }
 
     fn execute(&mut self, sql: &str, binds: Vec<Bind<'_>>) -> QueryResult<usize> {
-        let plan = Plan::new(sql, binds, Source::Query, None, &mut System);
+        let plan = Plan::new(sql, binds, None, &mut System);
         match plan.map_err(error::not_sent)? {
             Plan::Nothing => Ok(0),
             Plan::Write(batch) => self.run(batch),
@@ -245,7 +248,7 @@ impl RqliteConnection {
         binds: Vec<Bind<'_>>,
         types: Option<&[RqliteType]>,
     ) -> QueryResult<Vec<Rows>> {
-        let plan = Plan::new(sql, binds, Source::Query, types, &mut System);
+        let plan = Plan::new(sql, binds, types, &mut System);
         match plan.map_err(error::not_sent)? {
             Plan::Nothing => Ok(Vec::new()),
             Plan::Read(read) => {
@@ -258,12 +261,8 @@ impl RqliteConnection {
     }
 
     fn script(&mut self, sql: &str) -> QueryResult<()> {
-        let plan = Plan::new(sql, Vec::new(), Source::Script, None, &mut System);
-        match plan.map_err(error::not_sent)? {
-            Plan::Write(batch) => self.run(batch).map(|_| ()),
-            // Only queries have other plans.
-            Plan::Nothing | Plan::Read(_) => Ok(()),
-        }
+        let batch = Batch::script(sql, &mut System).map_err(error::not_sent)?;
+        self.run(batch).map(|_| ())
     }
 
     /// Tells instrumentation about a query around running it.
@@ -483,7 +482,12 @@ where
 #[cfg(feature = "r2d2")]
 impl diesel::r2d2::R2D2Connection for RqliteConnection {
     fn ping(&mut self) -> QueryResult<()> {
-        self.ask(&Statement::plain("SELECT 1")).map(|_| ())
+        // Whether the node is there; not whether it leads, which would cost a round of the cluster.
+        let exchange = statement::query(&Statement::plain("SELECT 1")).at(ReadConsistency::None);
+        let answered = self.send(&exchange);
+        answered
+            .map(|_| ())
+            .map_err(|failure| error::failure(failure, true))
     }
 
     fn is_broken(&mut self) -> bool {

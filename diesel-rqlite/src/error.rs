@@ -185,7 +185,8 @@ pub(crate) fn rows_lost() -> Error {
 
 /// The SQL is not sent.
 pub(crate) fn not_sent(error: SqlError) -> Error {
-    Error::QueryBuilderError(Box::new(error))
+    // As text, which is what `unwrap` shows of it.
+    Error::QueryBuilderError(error.to_string().into())
 }
 
 #[cfg(test)]

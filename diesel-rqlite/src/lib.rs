@@ -21,8 +21,8 @@
 //! # }
 //! ```
 //!
-//! The dialect, the types and the behaviour are those of Diesel's SQLite backend; SQLite's library is not
-//! needed. [`RqliteConfig`] says how to connect.
+//! The dialect and the types are those of Diesel's SQLite backend; SQLite's library is not needed. Transactions are
+//! where the behaviour differs, see below. [`RqliteConfig`] says how to connect.
 //!
 //! # How a query travels
 //!

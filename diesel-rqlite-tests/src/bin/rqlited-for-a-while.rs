@@ -7,8 +7,8 @@ use std::io::Write;
 
 use diesel_rqlite_tests::Rqlited;
 
-fn main() -> std::io::Result<()> {
-    let node = Rqlited::start();
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let node = Rqlited::builder().try_start()?;
     println!("{}", node.url());
     std::io::stdout().flush()?;
     std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink())?;

@@ -121,12 +121,13 @@ fn refused_connection() {
         .port();
     let began = Instant::now();
     let outcome = diesel_rqlite::RqliteConnection::establish(&format!("rqlite://127.0.0.1:{port}"));
+    let Err(ConnectionError::BadConnection(message)) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert!(message.contains(&format!("127.0.0.1:{port}")), "{message}");
+    // It does not wait for a leader, which would be 10 s.
     assert!(
-        matches!(outcome, Err(ConnectionError::BadConnection(_))),
-        "{outcome:?}"
-    );
-    assert!(
-        began.elapsed() < Duration::from_secs(20),
+        began.elapsed() < Duration::from_secs(8),
         "it does not wait for what is not there"
     );
 

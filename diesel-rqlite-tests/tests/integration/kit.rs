@@ -50,11 +50,27 @@ fn ended_process_leaves_no_server() {
 }
 
 #[test]
+fn missing_server_is_an_error_that_says_what_to_do() {
+    let output = Command::new(env!("CARGO_BIN_EXE_rqlited-for-a-while"))
+        .env("RQLITED", "/nonexistent/rqlited")
+        .stdin(Stdio::null())
+        .output()
+        .expect("runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(
+        said.contains("RQLITED") && said.contains("/nonexistent/rqlited"),
+        "{said}"
+    );
+}
+
+#[test]
 fn dropped_and_paused_nodes_are_gone() {
     let node = Rqlited::start();
     let address = node.address();
     node.pause();
     drop(node);
     wait_until_gone(&address);
-    assert!(rqlited_binary().version.starts_with("rqlited "));
+    let binary = rqlited_binary().as_ref().expect("was found");
+    assert!(binary.version.starts_with("rqlited "));
 }

@@ -214,6 +214,8 @@ fn dangerous_pragmas_and_attach_are_refused() {
         "PRAGMA \"query_only\" = 1",
         "PRAGMA 'synchronous' = FULL",
         "PRAGMA main.[locking_mode] = EXCLUSIVE",
+        "PRAGMA foreign_keys = ON",
+        "PRAGMA ignore_check_constraints = ON",
     ] {
         let outcome = diesel::sql_query(sql).execute(&mut *db);
         assert!(

@@ -191,6 +191,40 @@ fn test_transaction_leaves_nothing() {
     insert(&mut db, 2).expect("pends");
     let mut other = db.another();
     assert_eq!(t::table.count().get_result(&mut other), Ok(0_i64));
+    // As in any transaction, for now.
+    let read = t::table.count().get_result::<i64>(&mut *db);
+    assert!(matches!(read, Err(Error::QueryBuilderError(_))), "{read:?}");
+}
+
+#[test]
+fn generated_id_of_a_pending_insert_can_be_used_in_sql() {
+    diesel::define_sql_function! {
+        /// SQLite's own.
+        fn last_insert_rowid() -> diesel::sql_types::Integer;
+    }
+    diesel::table! { child (id) { id -> Integer, parent -> Integer, } }
+    let mut db = database();
+    db.batch_execute("CREATE TABLE child (id INTEGER PRIMARY KEY, parent INTEGER NOT NULL)")
+        .expect("creates");
+    insert(&mut db, 50).expect("inserts");
+    let outcome = db.transaction(|conn| {
+        insert(conn, 7)?;
+        diesel::insert_into(child::table)
+            .values(child::parent.eq(last_insert_rowid()))
+            .execute(conn)?;
+        let parent = t::table
+            .filter(t::n.eq(7))
+            .select(t::id)
+            .single_value()
+            .assume_not_null();
+        diesel::insert_into(child::table)
+            .values(child::parent.eq(parent))
+            .execute(conn)?;
+        Ok::<_, Error>(())
+    });
+    assert_eq!(outcome, Ok(()));
+    let parents = child::table.select(child::parent).load::<i32>(&mut *db);
+    assert_eq!(parents, Ok(vec![2, 2]));
 }
 
 #[test]

@@ -37,6 +37,14 @@ pub(crate) struct SendError {
     pub(crate) message: String,
 }
 
+impl SendError {
+    /// Says which node it was.
+    fn at(mut self, node: &str) -> Self {
+        self.message = format!("{node}: {}", self.message);
+        self
+    }
+}
+
 /// What to do next.
 #[derive(Debug)]
 // A request is made once per network round trip; a box for it would save nothing.
@@ -111,7 +119,8 @@ impl<'c> Call<'c> {
     }
 
     fn send(&mut self) -> Step {
-        self.level = self.nodes.level(self.settings.level);
+        let wanted = self.exchange.level.unwrap_or(self.settings.level);
+        self.level = self.nodes.level(wanted);
         let base = &self.nodes.current().base;
         match self.exchange.to_node(base, self.level, self.settings) {
             Ok(request) => Step::Send(request),
@@ -125,7 +134,8 @@ impl<'c> Call<'c> {
         outcome: Result<http::Response<Bytes>, SendError>,
         elapsed: Duration,
     ) {
-        match outcome {
+        let node = self.nodes.current().base.clone();
+        match outcome.map_err(|error| error.at(&node)) {
             Ok(response) => self.answered(&response, elapsed),
             Err(error) if !error.sent => {
                 self.nodes.unsettled();
@@ -184,10 +194,13 @@ impl<'c> Call<'c> {
             return self.redirected(response, elapsed);
         }
         let text = text_of(response.body());
+        let node = &self.nodes.current().base;
         if is_no_leader(&text) {
-            return self.next_node(text, elapsed);
+            let reason = format!("{node}: {text}");
+            return self.next_node(reason, elapsed);
         }
-        self.done(Err(failure_of(status, text)));
+        let failure = failure_of(status, text, node);
+        self.done(Err(failure));
     }
 
     fn redirected(&mut self, response: &http::Response<Bytes>, elapsed: Duration) {
@@ -245,7 +258,7 @@ fn text_of(body: &[u8]) -> String {
         .to_owned()
 }
 
-fn failure_of(status: StatusCode, text: String) -> Failure {
+fn failure_of(status: StatusCode, text: String, node: &str) -> Failure {
     // http.DBResults is rqlite's type; the statements have been run by then.
     if status == StatusCode::INTERNAL_SERVER_ERROR && text.contains("unsupported value") {
         return Failure::Unwritable(text);
@@ -258,6 +271,7 @@ fn failure_of(status: StatusCode, text: String) -> Failure {
         (_, true) => status.to_string(),
         (_, false) => format!("{status}: {text}"),
     };
+    let message = format!("{node}: {message}");
     if status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT {
         Failure::NotApplied(message)
     } else {
@@ -326,10 +340,7 @@ mod tests {
             Script {
                 nodes: Nodes::new(nodes.collect()),
                 settings: Settings::new(level, None, false, Duration::from_secs(10), None),
-                exchange: Exchange {
-                    endpoint,
-                    body: Bytes::from_static(b"[\"x\"]"),
-                },
+                exchange: Exchange::new(endpoint, Bytes::from_static(b"[\"x\"]")),
                 clock: Duration::ZERO,
                 waits: 0,
                 sent: Vec::new(),
@@ -412,7 +423,10 @@ mod tests {
     fn lost_write_is_not_repeated() {
         let mut script = Script::write(&["a", "b"]);
         let outcome = script.run(|_, _| lost());
-        assert_eq!(outcome, Err(Failure::Unknown("closed".to_owned())));
+        assert_eq!(
+            outcome,
+            Err(Failure::Unknown("http://a: closed".to_owned()))
+        );
         assert_eq!(script.sent, ["a write"]);
     }
 
@@ -428,7 +442,10 @@ mod tests {
     fn refused_connection_fails_at_once() {
         let mut script = Script::write(&["a"]);
         let outcome = script.run(|_, _| refused());
-        assert_eq!(outcome, Err(Failure::NotApplied("refused".to_owned())));
+        assert_eq!(
+            outcome,
+            Err(Failure::NotApplied("http://a: refused".to_owned()))
+        );
         assert_eq!((script.sent.len(), script.waits), (1, 0));
     }
 
@@ -468,7 +485,7 @@ mod tests {
         let outcome = script.run(|_, _| response(500, "leader not found\n"));
         assert_eq!(
             outcome,
-            Err(Failure::NotApplied("leader not found".to_owned()))
+            Err(Failure::NotApplied("http://b: leader not found".to_owned()))
         );
         assert!(script.clock >= Duration::from_secs(10));
     }
@@ -568,13 +585,17 @@ mod tests {
             (
                 400,
                 "invalid JSON body\n",
-                Failure::NotApplied("400 Bad Request: invalid JSON body".to_owned()),
+                Failure::NotApplied("http://a: 400 Bad Request: invalid JSON body".to_owned()),
             ),
-            (404, "", Failure::NotApplied("404 Not Found".to_owned())),
+            (
+                404,
+                "",
+                Failure::NotApplied("http://a: 404 Not Found".to_owned()),
+            ),
             (
                 502,
                 "bad gateway",
-                Failure::Unknown("502 Bad Gateway: bad gateway".to_owned()),
+                Failure::Unknown("http://a: 502 Bad Gateway: bad gateway".to_owned()),
             ),
             (
                 500,

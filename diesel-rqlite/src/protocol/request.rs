@@ -167,9 +167,27 @@ impl Settings {
 pub(crate) struct Exchange {
     pub(crate) endpoint: Endpoint,
     pub(crate) body: Bytes,
+    /// For a read that needs another level than its connection's.
+    pub(crate) level: Option<ReadConsistency>,
 }
 
 impl Exchange {
+    pub(crate) fn new(endpoint: Endpoint, body: Bytes) -> Self {
+        Exchange {
+            endpoint,
+            body,
+            level: None,
+        }
+    }
+
+    #[cfg(feature = "r2d2")]
+    pub(crate) fn at(self, level: ReadConsistency) -> Self {
+        Exchange {
+            level: Some(level),
+            ..self
+        }
+    }
+
     pub(crate) fn to_node(
         &self,
         base: &str,
@@ -198,10 +216,7 @@ mod tests {
         let timeout = Duration::from_secs(10);
         let settings = Settings::new(ReadConsistency::Weak, fresh, true, timeout, None);
         let uri = |endpoint, level| {
-            let exchange = Exchange {
-                endpoint,
-                body: Bytes::new(),
-            };
+            let exchange = Exchange::new(endpoint, Bytes::new());
             let request = exchange.to_node("http://h:1/p", level, &settings);
             request.expect("valid").uri().to_string()
         };

@@ -5,7 +5,6 @@
 //! (8.26) of the time. Only what SQLite reads back from a literal to the last bit becomes one: NULL, integers, text
 //! without NUL and short BLOBs. REALs stay parameters, since SQLite before 3.47 reads some of them an ulp off.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::tokens::{TokenKind, Tokens};
@@ -65,7 +64,7 @@ fn push_literal(sql: &mut String, bind: &Bind<'_>) -> bool {
     true
 }
 
-fn push_text(sql: &mut String, text: &Cow<'_, str>) {
+fn push_text(sql: &mut String, text: &str) {
     sql.push('\'');
     let mut parts = text.split('\'');
     sql.push_str(parts.next().unwrap_or_default());
@@ -78,6 +77,8 @@ fn push_text(sql: &mut String, text: &Cow<'_, str>) {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
 
     #[test]

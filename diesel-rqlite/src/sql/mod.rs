@@ -4,6 +4,8 @@
 
 pub(crate) mod inline;
 pub(crate) mod pin;
+pub(crate) mod placeholders;
+pub(crate) mod refuse;
 pub(crate) mod results;
 pub(crate) mod scan;
 pub(crate) mod tokens;

@@ -132,6 +132,13 @@ enum Create {
     TriggerEnd,
 }
 
+impl Verb {
+    /// INSERT, UPDATE or DELETE.
+    pub(crate) fn writes_rows(&self) -> bool {
+        matches!(self, Verb::Insert | Verb::Update | Verb::Delete)
+    }
+}
+
 impl<'a> Scan<'a> {
     fn new(sql: &'a str) -> Self {
         Scan {
@@ -385,6 +392,10 @@ pub(crate) fn unquoted(name: &str) -> &str {
         Some(b'"' | b'`' | b'[') if name.len() > 1 => &name[1..name.len() - 1],
         _ => name,
     }
+}
+
+pub(crate) fn scan_one(text: &str) -> Result<Scanned<'_>, SqlError> {
+    statements(text)?.pop().ok_or(SqlError::Empty)
 }
 
 /// The names of what a node evaluates for itself.

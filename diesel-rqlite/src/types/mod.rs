@@ -15,7 +15,9 @@ mod uuid;
 
 use diesel::deserialize::{self, FromSql, FromSqlRef};
 use diesel::serialize::{self, IsNull, Output, ToSql};
-use diesel::sql_types::{BigInt, Binary, Bool, Double, Float, Integer, SmallInt, Text};
+use diesel::sql_types::{
+    BigInt, Binary, Bool, Date, Double, Float, Integer, SmallInt, Text, Time, Timestamp,
+};
 
 use crate::backend::Rqlite;
 use crate::value::RqliteValue;
@@ -115,6 +117,33 @@ impl ToSql<Text, Rqlite> for str {
         Ok(IsNull::No)
     }
 }
+
+macro_rules! text_as {
+    ($($sql_type:ident)*) => {$(
+        /// The text as it is stored.
+        impl<'a> FromSqlRef<'a, $sql_type, Rqlite> for &'a str {
+            fn from_sql(value: &'a mut RqliteValue<'_>) -> deserialize::Result<Self> {
+                value.read_text()
+            }
+        }
+
+        impl ToSql<$sql_type, Rqlite> for str {
+            fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Rqlite>) -> serialize::Result {
+                out.set_value(self);
+                Ok(IsNull::No)
+            }
+        }
+
+        impl ToSql<$sql_type, Rqlite> for String {
+            fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Rqlite>) -> serialize::Result {
+                out.set_value(self.as_str());
+                Ok(IsNull::No)
+            }
+        }
+    )*};
+}
+
+text_as!(Date Time Timestamp);
 
 impl<'a> FromSqlRef<'a, Binary, Rqlite> for &'a [u8] {
     fn from_sql(value: &'a mut RqliteValue<'_>) -> deserialize::Result<Self> {

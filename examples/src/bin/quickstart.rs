@@ -101,11 +101,16 @@ struct Renamed<'a> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (_node, url) = match std::env::var("RQLITE_URL") {
-        Ok(url) => (None, url),
-        Err(_) => {
-            let node = Rqlited::start();
-            println!("started {}", rqlited_binary().version);
+    let given = std::env::var("RQLITE_URL")
+        .ok()
+        .filter(|url| !url.is_empty());
+    let (_node, url) = match given {
+        Some(url) => (None, url),
+        None => {
+            let node = Rqlited::builder().try_start()?;
+            if let Ok(binary) = rqlited_binary() {
+                println!("started {}", binary.version);
+            }
             let url = node.url();
             (Some(node), url)
         }

@@ -1,0 +1,192 @@
+//! SQL and values as they leave the client.
+
+mod plan;
+mod wire;
+
+use std::borrow::Cow;
+
+use self::wire::carrier;
+use crate::backend::RqliteType;
+use crate::bind_collector::Bind;
+use crate::sql::SqlError;
+use crate::sql::inline::{WORTH_IT, inline};
+use crate::sql::pin::{Entropy, pin, timestamp};
+use crate::sql::placeholders::{number_variables, numbers, rewrite_variables};
+use crate::sql::results::{self, Encoded, Encoding};
+use crate::sql::scan::{InsertRows, Scanned, Verb, scan_one};
+use crate::sql::volatile::{self, Found};
+
+pub(crate) use self::plan::{Batch, Plan, Read};
+pub(crate) use self::wire::{execute, query, raw_query};
+
+/// One statement of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Statement<'a> {
+    pub(crate) sql: Cow<'a, str>,
+    binds: Vec<Bind<'a>>,
+    pub(crate) returning: bool,
+    /// It writes rows, and SQLite's count of them is its own.
+    pub(crate) counted: bool,
+    insert_rows: InsertRows,
+    /// Its values may stand in it as literals: in `INSERT … VALUES` they mean what parameters do. (In
+    /// `ORDER BY ?` they would not.) Not with RETURNING, for then the server's own parser reads the text.
+    inlinable: bool,
+    /// The table of an INSERT.
+    table: Option<String>,
+    /// How its rows come back, and their names where the text tells.
+    pub(crate) encodings: Vec<Encoding>,
+    pub(crate) names: Vec<String>,
+}
+
+impl<'a> Statement<'a> {
+    /// Text without values or rows.
+    pub(crate) fn plain(sql: impl Into<Cow<'a, str>>) -> Self {
+        Statement {
+            sql: sql.into(),
+            binds: Vec::new(),
+            returning: false,
+            counted: false,
+            insert_rows: InsertRows::Unknown,
+            inlinable: false,
+            table: None,
+            encodings: Vec::new(),
+            names: Vec::new(),
+        }
+    }
+
+    /// A write without its values, of which those that are volatile are replaced.
+    fn shape(
+        scanned: &Scanned<'a>,
+        binds: &mut [Bind<'_>],
+        types: Option<&[RqliteType]>,
+        entropy: &mut impl Entropy,
+    ) -> Result<Self, SqlError> {
+        let stores = scanned.verb.writes_rows() || scanned.verb == Verb::CreateTableAs;
+        if !stores || !scanned.suspicious {
+            return Statement::of(scanned, types);
+        }
+        let found = volatile::find(scanned.text);
+        pin_time_values(scanned, &found, binds, entropy)?;
+        if found.values.is_empty() {
+            return Statement::of(scanned, types);
+        }
+        let text = pin(scanned.text, &found, entropy)?;
+        Ok(Statement::of(&scan_one(&text)?, types)?.into_owned())
+    }
+
+    fn of(scanned: &Scanned<'a>, types: Option<&[RqliteType]>) -> Result<Self, SqlError> {
+        let mut statement = Statement::plain(scanned.text);
+        statement.insert_rows = scanned.insert_rows;
+        let table = scanned.insert_into.clone();
+        statement.table = table.map(|range| scanned.text[range].to_owned());
+        statement.counted = scanned.verb.writes_rows();
+        statement.inlinable =
+            scanned.verb == Verb::Insert && !scanned.selects && !scanned.returning;
+        if scanned.returning {
+            statement.returning = true;
+            let numbered = match has_variable_in_items(scanned) {
+                true => number_variables(scanned)?,
+                false => None,
+            };
+            statement.encode(match numbered {
+                Some(text) => results::returning(&scan_one(&text)?, types)?,
+                None => results::returning(scanned, types)?,
+            });
+        }
+        Ok(statement)
+    }
+
+    fn encode(&mut self, encoded: Encoded) {
+        self.sql = Cow::Owned(encoded.sql);
+        self.encodings = encoded.encodings;
+        self.names = encoded.names;
+    }
+
+    /// Gives the values, and puts SQL around the placeholders of those that JSON can't carry.
+    fn bind(&mut self, mut binds: Vec<Bind<'a>>) {
+        if self.inlinable && binds.len() >= WORTH_IT {
+            let (sql, left) = inline(&self.sql, binds);
+            binds = left;
+            if let Some(sql) = sql {
+                self.sql = Cow::Owned(sql);
+            }
+        }
+        if binds.iter().any(|bind| carrier(bind).is_some()) {
+            let numbers = scan_one(&self.sql).and_then(|scanned| numbers(&scanned));
+            let numbers = numbers.unwrap_or_default();
+            let rewritten = rewrite_variables(&self.sql, |place| {
+                let bind = binds.get(numbers.get(place)?.checked_sub(1)?)?;
+                let (before, behind) = carrier(bind)?;
+                Some((before, "", behind))
+            });
+            if let Some(sql) = rewritten {
+                self.sql = Cow::Owned(sql);
+            }
+        }
+        self.binds = binds;
+    }
+
+    pub(crate) fn into_owned(self) -> Statement<'static> {
+        Statement {
+            sql: Cow::Owned(self.sql.into_owned()),
+            binds: self.binds.into_iter().map(Bind::into_owned).collect(),
+            returning: self.returning,
+            counted: self.counted,
+            insert_rows: self.insert_rows,
+            inlinable: self.inlinable,
+            table: self.table,
+            encodings: self.encodings,
+            names: self.names,
+        }
+    }
+
+    /// The rows it writes unless it fails, where its text tells; else 0.
+    pub(crate) fn known_rows(&self) -> usize {
+        match self.insert_rows {
+            InsertRows::Exactly(rows) => rows,
+            InsertRows::Unknown => 0,
+        }
+    }
+}
+
+fn has_variable_in_items(scanned: &Scanned<'_>) -> bool {
+    let mut variables = scanned.variables.iter();
+    variables.any(|variable| {
+        scanned
+            .items
+            .iter()
+            .any(|item| item.contains(&variable.start))
+    })
+}
+
+/// A value `now` bound as the time value of a date function is evaluated by every node for itself.
+fn pin_time_values(
+    scanned: &Scanned<'_>,
+    found: &Found,
+    binds: &mut [Bind<'_>],
+    entropy: &impl Entropy,
+) -> Result<(), SqlError> {
+    const REFUSED: SqlError = SqlError::Volatile("a bound 'now'");
+    let numbers = numbers(scanned)?;
+    let text = |bind: Option<&Bind<'_>>| match bind {
+        Some(Bind::Text(text)) => text.to_ascii_lowercase(),
+        _ => String::new(),
+    };
+    for place in &found.in_time_values {
+        if text(binds.get(numbers[*place] - 1)) == "now" {
+            return Err(REFUSED);
+        }
+    }
+    for place in &found.time_values {
+        let number = numbers[*place];
+        let bound = text(binds.get(number - 1));
+        let uses = numbers.iter().filter(|other| **other == number).count();
+        if volatile::is_subsecond(&bound) || (bound == "now" && uses > 1) {
+            return Err(REFUSED);
+        }
+        if bound == "now" {
+            binds[number - 1] = Bind::Text(Cow::Owned(timestamp(entropy.now())));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! Statements as the JSON of a request.
+
+use bytes::Bytes;
+
+use super::Statement;
+use super::plan::Batch;
+use crate::bind_collector::Bind;
+use crate::protocol::request::{Endpoint, Exchange};
+
+/// The request that runs a query whose columns the client knows.
+pub(crate) fn query(statement: &Statement<'_>) -> Exchange {
+    Exchange::new(Endpoint::Query, body(std::slice::from_ref(statement)))
+}
+
+/// The request that runs raw SQL. Its answer is the last of two: after a change of the schema, the first read
+/// on each of a node's connections still has the old columns, and `SELECT *` shows values under wrong names.
+pub(crate) fn raw_query(statement: Statement<'_>) -> Exchange {
+    let schema = Statement::plain("SELECT 1 FROM sqlite_master LIMIT 1");
+    Exchange::new(Endpoint::Query, body(&[schema, statement]))
+}
+
+/// The request that runs writes.
+pub(crate) fn execute(batch: &Batch<'_>) -> Exchange {
+    let endpoint = Endpoint::Execute {
+        transaction: batch.atomic,
+        returning: batch.statements.iter().any(|statement| statement.returning),
+    };
+    Exchange::new(endpoint, body(&batch.statements))
+}
+
+fn body(statements: &[Statement<'_>]) -> Bytes {
+    let size = |statement: &Statement<'_>| statement.sql.len() + 16 * statement.binds.len() + 8;
+    let mut body = Vec::with_capacity(statements.iter().map(size).sum::<usize>() + 2);
+    for (place, statement) in statements.iter().enumerate() {
+        body.push(if place == 0 { b'[' } else { b',' });
+        push_statement(&mut body, statement);
+    }
+    body.push(b']');
+    body.into()
+}
+
+/// `["sql", value, …]`
+fn push_statement(body: &mut Vec<u8>, statement: &Statement<'_>) {
+    body.push(b'[');
+    push_json(body, &*statement.sql);
+    for bind in &statement.binds {
+        body.push(b',');
+        match bind {
+            Bind::Null => body.extend_from_slice(b"null"),
+            Bind::Integer(value) => push_json(body, value),
+            Bind::Real(value) if value.is_infinite() => {
+                push_json(body, &f64::MAX.copysign(*value));
+            }
+            // NaN becomes `null`: SQLite stores NULL for it.
+            Bind::Real(value) => push_json(body, value),
+            Bind::Text(value) if looks_like_blob(value) => push_json(body, &format!("_{value}")),
+            Bind::Text(value) => push_json(body, &**value),
+            Bind::Binary(value) => push_hex(body, value),
+            // An object or array in brackets, a string in quotes: never mistaken for a BLOB.
+            #[cfg(feature = "serde_json")]
+            Bind::Jsonb(value) => push_json(body, &**value),
+        }
+    }
+    body.push(b']');
+}
+
+/// Values of JSON's own kinds can be written to memory without an error.
+fn push_json<T: serde::Serialize + ?Sized>(body: &mut Vec<u8>, value: &T) {
+    let written = serde_json::to_writer(&mut *body, value);
+    debug_assert!(written.is_ok());
+}
+
+fn push_hex(body: &mut Vec<u8>, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    body.reserve(2 * bytes.len() + 2);
+    body.push(b'"');
+    for byte in bytes {
+        body.push(DIGITS[usize::from(byte >> 4)]);
+        body.push(DIGITS[usize::from(byte & 15)]);
+    }
+    body.push(b'"');
+}
+
+/// The SQL before and behind the placeholder of a value that JSON can't carry as it is.
+///
+/// * BLOBs as byte arrays exist since 8.31 only; `unhex()` is faster than them and than a literal.
+/// * Servers since 8.31 read the string `"x'41'"` as a BLOB; with one character in front it stays text.
+/// * JSON has no infinity; ten times the greatest double is one.
+pub(super) fn carrier(bind: &Bind<'_>) -> Option<(&'static str, &'static str)> {
+    match bind {
+        Bind::Binary(_) => Some(("unhex(", ")")),
+        Bind::Text(text) if looks_like_blob(text) => Some(("substr(", ",2)")),
+        Bind::Real(value) if value.is_infinite() => Some(("(", "*10)")),
+        #[cfg(feature = "serde_json")]
+        Bind::Jsonb(_) => Some(("jsonb(", ")")),
+        _ => None,
+    }
+}
+
+/// rqlite/db/state.go, ParseHex: white space around, either case, pairs of digits.
+fn looks_like_blob(text: &str) -> bool {
+    // Nearly every text is told by its first byte.
+    if !matches!(
+        text.bytes().next(),
+        Some(b'x' | b'X') | Some(0..=b' ') | Some(0x80..)
+    ) {
+        return false;
+    }
+    let inner = text.trim().strip_prefix(['x', 'X']);
+    let inner = inner.and_then(|inner| inner.strip_prefix('\'')?.strip_suffix('\''));
+    inner.is_some_and(|hex| {
+        hex.len().is_multiple_of(2) && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_server_takes_for_a_blob() {
+        for blob in ["x'41'", "X''", " x'AbcD' ", "\u{a0}x'00'\n"] {
+            assert!(looks_like_blob(blob), "{blob}");
+        }
+        for other in [
+            "",
+            "x'4'",
+            "x'zz'",
+            "x'41",
+            "ax'41'",
+            "x\"41\"",
+            "xylophone",
+        ] {
+            assert!(!looks_like_blob(other), "{other}");
+        }
+    }
+}
