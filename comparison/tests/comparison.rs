@@ -246,6 +246,47 @@ same! {
         show.push(shown(diesel::select("a\0b".into_sql::<Text>()).get_result::<String>(conn)));
     }
 
+    expressions: |conn, show| {
+        diesel::define_sql_function! {
+            fn upper(text: Text) -> Text;
+        }
+        diesel::define_sql_function! {
+            fn strftime(format: Text, time: Timestamp) -> Text;
+        }
+        diesel::define_sql_function! {
+            #[aggregate]
+            fn group_concat(text: Text, separator: Text) -> Text;
+        }
+        use diesel::dsl::{case_when, count, date, not, rank, row_number, sum};
+        show.push(shown(people::table.select(upper(people::name)).order(people::id).load::<String>(conn)));
+        show.push(shown(people::table.filter(people::born.is_not_null()).order(people::id)
+            .select(strftime("%Y/%m", people::born.assume_not_null())).load::<String>(conn)));
+        show.push(shown(pets::table.select(group_concat(pets::name, "+")).first::<String>(conn)));
+        show.push(shown(people::table.filter(people::born.is_not_null()).order(people::id)
+            .select(date(people::born.assume_not_null())).load::<NaiveDate>(conn)));
+        let words = case_when(people::age.gt(30), "old".into_sql::<Text>()).otherwise("young");
+        show.push(shown(people::table.order(people::id).select(words).load::<String>(conn)));
+        show.push(shown(people::table.order(people::id).select(people::id.cast::<Text>()).load::<String>(conn)));
+        show.push(shown(people::table.order(people::id).select(people::active.and(people::age.gt(30)).nullable()).load::<Option<bool>>(conn)));
+        show.push(shown(people::table.filter(not(people::active)).select(people::name).load::<String>(conn)));
+        let windows = (row_number().window_order(people::name.desc()), rank().partition_by(people::active).window_order(people::id));
+        show.push(shown(people::table.order(people::id).select(windows).load::<(i64, i64)>(conn)));
+        show.push(shown(people::table.select(count(people::age).aggregate_distinct()).first::<i64>(conn)));
+        show.push(shown(people::table.select(sum(people::height).aggregate_filter(people::active)).first::<Option<f64>>(conn)));
+        let others = diesel::alias!(people as others);
+        let pairs = people::table.inner_join(others.on(others.field(people::id).gt(people::id)));
+        show.push(shown(pairs.order((people::id, others.field(people::id))).select((people::name, others.field(people::name)))
+            .load::<(String, String)>(conn)));
+        let mut boxed = people::table.select(people::name).into_boxed();
+        for word in ["A", "C"] {
+            boxed = boxed.or_filter(people::name.like(format!("{word}%")));
+        }
+        show.push(shown(boxed.order(people::id).limit(5).load::<String>(conn)));
+        show.push(shown(diesel::select((1.into_sql::<Integer>() / 2, 7.5.into_sql::<Double>() - 0.5)).get_result::<(i32, f64)>(conn)));
+        show.push(shown(people::table.group_by(people::active).having(count(people::id).gt(1))
+            .select((people::active, count(people::id))).load::<(bool, i64)>(conn)));
+    }
+
     raw_sql_by_name: |conn, show| {
         #[derive(Debug, QueryableByName)]
         #[allow(dead_code)]
