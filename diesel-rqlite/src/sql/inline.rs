@@ -1,9 +1,11 @@
 //! Values as literals, for inserts of many rows.
 //!
 //! A statement of thousands of parameters is slow on the server: each is parsed from JSON, copied through the Raft
-//! log as a message of its own and bound one by one. The same rows as literals take a half (rqlite 10) to a third
-//! (8.26) of the time. Only what SQLite reads back from a literal to the last bit becomes one: NULL, integers, text
-//! without NUL and short BLOBs. REALs stay parameters, since SQLite before 3.47 reads some of them an ulp off.
+//! log as a message of its own and bound one by one. 10,000 rows of three columns without REALs took 40 ms as
+//! literals and 126 ms as parameters on rqlite 10.2.7, 77 and 185 ms on 8.26. Only what SQLite reads back from a
+//! literal to the last bit becomes one: NULL, integers, text without NUL and short BLOBs. REALs stay parameters,
+//! since SQLite 3.45, in rqlite 8.26, reads some of them an ulp off; with one REAL in each row rqlite 10.2.7 took 62 ms,
+//! and 8.26 gained nothing.
 
 use std::fmt::Write as _;
 

@@ -1,6 +1,6 @@
 //! SQLite's tokens, coarse: enough to find statement ends, placeholders and clauses.
 //!
-//! A tokenizer of our own, because the parsers on crates.io that read SQLite's dialect build C programs
+//! A tokenizer of our own, because the published parsers of SQLite's dialect build C programs
 //! on the user's machine. It follows the rules of SQLite's `tokenize.c`; what this crate never asks about
 //! (which operator, which kind of number) is one kind here.
 
