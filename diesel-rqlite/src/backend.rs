@@ -124,5 +124,6 @@ stored_as! {
     Json => Text,
     Jsonb => Binary,
     Timestamptz => Text,
-    Uuid => Text,
+    // Read with its storage class: text, or the 16 bytes themselves.
+    Uuid => Binary,
 }

@@ -24,7 +24,7 @@ impl<'a> RqliteValue<'a> {
         }
     }
 
-    #[cfg(any(feature = "numeric", feature = "serde_json"))]
+    #[cfg(any(feature = "numeric", feature = "serde_json", feature = "uuid"))]
     pub(crate) fn value(&self) -> Value<'a> {
         self.value
     }
@@ -58,7 +58,12 @@ impl<'a> RqliteValue<'a> {
         match self.value {
             Value::Integer(number) => Ok(number),
             Value::Real(number) => whole(number).ok_or_else(|| self.no("an integer")),
-            Value::Text(text) => text.trim().parse().map_err(|_| self.no("an integer")),
+            Value::Text(text) => {
+                let text = text.trim();
+                let integer = text.parse().ok();
+                let integer = integer.or_else(|| text.parse().ok().and_then(whole));
+                integer.ok_or_else(|| self.no("an integer"))
+            }
             Value::Binary(_) => Err(self.no("an integer")),
         }
     }
@@ -129,6 +134,11 @@ mod tests {
     #[test]
     fn what_fits_is_converted() {
         assert_eq!(RqliteValue::new(Value::Real(2.0)).read_long().ok(), Some(2));
+        let large = Value::Text("1.234567890123456768e+18");
+        assert_eq!(
+            RqliteValue::new(large).read_long().ok(),
+            Some(1_234_567_890_123_456_768)
+        );
         assert_eq!(
             RqliteValue::new(Value::Integer(1)).read_double().ok(),
             Some(1.0)

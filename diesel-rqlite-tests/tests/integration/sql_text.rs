@@ -216,6 +216,8 @@ fn dangerous_pragmas_and_attach_are_refused() {
         "PRAGMA main.[locking_mode] = EXCLUSIVE",
         "PRAGMA foreign_keys = ON",
         "PRAGMA ignore_check_constraints = ON",
+        "EXPLAIN PRAGMA ignore_check_constraints = 1",
+        "VACUUM INTO '/tmp/copy'",
     ] {
         let outcome = diesel::sql_query(sql).execute(&mut *db);
         assert!(
@@ -225,6 +227,17 @@ fn dangerous_pragmas_and_attach_are_refused() {
     }
     let fine = diesel::sql_query("PRAGMA table_info(t)").load::<Nothing>(&mut *db);
     assert_eq!(fine.map(|rows| rows.len()), Ok(3));
+    let quoted = diesel::sql_query("PRAGMA table_info('t')").load::<Nothing>(&mut *db);
+    assert_eq!(quoted.map(|rows| rows.len()), Ok(3));
+    assert_eq!(db.batch_execute("PRAGMA user_version(7)"), Ok(()));
+    assert_eq!(
+        diesel::sql_query("PRAGMA user_version = 8").execute(&mut *db),
+        Ok(0)
+    );
+    assert_eq!(
+        db.one("SELECT user_version AS value FROM pragma_user_version"),
+        8
+    );
     let explained = diesel::sql_query("EXPLAIN QUERY PLAN SELECT * FROM t WHERE id = ?")
         .bind::<Integer, _>(1)
         .load::<Nothing>(&mut *db);
@@ -360,4 +373,14 @@ fn columns_of_a_raw_returning_have_their_names() {
         }
     }
     assert_eq!(db.count("t"), 5);
+}
+
+#[test]
+fn date_functions_may_stand_inside_each_other() {
+    let mut db = database();
+    db.batch_execute("INSERT INTO t (a) VALUES (date(datetime('now', '-1 day')))")
+        .expect("inserts");
+    assert_eq!(db.one("SELECT count(*) AS value FROM t WHERE a = date('now', '-1 day') OR a = date('now', '-2 days')"), 1);
+    let wrong = diesel::sql_query("SELECT 1 FROM WHERE 1=0").execute(&mut *db);
+    assert!(matches!(wrong, Err(Error::DatabaseError(..))), "{wrong:?}");
 }

@@ -547,6 +547,52 @@ fn text_is_converted_as_sqlite_converts_it() {
 }
 
 #[test]
+fn storage_classes_are_told_apart() {
+    use serde_json::{Value, json};
+    let mut db = Database::new();
+    for (stored, wanted) in [
+        ("'\"a\"'", json!("a")),
+        ("3123", json!(3123)),
+        ("'{\"a\":1}'", json!({"a": 1})),
+        ("jsonb('[1]')", json!([1])),
+    ] {
+        let read = diesel::select(diesel::dsl::sql::<sql_types::Jsonb>(stored))
+            .get_result::<Value>(&mut *db);
+        assert_eq!(read, Ok(wanted), "{stored}");
+    }
+    let text = diesel::dsl::sql::<sql_types::Uuid>("'abcdefghijklmnop'");
+    assert!(
+        diesel::select(text)
+            .get_result::<uuid::Uuid>(&mut *db)
+            .is_err(),
+        "16 letters are no UUID"
+    );
+    let large = diesel::dsl::sql::<BigInt>("1234567890123456768.0");
+    assert_eq!(
+        diesel::select(large).get_result::<i64>(&mut *db),
+        Ok(1_234_567_890_123_456_768)
+    );
+    let fraction = diesel::dsl::sql::<BigInt>("1.5");
+    assert!(
+        diesel::select(fraction)
+            .get_result::<i64>(&mut *db)
+            .is_err()
+    );
+}
+
+#[test]
+fn an_expression_is_evaluated_once() {
+    let mut db = Database::new();
+    let rows = "WITH RECURSIVE a(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM a WHERE x < 200) \
+        SELECT CASE WHEN random() % 2 = 0 THEN x'01' END FROM a";
+    let read = diesel::dsl::sql::<Nullable<Binary>>(rows)
+        .load::<Option<Vec<u8>>>(&mut *db)
+        .expect("loads");
+    assert_eq!(read.len(), 200);
+    assert!(read.iter().flatten().all(|value| *value == [1]));
+}
+
+#[test]
 fn bytes_that_are_no_text_are_not_replaced() {
     diesel::table! { t (id) { id -> Integer, v -> Text, } }
     let mut db = Database::with(

@@ -226,9 +226,9 @@ mod tests {
     #[test]
     fn encoded_values_are_decoded() {
         let body = r#"{"results":[{"columns":["a","b","c","d","e"],"types":["","","","",""],"values":
-            [["00FF","rInf","tC3A9","b","r-Inf"],[null,1.5,"tFF","b41",7]]}]}"#;
+            [["b00FF","rInf","tC3A9","b","r-Inf"],[null,"r1.5","tFF","b41",7]]}]}"#;
         let encodings = [
-            Encoding::Hex,
+            Encoding::TaggedText,
             Encoding::Tagged,
             Encoding::TaggedText,
             Encoding::Tagged,

@@ -111,12 +111,9 @@ impl Rows {
                 self.binary_to_text();
                 Ok(())
             }
-            (Some("r"), Some("Inf")) => {
-                self.cells.push(Cell::Real(f64::INFINITY));
-                Ok(())
-            }
-            (Some("r"), Some("-Inf")) => {
-                self.cells.push(Cell::Real(f64::NEG_INFINITY));
+            (Some("r"), Some(real)) => {
+                let real = real.parse().map_err(|_| E::custom("not a REAL"))?;
+                self.cells.push(Cell::Real(real));
                 Ok(())
             }
             _ => Err(E::custom("a value without its storage class")),
@@ -276,12 +273,11 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
 
     fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
         match self.encoding {
-            Encoding::Plain | Encoding::Text => {
+            Encoding::Plain | Encoding::Integer | Encoding::Text => {
                 self.rows.replacement_character |= value.contains(char::REPLACEMENT_CHARACTER);
                 self.rows.push_text(value);
                 Ok(())
             }
-            Encoding::Hex => self.rows.push_hex(value),
             Encoding::Tagged | Encoding::TaggedText => self.rows.push_tagged(value),
         }
     }

@@ -21,11 +21,16 @@ const LONG_BLOB: usize = 1024;
 /// Writes values into the text, and returns what is left to bind. Nothing is changed unless every placeholder is a
 /// plain `?`.
 pub(crate) fn inline<'a>(sql: &str, binds: Vec<Bind<'a>>) -> (Option<String>, Vec<Bind<'a>>) {
-    let tokens = Tokens::new(sql).map_while(Result::ok);
-    let places: Vec<_> = tokens
-        .filter(|token| token.kind == TokenKind::Variable)
-        .map(|token| token.range)
-        .collect();
+    let mut places = Vec::with_capacity(binds.len());
+    // Behind ON CONFLICT a literal may match a partial index, where a parameter does not.
+    let mut rows_end = sql.len();
+    for token in Tokens::new(sql).map_while(Result::ok) {
+        if token.kind == TokenKind::Variable {
+            places.push(token.range);
+        } else if sql[token.range.clone()].eq_ignore_ascii_case("CONFLICT") {
+            rows_end = rows_end.min(token.range.start);
+        }
+    }
     if places.len() != binds.len() || places.iter().any(|place| place.len() != 1) {
         return (None, binds);
     }
@@ -35,10 +40,22 @@ pub(crate) fn inline<'a>(sql: &str, binds: Vec<Bind<'a>>) -> (Option<String>, Ve
     for (place, bind) in places.into_iter().zip(binds) {
         text.push_str(&sql[copied..place.start]);
         copied = place.end;
-        if !push_literal(&mut text, &bind) {
+        let name_byte = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+        // `CASE WHEN ?THEN`
+        text.push_str(if name_byte(text.as_bytes().last()) {
+            " "
+        } else {
+            ""
+        });
+        if place.start > rows_end || !push_literal(&mut text, &bind) {
             text.push('?');
             left.push(bind);
         }
+        text.push_str(if name_byte(sql.as_bytes().get(place.end)) {
+            " "
+        } else {
+            ""
+        });
     }
     text.push_str(&sql[copied..]);
     (Some(text), left)
@@ -102,6 +119,24 @@ mod tests {
             Some("VALUES ('it''s '''' ?', (-9223372036854775808), 7, NULL, x'00FF', ?, ?, ?) -- ?")
         );
         assert_eq!(left, binds[5..]);
+    }
+
+    #[test]
+    fn literals_stand_apart_and_end_before_on_conflict() {
+        let binds = vec![
+            Bind::Integer(1),
+            Bind::Integer(2),
+            Bind::Null,
+            Bind::Integer(3),
+        ];
+        let (sql, left) = inline(
+            "VALUES (CASE WHEN?THEN ?ELSE?END) ON CONFLICT (a) WHERE a > ? DO NOTHING",
+            binds,
+        );
+        let wanted =
+            "VALUES (CASE WHEN 1 THEN 2 ELSE NULL END) ON CONFLICT (a) WHERE a > ? DO NOTHING";
+        assert_eq!(sql.as_deref(), Some(wanted));
+        assert_eq!(left, [Bind::Integer(3)]);
     }
 
     #[test]

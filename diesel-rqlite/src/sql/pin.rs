@@ -32,6 +32,10 @@ pub(crate) fn pin(
     let mut pinned = String::with_capacity(sql.len() + 32 * found.values.len());
     let mut copied = 0;
     for (range, volatile) in &found.values {
+        // Inside of what was replaced just now.
+        if range.start < copied {
+            continue;
+        }
         pinned.push_str(&sql[copied..range.start]);
         pinned.push_str(&literal(volatile, entropy)?);
         copied = range.end;

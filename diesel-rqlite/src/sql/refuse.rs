@@ -43,6 +43,7 @@ pub(crate) fn check(scanned: &Scanned<'_>) -> Result<(), SqlError> {
         Verb::Commit => Err(SqlError::TransactionControl("COMMIT".to_owned())),
         Verb::Savepoint(name) => Err(SqlError::TransactionControl(name.clone())),
         Verb::Schema => check_attach(scanned.text),
+        Verb::Explain => check_explained(scanned.text),
         Verb::Pragma => check_pragma(scanned.text),
         _ => Ok(()),
     }
@@ -60,6 +61,28 @@ fn check_attach(sql: &str) -> Result<(), SqlError> {
             word,
             "it would change one node's connection for all clients, and not the other nodes",
         )),
+        "VACUUM" if tokens(sql).any(|token| sql[token.range].eq_ignore_ascii_case("INTO")) => {
+            Err(SqlError::Refused(
+                "VACUUM INTO".to_owned(),
+                "it would write a file on every node",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// SQLite does what some PRAGMAs say when it prepares them, also to explain them.
+fn check_explained(sql: &str) -> Result<(), SqlError> {
+    let pragma = tokens(sql).find(|token| {
+        let word = &sql[token.range.clone()];
+        !["EXPLAIN", "QUERY", "PLAN"]
+            .iter()
+            .any(|known| word.eq_ignore_ascii_case(known))
+    });
+    match pragma {
+        Some(token) if sql[token.range.clone()].eq_ignore_ascii_case("PRAGMA") => {
+            check_pragma(&sql[token.range.start..])
+        }
         _ => Ok(()),
     }
 }
@@ -79,6 +102,18 @@ fn check_pragma(sql: &str) -> Result<(), SqlError> {
         );
     }
     Ok(())
+}
+
+/// Whether a PRAGMA that is let through writes to the database.
+pub(crate) fn pragma_writes(sql: &str) -> bool {
+    const WRITE: [&str; 4] = [
+        "application_id",
+        "defer_foreign_keys",
+        "optimize",
+        "user_version",
+    ];
+    let (name, has_argument) = pragma(sql);
+    has_argument && WRITE.contains(&&*name)
 }
 
 /// The name, and whether there is an argument: `PRAGMA [schema.]name [= value | (value)]`, in any quotes.
@@ -134,6 +169,9 @@ mod tests {
             "PRAGMA locking_mode=EXCLUSIVE",
             "PRAGMA wal_checkpoint",
             "PRAGMA whatever_comes_next = 1",
+            "EXPLAIN PRAGMA ignore_check_constraints=1",
+            "EXPLAIN QUERY PLAN PRAGMA foreign_keys=ON",
+            "VACUUM INTO '/tmp/x'",
         ] {
             assert!(refused(sql), "{sql}");
         }

@@ -19,10 +19,10 @@ use crate::backend::RqliteType;
 pub(crate) enum Encoding {
     /// As rqlite writes it, without the declared type.
     Plain,
+    /// The same, with REALs as text: rqlite pads their digits with zeros, so that they look like other integers.
+    Integer,
     /// As text, the way SQLite converts to it.
     Text,
-    /// NULL, or the bytes in hexadecimal.
-    Hex,
     /// Text and BLOBs in hexadecimal behind a letter for their storage class; infinite REALs as text.
     Tagged,
     /// The same, with numbers as text.
@@ -36,46 +36,49 @@ impl Encoding {
     /// What is exact for nearly all values of a type, and for the rest shows that it is not.
     fn of_query(kind: RqliteType) -> Self {
         match kind {
-            RqliteType::Binary => Encoding::Hex,
+            RqliteType::Binary => Encoding::TaggedText,
             RqliteType::Text => Encoding::Text,
-            _ => Encoding::Plain,
+            RqliteType::SmallInt | RqliteType::Integer | RqliteType::Long => Encoding::Integer,
+            RqliteType::Float | RqliteType::Double | RqliteType::Numeric => Encoding::Plain,
         }
     }
 
     /// What is exact for all values: the answer to a write comes only once.
     fn of_returning(kind: RqliteType) -> Self {
         match kind {
-            RqliteType::Binary => Encoding::Hex,
-            RqliteType::Text => Encoding::TaggedText,
+            RqliteType::Binary | RqliteType::Text => Encoding::TaggedText,
             RqliteType::Float | RqliteType::Double | RqliteType::Numeric => Encoding::Tagged,
-            _ => Encoding::Plain,
+            RqliteType::SmallInt | RqliteType::Integer | RqliteType::Long => Encoding::Integer,
         }
     }
 
     /// Appends the expression that yields a value so encoded.
     fn push(self, sql: &mut String, value: &str) {
-        const TAGGED: &str = "WHEN 'blob' THEN 'b' || hex";
         // Writing to a String can't fail.
         let _ = match self {
             Encoding::Plain => write!(sql, "+{value}"),
-            Encoding::Text => write!(sql, "CAST({value} AS TEXT)"),
-            Encoding::Hex => write!(
+            Encoding::Integer => write!(
                 sql,
-                "CASE WHEN {value} IS NULL THEN NULL ELSE hex({value}) END"
+                "CASE typeof({value}) WHEN 'real' THEN {REAL}{value}) ELSE +{value} END"
             ),
+            Encoding::Text => write!(sql, "CAST({value} AS TEXT)"),
             Encoding::Tagged => write!(
                 sql,
-                "CASE typeof({value}) {TAGGED}({value}) WHEN 'text' THEN 't' || hex({value}) \
-                 WHEN 'real' THEN CASE WHEN {value} IN (9e999, -9e999) THEN 'r' || {value} ELSE {value} END \
-                 ELSE {value} END"
+                "CASE typeof({value}) {BLOB}({value}) WHEN 'text' THEN 't' || hex({value}) \
+                 WHEN 'real' THEN 'r' || {REAL}{value}) ELSE {value} END"
             ),
             Encoding::TaggedText => write!(
                 sql,
-                "CASE typeof({value}) {TAGGED}({value}) WHEN 'null' THEN NULL ELSE 't' || hex({value}) END"
+                "CASE typeof({value}) {BLOB}({value}) WHEN 'null' THEN NULL ELSE 't' || hex({value}) END"
             ),
         };
     }
 }
+
+const BLOB: &str = "WHEN 'blob' THEN 'b' || hex";
+
+/// All digits of a REAL, the same on every version of SQLite; `Inf` for what is infinite.
+const REAL: &str = "printf('%!.17g',";
 
 /// A text to send and how its answer is to be read.
 #[derive(Debug)]
@@ -89,28 +92,35 @@ pub(crate) struct Encoded {
 pub(crate) fn typed_query(scanned: &Scanned<'_>, types: &[RqliteType]) -> Encoded {
     let encodings: Vec<_> = types.iter().copied().map(Encoding::of_query).collect();
     Encoded {
-        sql: subquery(scanned.text, &encodings),
+        sql: subquery(scanned, &encodings),
         encodings,
         names: item_names(scanned, types.len()),
     }
 }
 
 /// Any query with this many columns, exact for every value SQLite can hold, at twice the bytes.
-pub(crate) fn tagged(sql: &str, names: Vec<String>) -> Encoded {
+pub(crate) fn tagged(scanned: &Scanned<'_>, names: Vec<String>) -> Encoded {
     let encodings = vec![Encoding::Tagged; names.len()];
     Encoded {
-        sql: subquery(sql, &encodings),
+        sql: subquery(scanned, &encodings),
         encodings,
         names,
     }
 }
 
-fn subquery(query: &str, encodings: &[Encoding]) -> String {
+fn subquery(query: &Scanned<'_>, encodings: &[Encoding]) -> String {
     let mut sql = format!("WITH {SUBQUERY}(");
     for index in 0..encodings.len() {
         let _ = write!(sql, "{}c{index}", if index == 0 { "" } else { "," });
     }
-    let _ = write!(sql, ") AS ({query}) SELECT ");
+    // An encoding names its value more than once, and SQLite may put an expression in its place: `random()` must
+    // be evaluated once all the same.
+    let once = if query.suspicious {
+        "MATERIALIZED "
+    } else {
+        ""
+    };
+    let _ = write!(sql, ") AS {once}({}) SELECT ", query.text);
     for (index, encoding) in encodings.iter().enumerate() {
         if index > 0 {
             sql.push(',');
@@ -235,9 +245,9 @@ fn is(text: &str, token: &Token, keyword: &str) -> bool {
 
 /// Whether an expression may end here, so that a name behind it is an alias.
 fn ends_value(text: &str, token: &Token) -> bool {
-    const OPERATORS: [&str; 15] = [
-        "IS", "NOT", "AND", "OR", "LIKE", "GLOB", "MATCH", "REGEXP", "COLLATE", "ESCAPE",
-        "BETWEEN", "THEN", "ELSE", "WHEN", "CASE",
+    const OPERATORS: [&str; 17] = [
+        "IN", "FROM", "IS", "NOT", "AND", "OR", "LIKE", "GLOB", "MATCH", "REGEXP", "COLLATE",
+        "ESCAPE", "BETWEEN", "THEN", "ELSE", "WHEN", "CASE",
     ];
     match token.kind {
         TokenKind::Word => !OPERATORS.iter().any(|keyword| is(text, token, keyword)),
@@ -283,12 +293,14 @@ mod tests {
     #[test]
     fn a_query_is_wrapped_by_position() {
         let scanned = scan("SELECT \"t\".\"a\", \"t\".\"b\", 1 FROM \"t\"");
-        let types = [RqliteType::Text, RqliteType::Binary, RqliteType::Long];
+        let types = [RqliteType::Text, RqliteType::Binary, RqliteType::Double];
         let encoded = typed_query(&scanned, &types);
         assert_eq!(
             encoded.sql,
             "WITH _diesel_rqlite(c0,c1,c2) AS (SELECT \"t\".\"a\", \"t\".\"b\", 1 FROM \"t\") \
-             SELECT CAST(c0 AS TEXT),CASE WHEN c1 IS NULL THEN NULL ELSE hex(c1) END,+c2 FROM _diesel_rqlite"
+             SELECT CAST(c0 AS TEXT),\
+             CASE typeof(c1) WHEN 'blob' THEN 'b' || hex(c1) WHEN 'null' THEN NULL ELSE 't' || hex(c1) END,\
+             +c2 FROM _diesel_rqlite"
         );
         assert_eq!(encoded.names, ["a", "b", "1"]);
     }
@@ -297,14 +309,16 @@ mod tests {
     fn returning_is_encoded_in_place() {
         let scanned =
             scan("INSERT INTO \"t\" (\"a\") VALUES (?) RETURNING\n\"a\", b + 1 -- c\n AS d");
-        let types = [RqliteType::Long, RqliteType::Binary];
+        let types = [RqliteType::Long, RqliteType::Text];
         let encoded = returning(&scanned, Some(&types)).expect("encodes");
         assert_eq!(
             encoded.sql,
-            "INSERT INTO \"t\" (\"a\") VALUES (?) RETURNING +\"a\", \
-             CASE WHEN (b + 1) IS NULL THEN NULL ELSE hex((b + 1)) END"
+            "INSERT INTO \"t\" (\"a\") VALUES (?) RETURNING \
+             CASE typeof(\"a\") WHEN 'real' THEN printf('%!.17g',\"a\") ELSE +\"a\" END, \
+             CASE typeof((b + 1)) WHEN 'blob' THEN 'b' || hex((b + 1)) WHEN 'null' THEN NULL \
+             ELSE 't' || hex((b + 1)) END"
         );
-        assert_eq!(encoded.encodings, [Encoding::Plain, Encoding::Hex]);
+        assert_eq!(encoded.encodings, [Encoding::Integer, Encoding::TaggedText]);
         assert_eq!(encoded.names, ["a", "d"]);
     }
 

@@ -136,7 +136,10 @@ impl Search<'_> {
         let before = place.checked_sub(1);
         if self.is(Some(place), "BY") && self.is(before, "ORDER") {
             *self.in_order_by() = true;
-        } else if self.is(Some(place), "LIMIT") {
+        } else if ["LIMIT", "RETURNING", "CONFLICT"]
+            .iter()
+            .any(|end| self.is(Some(place), end))
+        {
             *self.in_order_by() = false;
         }
         let volatile = match self.text(place).to_ascii_uppercase().as_str() {
@@ -214,8 +217,9 @@ impl Search<'_> {
                 self.push(at..at, Volatile::ImplicitNow(comma));
             }
             Call::Time(places) => {
+                let single = places.len() == 1;
                 for value in places.iter().filter_map(|place| arguments.get(*place)) {
-                    self.time_value(value.clone());
+                    self.time_value(value.clone(), single);
                 }
             }
         }
@@ -239,6 +243,10 @@ impl Search<'_> {
     fn blob_length(&self, arguments: &[Range<usize>]) -> Volatile {
         let length = match arguments {
             [only] if only.len() == 1 => self.text(only.start).parse().ok(),
+            // SQLite makes one byte for any number below one.
+            [only] if only.len() == 2 && self.text(only.start) == "-" => {
+                (self.kind(only.start + 1) == Some(TokenKind::Number)).then_some(1)
+            }
             _ => None,
         };
         length.map_or(
@@ -247,15 +255,15 @@ impl Search<'_> {
         )
     }
 
-    fn time_value(&mut self, value: Range<usize>) {
+    fn time_value(&mut self, value: Range<usize>, single: bool) {
         if value.len() == 1 {
-            self.whole_time_value(value.start);
+            self.whole_time_value(value.start, single);
         } else {
             self.computed_time_value(value);
         }
     }
 
-    fn whole_time_value(&mut self, place: usize) {
+    fn whole_time_value(&mut self, place: usize, single: bool) {
         let range = self.tokens[place].range.clone();
         let text = self.text(place);
         match self.kind(place) {
@@ -263,10 +271,18 @@ impl Search<'_> {
                 self.push(range, Volatile::Now);
             }
             Some(TokenKind::String) if is_subsecond(text.trim_matches('\'')) => {
-                self.push(
-                    range.start..range.start,
-                    Volatile::ImplicitNow(Comma::Behind),
-                );
+                // Between two time values, as `timediff` has them, it can't be put in.
+                let (range, volatile) = match single {
+                    true => (
+                        range.start..range.start,
+                        Volatile::ImplicitNow(Comma::Behind),
+                    ),
+                    false => (range, Volatile::Refused("'subsec' as a time value")),
+                };
+                self.push(range, volatile);
+            }
+            Some(TokenKind::Blob) => {
+                self.push(range, Volatile::Refused("a BLOB as a time value"));
             }
             // A column, or a string where there is no such column.
             Some(TokenKind::Quoted) if unquoted(text).eq_ignore_ascii_case("now") => {
@@ -281,13 +297,25 @@ impl Search<'_> {
         for place in value {
             let range = self.tokens[place].range.clone();
             match self.kind(place) {
-                Some(TokenKind::String) if self.is(Some(place), "'now'") => {
+                // Unless it is that of a date function inside: `date(datetime('now'))`.
+                Some(TokenKind::String)
+                    if self.is(Some(place), "'now'") && !self.is_found(&range) =>
+                {
                     self.push(range, Volatile::Refused("'now' in an expression"));
                 }
-                Some(TokenKind::Variable) => self.found.in_time_values.push(self.variable(place)),
+                Some(TokenKind::Variable) => {
+                    let variable = self.variable(place);
+                    if !self.found.time_values.contains(&variable) {
+                        self.found.in_time_values.push(variable);
+                    }
+                }
                 _ => {}
             }
         }
+    }
+
+    fn is_found(&self, range: &Range<usize>) -> bool {
+        self.found.values.iter().any(|(known, _)| known == range)
     }
 
     /// The place of a placeholder among all placeholders.
@@ -347,6 +375,7 @@ mod tests {
             "INSERT INTO random (a) VALUES (1)",
             "INSERT INTO main.randomblob (a) VALUES (1)",
             "WITH date(a) AS (SELECT 1) INSERT INTO t SELECT a FROM date",
+            "INSERT INTO t SELECT a FROM t WHERE 1 ORDER BY a RETURNING a",
             "UPDATE t SET a = random(1), b = strftime(), c = timediff(d)",
         ] {
             assert_eq!(kinds(sql), [], "{sql}");
@@ -360,11 +389,31 @@ mod tests {
             "DELETE FROM t WHERE a IN (SELECT a FROM t ORDER BY abs(random()) LIMIT 1)",
             "INSERT INTO t SELECT randomblob(4 * a) FROM u",
             "UPDATE t SET a = julianday(('now'))",
+            "UPDATE t SET a = timediff('subsec', b)",
+            "UPDATE t SET a = datetime(x'6e6f77')",
             "UPDATE t SET a = strftime('%f', \"now\")",
             "UPDATE t SET a = julianday(coalesce(NULL, 'now'))",
         ] {
             assert!(matches!(kinds(sql)[..], [Volatile::Refused(_)]), "{sql}");
         }
+    }
+
+    #[test]
+    fn date_functions_inside_each_other() {
+        assert_eq!(
+            kinds("UPDATE t SET b = date(datetime('now'))"),
+            [Volatile::Now]
+        );
+        assert_eq!(
+            kinds("UPDATE t SET b = time(strftime('%H', 'now', '-1 day'))"),
+            [Volatile::Now]
+        );
+        let found = find("UPDATE t SET b = date(date(?))");
+        assert_eq!((found.time_values, found.in_time_values), (vec![0], vec![]));
+        assert_eq!(
+            kinds("UPDATE t SET b = randomblob(-1)"),
+            [Volatile::RandomBlob(1)]
+        );
     }
 
     #[test]

@@ -170,6 +170,7 @@ fn pin_time_values(
     let numbers = numbers(scanned)?;
     let text = |bind: Option<&Bind<'_>>| match bind {
         Some(Bind::Text(text)) => text.to_ascii_lowercase(),
+        Some(Bind::Binary(bytes)) => String::from_utf8_lossy(bytes).to_ascii_lowercase(),
         _ => String::new(),
     };
     for place in &found.in_time_values {

@@ -7,7 +7,6 @@ use crate::sql::pin::Entropy;
 use crate::sql::placeholders::{check_count, numbers, placeholders, rewrite_variables};
 use crate::sql::results::{self, Encoded};
 use crate::sql::scan::{InsertRows, Scanned, Verb, scan_one, statements};
-use crate::sql::tokens::{TokenKind, Tokens};
 use crate::sql::{SqlError, refuse};
 
 /// What a query becomes.
@@ -113,20 +112,17 @@ fn strip_begin_and_commit(found: &mut Vec<Scanned<'_>>) -> bool {
 
 /// Whether the text is, token by token, what Diesel renders for an insert of no rows.
 fn is_empty_batch(sql: &str) -> bool {
-    if !sql.starts_with("SELECT 1 FROM ") || !sql.ends_with(" WHERE 1=0") {
-        return false;
-    }
-    let table = &sql["SELECT 1 FROM ".len()..sql.len() - " WHERE 1=0".len()];
-    Tokens::new(table).all(|token| {
-        token.is_ok_and(|token| matches!(token.kind, TokenKind::Quoted | TokenKind::Dot))
-    })
+    let table = sql.strip_prefix("SELECT 1 FROM \"");
+    let table = table.and_then(|rest| rest.strip_suffix("\" WHERE 1=0"));
+    // `a` or `a"."b`: no quote but in a pair, or around the dot.
+    table.is_some_and(|name| !name.replace("\"\"", "").replace("\".\"", "").contains('"'))
 }
 
 fn is_read(scanned: &Scanned<'_>) -> bool {
     match scanned.verb {
         Verb::Select | Verb::Explain => true,
-        // `PRAGMA x = y` writes to the connection it is run on: the one for writes must be it.
-        Verb::Pragma => !scanned.text.contains('='),
+        // What a PRAGMA sets must be set on the connection for writes.
+        Verb::Pragma => !refuse::pragma_writes(scanned.text),
         _ => false,
     }
 }
@@ -213,7 +209,11 @@ impl<'a> Read<'a> {
 
     /// Exact for every value, with the names of its columns.
     pub(crate) fn tagged(&self, names: Vec<String>) -> Statement<'a> {
-        self.encoded(results::tagged(self.text, names))
+        match scan_one(self.text) {
+            Ok(scanned) => self.encoded(results::tagged(&scanned, names)),
+            // It was scanned before.
+            Err(_) => self.plain(),
+        }
     }
 
     /// No rows, but its columns.
@@ -317,10 +317,10 @@ mod tests {
             sqls,
             [
                 "DELETE FROM \"t\" WHERE 0",
-                "INSERT INTO \"t\" (a) VALUES (1), (2) RETURNING +a",
+                "INSERT INTO \"t\" (a) VALUES (1), (2) RETURNING CASE typeof(a) WHEN 'real' THEN printf('%!.17g',a) ELSE +a END",
                 "SELECT CASE WHEN changes() = 2 THEN 1 ELSE json_extract('{}', 'rows') END",
                 "DELETE FROM \"t\" WHERE 0",
-                "INSERT INTO \"t\" DEFAULT VALUES RETURNING +a",
+                "INSERT INTO \"t\" DEFAULT VALUES RETURNING CASE typeof(a) WHEN 'real' THEN printf('%!.17g',a) ELSE +a END",
                 "SELECT CASE WHEN changes() = 1 THEN 1 ELSE json_extract('{}', 'rows') END",
             ]
         );

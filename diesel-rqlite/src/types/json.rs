@@ -120,8 +120,13 @@ fn json5_number(text: &str) -> Option<Document> {
         .strip_prefix("0x")
         .or_else(|| digits.strip_prefix("0X"));
     if let Some(hex) = hex {
-        let number = i64::from_str_radix(hex, 16).ok()?;
-        return Some(if negative { -number } else { number }.into());
+        // `from_str_radix` would take another sign.
+        let digits = hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = u64::from_str_radix(hex, 16).ok().filter(|_| digits)?;
+        return match negative {
+            false => Some(number.into()),
+            true => Some(0_i64.checked_sub_unsigned(number)?.into()),
+        };
     }
     let number: f64 = digits.parse().ok()?;
     serde_json::Number::from_f64(if negative { -number } else { number }).map(Document::Number)
@@ -134,6 +139,8 @@ fn json5_text(text: &str) -> Option<String> {
     while let Some(next) = rest.next() {
         if next == '"' {
             json.push_str("\\\"");
+        } else if next < ' ' {
+            json.push_str(&format!("\\u{:04x}", u32::from(next)));
         } else if next != '\\' {
             json.push(next);
         } else {
@@ -172,6 +179,8 @@ mod tests {
         assert_eq!(read(&[0x13, b'7']), json("7"));
         assert_eq!(read(&[0x35, b'1', b'.', b'5']), json("1.5"));
         assert_eq!(read(&[0x44, b'0', b'x', b'1', b'F']), json("31"));
+        assert_eq!(read(b"\xc4\x14-0x-8000000000000000"), None);
+        assert_eq!(read(b"\x39a\tb"), json("\"a\\tb\""));
         assert_eq!(read(&[0x26, b'.', b'5']), json("0.5"));
         assert_eq!(read(&[0x28, b'\\', b'n']), json("\"\\n\""));
         assert_eq!(read(&[0x49, b'\\', b'x', b'4', b'1']), json("\"A\""));

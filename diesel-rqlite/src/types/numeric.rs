@@ -14,6 +14,8 @@ use crate::backend::Rqlite;
 use crate::protocol::rows::Value;
 use crate::value::RqliteValue;
 
+const MAX_DIGITS: u64 = 10_000;
+
 impl FromSql<Numeric, Rqlite> for BigDecimal {
     fn from_sql(mut value: RqliteValue<'_>) -> deserialize::Result<Self> {
         if let Value::Integer(number) = value.value() {
@@ -27,6 +29,12 @@ impl FromSql<Numeric, Rqlite> for BigDecimal {
 
 impl ToSql<Numeric, Rqlite> for BigDecimal {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Rqlite>) -> serialize::Result {
+        // Each of its zeros would be written out.
+        if self.fractional_digit_count().unsigned_abs() > MAX_DIGITS {
+            return Err(
+                "a decimal number with more than 10,000 digits before or behind the point".into(),
+            );
+        }
         if let Some(integer) = as_integer(self) {
             out.set_value(integer);
         } else if let Some(real) = as_real(self) {

@@ -118,7 +118,8 @@ mod timestamptz {
     /// In UTC, so that text sorts by time.
     impl ToSql<Timestamptz, Rqlite> for OffsetDateTime {
         fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Rqlite>) -> serialize::Result {
-            let utc = self.to_offset(UtcOffset::UTC);
+            let utc = self.checked_to_offset(UtcOffset::UTC);
+            let utc = utc.ok_or("a time that in UTC is beyond the year 9999")?;
             let whole = utc.nanosecond() == 0;
             out.set_value(utc.format(if whole { WRITTEN_WHOLE } else { WRITTEN })?);
             Ok(IsNull::No)

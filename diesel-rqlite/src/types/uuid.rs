@@ -6,13 +6,17 @@ use diesel::sql_types::Uuid as UuidType;
 use uuid::Uuid;
 
 use crate::backend::Rqlite;
+use crate::protocol::rows::Value;
 use crate::value::RqliteValue;
 
 impl FromSql<UuidType, Rqlite> for Uuid {
-    fn from_sql(mut value: RqliteValue<'_>) -> deserialize::Result<Self> {
-        let bytes = value.read_blob()?;
-        let parsed = Uuid::from_slice(bytes).or_else(|_| Uuid::try_parse_ascii(bytes));
-        parsed.map_err(|_| value.no("a UUID"))
+    fn from_sql(value: RqliteValue<'_>) -> deserialize::Result<Self> {
+        let parsed = match value.value() {
+            Value::Binary(bytes) => Uuid::from_slice(bytes).ok(),
+            Value::Text(text) => Uuid::try_parse(text).ok(),
+            _ => None,
+        };
+        parsed.ok_or_else(|| value.no("a UUID"))
     }
 }
 
