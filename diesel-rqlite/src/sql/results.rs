@@ -19,7 +19,8 @@ use crate::backend::RqliteType;
 pub(crate) enum Encoding {
     /// As rqlite writes it, without the declared type.
     Plain,
-    /// The same, with REALs as text: rqlite pads their digits with zeros, so that they look like other integers.
+    /// The same, with a whole REAL as INTEGER: rqlite writes the shortest digits of a REAL and pads them with zeros,
+    /// which beyond 2^53 is another integer. (No text SQLite makes of a REAL is exact on all versions.)
     Integer,
     /// As text, the way SQLite converts to it.
     Text,
@@ -59,13 +60,16 @@ impl Encoding {
             Encoding::Plain => write!(sql, "+{value}"),
             Encoding::Integer => write!(
                 sql,
-                "CASE typeof({value}) WHEN 'real' THEN {REAL}{value}) ELSE +{value} END"
+                "CASE typeof({value}) WHEN 'real' THEN CASE WHEN CAST({value} AS INTEGER) = {value} \
+                 THEN CAST({value} AS INTEGER) ELSE {value} END ELSE +{value} END"
             ),
             Encoding::Text => write!(sql, "CAST({value} AS TEXT)"),
             Encoding::Tagged => write!(
                 sql,
                 "CASE typeof({value}) {BLOB}({value}) WHEN 'text' THEN 't' || hex({value}) \
-                 WHEN 'real' THEN 'r' || {REAL}{value}) ELSE {value} END"
+                 WHEN 'real' THEN CASE WHEN {value} IN (9e999, -9e999) THEN 'r' || {value} \
+                 WHEN abs({value}) > 9007199254740992 AND CAST({value} AS INTEGER) = {value} \
+                 THEN CAST({value} AS INTEGER) ELSE {value} END ELSE {value} END"
             ),
             Encoding::TaggedText => write!(
                 sql,
@@ -76,9 +80,6 @@ impl Encoding {
 }
 
 const BLOB: &str = "WHEN 'blob' THEN 'b' || hex";
-
-/// All digits of a REAL, the same on every version of SQLite; `Inf` for what is infinite.
-const REAL: &str = "printf('%!.17g',";
 
 /// A text to send and how its answer is to be read.
 #[derive(Debug)]
@@ -314,7 +315,8 @@ mod tests {
         assert_eq!(
             encoded.sql,
             "INSERT INTO \"t\" (\"a\") VALUES (?) RETURNING \
-             CASE typeof(\"a\") WHEN 'real' THEN printf('%!.17g',\"a\") ELSE +\"a\" END, \
+             CASE typeof(\"a\") WHEN 'real' THEN CASE WHEN CAST(\"a\" AS INTEGER) = \"a\" \
+             THEN CAST(\"a\" AS INTEGER) ELSE \"a\" END ELSE +\"a\" END, \
              CASE typeof((b + 1)) WHEN 'blob' THEN 'b' || hex((b + 1)) WHEN 'null' THEN NULL \
              ELSE 't' || hex((b + 1)) END"
         );
