@@ -123,13 +123,13 @@ impl RqliteConnection {
 
     fn read(&mut self, read: &Read<'_>, types: Option<&[RqliteType]>) -> QueryResult<Rows> {
         match types {
-            Some(types) if read.wrappable => self.typed_read(read, types),
+            Some(types) if read.is_wrappable() => self.typed_read(read, types),
             _ => self.untyped_read(read),
         }
     }
 
     fn typed_read(&mut self, read: &Read<'_>, types: &[RqliteType]) -> QueryResult<Rows> {
-        let statement = read.typed(types).map_err(error::not_sent)?;
+        let statement = read.typed(types);
         let exchange = statement::query(&statement);
         let body = match self.send(&exchange) {
             Err(Failure::Unwritable(_)) => {
@@ -167,9 +167,9 @@ impl RqliteConnection {
             },
         };
         match rows {
-            Some(rows) if !rows.may_be_lossy() || !read.wrappable => Ok(rows),
+            Some(rows) if !rows.may_be_lossy() || !read.is_wrappable() => Ok(rows),
             Some(rows) => self.ask(&read.tagged(rows.columns)),
-            None if !read.wrappable => Err(error::failure(
+            None if !read.is_wrappable() => Err(error::failure(
                 Failure::Unwritable("rqlite can't write the values as JSON".to_owned()),
                 true,
             )),

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::SqlError;
-use super::scan::{Scanned, Verb, unquoted};
+use super::scan::{Scanned, unquoted};
 use super::tokens::{Token, TokenKind, Tokens};
 use crate::backend::RqliteType;
 
@@ -275,11 +275,6 @@ fn unquoted_name(name: &str) -> String {
         }
         _ => unquoted(name).to_owned(),
     }
-}
-
-/// Whether the statement can stand inside a subquery.
-pub(crate) fn is_wrappable(scanned: &Scanned<'_>) -> bool {
-    scanned.verb == Verb::Select
 }
 
 #[cfg(test)]

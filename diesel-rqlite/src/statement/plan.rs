@@ -29,10 +29,8 @@ pub(crate) struct Batch<'a> {
 /// A query, which may be sent in several forms.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Read<'a> {
-    text: &'a str,
+    scanned: Scanned<'a>,
     binds: Vec<Bind<'a>>,
-    /// `SELECT` or `VALUES`, not PRAGMA or EXPLAIN.
-    pub(crate) wrappable: bool,
 }
 
 impl<'a> Plan<'a> {
@@ -46,11 +44,13 @@ impl<'a> Plan<'a> {
         if is_empty_batch(sql) {
             return Ok(Plan::Nothing);
         }
-        let (found, framed) = script(sql)?;
+        let (mut found, framed) = script(sql)?;
         match &found[..] {
             _ if framed => {}
             [] => return Err(SqlError::Empty),
-            [scanned] if is_read(scanned) => return Read::new(scanned, binds).map(Plan::Read),
+            [scanned] if is_read(scanned) => {
+                return Read::new(found.remove(0), binds).map(Plan::Read);
+            }
             [_] => {}
             _ => return Err(SqlError::Several),
         }
@@ -187,38 +187,34 @@ fn guarded(writes: Vec<Statement<'_>>) -> Result<Vec<Statement<'_>>, SqlError> {
 }
 
 impl<'a> Read<'a> {
-    fn new(scanned: &Scanned<'a>, binds: Vec<Bind<'a>>) -> Result<Self, SqlError> {
-        check_count(scanned, binds.len())?;
-        Ok(Read {
-            text: scanned.text,
-            binds,
-            wrappable: results::is_wrappable(scanned),
-        })
+    fn new(scanned: Scanned<'a>, binds: Vec<Bind<'a>>) -> Result<Self, SqlError> {
+        check_count(&scanned, binds.len())?;
+        Ok(Read { scanned, binds })
+    }
+
+    /// Whether it can stand inside a subquery: `SELECT` or `VALUES`, not PRAGMA or EXPLAIN.
+    pub(crate) fn is_wrappable(&self) -> bool {
+        self.scanned.verb == Verb::Select
     }
 
     /// As written.
     pub(crate) fn plain(&self) -> Statement<'a> {
-        self.with(Statement::plain(self.text))
+        self.with(Statement::plain(self.scanned.text))
     }
 
     /// For columns of known types.
-    pub(crate) fn typed(&self, types: &[RqliteType]) -> Result<Statement<'a>, SqlError> {
-        let encoded = results::typed_query(&scan_one(self.text)?, types);
-        Ok(self.encoded(encoded))
+    pub(crate) fn typed(&self, types: &[RqliteType]) -> Statement<'a> {
+        self.encoded(results::typed_query(&self.scanned, types))
     }
 
     /// Exact for every value, with the names of its columns.
     pub(crate) fn tagged(&self, names: Vec<String>) -> Statement<'a> {
-        match scan_one(self.text) {
-            Ok(scanned) => self.encoded(results::tagged(&scanned, names)),
-            // It was scanned before.
-            Err(_) => self.plain(),
-        }
+        self.encoded(results::tagged(&self.scanned, names))
     }
 
     /// No rows, but its columns.
     pub(crate) fn columns(&self) -> Statement<'a> {
-        let sql = format!("SELECT * FROM ({}) LIMIT 0", self.text);
+        let sql = format!("SELECT * FROM ({}) LIMIT 0", self.scanned.text);
         self.with(Statement::plain(sql))
     }
 
