@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
 /// A running process and its watchdog.
@@ -35,9 +36,18 @@ impl Process {
         }
     }
 
+    fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).expect("a pid is an i32"))
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id()).expect("a pid is an i32");
-        kill(Pid::from_raw(pid), signal).expect("the process is ours");
+        kill(self.pid(), signal).expect("the process is ours");
+    }
+
+    /// Stops it, and waits until it is stopped: its threads may go on for a moment after the signal.
+    pub(crate) fn pause(&self) {
+        self.signal(Signal::SIGSTOP);
+        waitpid(self.pid(), Some(WaitPidFlag::WUNTRACED)).expect("the process is our child");
     }
 
     pub(crate) fn has_exited(&mut self) -> bool {

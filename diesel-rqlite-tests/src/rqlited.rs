@@ -261,7 +261,7 @@ impl Rqlited {
     /// SIGSTOP: connections are accepted by the kernel and nothing answers.
     pub fn pause(&self) {
         if let Some(process) = &self.process {
-            process.signal(Signal::SIGSTOP);
+            process.pause();
         }
     }
 
