@@ -71,6 +71,7 @@ mod config;
 mod connection;
 mod error;
 mod expression;
+mod lock;
 mod migration;
 mod protocol;
 mod query_builder;
@@ -91,6 +92,7 @@ pub use self::connection::{RqliteConnection, RqliteTransactionManager};
 #[cfg(feature = "postgres_backend")]
 pub use self::expression::json_functions;
 pub use self::expression::{Parens, RqliteExpressionMethods};
+pub use self::lock::{Fence, Lock, LockError, LockGuard, ThreadLock};
 pub use self::protocol::request::ReadConsistency;
 pub use self::query_builder::RqliteQueryBuilder;
 pub use self::row::{RqliteCursor, RqliteField, RqliteRow};

@@ -1,0 +1,143 @@
+//! Who may run a transaction now.
+//!
+//! [`Connection::transaction`](diesel::Connection::transaction) takes the lock of its connection before it sends
+//! anything, and gives it back once the outcome is known: after a commit, a rollback, an error or a panic.
+//! Transactions are correct without any lock, since a commit applies only if what its closure saw is still
+//! true; a lock makes them wait for each other instead of failing and running again.
+
+mod renewal;
+mod thread;
+
+pub use self::thread::ThreadLock;
+
+/// A lock that transactions take.
+///
+/// Implement it for a mutex of your own. Each [`acquire`](Self::acquire) is an acquisition of its own and waits
+/// for all others, those made through the same value included.
+///
+/// ```
+/// use diesel_rqlite::{Lock, LockError, LockGuard};
+///
+/// /// Lets everyone in.
+/// struct NoLock;
+///
+/// struct Held;
+///
+/// impl Lock for NoLock {
+///     fn name(&self) -> &str {
+///         "none"
+///     }
+///
+///     fn acquire(&self) -> Result<Box<dyn LockGuard>, LockError> {
+///         Ok(Box::new(Held))
+///     }
+/// }
+///
+/// impl LockGuard for Held {
+///     fn release(self: Box<Self>) -> Result<(), LockError> {
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait Lock: Send + Sync {
+    /// What is locked, to name it in errors.
+    fn name(&self) -> &str;
+
+    /// Waits until nobody else holds the lock, for no longer than the lock's own limit.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError`], if it is not held when this returns.
+    fn acquire(&self) -> Result<Box<dyn LockGuard>, LockError>;
+}
+
+/// A lock while it is held. Dropping it gives it back, without saying whether that worked.
+pub trait LockGuard: Send {
+    /// The number of this acquisition, for a lock that can be lost while it is held. The commit checks it in the
+    /// database.
+    fn fence(&self) -> Option<Fence> {
+        None
+    }
+
+    /// Whether it is still held, as far as is known without asking anyone. Called right before the commit.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError`], if the lock was lost.
+    fn check(&self) -> Result<(), LockError> {
+        Ok(())
+    }
+
+    /// Gives the lock back.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError`], if that failed. A lock with a lease then stays held until the lease ends.
+    fn release(self: Box<Self>) -> Result<(), LockError>;
+}
+
+/// Tells acquisitions of a lock apart: a later one has a higher number.
+///
+/// A commit is refused in the database if one with a higher number was there before, or one with the same
+/// number and another owner (two stores of a lock may count the same after a fail-over).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fence {
+    /// Counts acquisitions.
+    pub number: i64,
+    /// The random token of this one.
+    pub owner: String,
+}
+
+/// Why a lock is not held.
+#[derive(Debug, thiserror::Error)]
+#[error("lock `{name}`: {kind}")]
+pub struct LockError {
+    name: String,
+    kind: Kind,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Kind {
+    #[error("still held by another after {0:?}")]
+    Timeout(std::time::Duration),
+    #[error("lost: {0}")]
+    Lost(String),
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl LockError {
+    /// Somebody else held it all the time.
+    pub fn timeout(name: impl Into<String>, waited: std::time::Duration) -> Self {
+        LockError {
+            name: name.into(),
+            kind: Kind::Timeout(waited),
+        }
+    }
+
+    /// It was held, and is no longer.
+    pub fn lost(name: impl Into<String>, reason: impl Into<String>) -> Self {
+        LockError {
+            name: name.into(),
+            kind: Kind::Lost(reason.into()),
+        }
+    }
+
+    /// Its server can't be asked. The reason must not hold a password.
+    pub fn unavailable(name: impl Into<String>, reason: impl Into<String>) -> Self {
+        LockError {
+            name: name.into(),
+            kind: Kind::Unavailable(reason.into()),
+        }
+    }
+
+    /// Whether the wait for it ended without getting it.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self.kind, Kind::Timeout(_))
+    }
+
+    /// Whether it was held and lost.
+    pub fn is_lost(&self) -> bool {
+        matches!(self.kind, Kind::Lost(_))
+    }
+}

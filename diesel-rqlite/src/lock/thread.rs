@@ -1,0 +1,189 @@
+//! A lock between the threads of one process.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use super::{Lock, LockError, LockGuard};
+
+/// A lock between the threads of one process, by name: two values with the same name are the same lock.
+///
+/// First come, first served. It never outlives the process, so it has no lease and no fence.
+///
+/// ```
+/// use std::time::Duration;
+/// use diesel_rqlite::{Lock, ThreadLock};
+///
+/// let lock = ThreadLock::new("accounts").timeout(Duration::from_millis(1));
+/// let held = lock.acquire()?;
+/// assert!(lock.acquire().is_err_and(|error| error.is_timeout()));
+/// held.release()?;
+/// lock.acquire()?;
+/// # Ok::<(), diesel_rqlite::LockError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ThreadLock {
+    name: String,
+    timeout: Duration,
+    queue: Arc<Queue>,
+}
+
+/// Who holds it, at the front, and who waits behind.
+#[derive(Debug, Default)]
+struct Queue {
+    tickets: Mutex<Tickets>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Tickets {
+    next: u64,
+    waiting: VecDeque<u64>,
+}
+
+impl Queue {
+    fn tickets(&self) -> MutexGuard<'_, Tickets> {
+        self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn leave(&self, ticket: u64) {
+        self.tickets().waiting.retain(|waiting| *waiting != ticket);
+        self.changed.notify_all();
+    }
+}
+
+/// The queues in use, by name.
+fn queues() -> MutexGuard<'static, HashMap<String, Weak<Queue>>> {
+    static QUEUES: OnceLock<Mutex<HashMap<String, Weak<Queue>>>> = OnceLock::new();
+    let queues = QUEUES.get_or_init(Mutex::default);
+    queues.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl ThreadLock {
+    /// Waits up to 30 seconds.
+    pub fn new(name: impl Into<String>) -> Self {
+        let name = name.into();
+        let mut queues = queues();
+        queues.retain(|_, queue| queue.strong_count() > 0);
+        let known = queues.get(&name).and_then(Weak::upgrade);
+        let queue = known.unwrap_or_else(|| {
+            let queue = Arc::new(Queue::default());
+            queues.insert(name.clone(), Arc::downgrade(&queue));
+            queue
+        });
+        drop(queues);
+        ThreadLock {
+            name,
+            timeout: Duration::from_secs(30),
+            queue,
+        }
+    }
+
+    /// How long to wait for it.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+}
+
+impl Lock for ThreadLock {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn acquire(&self) -> Result<Box<dyn LockGuard>, LockError> {
+        let began = Instant::now();
+        let mut tickets = self.queue.tickets();
+        let ticket = tickets.next;
+        tickets.next += 1;
+        tickets.waiting.push_back(ticket);
+        while tickets.waiting.front() != Some(&ticket) {
+            let left = self.timeout.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                drop(tickets);
+                self.queue.leave(ticket);
+                return Err(LockError::timeout(&self.name, self.timeout));
+            }
+            let waited = self.queue.changed.wait_timeout(tickets, left);
+            tickets = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        drop(tickets);
+        Ok(Box::new(Held {
+            queue: Arc::clone(&self.queue),
+            ticket,
+        }))
+    }
+}
+
+struct Held {
+    queue: Arc<Queue>,
+    ticket: u64,
+}
+
+impl LockGuard for Held {
+    fn release(self: Box<Self>) -> Result<(), LockError> {
+        Ok(())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.queue.leave(self.ticket);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_in_the_order_of_arrival() {
+        let lock = ThreadLock::new("order");
+        let held = lock.acquire().expect("free");
+        let served = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for worker in 0..4 {
+                let (mine, served) = (ThreadLock::new("order"), &served);
+                scope.spawn(move || {
+                    let _held = mine.acquire().expect("in turn");
+                    served.lock().expect("no panic").push(worker);
+                });
+                // The next one queues up behind this one.
+                while lock.queue.tickets().waiting.len() < worker + 2 {
+                    std::thread::yield_now();
+                }
+            }
+            drop(held);
+        });
+        assert_eq!(served.into_inner().expect("no panic"), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn one_value_in_several_threads_excludes_them() {
+        let lock = ThreadLock::new("shared");
+        let inside = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..100 {
+                        let _held = lock.acquire().expect("in turn");
+                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn who_gave_up_waiting_is_not_served() {
+        let lock = ThreadLock::new("given up").timeout(Duration::from_millis(1));
+        let held = lock.acquire().expect("free");
+        assert!(lock.acquire().is_err_and(|error| error.is_timeout()));
+        drop(held);
+        assert!(lock.acquire().is_ok());
+    }
+}
