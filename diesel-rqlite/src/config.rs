@@ -9,9 +9,12 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 use crate::connection::RqliteConnection;
-use crate::protocol::nodes::Node;
+use crate::lock::{Locking, RqliteLock, ThreadLock, TransactionLock};
+use crate::protocol::nodes::{Node, Nodes};
 use crate::protocol::request::{ReadConsistency, Settings};
-use crate::transaction::TransactionMode;
+use crate::session::Session;
+use crate::transaction::{Options, TransactionMode};
+use crate::transport::blocking::Http;
 
 const DEFAULT_PORT: u16 = 4001;
 
@@ -34,7 +37,9 @@ const FOREVER: Duration = Duration::from_secs(365 * 86_400);
 /// | `connect_timeout` | a duration, for each node | `2s` |
 /// | `request_timeout` | a duration: to send a request, and again to receive its answer | `30s` |
 /// | `leader_timeout` | a duration: how long to wait for the cluster to elect a leader | `10s` |
-/// | `transaction` | `deferred`: see [`TransactionMode`] | `deferred` |
+/// | `transaction` | `interactive`, `eager`, `deferred`: see [`TransactionMode`] | `interactive` |
+/// | `lock` | the lock that transactions take: `rqlite:name` ([`RqliteLock`]) or `thread:name` ([`ThreadLock`]) | none |
+/// | `exactly_once` | `true` or `false`: settle commits whose answer was lost | `false` |
 /// | `ca_cert` | a PEM file with the certificates to trust instead of the web's; read when the URL is parsed | |
 ///
 /// A duration is a number with `ms`, `s` or `m`. An option that is not in this list is an error.
@@ -60,7 +65,7 @@ pub struct RqliteConfig {
     pub(crate) connect_timeout: Duration,
     pub(crate) request_timeout: Duration,
     leader_timeout: Duration,
-    pub(crate) transaction_mode: TransactionMode,
+    transaction: Options,
     pub(crate) ca_pem: Option<Vec<u8>>,
 }
 
@@ -89,7 +94,7 @@ impl RqliteConfig {
             connect_timeout: Duration::from_secs(2),
             request_timeout: Duration::from_secs(30),
             leader_timeout: Duration::from_secs(10),
-            transaction_mode: TransactionMode::default(),
+            transaction: Options::default(),
             ca_pem: None,
         }
     }
@@ -172,7 +177,22 @@ impl RqliteConfig {
     /// What a transaction does before its commit.
     #[must_use]
     pub fn transaction_mode(mut self, mode: TransactionMode) -> Self {
-        self.transaction_mode = mode;
+        self.transaction.mode = mode;
+        self
+    }
+
+    /// The lock that every transaction takes.
+    #[must_use]
+    pub fn lock(mut self, lock: &impl TransactionLock) -> Self {
+        self.transaction.locking = lock.locking();
+        self
+    }
+
+    /// Whether a commit whose answer was lost is settled: see
+    /// [`TransactionBuilder::exactly_once`](crate::TransactionBuilder::exactly_once).
+    #[must_use]
+    pub fn exactly_once(mut self, exactly_once: bool) -> Self {
+        self.transaction.exactly_once = exactly_once;
         self
     }
 
@@ -213,6 +233,15 @@ impl RqliteConfig {
             .collect()
     }
 
+    pub(crate) fn session(&self) -> ConnectionResult<Session<Http>> {
+        let nodes = Nodes::new(self.nodes());
+        Ok(Session::new(Http::new(self)?, nodes, self.settings()))
+    }
+
+    pub(crate) fn transaction_options(&self) -> Options {
+        self.transaction.clone()
+    }
+
     pub(crate) fn settings(&self) -> Settings {
         let credentials = self.credentials.as_ref();
         Settings::new(
@@ -244,9 +273,13 @@ impl RqliteConfig {
             "request_timeout" => self = self.request_timeout(timeout(key, value)?),
             "leader_timeout" => self.leader_timeout = duration(key, value)?,
             "transaction" => {
-                self.transaction_mode = TransactionMode::from_name(value)
-                    .ok_or_else(|| invalid(key, value, "deferred"))?;
+                self.transaction.mode = TransactionMode::from_name(value)
+                    .ok_or_else(|| invalid(key, value, "interactive, eager or deferred"))?;
             }
+            "lock" => self.transaction.locking = lock(key, value)?,
+            "exactly_once" => self.transaction.exactly_once = boolean(key, value)?,
+            // Not documented: to see what goes wrong without them.
+            "guards" if value == "off" => self.transaction.guards = false,
             "ca_cert" => {
                 let pem = std::fs::read(value).map_err(|error| Kind::Unreadable {
                     file: value.to_owned(),
@@ -318,6 +351,15 @@ fn host_and_port(node: &str) -> Option<(&str, u16)> {
     }
 }
 
+/// `rqlite:name` or `thread:name`. A lock with more to say than its name is given to the builder.
+fn lock(key: &str, value: &str) -> Result<Locking, ConfigError> {
+    match value.split_once(':') {
+        Some(("rqlite", name)) if !name.is_empty() => Ok(RqliteLock::new(name).locking()),
+        Some(("thread", name)) if !name.is_empty() => Ok(ThreadLock::new(name).locking()),
+        _ => Err(invalid(key, value, "rqlite:name or thread:name")),
+    }
+}
+
 fn boolean(key: &str, value: &str) -> Result<bool, ConfigError> {
     value
         .parse()
@@ -375,7 +417,7 @@ impl fmt::Debug for RqliteConfig {
             .field("connect_timeout", &self.connect_timeout)
             .field("request_timeout", &self.request_timeout)
             .field("leader_timeout", &self.leader_timeout)
-            .field("transaction_mode", &self.transaction_mode)
+            .field("transaction", &self.transaction)
             .finish_non_exhaustive()
     }
 }
@@ -524,7 +566,7 @@ mod tests {
             "{shown}"
         );
         let request = crate::protocol::request::Exchange::new(
-            crate::protocol::request::Endpoint::Query,
+            crate::protocol::request::Endpoint::Query { transaction: false },
             bytes::Bytes::new(),
         );
         let request = request

@@ -2,10 +2,8 @@
 
 use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::thread;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
-use bytes::Bytes;
 use diesel::associations::HasTable;
 use diesel::connection::{
     CacheSize, Connection, ConnectionSealed, DefaultLoadingMode, DynInstrumentation,
@@ -24,19 +22,21 @@ use crate::backend::{Rqlite, RqliteType};
 use crate::bind_collector::{Bind, RqliteBindCollector};
 use crate::config::RqliteConfig;
 use crate::error;
+use crate::lock::holding::Holding;
+use crate::lock::{Locking, RqliteLock};
 use crate::migration;
-use crate::protocol::call::{Call, Failure, Step};
-use crate::protocol::nodes::Nodes;
 #[cfg(feature = "r2d2")]
 use crate::protocol::request::ReadConsistency;
-use crate::protocol::request::{Exchange, Settings};
-use crate::protocol::response::{Answer, StatementResult};
-use crate::protocol::rows::Rows;
 use crate::query_builder::RqliteQueryBuilder;
 use crate::row::{RqliteCursor, RqliteRow};
-use crate::sql::pin::Entropy;
-use crate::statement::{self, Batch, Plan, Read, Statement};
-use crate::transaction::Transaction;
+use crate::session::{Session, now};
+use crate::sql::control::Control;
+use crate::sql::refuse;
+use crate::sql::scan::statements;
+#[cfg(feature = "r2d2")]
+use crate::statement;
+use crate::statement::{Statement, strip_begin_and_commit};
+use crate::transaction::{Options, Transaction, TransactionBuilder};
 use crate::transport::blocking::Http;
 
 /// A connection to an rqlite cluster.
@@ -44,10 +44,11 @@ use crate::transport::blocking::Http;
 /// [`establish`](Connection::establish) takes a URL, see [`RqliteConfig`]. It holds one HTTP connection,
 /// to the leader where the read level needs one, and follows the leader when that changes.
 pub struct RqliteConnection {
-    http: Http,
-    nodes: Nodes,
-    settings: Settings,
-    transaction: Transaction,
+    session: Session<Http>,
+    config: RqliteConfig,
+    /// Of the next transaction, if it is not to be as the configuration says.
+    next: Option<Options>,
+    holding: Holding,
     instrumentation: DynInstrumentation,
     metadata_lookup: (),
 }
@@ -56,8 +57,8 @@ impl std::fmt::Debug for RqliteConnection {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("RqliteConnection")
-            .field("nodes", &self.nodes)
-            .field("transaction", &self.transaction)
+            .field("nodes", &self.session.nodes)
+            .field("transaction", &self.session.transaction)
             .finish_non_exhaustive()
     }
 }
@@ -78,14 +79,14 @@ impl RqliteConnection {
 
     fn reach(config: &RqliteConfig) -> ConnectionResult<Self> {
         let mut connection = RqliteConnection {
-            http: Http::new(config)?,
-            nodes: Nodes::new(config.nodes()),
-            settings: config.settings(),
-            transaction: Transaction::default(),
+            session: config.session()?,
+            config: config.clone(),
+            next: None,
+            holding: Holding::default(),
             instrumentation: DynInstrumentation::none(),
             metadata_lookup: (),
         };
-        let reached = connection.ask(&Statement::plain("SELECT 1"));
+        let reached = now(connection.session.ask(&Statement::plain("SELECT 1")));
         match reached {
             Ok(_) => Ok(connection),
             Err(error) => Err(ConnectionError::BadConnection(error.to_string())),
@@ -95,174 +96,234 @@ impl RqliteConnection {
     /// How many HTTP requests this connection has sent, retries and redirects included: to see what a program
     /// costs.
     pub fn http_requests(&self) -> u64 {
-        self.http.requests()
+        self.session.client.requests()
     }
 
-    fn send(&mut self, exchange: &Exchange) -> Result<Bytes, Failure> {
+    /// A transaction that is not as the connection's configuration says: another mode, another lock, retries.
+    ///
+    /// ```no_run
+    /// use diesel::prelude::*;
+    /// use diesel_rqlite::RqliteConnection;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut conn = RqliteConnection::establish("rqlite://localhost")?;
+    /// let moved = conn
+    ///     .build_transaction()
+    ///     .exactly_once()
+    ///     .retries(5)
+    ///     .run(|conn| diesel::sql_query("UPDATE accounts SET balance = balance + 1").execute(conn))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn build_transaction(&mut self) -> TransactionBuilder<'_> {
+        let options = self.config.transaction_options();
+        TransactionBuilder::new(self, options)
+    }
+
+    /// As [`transaction`](Connection::transaction), with the lock taken before the closure runs: what `BEGIN
+    /// IMMEDIATE` is on SQLite. Without a lock in the configuration it is an [`RqliteLock`] named `database`.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyInTransaction` inside of another one.
+    pub fn immediate_transaction<T, E, F>(&mut self, f: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Self) -> Result<T, E>,
+        E: From<Error>,
+    {
+        if self.session.transaction.is_open() {
+            return Err(Error::AlreadyInTransaction.into());
+        }
+        self.next = Some(self.immediate_options());
+        self.transaction(f)
+    }
+
+    /// The same as [`immediate_transaction`](Self::immediate_transaction): readers are never kept out.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyInTransaction` inside of another one.
+    pub fn exclusive_transaction<T, E, F>(&mut self, f: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Self) -> Result<T, E>,
+        E: From<Error>,
+    {
+        self.immediate_transaction(f)
+    }
+
+    fn immediate_options(&self) -> Options {
+        let mut options = self.config.transaction_options();
+        options.immediate = true;
+        if options.locking == Locking::None {
+            options.locking = Locking::Rqlite(RqliteLock::new("database"));
+        }
+        options
+    }
+
+    /// The next transaction is to be as these options say.
+    pub(crate) fn set_next_options(&mut self, options: Options) {
+        self.next = Some(options);
+    }
+
+    /// Whether the last transaction failed because something it was shown had changed, or its lock was lost.
+    pub(crate) fn has_conflicted(&self) -> bool {
+        self.session.transaction.conflicted
+    }
+
+    pub(crate) fn is_in_transaction(&self) -> bool {
+        self.session.transaction.is_open()
+    }
+
+    /// Opens a transaction, which takes its lock if it is the outermost one.
+    fn begin(&mut self, name: Option<String>) -> QueryResult<()> {
+        let depth = self.depth(1);
+        self.event(depth, InstrumentationEvent::begin_transaction);
+        if self.session.transaction.is_open() {
+            return self.session.transaction.begin(name);
+        }
+        let options = self.next.take();
+        let options = options.unwrap_or_else(|| self.config.transaction_options());
+        let immediate = options.immediate;
+        self.holding
+            .begin(&mut self.session.transaction, &options)?;
+        self.session.transaction.options = options;
+        self.session.transaction.begin(name)?;
+        if immediate && let Err(error) = self.holding(|session| now(session.take_lock_if_wanted()))
+        {
+            self.roll_back()?;
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) -> QueryResult<()> {
+        let depth = self.depth(0);
+        self.event(depth, InstrumentationEvent::commit_transaction);
+        if self.session.transaction.depth() != 1 {
+            return now(self.session.commit());
+        }
+        if let Err(lost) = self.holding.check() {
+            self.session.transaction.lose_lock(&lost);
+        }
+        let outcome = if self.session.transaction.journal.has_live_writes() {
+            self.observed(&StrQueryHelper::new("COMMIT"), |connection| {
+                now(connection.session.commit())
+            })
+        } else {
+            now(self.session.commit())
+        };
+        self.holding.end();
+        outcome
+    }
+
+    fn roll_back(&mut self) -> QueryResult<()> {
+        let depth = self.depth(0);
+        self.event(depth, InstrumentationEvent::rollback_transaction);
+        let outcome = now(self.session.roll_back());
+        if !self.session.transaction.is_open() {
+            self.holding.end();
+        }
+        outcome
+    }
+
+    /// Runs something that may take the transaction's lock, which is then kept alive.
+    fn holding<T>(&mut self, run: impl FnOnce(&mut Session<Http>) -> T) -> T {
         let began = Instant::now();
-        let mut call = Call::new(&mut self.nodes, &self.settings, exchange);
-        loop {
-            match call.step() {
-                Step::Send(request) => {
-                    let outcome = self.http.send(request);
-                    call.received(outcome, began.elapsed());
-                }
-                Step::Wait(delay) => thread::sleep(delay),
-                Step::Done(outcome) => return outcome,
-            }
+        let outcome = run(&mut self.session);
+        if let Some(lease) = &self.session.transaction.lease {
+            self.holding.keep_alive(lease, began, &self.config);
         }
-    }
-
-    fn ask(&mut self, statement: &Statement<'_>) -> QueryResult<Rows> {
-        let exchange = statement::query(statement);
-        let body = self
-            .send(&exchange)
-            .map_err(|failure| error::failure(failure, true))?;
-        rows_of_query(&body, statement)
-    }
-
-    fn read(&mut self, read: &Read<'_>, types: Option<&[RqliteType]>) -> QueryResult<Rows> {
-        match types {
-            Some(types) if read.is_wrappable() => self.typed_read(read, types),
-            _ => self.untyped_read(read),
-        }
-    }
-
-    fn typed_read(&mut self, read: &Read<'_>, types: &[RqliteType]) -> QueryResult<Rows> {
-        let statement = read.typed(types);
-        let exchange = statement::query(&statement);
-        let body = match self.send(&exchange) {
-            Err(Failure::Unwritable(_)) => {
-                return self.ask(&read.tagged(statement.names));
-            }
-            outcome => outcome.map_err(|failure| error::failure(failure, true))?,
-        };
-        let rows = match rows_of_query(&body, &statement) {
-            // The subquery is what SQLite does not like: it has another number of columns (then Diesel says
-            // so), or is nested too deeply for a server before 9.
-            Err(Error::DatabaseError(_, information))
-                if information.message().contains(&results_subquery())
-                    || information.message().contains("parser stack overflow") =>
-            {
-                return self.untyped_read(read);
-            }
-            rows => rows?,
-        };
-        if rows.may_be_lossy() {
-            return self.ask(&read.tagged(statement.names));
-        }
-        Ok(rows)
-    }
-
-    /// Raw SQL: sent as it is, and once more in an exact form if its columns turn out to need it.
-    fn untyped_read(&mut self, read: &Read<'_>) -> QueryResult<Rows> {
-        let statement = read.plain();
-        let rows = match self.send(&statement::raw_query(statement.clone())) {
-            Err(Failure::Unwritable(_)) => None,
-            Err(failure) => return Err(error::failure(failure, true)),
-            Ok(body) => match rows_of_query(&body, &statement) {
-                // A column declared as a time holds a number beyond the year 9999.
-                Err(error) if error::is_unwritable(&error) => None,
-                rows => Some(rows?),
-            },
-        };
-        match rows {
-            Some(rows) if !rows.may_be_lossy() || !read.is_wrappable() => Ok(rows),
-            Some(rows) => self.ask(&read.tagged(rows.columns)),
-            None if !read.is_wrappable() => Err(error::failure(
-                Failure::Unwritable("rqlite can't write the values as JSON".to_owned()),
-                true,
-            )),
-            None => {
-                let columns = self.ask(&read.columns())?.columns;
-                self.ask(&read.tagged(columns))
-            }
-        }
-    }
-
-    /// Sends writes as one request. All were run, or there is an error and none was applied.
-    fn write(&mut self, batch: &Batch<'_>) -> QueryResult<Vec<StatementResult>> {
-        let statements = &batch.statements;
-        let exchange = statement::execute(batch);
-        let body = self
-            .send(&exchange)
-            .map_err(|failure| error::failure(failure, false))?;
-        let encodings: Vec<_> = statements
-            .iter()
-            .map(|statement| statement.encodings.clone())
-            .collect();
-        let answer =
-            Answer::parse(&body, &encodings).map_err(|error| error::unreadable(&error, false))?;
-        if let Some(message) = &answer.error {
-            return Err(error::request_error(message, false));
-        }
-        if let Some((place, message)) = answer.first_failure() {
-            let which = (statements.len() > 1)
-                .then(|| format!("statement {} of {}", place + 1, statements.len()));
-            return Err(error::statement_error(message, which));
-        }
-        if answer.results.len() != statements.len() {
-            let message = format!(
-                "{} results for {} statements",
-                answer.results.len(),
-                statements.len()
-            );
-            return Err(error::failure(Failure::Unknown(message), false));
-        }
-        Ok(answer.results)
-    }
-
-    /// Sends writes now, or adds them to the open transaction. Returns the rows they affected.
-    fn run(&mut self, batch: Batch<'_>) -> QueryResult<usize> {
-        if self.transaction.is_open() {
-            let mut rows = 0;
-            for statement in batch.statements {
-                rows += self.transaction.push(statement.into_owned())?;
-            }
-            return Ok(rows);
-        }
-        if batch.statements.is_empty() {
-            return Ok(0);
-        }
-        let results = self.write(&batch)?;
-        let counted = batch.statements.iter().zip(&results);
-        let counted = counted.filter(|(statement, _)| statement.counted);
-        Ok(counted.map(|(_, result)| affected(result)).sum())
+        outcome
     }
 
     fn execute(&mut self, sql: &str, binds: Vec<Bind<'_>>) -> QueryResult<usize> {
-        let plan = Plan::new(sql, binds, None, &mut System);
-        match plan.map_err(error::not_sent)? {
-            Plan::Nothing => Ok(0),
-            Plan::Write(batch) => self.run(batch),
-            Plan::Read(read) => {
-                self.transaction.check_read()?;
-                self.untyped_read(&read).map(|_| 0)
-            }
+        if may_be_control(sql)
+            && let Ok([scanned]) = statements(sql).as_deref()
+            && let Some(control) = Control::of(scanned).map_err(error::not_sent)?
+        {
+            return self.control(control).map(|()| 0);
         }
+        self.holding(|session| now(session.execute(sql, binds)))
     }
 
-    fn rows(
-        &mut self,
-        sql: &str,
-        binds: Vec<Bind<'_>>,
-        types: Option<&[RqliteType]>,
-    ) -> QueryResult<Vec<Rows>> {
-        let plan = Plan::new(sql, binds, types, &mut System);
-        match plan.map_err(error::not_sent)? {
-            Plan::Nothing => Ok(Vec::new()),
-            Plan::Read(read) => {
-                self.transaction.check_read()?;
-                self.read(&read, types).map(|rows| vec![rows])
-            }
-            Plan::Write(batch) if self.transaction.is_open() => self.run(batch).map(|_| Vec::new()),
-            Plan::Write(batch) => returned(&batch.statements, self.write(&batch)?),
-        }
-    }
-
+    /// Runs a script: its statements as one atomic request, unless it begins and ends transactions of its own.
     fn script(&mut self, sql: &str) -> QueryResult<()> {
-        let batch = Batch::script(sql, &mut System).map_err(error::not_sent)?;
-        self.run(batch).map(|_| ())
+        let mut found = statements(sql).map_err(error::not_sent)?;
+        let mut controls = Vec::with_capacity(found.len());
+        for scanned in &found {
+            let control = Control::of(scanned).map_err(error::not_sent)?;
+            if control.is_none() {
+                refuse::check(scanned).map_err(error::not_sent)?;
+            }
+            controls.push(control);
+        }
+        let number = controls.iter().flatten().count();
+        if number == 0 {
+            return self.holding(|session| now(session.run(&found, false)));
+        }
+        if number == 2 && !self.is_in_transaction() && strip_begin_and_commit(&mut found) {
+            return self.holding(|session| now(session.run(&found, true)));
+        }
+        let mut statements = found.into_iter();
+        let mut group = Vec::new();
+        for control in controls {
+            let scanned = statements.next();
+            match control {
+                None => group.extend(scanned),
+                Some(control) => {
+                    let group = std::mem::take(&mut group);
+                    self.holding(|session| now(session.run(&group, false)))?;
+                    self.control(control)?;
+                }
+            }
+        }
+        self.holding(|session| now(session.run(&group, false)))
+    }
+
+    /// `BEGIN`, `COMMIT` and the like, done to the client's transaction.
+    fn control(&mut self, control: Control) -> QueryResult<()> {
+        let depth = self.session.transaction.depth();
+        let sqlite = |message: &str| Err(error::statement_error(message, None));
+        match control {
+            Control::Begin { .. } if depth > 0 => {
+                sqlite("cannot start a transaction within a transaction")
+            }
+            Control::Begin { immediate } => {
+                if immediate {
+                    self.next = Some(self.immediate_options());
+                }
+                self.begin(None)
+            }
+            Control::Savepoint(name) => self.begin(Some(name)),
+            Control::Commit if depth == 0 => sqlite("cannot commit - no transaction is active"),
+            Control::Commit => self.close_to(0, Self::commit),
+            Control::RollBack if depth == 0 => sqlite("cannot rollback - no transaction is active"),
+            Control::RollBack => self.close_to(0, Self::roll_back),
+            Control::Release(name) => match self.session.transaction.depth_of(&name) {
+                Some(depth) => self.close_to(depth - 1, Self::commit),
+                None => sqlite(&format!("no such savepoint: {name}")),
+            },
+            Control::RollBackTo(name) => match self.session.transaction.depth_of(&name) {
+                Some(depth) => {
+                    self.close_to(depth, Self::roll_back)?;
+                    self.session.transaction.roll_back_to_mark();
+                    Ok(())
+                }
+                None => sqlite(&format!("no such savepoint: {name}")),
+            },
+        }
+    }
+
+    /// Ends transactions until only so many are open.
+    fn close_to(
+        &mut self,
+        depth: usize,
+        end: impl Fn(&mut Self) -> QueryResult<()>,
+    ) -> QueryResult<()> {
+        while self.session.transaction.depth() > depth {
+            end(self)?;
+        }
+        Ok(())
     }
 
     /// Tells instrumentation about a query around running it.
@@ -284,7 +345,7 @@ impl RqliteConnection {
 
     /// The depth of the innermost open transaction, after `change` more have begun.
     fn depth(&self, change: usize) -> Option<NonZeroU32> {
-        let depth = u32::try_from(self.transaction.depth() + change).ok()?;
+        let depth = u32::try_from(self.session.transaction.depth() + change).ok()?;
         NonZeroU32::new(depth)
     }
 
@@ -299,72 +360,20 @@ impl RqliteConnection {
     }
 }
 
-fn results_subquery() -> String {
-    format!("table {}", crate::sql::results::SUBQUERY)
-}
-
-/// How many rows a statement wrote.
-fn affected(result: &StatementResult) -> usize {
-    match result {
-        StatementResult::Executed { rows_affected } => *rows_affected,
-        StatementResult::Rows(rows) => rows.len(),
-        StatementResult::Failed(_) => 0,
-    }
-}
-
-fn rows_of_query(body: &[u8], statement: &Statement<'_>) -> QueryResult<Rows> {
-    let encodings = std::slice::from_ref(&statement.encodings);
-    let mut answer =
-        Answer::parse(body, encodings).map_err(|error| error::unreadable(&error, true))?;
-    if let Some(message) = &answer.error {
-        return Err(error::request_error(message, true));
-    }
-    match answer.results.pop() {
-        Some(StatementResult::Rows(rows)) => Ok(named(rows, statement)),
-        Some(StatementResult::Failed(message)) => Err(error::statement_error(&message, None)),
-        // A PRAGMA that returns nothing.
-        Some(StatementResult::Executed { .. }) => Ok(Rows::default()),
-        None => {
-            let message = "an answer without a result".to_owned();
-            Err(error::failure(Failure::Unknown(message), true))
-        }
-    }
-}
-
-/// What SQL around the values did to the names of the columns is undone.
-fn named(mut rows: Rows, statement: &Statement<'_>) -> Rows {
-    if statement.names.len() == rows.width() {
-        rows.columns.clone_from(&statement.names);
-    }
-    rows
-}
-
-/// The rows of the statements that have RETURNING.
-fn returned(statements: &[Statement<'_>], results: Vec<StatementResult>) -> QueryResult<Vec<Rows>> {
-    let mut returned = Vec::new();
-    for (statement, result) in statements.iter().zip(results) {
-        match result {
-            StatementResult::Rows(rows) if statement.returning => {
-                returned.push(named(rows, statement));
-            }
-            _ if statement.returning => return Err(error::rows_lost()),
-            _ => {}
-        }
-    }
-    Ok(returned)
-}
-
-/// The machine's clock and randomness.
-struct System;
-
-impl Entropy for System {
-    fn now(&self) -> SystemTime {
-        SystemTime::now()
-    }
-
-    fn random(&mut self) -> u64 {
-        // Fails only on a system without any source of randomness; a constant is then no surprise.
-        getrandom::u64().unwrap_or_default()
+/// A text that can't be transaction control needs no second look; nor does a long one, such as a batch insert
+/// between BEGIN and COMMIT.
+fn may_be_control(sql: &str) -> bool {
+    const LONGEST: usize = 250;
+    const WORDS: [&str; 6] = ["BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"];
+    let sql = sql.trim_start();
+    let end = sql
+        .find(|c: char| !c.is_ascii_alphabetic())
+        .unwrap_or(sql.len());
+    match &sql[..end] {
+        _ if sql.len() > LONGEST => false,
+        // A comment, say.
+        "" => true,
+        word => WORDS.iter().any(|known| word.eq_ignore_ascii_case(known)),
     }
 }
 
@@ -413,7 +422,7 @@ impl Connection for RqliteConnection {
     }
 
     fn transaction_state(&mut self) -> &mut Transaction {
-        &mut self.transaction
+        &mut self.session.transaction
     }
 
     fn instrumentation(&mut self) -> &mut dyn Instrumentation {
@@ -443,8 +452,10 @@ impl LoadConnection<DefaultLoadingMode> for RqliteConnection {
         let types: Option<Vec<RqliteType>> = types.into_iter().collect();
         self.observed(&diesel::debug_query::<Rqlite, _>(&source), |connection| {
             let sql = render(&source)?;
-            let rows = connection.rows(&sql, collect_binds(&source)?, types.as_deref())?;
-            Ok(RqliteCursor::new(rows))
+            let binds = collect_binds(&source)?;
+            let rows =
+                connection.holding(|session| now(session.rows(&sql, binds, types.as_deref())));
+            Ok(RqliteCursor::new(rows?))
         })
     }
 }
@@ -484,7 +495,7 @@ impl diesel::r2d2::R2D2Connection for RqliteConnection {
     fn ping(&mut self) -> QueryResult<()> {
         // Whether the node is there; not whether it leads, which would cost a round of the cluster.
         let exchange = statement::query(&Statement::plain("SELECT 1")).at(ReadConsistency::None);
-        let answered = self.send(&exchange);
+        let answered = now(self.session.send(&exchange));
         answered
             .map(|_| ())
             .map_err(|failure| error::failure(failure, true))
@@ -503,37 +514,21 @@ impl TransactionManager<RqliteConnection> for RqliteTransactionManager {
     type TransactionStateData = Transaction;
 
     fn begin_transaction(connection: &mut RqliteConnection) -> QueryResult<()> {
-        let depth = connection.depth(1);
-        connection.event(depth, InstrumentationEvent::begin_transaction);
-        connection.transaction.begin()
+        connection.begin(None)
     }
 
     fn rollback_transaction(connection: &mut RqliteConnection) -> QueryResult<()> {
-        let depth = connection.depth(0);
-        connection.event(depth, InstrumentationEvent::rollback_transaction);
-        connection.transaction.rollback()
+        connection.roll_back()
     }
 
     fn commit_transaction(connection: &mut RqliteConnection) -> QueryResult<()> {
-        let depth = connection.depth(0);
-        connection.event(depth, InstrumentationEvent::commit_transaction);
-        let statements = connection.transaction.commit()?;
-        if statements.is_empty() {
-            return Ok(());
-        }
-        let batch = Batch {
-            statements,
-            atomic: true,
-        };
-        connection.observed(&StrQueryHelper::new("COMMIT"), |connection| {
-            connection.write(&batch).map(|_| ())
-        })
+        connection.commit()
     }
 
     fn transaction_manager_status_mut(
         connection: &mut RqliteConnection,
     ) -> &mut TransactionManagerStatus {
-        &mut connection.transaction.status
+        &mut connection.session.transaction.status
     }
 
     fn transaction<F, R, E>(connection: &mut RqliteConnection, callback: F) -> Result<R, E>

@@ -5,6 +5,8 @@
 //! | kind | when | was the write applied? |
 //! |---|---|---|
 //! | `UniqueViolation`, `ForeignKeyViolation`, `NotNullViolation`, `CheckViolation` | SQLite says so | no |
+//! | `SerializationFailure` | what a transaction saw is no longer so, or its lock was lost: run it again | no |
+//! | `ReadOnlyTransaction` | a write in a read-only transaction | no |
 //! | `UnableToSendCommand` | no node ran it: refused, no leader, 401, bad request | no |
 //! | `ClosedConnection` | it left and no readable answer came | **unknown**; it is never sent again |
 //! | `Unknown` | any other message of SQLite | no |
@@ -13,6 +15,7 @@
 
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
 
+use crate::lock::LockError;
 use crate::protocol::call::Failure;
 use crate::sql::SqlError;
 
@@ -68,6 +71,45 @@ pub(crate) fn statement_error(message: &str, details: Option<String>) -> Error {
     database_error(kind, information)
 }
 
+/// An error without a statement.
+pub(crate) fn of_kind(kind: DatabaseErrorKind, message: impl Into<String>) -> Error {
+    let message = message.into();
+    database_error(
+        kind,
+        Information {
+            message,
+            ..Information::default()
+        },
+    )
+}
+
+/// A transaction that must be run again, since something it was shown is no longer so.
+pub(crate) fn conflict(message: String, details: Option<String>) -> Error {
+    let information = Information {
+        message,
+        details,
+        ..Information::default()
+    };
+    database_error(DatabaseErrorKind::SerializationFailure, information)
+}
+
+/// A statement behind one that failed.
+pub(crate) fn aborted(cause: &str) -> Error {
+    of_kind(
+        DatabaseErrorKind::Unknown,
+        format!("the transaction is aborted, since an earlier statement failed: {cause}"),
+    )
+}
+
+/// The lock of a transaction can't be had, or was lost.
+pub(crate) fn lock(error: &LockError) -> Error {
+    if error.is_lost() {
+        return conflict(error.to_string(), None);
+    }
+    let kind = DatabaseErrorKind::UnableToSendCommand;
+    of_kind(kind, error.to_string())
+}
+
 /// SQLite names no constraint but CHECKs and indexes on expressions; columns come as `table.column`.
 fn constraint(message: &str) -> (DatabaseErrorKind, Information) {
     let none = Information::default;
@@ -110,16 +152,26 @@ fn columns(list: &str) -> Information {
     }
 }
 
+const NOT_APPLIED: [&str; 2] = ["disallowed pragma", "timed out enqueuing operation"];
+const TRANSACTION_OPEN: &str = "cannot start a transaction within a transaction";
+
+/// Whether an error of a whole request says that it was not applied.
+pub(crate) fn is_decided(message: &str) -> bool {
+    let (kind, _) = constraint(message);
+    kind != DatabaseErrorKind::Unknown
+        || NOT_APPLIED.contains(&message)
+        || message == TRANSACTION_OPEN
+}
+
 /// An error of the request as a whole, answered with status 200.
 pub(crate) fn request_error(message: &str, is_read: bool) -> Error {
-    const NOT_APPLIED: [&str; 2] = ["disallowed pragma", "timed out enqueuing operation"];
     let (kind, _) = constraint(message);
     if kind != DatabaseErrorKind::Unknown || is_read {
         // A deferred foreign key fails at the commit, for which there is no statement.
         statement_error(message, None)
     } else if NOT_APPLIED.contains(&message) {
         failure(Failure::NotApplied(message.to_owned()), is_read)
-    } else if message == "cannot start a transaction within a transaction" {
+    } else if message == TRANSACTION_OPEN {
         statement_error(
             message,
             Some("another client has left a transaction open".to_owned()),
@@ -179,6 +231,15 @@ pub(crate) fn rows_lost() -> Error {
     Error::DeserializationError(
         "the write was applied, but rqlite returned no rows: its own parser did not understand the \
          statement, or lost the RETURNING clause"
+            .into(),
+    )
+}
+
+/// The rows of a write that a transaction looked at did not come.
+pub(crate) fn rows_lost_in_transaction() -> Error {
+    Error::DeserializationError(
+        "rqlite returned no rows: its own parser did not understand the statement, or lost the RETURNING \
+         clause; the write is not part of the transaction"
             .into(),
     )
 }

@@ -76,6 +76,7 @@ mod migration;
 mod protocol;
 mod query_builder;
 mod row;
+mod session;
 mod sql;
 mod statement;
 mod transaction;
@@ -92,11 +93,11 @@ pub use self::connection::{RqliteConnection, RqliteTransactionManager};
 #[cfg(feature = "postgres_backend")]
 pub use self::expression::json_functions;
 pub use self::expression::{Parens, RqliteExpressionMethods};
-pub use self::lock::{Fence, Lock, LockError, LockGuard, ThreadLock};
+pub use self::lock::{Fence, Lock, LockError, LockGuard, RqliteLock, ThreadLock, TransactionLock};
 pub use self::protocol::request::ReadConsistency;
 pub use self::query_builder::RqliteQueryBuilder;
 pub use self::row::{RqliteCursor, RqliteField, RqliteRow};
-pub use self::transaction::{Transaction, TransactionMode};
+pub use self::transaction::{Once, Retries, Transaction, TransactionBuilder, TransactionMode};
 pub use self::value::RqliteValue;
 
 /// The README's program compiles.

@@ -4,6 +4,7 @@ mod batch;
 mod cluster;
 mod connecting;
 mod errors;
+mod interactive;
 mod kit;
 mod migrations;
 mod queries;

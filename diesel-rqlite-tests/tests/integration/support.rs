@@ -37,6 +37,20 @@ impl Database {
         connect(&self.node.url())
     }
 
+    /// With this schema, and a connection with these options.
+    pub(crate) fn with_options(schema: &str, options: &str) -> Self {
+        let mut database = Self::with(schema);
+        database.connection = database.another_with(options);
+        database
+    }
+
+    /// Another connection to the same database, with these options.
+    pub(crate) fn another_with(&self, options: &str) -> RqliteConnection {
+        let url = self.node.url();
+        let separator = if url.contains('?') { '&' } else { '?' };
+        connect(&format!("{url}{separator}{options}"))
+    }
+
     /// How many requests `run` sends.
     pub(crate) fn requests<T>(&mut self, run: impl FnOnce(&mut RqliteConnection) -> T) -> (T, u64) {
         let before = self.connection.http_requests();

@@ -1,4 +1,4 @@
-//! What a transaction means: nothing before the commit, one atomic request then.
+//! What a transaction means, whatever its mode: all of it or nothing, nested ones, panics, pools.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -27,22 +27,33 @@ fn insert(conn: &mut diesel_rqlite::RqliteConnection, n: i32) -> QueryResult<usi
         .execute(conn)
 }
 
+const MODES: [&str; 3] = ["interactive", "eager", "deferred"];
+
 #[test]
-fn committed_writes_are_one_request() {
-    let mut db = database();
-    let (outcome, requests) = db.requests(|conn| {
-        conn.transaction(|conn| {
+fn committed_writes_are_there() {
+    for mode in MODES {
+        let mut db = database();
+        let mut conn = db.another_with(&format!("transaction={mode}"));
+        let outcome = conn.transaction(|conn| {
             assert_eq!(insert(conn, 1)?, 1);
             assert_eq!(insert(conn, 2)?, 1);
-            diesel::update(t::table.filter(t::n.eq(1)))
+            let updated = diesel::update(t::table.filter(t::n.eq(1)))
                 .set(t::n.eq(3))
                 .execute(conn)?;
-            diesel::delete(t::table.filter(t::n.eq(2))).execute(conn)?;
+            let deleted = diesel::delete(t::table.filter(t::n.eq(2))).execute(conn)?;
+            assert_eq!(
+                (updated, deleted),
+                if mode == "deferred" { (0, 0) } else { (1, 1) }
+            );
             Ok::<_, Error>(())
-        })
-    });
-    assert_eq!((outcome, requests), (Ok(()), 1));
-    assert_eq!(t::table.select(t::n).load::<i32>(&mut *db), Ok(vec![3]));
+        });
+        assert_eq!(outcome, Ok(()), "{mode}");
+        assert_eq!(
+            t::table.select(t::n).load::<i32>(&mut *db),
+            Ok(vec![3]),
+            "{mode}"
+        );
+    }
 }
 
 #[test]
@@ -163,15 +174,29 @@ fn read_before_a_write_sees_committed_data() {
 }
 
 #[test]
-fn read_behind_a_write_is_an_error() {
-    let mut db = database();
-    let outcome = db.transaction(|conn| {
-        insert(conn, 1)?;
-        let read = t::table.select(t::n).load::<i32>(conn);
-        assert!(matches!(read, Err(Error::QueryBuilderError(_))), "{read:?}");
-        read
+fn deferred_transactions_send_one_request_and_see_what_is_committed() {
+    let mut db = Database::with_options(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER NOT NULL UNIQUE CHECK (n < 100))",
+        "transaction=deferred",
+    );
+    let (outcome, requests) = db.requests(|conn| {
+        conn.transaction(|conn| {
+            insert(conn, 1)?;
+            diesel::update(t::table.filter(t::n.eq(1)))
+                .set(t::n.eq(3))
+                .execute(conn)?;
+            diesel::delete(t::table.filter(t::n.eq(2))).execute(conn)?;
+            Ok::<_, Error>(())
+        })
     });
-    assert!(outcome.is_err());
+    assert_eq!((outcome, requests), (Ok(()), 1));
+    let outcome = db.transaction(|conn| {
+        insert(conn, 4)?;
+        let seen: Vec<i32> = t::table.select(t::n).load(conn)?;
+        assert_eq!(seen, [3], "its own write is not there yet");
+        Ok::<_, Error>(())
+    });
+    assert_eq!(outcome, Ok(()));
     let outcome = db.transaction(|conn| {
         diesel::insert_into(t::table)
             .values(t::n.eq(1))
@@ -179,8 +204,8 @@ fn read_behind_a_write_is_an_error() {
             .get_result::<i32>(conn)
     });
     let error = outcome.expect_err("its rows are not known");
-    assert!(error.to_string().contains("RETURNING"), "{error}");
-    assert_eq!(db.count("t"), 0);
+    assert!(error.to_string().contains("Interactive"), "{error}");
+    assert_eq!(db.count("t"), 2);
 }
 
 #[test]
@@ -191,9 +216,13 @@ fn test_transaction_leaves_nothing() {
     insert(&mut db, 2).expect("pends");
     let mut other = db.another();
     assert_eq!(t::table.count().get_result(&mut other), Ok(0_i64));
-    // As in any transaction, for now.
-    let read = t::table.count().get_result::<i64>(&mut *db);
-    assert!(matches!(read, Err(Error::QueryBuilderError(_))), "{read:?}");
+    assert_eq!(t::table.count().get_result(&mut *db), Ok(1_i64));
+    let nested = db.transaction(|conn| {
+        insert(conn, 3)?;
+        t::table.count().get_result::<i64>(conn)
+    });
+    assert_eq!(nested, Ok(2));
+    assert_eq!(t::table.count().get_result(&mut other), Ok(0_i64));
 }
 
 #[test]
@@ -228,21 +257,87 @@ fn generated_id_of_a_pending_insert_can_be_used_in_sql() {
 }
 
 #[test]
-fn transaction_control_as_sql_is_refused() {
+fn transaction_control_as_sql_is_done_by_the_client() {
     let mut db = database();
-    for sql in ["BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT a", "-- x\nEND"] {
+    let mut other = db.another();
+    let committed = |other: &mut diesel_rqlite::RqliteConnection| {
+        t::table
+            .order(t::n)
+            .select(t::n)
+            .load::<i32>(other)
+            .expect("reads")
+    };
+    db.batch_execute("BEGIN IMMEDIATE").expect("begins");
+    insert(&mut db, 1).expect("inserts");
+    assert!(committed(&mut other).is_empty());
+    diesel::sql_query("COMMIT")
+        .execute(&mut *db)
+        .expect("commits");
+    assert_eq!(committed(&mut other), [1]);
+
+    let script = "-- COMMIT;\nBEGIN; INSERT INTO t (n) VALUES (2); SAVEPOINT a; INSERT INTO t (n) VALUES (3); \
+                  SAVEPOINT b; INSERT INTO t (n) VALUES (4); ROLLBACK TO a; INSERT INTO t (n) VALUES (5); RELEASE a; END";
+    db.batch_execute(script).expect("runs");
+    assert_eq!(committed(&mut other), [1, 2, 5]);
+
+    db.batch_execute("SAVEPOINT outer; INSERT INTO t (n) VALUES (6)")
+        .expect("runs");
+    assert_eq!(committed(&mut other), [1, 2, 5]);
+    db.batch_execute("RELEASE outer").expect("commits");
+    assert_eq!(committed(&mut other), [1, 2, 5, 6]);
+
+    db.batch_execute("BEGIN; DELETE FROM t; ROLLBACK")
+        .expect("runs");
+    assert_eq!(committed(&mut other), [1, 2, 5, 6]);
+}
+
+#[test]
+fn transaction_control_out_of_place_is_an_error() {
+    let mut db = database();
+    for (sql, message) in [
+        ("COMMIT", "cannot commit - no transaction is active"),
+        (
+            "/**/ ROLLBACK",
+            "cannot rollback - no transaction is active",
+        ),
+        ("RELEASE a", "no such savepoint: a"),
+        ("ROLLBACK TO a", "no such savepoint: a"),
+        (
+            "BEGIN; BEGIN",
+            "cannot start a transaction within a transaction",
+        ),
+    ] {
+        let information = assert_kind!(db.batch_execute(sql), Unknown);
+        assert_eq!(information.message(), message, "{sql}");
+    }
+    db.batch_execute("ROLLBACK")
+        .expect("the first BEGIN is still open");
+    for sql in ["BEGIN CONCURRENT", "COMMIT AND CHAIN"] {
         let outcome = db.batch_execute(sql);
         assert!(
             matches!(outcome, Err(Error::QueryBuilderError(_))),
             "{sql}: {outcome:?}"
         );
-        let outcome = diesel::sql_query(sql).execute(&mut *db);
-        assert!(
-            matches!(outcome, Err(Error::QueryBuilderError(_))),
-            "{sql}: {outcome:?}"
-        );
     }
+    let nested = db.transaction(|conn| conn.batch_execute("BEGIN"));
+    assert_kind!(nested, Unknown);
     assert_eq!(insert(&mut db, 1), Ok(1));
+    assert_eq!(db.count("t"), 1, "it was committed by itself");
+}
+
+#[test]
+fn immediate_transactions_are_not_nested() {
+    let mut db = database();
+    let outcome = db.immediate_transaction(|conn| {
+        insert(conn, 1)?;
+        let inner = conn.exclusive_transaction(|conn| insert(conn, 2));
+        assert_eq!(inner, Err(Error::AlreadyInTransaction));
+        let built = conn.build_transaction().run(|conn| insert(conn, 2));
+        assert_eq!(built, Err(Error::AlreadyInTransaction));
+        Ok::<_, Error>(())
+    });
+    assert_eq!(outcome, Ok(()));
+    assert_eq!(db.count("t"), 1);
 }
 
 #[test]

@@ -5,9 +5,16 @@
 //! Transactions are correct without any lock, since a commit applies only if what its closure saw is still
 //! true; a lock makes them wait for each other instead of failing and running again.
 
-mod renewal;
+pub(crate) mod fence;
+pub(crate) mod holding;
+pub(crate) mod renewal;
+pub(crate) mod rqlite;
 mod thread;
 
+use std::fmt;
+use std::sync::Arc;
+
+pub use self::rqlite::RqliteLock;
 pub use self::thread::ThreadLock;
 
 /// A lock that transactions take.
@@ -74,6 +81,66 @@ pub trait LockGuard: Send {
     ///
     /// [`LockError`], if that failed. A lock with a lease then stays held until the lease ends.
     fn release(self: Box<Self>) -> Result<(), LockError>;
+}
+
+impl<L: Lock + ?Sized> Lock for Arc<L> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn acquire(&self) -> Result<Box<dyn LockGuard>, LockError> {
+        (**self).acquire()
+    }
+}
+
+/// What a transaction may be given as its lock: any [`Lock`] that can be cloned (an `Arc` of it can), and
+/// [`RqliteLock`], which needs the transaction's own connection to work.
+pub trait TransactionLock {
+    #[doc(hidden)]
+    fn locking(&self) -> Locking;
+}
+
+impl<L: Lock + Clone + 'static> TransactionLock for L {
+    fn locking(&self) -> Locking {
+        Locking::Outside(Arc::new(self.clone()))
+    }
+}
+
+impl TransactionLock for RqliteLock {
+    fn locking(&self) -> Locking {
+        Locking::Rqlite(self.clone())
+    }
+}
+
+/// The lock of a transaction.
+#[doc(hidden)]
+#[derive(Clone, Default)]
+pub enum Locking {
+    #[default]
+    None,
+    Outside(Arc<dyn Lock>),
+    Rqlite(RqliteLock),
+}
+
+impl PartialEq for Locking {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Locking::None, Locking::None) => true,
+            (Locking::Outside(one), Locking::Outside(other)) => Arc::ptr_eq(one, other),
+            (Locking::Rqlite(one), Locking::Rqlite(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Debug for Locking {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Locking::None => formatter.write_str("None"),
+            Locking::Outside(lock) => write!(formatter, "{:?}", lock.name()),
+            Locking::Rqlite(lock) => lock.fmt(formatter),
+        }
+    }
 }
 
 /// Tells acquisitions of a lock apart: a later one has a higher number.

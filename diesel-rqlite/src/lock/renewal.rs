@@ -65,7 +65,14 @@ impl Renewal {
         Ok(Renewal { state, _stop: stop })
     }
 
+    /// Why the lease is over, if a renewal was told so. One that merely ran out may still be ours.
+    pub(crate) fn is_known_lost(&self) -> Option<String> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.lost.clone()
+    }
+
     /// Why the lease is over, if it is.
+    #[allow(dead_code)]
     pub(crate) fn lost(&self) -> Option<String> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match &state.lost {

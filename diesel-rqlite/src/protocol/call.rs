@@ -155,7 +155,7 @@ impl<'c> Call<'c> {
 
     /// The request left, the answer did not come.
     fn lost(&mut self, error: SendError) {
-        let again = self.exchange.endpoint.is_read()
+        let again = self.exchange.endpoint.is_repeatable()
             && !error.timed_out
             && self.read_retries < READ_RETRIES;
         if again {
@@ -233,7 +233,7 @@ impl<'c> Call<'c> {
             }
             return self.done(Ok(response.body().clone()));
         }
-        if self.exchange.endpoint.is_read() && self.level == ReadConsistency::Linearizable {
+        if self.exchange.endpoint.is_query() && self.level == ReadConsistency::Linearizable {
             let names_itself = response.headers().contains_key(SERVED_BY);
             self.nodes.linearizable_answer(names_itself);
             if !names_itself {
@@ -245,7 +245,7 @@ impl<'c> Call<'c> {
             self.level,
             ReadConsistency::Linearizable | ReadConsistency::Strong
         );
-        if !self.exchange.endpoint.is_read() || consistent {
+        if !self.exchange.endpoint.is_query() || consistent {
             self.nodes.settled();
         }
         self.done(Ok(response.body().clone()));
@@ -356,7 +356,7 @@ mod tests {
         }
 
         fn read(nodes: &[&str], level: ReadConsistency) -> Self {
-            Self::new(nodes, Endpoint::Query, level)
+            Self::new(nodes, Endpoint::Query { transaction: false }, level)
         }
 
         fn run(

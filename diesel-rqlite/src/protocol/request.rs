@@ -62,7 +62,9 @@ impl fmt::Display for ReadConsistency {
 ///
 /// | what | endpoint and flags | why |
 /// |---|---|---|
-/// | read | `/db/query?level=…&noparse&blob_array` | the text as it is, BLOBs told from text; never `/db/request`, which writes if it must |
+/// | read | `/db/query?level=…&noparse&blob_array` | the text as it is, BLOBs told from text |
+/// | read behind guards | the same with `transaction` | all of it from one snapshot |
+/// | peek | `/db/request?transaction` | writes and reads in order; a failing statement at the end undoes it all |
 /// | write, schema, PRAGMA | `/db/execute?noparse` | rqlite's rewriting prints statements anew and damages some (it drops STRICT, swaps `LIMIT a, b`); what it is for, `random()` and `now`, the client has replaced |
 /// | write with RETURNING | `/db/execute?norwtime&norwrandom` | `noparse` would lose the rows |
 /// | a commit, several writes | the same with `transaction` | all or nothing; `/db/request?transaction` is not, where a statement fails to prepare |
@@ -71,26 +73,48 @@ impl fmt::Display for ReadConsistency {
 /// forwarded write twice when the first reply is late, and the statement is then applied twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
-    Query,
-    Execute { transaction: bool, returning: bool },
+    Query {
+        transaction: bool,
+    },
+    /// With the last statement one that fails: everything is undone.
+    Request {
+        returning: bool,
+    },
+    Execute {
+        transaction: bool,
+        returning: bool,
+    },
+    /// Writes that may be sent again, and queries behind them.
+    WriteAndAsk,
 }
 
 impl Endpoint {
-    pub(crate) fn is_read(self) -> bool {
-        matches!(self, Endpoint::Query)
+    /// Whether it may be sent again when its answer was lost.
+    pub(crate) fn is_repeatable(self) -> bool {
+        !matches!(self, Endpoint::Execute { .. })
+    }
+
+    /// Whether it has a read consistency level.
+    pub(crate) fn is_query(self) -> bool {
+        matches!(self, Endpoint::Query { .. })
     }
 
     pub(crate) fn path(self) -> &'static str {
         match self {
-            Endpoint::Query => "/db/query",
+            Endpoint::Query { .. } => "/db/query",
+            Endpoint::Request { .. } | Endpoint::WriteAndAsk => "/db/request",
             Endpoint::Execute { .. } => "/db/execute",
         }
     }
 
     fn push_query(self, uri: &mut String, level: ReadConsistency, settings: &Settings) {
         match self {
-            Endpoint::Query => {
-                uri.push_str("?noparse&blob_array&level=");
+            Endpoint::Query { transaction } => {
+                uri.push_str("?noparse&blob_array");
+                if transaction {
+                    uri.push_str("&transaction");
+                }
+                uri.push_str("&level=");
                 uri.push_str(level.name());
                 if level == ReadConsistency::None {
                     settings.push_freshness(uri);
@@ -98,21 +122,30 @@ impl Endpoint {
                     uri.push_str("&redirect");
                 }
             }
+            Endpoint::Request { returning } => {
+                uri.push_str("?redirect&transaction&blob_array");
+                uri.push_str(rewriting(returning));
+            }
+            Endpoint::WriteAndAsk => uri.push_str("?redirect&transaction&blob_array&noparse"),
             Endpoint::Execute {
                 transaction,
                 returning,
             } => {
                 uri.push_str("?redirect");
-                uri.push_str(if returning {
-                    "&norwtime&norwrandom"
-                } else {
-                    "&noparse"
-                });
+                uri.push_str(rewriting(returning));
                 if transaction {
                     uri.push_str("&transaction");
                 }
             }
         }
+    }
+}
+
+fn rewriting(returning: bool) -> &'static str {
+    if returning {
+        "&norwtime&norwrandom"
+    } else {
+        "&noparse"
     }
 }
 
@@ -151,6 +184,11 @@ impl Settings {
         }
     }
 
+    /// How long to ask what became of a commit whose answer was lost.
+    pub(crate) fn settle_timeout(&self) -> Duration {
+        3 * self.leader_timeout
+    }
+
     fn push_freshness(&self, uri: &mut String) {
         if let Some(freshness) = self.freshness {
             // A Go duration.
@@ -180,7 +218,6 @@ impl Exchange {
         }
     }
 
-    #[cfg(feature = "r2d2")]
     pub(crate) fn at(self, level: ReadConsistency) -> Self {
         Exchange {
             level: Some(level),
@@ -227,11 +264,14 @@ mod tests {
         let weak = ReadConsistency::Weak;
         for (uri, wanted) in [
             (
-                uri(Endpoint::Query, weak),
+                uri(Endpoint::Query { transaction: false }, weak),
                 "query?noparse&blob_array&level=weak&redirect",
             ),
             (
-                uri(Endpoint::Query, ReadConsistency::None),
+                uri(
+                    Endpoint::Query { transaction: false },
+                    ReadConsistency::None,
+                ),
                 "query?noparse&blob_array&level=none&freshness=5000000ns&freshness_strict",
             ),
             (uri(execute(false, false), weak), "execute?redirect&noparse"),

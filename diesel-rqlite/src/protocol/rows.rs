@@ -26,6 +26,8 @@ pub(crate) struct Rows {
     rows: usize,
     /// A text has U+FFFD in it, which rqlite also writes for bytes that are no UTF-8.
     replacement_character: bool,
+    /// The cells whose bytes are those of a text that is no UTF-8.
+    broken_text: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,6 +46,64 @@ impl Rows {
             types,
             ..values
         }
+    }
+
+    /// No rows yet, but columns.
+    pub(crate) fn named(columns: Vec<String>) -> Self {
+        Rows {
+            columns,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a value to the row under construction.
+    pub(crate) fn push(&mut self, value: Option<Value<'_>>) {
+        match value {
+            None => self.cells.push(Cell::Null),
+            Some(Value::Integer(value)) => self.cells.push(Cell::Integer(value)),
+            Some(Value::Real(value)) => self.cells.push(Cell::Real(value)),
+            Some(Value::Text(value)) => self.push_text(value),
+            Some(Value::Binary(value)) => {
+                let start = self.bytes.len();
+                self.bytes.extend_from_slice(value);
+                let end = self.bytes.len();
+                self.cells.push(Cell::Binary { start, end });
+            }
+        }
+    }
+
+    /// Adds a BLOB. `None`: these are no hexadecimal digits.
+    pub(crate) fn push_hex_blob(&mut self, hex: &str) -> Option<()> {
+        self.push_hex::<serde_json::Error>(hex).ok()
+    }
+
+    /// Adds text. `None`: these are no hexadecimal digits.
+    pub(crate) fn push_hex_text(&mut self, hex: &str) -> Option<()> {
+        self.push_hex_blob(hex)?;
+        self.binary_to_text();
+        Some(())
+    }
+
+    pub(crate) fn drop_last_column(&mut self) {
+        let width = self.width();
+        if width == 0 {
+            return;
+        }
+        let mut place = 0;
+        self.cells.retain(|_| {
+            place += 1;
+            place % width != 0
+        });
+        self.columns.pop();
+    }
+
+    pub(crate) fn end_row(&mut self) {
+        self.rows += 1;
+    }
+
+    /// Whether a text may stand for bytes that are no UTF-8.
+    pub(crate) fn has_replacement_character(&self) -> bool {
+        self.replacement_character
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -133,7 +193,15 @@ impl Rows {
                 start: at,
                 end: self.text.len(),
             });
+        } else {
+            self.broken_text.push(self.cells.len() - 1);
         }
+    }
+
+    /// Whether SQLite has the value as text, even if it is no UTF-8.
+    pub(crate) fn is_text(&self, row: usize, column: usize) -> bool {
+        let cell = row * self.width() + column;
+        matches!(self.cells[cell], Cell::Text { .. }) || self.broken_text.contains(&cell)
     }
 }
 

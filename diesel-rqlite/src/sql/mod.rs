@@ -2,7 +2,10 @@
 //!
 //! Everything here is decided by tokens, never by substring, and nothing here does I/O.
 
+pub(crate) mod cells;
+pub(crate) mod control;
 pub(crate) mod inline;
+pub(crate) mod key;
 pub(crate) mod pin;
 pub(crate) mod placeholders;
 pub(crate) mod refuse;

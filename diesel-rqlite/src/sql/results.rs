@@ -54,7 +54,7 @@ impl Encoding {
     }
 
     /// Appends the expression that yields a value so encoded.
-    fn push(self, sql: &mut String, value: &str) {
+    pub(crate) fn push(self, sql: &mut String, value: &str) {
         // Writing to a String can't fail.
         let _ = match self {
             Encoding::Plain => write!(sql, "+{value}"),
@@ -166,8 +166,34 @@ pub(crate) fn returning(
     })
 }
 
+/// The expressions behind RETURNING, each as one operand.
+pub(crate) fn returning_items(scanned: &Scanned<'_>) -> Result<Vec<String>, SqlError> {
+    let items = scanned.items.iter();
+    items
+        .map(|range| {
+            let item = Item::of(&scanned.text[range.clone()]);
+            if item.value.ends_with('*') {
+                return Err(SqlError::ReturningStar);
+            }
+            Ok(item.operand().into_owned())
+        })
+        .collect()
+}
+
+/// The names of a query's columns, if its text tells how many there are.
+pub(crate) fn known_names(scanned: &Scanned<'_>) -> Option<Vec<String>> {
+    let items = scanned.items.iter();
+    let names: Option<Vec<_>> = items
+        .map(|range| {
+            let item = Item::of(&scanned.text[range.clone()]);
+            (!item.value.ends_with('*')).then(|| item.name())
+        })
+        .collect();
+    names.filter(|names| !names.is_empty())
+}
+
 /// The names SQLite would give the columns, as far as the text tells; empty names where it does not.
-fn item_names(scanned: &Scanned<'_>, columns: usize) -> Vec<String> {
+pub(crate) fn item_names(scanned: &Scanned<'_>, columns: usize) -> Vec<String> {
     if scanned.items.len() == columns {
         let items = scanned.items.iter();
         items

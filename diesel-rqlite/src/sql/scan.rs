@@ -53,6 +53,14 @@ pub(crate) struct Scanned<'a> {
     pub(crate) selects: bool,
     /// A name stands in it that may be one of [`super::volatile`].
     pub(crate) suspicious: bool,
+    /// It asks for what the connection did last: `changes()`, `last_insert_rowid()`, `total_changes()`.
+    pub(crate) counters: bool,
+    /// Where RETURNING stands.
+    pub(crate) returning_at: Option<usize>,
+    /// A query's own ORDER BY, not one of a subquery.
+    pub(crate) ordered: bool,
+    /// Where a query's own LIMIT stands.
+    pub(crate) limit_at: Option<usize>,
 }
 
 /// Splits a text at its semicolons. Empty statements are dropped: on servers before 9.3.13 they make a node
@@ -116,6 +124,10 @@ struct Out {
     insert_into: Option<Range<usize>>,
     suspicious: bool,
     selects: bool,
+    counters: bool,
+    returning_at: Option<usize>,
+    ordered: bool,
+    limit_at: Option<usize>,
 }
 
 /// What is created. `CREATE TRIGGER … BEGIN a; b; END` is one statement: it ends at `; END ;`, as in SQLite's
@@ -209,7 +221,9 @@ impl<'a> Scan<'a> {
     }
 
     fn quoted(&mut self, token: &Token) {
-        self.out.suspicious |= is_suspicious(unquoted(&self.sql[token.range.clone()]));
+        let name = unquoted(&self.sql[token.range.clone()]);
+        self.out.suspicious |= is_suspicious(name);
+        self.out.counters |= is_counter(name);
         self.name(token);
     }
 
@@ -231,6 +245,7 @@ impl<'a> Scan<'a> {
     fn word(&mut self, token: &Token) {
         let word = &self.sql[token.range.clone()];
         self.out.suspicious |= is_suspicious(word);
+        self.out.counters |= is_counter(word);
         self.out.selects |= is(word, "SELECT");
         self.created(word);
         if self.previous_is(TokenKind::Dot) {
@@ -311,6 +326,12 @@ impl<'a> Scan<'a> {
     /// A keyword at depth 0 behind the leading one.
     fn clause_word(&mut self, word: &str, token: &Token) {
         let insert = self.verb == Some(Verb::Insert);
+        if self.verb == Some(Verb::Select) {
+            self.out.ordered |= is(word, "ORDER");
+            if is(word, "LIMIT") {
+                self.out.limit_at = Some(token.range.start);
+            }
+        }
         if self.clause == Clause::Into {
             self.name(token);
         }
@@ -343,6 +364,7 @@ impl<'a> Scan<'a> {
             }
             _ if is(word, "RETURNING") && self.is_write() => {
                 self.out.returning = true;
+                self.out.returning_at = Some(token.range.start);
                 self.start_items(token);
             }
             _ => {}
@@ -378,6 +400,10 @@ impl<'a> Scan<'a> {
             insert_into: self.out.insert_into.map(shift),
             selects: self.out.selects,
             suspicious: self.out.suspicious,
+            counters: self.out.counters,
+            returning_at: self.out.returning_at.map(|at| at - start),
+            ordered: self.out.ordered,
+            limit_at: self.out.limit_at.map(|at| at - start),
         }))
     }
 }
@@ -415,6 +441,11 @@ fn is_suspicious(name: &str) -> bool {
         "current_timestamp",
     ];
     name.len() >= 4 && NAMES.iter().any(|suspicious| is(name, suspicious))
+}
+
+fn is_counter(name: &str) -> bool {
+    const NAMES: [&str; 3] = ["changes", "last_insert_rowid", "total_changes"];
+    name.len() >= 7 && NAMES.iter().any(|counter| is(name, counter))
 }
 
 fn ends_items(word: &str) -> bool {

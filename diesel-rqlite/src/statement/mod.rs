@@ -1,6 +1,8 @@
 //! SQL and values as they leave the client.
 
 mod plan;
+mod read;
+mod returning;
 mod wire;
 
 use std::borrow::Cow;
@@ -16,8 +18,19 @@ use crate::sql::results::{self, Encoded, Encoding};
 use crate::sql::scan::{InsertRows, Scanned, Verb, scan_one};
 use crate::sql::volatile::{self, Found};
 
-pub(crate) use self::plan::{Batch, Plan, Read};
-pub(crate) use self::wire::{execute, query, raw_query};
+pub(crate) use self::plan::{Batch, Plan, strip_begin_and_commit};
+pub(crate) use self::read::Read;
+pub(crate) use self::returning::Returning;
+pub(crate) use self::wire::{body, execute, query, raw_query};
+
+/// Where a statement is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// By itself, at once.
+    Alone,
+    /// Inside a transaction, where what it returns has to be guarded.
+    Transaction,
+}
 
 /// One statement of a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +49,8 @@ pub(crate) struct Statement<'a> {
     /// How its rows come back, and their names where the text tells.
     pub(crate) encodings: Vec<Encoding>,
     pub(crate) names: Vec<String>,
+    /// In a transaction: the statement stands here without its RETURNING, which is in there.
+    pub(crate) source: Option<Box<Returning<'a>>>,
 }
 
 impl<'a> Statement<'a> {
@@ -51,7 +66,55 @@ impl<'a> Statement<'a> {
             table: None,
             encodings: Vec::new(),
             names: Vec::new(),
+            source: None,
         }
+    }
+
+    /// Text with values, and without rows that would need to be encoded.
+    pub(crate) fn with_binds(sql: impl Into<Cow<'a, str>>, binds: Vec<Bind<'a>>) -> Self {
+        let mut statement = Statement::plain(sql);
+        statement.bind(binds);
+        statement
+    }
+
+    /// The table of an INSERT, as it is written.
+    pub(crate) fn insert_table(&self) -> Option<&str> {
+        self.table.as_deref()
+    }
+
+    pub(crate) fn is_insert(&self) -> bool {
+        self.table.is_some()
+    }
+
+    /// About how many bytes it is in a request.
+    pub(crate) fn size(&self) -> usize {
+        let of_bind = |bind: &Bind<'_>| match bind {
+            Bind::Text(text) => text.len() + 8,
+            Bind::Binary(bytes) => 2 * bytes.len() + 8,
+            _ => 16,
+        };
+        self.sql.len() + self.binds.iter().map(of_bind).sum::<usize>() + 8
+    }
+
+    /// The value of a placeholder, by its number less one.
+    pub(crate) fn bound(&self, place: usize) -> Option<Bind<'static>> {
+        self.binds.get(place).cloned().map(Bind::into_owned)
+    }
+
+    /// An INSERT as one that skips the rows it can't write. `None`: it is no plain INSERT of rows.
+    pub(crate) fn or_ignore(&self) -> Option<(Statement<'static>, usize)> {
+        let InsertRows::Exactly(rows) = self.insert_rows else {
+            return None;
+        };
+        let rest = self
+            .sql
+            .get(..12)
+            .filter(|start| start.eq_ignore_ascii_case("INSERT INTO "));
+        rest?;
+        let mut instead = self.clone().into_owned();
+        instead.source = None;
+        instead.sql = Cow::Owned(format!("INSERT OR IGNORE INTO {}", &self.sql[12..]));
+        Some((instead, rows))
     }
 
     /// A write without its values, of which those that are volatile are replaced.
@@ -59,22 +122,27 @@ impl<'a> Statement<'a> {
         scanned: &Scanned<'a>,
         binds: &mut [Bind<'_>],
         types: Option<&[RqliteType]>,
+        place: Place,
         entropy: &mut impl Entropy,
     ) -> Result<Self, SqlError> {
         let stores = scanned.verb.writes_rows() || scanned.verb == Verb::CreateTableAs;
         if !stores || !scanned.suspicious {
-            return Statement::of(scanned, types);
+            return Statement::of(scanned, types, place);
         }
         let found = volatile::find(scanned.text);
         pin_time_values(scanned, &found, binds, entropy)?;
         if found.values.is_empty() {
-            return Statement::of(scanned, types);
+            return Statement::of(scanned, types, place);
         }
         let text = pin(scanned.text, &found, entropy)?;
-        Ok(Statement::of(&scan_one(&text)?, types)?.into_owned())
+        Ok(Statement::of(&scan_one(&text)?, types, place)?.into_owned())
     }
 
-    fn of(scanned: &Scanned<'a>, types: Option<&[RqliteType]>) -> Result<Self, SqlError> {
+    fn of(
+        scanned: &Scanned<'a>,
+        types: Option<&[RqliteType]>,
+        place: Place,
+    ) -> Result<Self, SqlError> {
         let mut statement = Statement::plain(scanned.text);
         statement.insert_rows = scanned.insert_rows;
         let table = scanned.insert_into.clone();
@@ -82,7 +150,11 @@ impl<'a> Statement<'a> {
         statement.counted = scanned.verb.writes_rows();
         statement.inlinable =
             scanned.verb == Verb::Insert && !scanned.selects && !scanned.returning;
-        if scanned.returning {
+        if scanned.returning && place == Place::Transaction {
+            let returning = Returning::of(scanned)?;
+            statement.sql = Cow::Owned(returning.without());
+            statement.source = Some(Box::new(returning));
+        } else if scanned.returning {
             statement.returning = true;
             let numbered = match has_variable_in_items(scanned) {
                 true => number_variables(scanned)?,
@@ -104,6 +176,9 @@ impl<'a> Statement<'a> {
 
     /// Gives the values, and puts SQL around the placeholders of those that JSON can't carry.
     fn bind(&mut self, mut binds: Vec<Bind<'a>>) {
+        if let Some(returning) = &mut self.source {
+            returning.bind(&mut binds);
+        }
         if self.inlinable && binds.len() >= WORTH_IT {
             let (sql, left) = inline(&self.sql, binds);
             binds = left;
@@ -137,14 +212,17 @@ impl<'a> Statement<'a> {
             table: self.table,
             encodings: self.encodings,
             names: self.names,
+            source: self
+                .source
+                .map(|returning| Box::new(returning.into_owned())),
         }
     }
 
     /// The rows it writes unless it fails, where its text tells; else 0.
-    pub(crate) fn known_rows(&self) -> usize {
+    pub(crate) fn known_rows(&self) -> Option<usize> {
         match self.insert_rows {
-            InsertRows::Exactly(rows) => rows,
-            InsertRows::Unknown => 0,
+            InsertRows::Exactly(rows) => Some(rows),
+            InsertRows::Unknown => None,
         }
     }
 }

@@ -1,11 +1,10 @@
 //! What is sent for a query: nothing, a read, or writes.
 
-use super::Statement;
+use super::{Place, Read, Statement};
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
 use crate::sql::pin::Entropy;
 use crate::sql::placeholders::{check_count, numbers, placeholders, rewrite_variables};
-use crate::sql::results::{self, Encoded};
 use crate::sql::scan::{InsertRows, Scanned, Verb, scan_one, statements};
 use crate::sql::{SqlError, refuse};
 
@@ -26,19 +25,13 @@ pub(crate) struct Batch<'a> {
     pub(crate) atomic: bool,
 }
 
-/// A query, which may be sent in several forms.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Read<'a> {
-    scanned: Scanned<'a>,
-    binds: Vec<Bind<'a>>,
-}
-
 impl<'a> Plan<'a> {
     /// Decides what is sent for one query. `types` are those of its rows, where they are known.
     pub(crate) fn new(
         sql: &'a str,
         binds: Vec<Bind<'a>>,
         types: Option<&[RqliteType]>,
+        place: Place,
         entropy: &mut impl Entropy,
     ) -> Result<Self, SqlError> {
         if is_empty_batch(sql) {
@@ -54,15 +47,28 @@ impl<'a> Plan<'a> {
             [_] => {}
             _ => return Err(SqlError::Several),
         }
-        Batch::of(&found, framed, binds, types, entropy).map(Plan::Write)
+        Batch::of(&found, framed, binds, types, place, entropy).map(Plan::Write)
     }
 }
 
 impl<'a> Batch<'a> {
-    /// A script of any number of statements, which are run for what they do, not for what they return.
-    pub(crate) fn script(sql: &'a str, entropy: &mut impl Entropy) -> Result<Self, SqlError> {
-        let (found, framed) = script(sql)?;
-        Batch::of(&found, framed, Vec::new(), None, entropy)
+    /// Any number of statements, which are run for what they do, not for what they return.
+    pub(crate) fn script(
+        found: &[Scanned<'a>],
+        framed: bool,
+        place: Place,
+        entropy: &mut impl Entropy,
+    ) -> Result<Self, SqlError> {
+        for scanned in found {
+            refuse::check(scanned)?;
+        }
+        Batch::of(found, framed, Vec::new(), None, place, entropy)
+    }
+
+    /// As it is sent by itself.
+    pub(crate) fn alone(mut self) -> Result<Self, SqlError> {
+        self.statements = guarded(self.statements)?;
+        Ok(self)
     }
 
     fn of(
@@ -70,16 +76,17 @@ impl<'a> Batch<'a> {
         framed: bool,
         mut binds: Vec<Bind<'a>>,
         types: Option<&[RqliteType]>,
+        place: Place,
         entropy: &mut impl Entropy,
     ) -> Result<Self, SqlError> {
         let statements = match found {
             [scanned] => {
                 check_count(scanned, binds.len())?;
-                let mut statement = Statement::shape(scanned, &mut binds, types, entropy)?;
+                let mut statement = Statement::shape(scanned, &mut binds, types, place, entropy)?;
                 statement.bind(binds);
                 vec![statement]
             }
-            several => numbered(several, &binds, types, entropy)?,
+            several => numbered(several, &binds, types, place, entropy)?,
         };
         Ok(Batch {
             atomic: framed || statements.len() > 1,
@@ -99,7 +106,7 @@ fn script(sql: &str) -> Result<(Vec<Scanned<'_>>, bool), SqlError> {
 }
 
 /// `BEGIN; a; b; COMMIT` is an atomic request of `a` and `b`. So is a batch insert rendered.
-fn strip_begin_and_commit(found: &mut Vec<Scanned<'_>>) -> bool {
+pub(crate) fn strip_begin_and_commit(found: &mut Vec<Scanned<'_>>) -> bool {
     let is = |scanned: Option<&Scanned<'_>>, verb| scanned.is_some_and(|found| found.verb == verb);
     let framed =
         found.len() > 1 && is(found.first(), Verb::Begin) && is(found.last(), Verb::Commit);
@@ -132,6 +139,7 @@ fn numbered<'a>(
     found: &[Scanned<'a>],
     binds: &[Bind<'a>],
     types: Option<&[RqliteType]>,
+    place: Place,
     entropy: &mut impl Entropy,
 ) -> Result<Vec<Statement<'a>>, SqlError> {
     let mut wanted = 0;
@@ -149,16 +157,16 @@ fn numbered<'a>(
         let mut own: Vec<_> = own.collect();
         let anonymous = rewrite_variables(scanned.text, |_| Some(("", "?", "")));
         let mut statement = match anonymous {
-            None => Statement::shape(scanned, &mut own, types, entropy)?,
+            None => Statement::shape(scanned, &mut own, types, place, entropy)?,
             Some(text) => {
                 let scanned = scan_one(&text)?;
-                Statement::shape(&scanned, &mut own, types, entropy)?.into_owned()
+                Statement::shape(&scanned, &mut own, types, place, entropy)?.into_owned()
             }
         };
         statement.bind(own);
         writes.push(statement);
     }
-    guarded(writes)
+    Ok(writes)
 }
 
 /// Servers before 9.4.2 commit the rest of a `?transaction` when a RETURNING statement in it fails. There,
@@ -186,56 +194,13 @@ fn guarded(writes: Vec<Statement<'_>>) -> Result<Vec<Statement<'_>>, SqlError> {
     Ok(guarded)
 }
 
-impl<'a> Read<'a> {
-    fn new(scanned: Scanned<'a>, binds: Vec<Bind<'a>>) -> Result<Self, SqlError> {
-        check_count(&scanned, binds.len())?;
-        Ok(Read { scanned, binds })
-    }
-
-    /// Whether it can stand inside a subquery: `SELECT` or `VALUES`, not PRAGMA or EXPLAIN.
-    pub(crate) fn is_wrappable(&self) -> bool {
-        self.scanned.verb == Verb::Select
-    }
-
-    /// As written.
-    pub(crate) fn plain(&self) -> Statement<'a> {
-        self.with(Statement::plain(self.scanned.text))
-    }
-
-    /// For columns of known types.
-    pub(crate) fn typed(&self, types: &[RqliteType]) -> Statement<'a> {
-        self.encoded(results::typed_query(&self.scanned, types))
-    }
-
-    /// Exact for every value, with the names of its columns.
-    pub(crate) fn tagged(&self, names: Vec<String>) -> Statement<'a> {
-        self.encoded(results::tagged(&self.scanned, names))
-    }
-
-    /// No rows, but its columns.
-    pub(crate) fn columns(&self) -> Statement<'a> {
-        let sql = format!("SELECT * FROM ({}) LIMIT 0", self.scanned.text);
-        self.with(Statement::plain(sql))
-    }
-
-    fn encoded(&self, encoded: Encoded) -> Statement<'a> {
-        let mut statement = Statement::plain("");
-        statement.encode(encoded);
-        self.with(statement)
-    }
-
-    fn with(&self, mut statement: Statement<'a>) -> Statement<'a> {
-        statement.bind(self.binds.clone());
-        statement
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::borrow::Cow;
     use std::time::SystemTime;
 
     use super::*;
+    use crate::sql::cells::TextCell;
     use crate::statement::execute;
 
     struct Fixed;
@@ -251,7 +216,7 @@ mod tests {
     }
 
     fn plan<'a>(sql: &'a str, binds: Vec<Bind<'a>>) -> Result<Plan<'a>, SqlError> {
-        Plan::new(sql, binds, None, &mut Fixed)
+        Plan::new(sql, binds, None, Place::Alone, &mut Fixed)
     }
 
     fn sent(sql: &str, binds: Vec<Bind<'_>>) -> String {
@@ -303,11 +268,16 @@ mod tests {
     fn several_statements_with_returning_are_guarded() {
         let script = "BEGIN; INSERT INTO \"t\" (a) VALUES (1), (2) RETURNING a; \
                       INSERT INTO \"t\" DEFAULT VALUES RETURNING a; COMMIT";
-        let Ok(Plan::Write(batch)) =
-            Plan::new(script, Vec::new(), Some(&[RqliteType::Long]), &mut Fixed)
-        else {
+        let Ok(Plan::Write(batch)) = Plan::new(
+            script,
+            Vec::new(),
+            Some(&[RqliteType::Long]),
+            Place::Alone,
+            &mut Fixed,
+        ) else {
             panic!("no writes");
         };
+        let batch = batch.alone().expect("can be guarded");
         let sqls: Vec<_> = batch.statements.iter().map(|write| &*write.sql).collect();
         assert_eq!(
             sqls,
@@ -321,7 +291,10 @@ mod tests {
             ]
         );
         let skipping = "BEGIN; INSERT OR IGNORE INTO t (a) VALUES (1) RETURNING a; INSERT INTO t DEFAULT VALUES; COMMIT";
-        assert_eq!(plan(skipping, Vec::new()), Err(SqlError::NotAtomic));
+        let Ok(Plan::Write(batch)) = plan(skipping, Vec::new()) else {
+            panic!("no writes");
+        };
+        assert_eq!(batch.alone(), Err(SqlError::NotAtomic));
     }
 
     #[test]
@@ -365,7 +338,7 @@ mod tests {
         ));
         assert_eq!(refused("SELECT '\0'"), SqlError::Nul);
         assert_eq!(
-            Batch::script("-- nothing\n", &mut Fixed),
+            Batch::script(&[], false, Place::Alone, &mut Fixed),
             Ok(Batch {
                 statements: Vec::new(),
                 atomic: false
@@ -451,10 +424,14 @@ mod tests {
                 }
             }
             let binds = vec![Bind::Binary(Cow::Borrowed(&[1])); next(3)];
-            let _ = Batch::script(&sql, &mut Fixed);
+            let place = [Place::Alone, Place::Transaction][next(2)];
+            if let Ok(found) = statements(&sql) {
+                let _ = Batch::script(&found, false, place, &mut Fixed);
+            }
             let types = (next(2) == 0).then_some(&types[..next(4)]);
-            if let Ok(Plan::Read(read)) = Plan::new(&sql, binds, types, &mut Fixed) {
+            if let Ok(Plan::Read(read)) = Plan::new(&sql, binds, types, place, &mut Fixed) {
                 let _ = read.typed(types.unwrap_or_default());
+                let _ = read.in_transaction(&Fixed, 2).rows(TextCell::Counted);
             }
         }
     }

@@ -7,16 +7,18 @@ use super::plan::Batch;
 use crate::bind_collector::Bind;
 use crate::protocol::request::{Endpoint, Exchange};
 
+const QUERY: Endpoint = Endpoint::Query { transaction: false };
+
 /// The request that runs a query whose columns the client knows.
 pub(crate) fn query(statement: &Statement<'_>) -> Exchange {
-    Exchange::new(Endpoint::Query, body(std::slice::from_ref(statement)))
+    Exchange::new(QUERY, body(&[statement]))
 }
 
 /// The request that runs raw SQL. Its answer is the last of two: after a change of the schema, the first read
 /// on each of a node's connections still has the old columns, and `SELECT *` shows values under wrong names.
-pub(crate) fn raw_query(statement: Statement<'_>) -> Exchange {
+pub(crate) fn raw_query(statement: &Statement<'_>) -> Exchange {
     let schema = Statement::plain("SELECT 1 FROM sqlite_master LIMIT 1");
-    Exchange::new(Endpoint::Query, body(&[schema, statement]))
+    Exchange::new(QUERY, body(&[&schema, statement]))
 }
 
 /// The request that runs writes.
@@ -25,12 +27,14 @@ pub(crate) fn execute(batch: &Batch<'_>) -> Exchange {
         transaction: batch.atomic,
         returning: batch.statements.iter().any(|statement| statement.returning),
     };
-    Exchange::new(endpoint, body(&batch.statements))
+    let statements: Vec<_> = batch.statements.iter().collect();
+    Exchange::new(endpoint, body(&statements))
 }
 
-fn body(statements: &[Statement<'_>]) -> Bytes {
-    let size = |statement: &Statement<'_>| statement.sql.len() + 16 * statement.binds.len() + 8;
-    let mut body = Vec::with_capacity(statements.iter().map(size).sum::<usize>() + 2);
+/// Statements as JSON.
+pub(crate) fn body(statements: &[&Statement<'_>]) -> Bytes {
+    let sizes = statements.iter().map(|statement| statement.size());
+    let mut body = Vec::with_capacity(sizes.sum::<usize>() + 2);
     for (place, statement) in statements.iter().enumerate() {
         body.push(if place == 0 { b'[' } else { b',' });
         push_statement(&mut body, statement);

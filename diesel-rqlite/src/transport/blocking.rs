@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use diesel::result::ConnectionError;
@@ -16,6 +18,7 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use crate::config::RqliteConfig;
 use crate::protocol::call::SendError;
+use crate::session::Client;
 
 /// An HTTP client. Its redirects are off: `protocol::call` follows them.
 #[derive(Debug)]
@@ -56,10 +59,7 @@ impl Http {
         self.requests
     }
 
-    pub(crate) fn send(
-        &mut self,
-        request: http::Request<Bytes>,
-    ) -> Result<http::Response<Bytes>, SendError> {
+    fn post(&mut self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, SendError> {
         let known = self.addresses.any();
         match self.attempt(request.clone()) {
             // The name may stand for another address by now.
@@ -90,6 +90,19 @@ impl Http {
                 message: error.to_string(),
             }
         })
+    }
+}
+
+impl Client for Http {
+    async fn send(
+        &mut self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, SendError> {
+        self.post(request)
+    }
+
+    async fn wait(&mut self, delay: Duration) {
+        thread::sleep(delay);
     }
 }
 

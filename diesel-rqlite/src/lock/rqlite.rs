@@ -1,0 +1,238 @@
+//! A lock that is a row in rqlite itself.
+//!
+//! No clocks are compared. A contender takes the lock over when the row has not changed for a whole lease *as the
+//! contender's own clock has it*, and by naming the very state it saw: a stale read can't steal a live lock. The
+//! commit checks in the database that the row is still its own, and gives the lock back in the same request.
+
+use std::time::Duration;
+
+use crate::bind_collector::Bind;
+use crate::protocol::rows::{Rows, Value};
+use crate::sql::cells::GUARD;
+use crate::statement::Statement;
+
+/// A lock in the database that the transaction is about: no second system, and no extra request while nobody else
+/// wants it. It is taken with the first read, and given back with the commit.
+///
+/// Its rows are in the table `__diesel_rqlite_locks`, which is made when it is missing. A transaction that outlasts
+/// the lease renews it from a thread with a connection of its own. One that could not (its process was stopped, or
+/// cut off) may find the lock taken over; its commit is then a
+/// [`SerializationFailure`](diesel::result::DatabaseErrorKind::SerializationFailure), and nothing of it is applied.
+///
+/// ```no_run
+/// use diesel::prelude::*;
+/// use diesel_rqlite::{RqliteConnection, RqliteLock};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut conn = RqliteConnection::establish("rqlite://localhost")?;
+/// conn.build_transaction()
+///     .lock(&RqliteLock::new("accounts"))
+///     .run(|conn| diesel::sql_query("UPDATE accounts SET balance = balance + 1").execute(conn))?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RqliteLock {
+    pub(crate) name: String,
+    pub(crate) lease: Duration,
+    pub(crate) timeout: Duration,
+    pub(crate) retry_interval: Duration,
+}
+
+impl RqliteLock {
+    /// A lease of 10 seconds, waited for up to 30, asked for every 20 milliseconds or so.
+    pub fn new(name: impl Into<String>) -> Self {
+        RqliteLock {
+            name: name.into(),
+            lease: Duration::from_secs(10),
+            timeout: Duration::from_secs(30),
+            retry_interval: Duration::from_millis(20),
+        }
+    }
+
+    /// How long others wait for a sign of life before they take the lock over.
+    #[must_use]
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease.max(Duration::from_millis(1));
+        self
+    }
+
+    /// How long to wait for it. Shorter than a lease, it never outlasts a holder that died.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How often to look whether it is free, give or take a half.
+    #[must_use]
+    pub fn retry_interval(mut self, interval: Duration) -> Self {
+        self.retry_interval = interval;
+        self
+    }
+}
+
+pub(crate) const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS __diesel_rqlite_locks (name TEXT PRIMARY KEY, \
+     fence INTEGER NOT NULL, owner TEXT, beat INTEGER NOT NULL, lease_ms INTEGER NOT NULL) WITHOUT ROWID";
+
+/// One transaction's claim to a lock.
+#[derive(Clone, Debug)]
+pub(crate) struct Lease {
+    pub(crate) lock: RqliteLock,
+    token: String,
+    /// The number of the acquisition, while it is held.
+    pub(crate) fence: Option<i64>,
+}
+
+/// The lock's row as it was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    fence: i64,
+    beat: i64,
+    owner: Option<String>,
+    lease_ms: i64,
+}
+
+impl Seen {
+    /// `None`: there is no row yet.
+    pub(crate) fn of(rows: &Rows) -> Option<Self> {
+        if rows.len() == 0 || rows.width() != 4 {
+            return None;
+        }
+        let integer = |column| match rows.value(0, column) {
+            Some(Value::Integer(value)) => Some(value),
+            _ => None,
+        };
+        let owner = match rows.value(0, 2) {
+            Some(Value::Text(owner)) => Some(owner.to_owned()),
+            _ => None,
+        };
+        Some(Seen {
+            fence: integer(0)?,
+            beat: integer(1)?,
+            owner,
+            lease_ms: integer(3)?,
+        })
+    }
+
+    pub(crate) fn is_free(&self) -> bool {
+        self.owner.is_none()
+    }
+
+    /// How long it must not change before it may be taken over.
+    pub(crate) fn lease(&self) -> Duration {
+        Duration::from_millis(self.lease_ms.try_into().unwrap_or(0))
+    }
+}
+
+fn text(text: &str) -> Bind<'static> {
+    Bind::Text(text.to_owned().into())
+}
+
+impl Lease {
+    pub(crate) fn new(lock: RqliteLock, token: String) -> Self {
+        Lease {
+            lock,
+            token,
+            fence: None,
+        }
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.fence.is_some()
+    }
+
+    fn milliseconds(&self) -> Bind<'static> {
+        let milliseconds = self.lock.lease.as_millis();
+        Bind::Integer(milliseconds.try_into().unwrap_or(i64::MAX))
+    }
+
+    /// Takes the lock if it is free. May be sent again: the token is that of this acquisition only.
+    pub(crate) fn acquire(&self) -> Statement<'static> {
+        Statement::with_binds(
+            "INSERT INTO __diesel_rqlite_locks VALUES (?, 1, ?, 0, ?) ON CONFLICT (name) DO UPDATE SET \
+             fence = fence + (owner IS NOT excluded.owner), owner = excluded.owner, beat = 0, \
+             lease_ms = excluded.lease_ms WHERE owner IS NULL OR owner = excluded.owner",
+            vec![
+                text(&self.lock.name),
+                text(&self.token),
+                self.milliseconds(),
+            ],
+        )
+    }
+
+    pub(crate) fn look(&self) -> Statement<'static> {
+        Statement::with_binds(
+            "SELECT fence, beat, owner, lease_ms FROM __diesel_rqlite_locks WHERE name = ?",
+            vec![text(&self.lock.name)],
+        )
+    }
+
+    /// Takes the lock away from a holder that gave no sign of life, unless the row has changed since.
+    pub(crate) fn take_over(&self, seen: &Seen) -> Statement<'static> {
+        Statement::with_binds(
+            "UPDATE __diesel_rqlite_locks SET fence = fence + 1, owner = ?, beat = 0, lease_ms = ? \
+             WHERE name = ? AND fence = ? AND beat = ? AND owner IS ?",
+            vec![
+                text(&self.token),
+                self.milliseconds(),
+                text(&self.lock.name),
+                Bind::Integer(seen.fence),
+                Bind::Integer(seen.beat),
+                seen.owner.as_deref().map_or(Bind::Null, text),
+            ],
+        )
+    }
+
+    /// Notes what the row says. Whether the lock is held now.
+    pub(crate) fn learn(&mut self, seen: Option<&Seen>) -> bool {
+        let own = seen.filter(|seen| seen.owner.as_deref() == Some(&self.token));
+        self.fence = own.map(|seen| seen.fence);
+        self.is_held()
+    }
+
+    /// A sign of life. Affects no row if the lock was lost.
+    pub(crate) fn beat(&self) -> Statement<'static> {
+        Statement::with_binds(
+            "UPDATE __diesel_rqlite_locks SET beat = beat + 1 WHERE name = ? AND owner = ?",
+            vec![text(&self.lock.name), text(&self.token)],
+        )
+    }
+
+    /// Fails unless the lock is held by this acquisition.
+    pub(crate) fn check(&self) -> Statement<'static> {
+        let sql = format!(
+            "SELECT CASE WHEN EXISTS (SELECT 1 FROM __diesel_rqlite_locks WHERE name = ? AND owner = ?) \
+             THEN 1 ELSE json_extract('{{}}','{GUARD}lock') END"
+        );
+        Statement::with_binds(sql, vec![text(&self.lock.name), text(&self.token)])
+    }
+
+    pub(crate) fn release(&self) -> Statement<'static> {
+        Statement::with_binds(
+            "UPDATE __diesel_rqlite_locks SET owner = NULL WHERE name = ? AND owner = ?",
+            vec![text(&self.lock.name), text(&self.token)],
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_its_own_token_makes_it_held() {
+        let mut lease = Lease::new(RqliteLock::new("a"), "mine".to_owned());
+        let seen = |owner: Option<&str>| Seen {
+            fence: 7,
+            beat: 0,
+            owner: owner.map(str::to_owned),
+            lease_ms: 10,
+        };
+        assert!(!lease.learn(None));
+        assert!(!lease.learn(Some(&seen(None))));
+        assert!(!lease.learn(Some(&seen(Some("another")))));
+        assert!(lease.learn(Some(&seen(Some("mine")))));
+        assert_eq!(lease.fence, Some(7));
+    }
+}

@@ -1,0 +1,155 @@
+//! Queries outside of transactions.
+
+use diesel::QueryResult;
+use diesel::result::Error;
+
+use super::{Client, Session, named, rows_of_query};
+use crate::backend::RqliteType;
+use crate::error;
+use crate::protocol::call::Failure;
+use crate::protocol::response::{Answer, StatementResult};
+use crate::protocol::rows::Rows;
+use crate::sql::results::SUBQUERY;
+use crate::statement::{self, Batch, Read, Statement};
+
+impl<C: Client> Session<C> {
+    pub(super) async fn read(
+        &mut self,
+        read: &Read<'_>,
+        types: Option<&[RqliteType]>,
+    ) -> QueryResult<Rows> {
+        match types {
+            Some(types) if read.is_wrappable() => self.typed_read(read, types).await,
+            _ => self.untyped_read(read).await,
+        }
+    }
+
+    async fn typed_read(&mut self, read: &Read<'_>, types: &[RqliteType]) -> QueryResult<Rows> {
+        let statement = read.typed(types);
+        let exchange = statement::query(&statement);
+        let body = match self.send(&exchange).await {
+            Err(Failure::Unwritable(_)) => {
+                return self.ask(&read.tagged(statement.names)).await;
+            }
+            outcome => outcome.map_err(|failure| error::failure(failure, true))?,
+        };
+        let rows = match rows_of_query(&body, &statement) {
+            // The subquery is what SQLite does not like: it has another number of columns (then Diesel says
+            // so), or is nested too deeply for a server before 9.
+            Err(Error::DatabaseError(_, information))
+                if is_about_subquery(information.message())
+                    || information.message().contains("parser stack overflow") =>
+            {
+                return self.untyped_read(read).await;
+            }
+            rows => rows?,
+        };
+        if rows.may_be_lossy() {
+            return self.ask(&read.tagged(statement.names)).await;
+        }
+        Ok(rows)
+    }
+
+    /// Raw SQL: sent as it is, and once more in an exact form if its columns turn out to need it.
+    pub(super) async fn untyped_read(&mut self, read: &Read<'_>) -> QueryResult<Rows> {
+        let statement = read.plain();
+        let rows = match self.send(&statement::raw_query(&statement)).await {
+            Err(Failure::Unwritable(_)) => None,
+            Err(failure) => return Err(error::failure(failure, true)),
+            Ok(body) => match rows_of_query(&body, &statement) {
+                // A column declared as a time holds a number beyond the year 9999.
+                Err(error) if error::is_unwritable(&error) => None,
+                rows => Some(rows?),
+            },
+        };
+        match rows {
+            Some(rows) if !rows.may_be_lossy() || !read.is_wrappable() => Ok(rows),
+            Some(rows) => self.ask(&read.tagged(rows.columns)).await,
+            None if !read.is_wrappable() => Err(error::failure(
+                Failure::Unwritable("rqlite can't write the values as JSON".to_owned()),
+                true,
+            )),
+            None => {
+                let columns = self.ask(&read.columns()).await?.columns;
+                self.ask(&read.tagged(columns)).await
+            }
+        }
+    }
+
+    /// Sends writes. Returns the rows they affected.
+    pub(super) async fn write(&mut self, batch: Batch<'_>) -> QueryResult<usize> {
+        if batch.statements.is_empty() {
+            return Ok(0);
+        }
+        let batch = batch.alone().map_err(error::not_sent)?;
+        let results = self.send_writes(&batch).await?;
+        let counted = batch.statements.iter().zip(&results);
+        let counted = counted.filter(|(statement, _)| statement.counted);
+        Ok(counted.map(|(_, result)| affected(result)).sum())
+    }
+
+    pub(super) async fn write_returning(&mut self, batch: Batch<'_>) -> QueryResult<Vec<Rows>> {
+        let batch = batch.alone().map_err(error::not_sent)?;
+        let results = self.send_writes(&batch).await?;
+        returned(&batch.statements, results)
+    }
+
+    /// Sends writes as one request. All were run, or there is an error and none was applied.
+    async fn send_writes(&mut self, batch: &Batch<'_>) -> QueryResult<Vec<StatementResult>> {
+        let statements = &batch.statements;
+        let body = self.send(&statement::execute(batch)).await;
+        let body = body.map_err(|failure| error::failure(failure, false))?;
+        let encodings: Vec<_> = statements
+            .iter()
+            .map(|statement| statement.encodings.clone())
+            .collect();
+        let answer =
+            Answer::parse(&body, &encodings).map_err(|error| error::unreadable(&error, false))?;
+        if let Some(message) = &answer.error {
+            return Err(error::request_error(message, false));
+        }
+        if let Some((place, message)) = answer.first_failure() {
+            let which = (statements.len() > 1)
+                .then(|| format!("statement {} of {}", place + 1, statements.len()));
+            return Err(error::statement_error(message, which));
+        }
+        if answer.results.len() != statements.len() {
+            let message = format!(
+                "{} results for {} statements",
+                answer.results.len(),
+                statements.len()
+            );
+            return Err(error::failure(Failure::Unknown(message), false));
+        }
+        Ok(answer.results)
+    }
+}
+
+/// Whether SQLite complains about the number of columns that were put around a query.
+pub(super) fn is_about_subquery(message: &str) -> bool {
+    message.contains(&format!("table {SUBQUERY}"))
+}
+
+/// How many rows a statement wrote.
+pub(super) fn affected(result: &StatementResult) -> usize {
+    match result {
+        StatementResult::Executed { rows_affected } => *rows_affected,
+        StatementResult::Rows(rows) => rows.len(),
+        StatementResult::Failed(_) => 0,
+    }
+}
+
+/// The rows of the statements that have RETURNING.
+fn returned(statements: &[Statement<'_>], results: Vec<StatementResult>) -> QueryResult<Vec<Rows>> {
+    let mut returned = Vec::new();
+    for (statement, result) in statements.iter().zip(results) {
+        match result {
+            StatementResult::Rows(rows) if statement.returning => {
+                returned.push(named(rows, statement));
+            }
+            _ if statement.returning => return Err(error::rows_lost()),
+            _ => {}
+        }
+    }
+    Ok(returned)
+}

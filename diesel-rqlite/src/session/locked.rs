@@ -1,0 +1,192 @@
+//! The lock that is a row in rqlite: taken with the first statement of a transaction, or waited for.
+
+use std::time::{Duration, Instant};
+
+use diesel::QueryResult;
+
+use super::{Client, Session, jittered, rows_of};
+use crate::error;
+use crate::lock::LockError;
+use crate::lock::rqlite::{Lease, Seen};
+use crate::protocol::call::Failure;
+use crate::protocol::request::{Endpoint, Exchange, ReadConsistency};
+use crate::protocol::response::{Answer, StatementResult};
+use crate::statement::{self, Batch, Statement};
+use crate::transaction::is_own_table_missing;
+
+impl<C: Client> Session<C> {
+    /// Whether there is a lock in rqlite that has not been taken yet.
+    pub(super) fn wants_lock(&self) -> bool {
+        let lease = self.transaction.lease.as_ref();
+        lease.is_some_and(|lease| !lease.is_held())
+    }
+
+    pub(crate) async fn take_lock_if_wanted(&mut self) -> QueryResult<()> {
+        match self.wants_lock() {
+            true => self.take_lock().await,
+            false => Ok(()),
+        }
+    }
+
+    /// Waits for the lock.
+    pub(crate) async fn take_lock(&mut self) -> QueryResult<()> {
+        match self.lock_and_look(&[]).await? {
+            Some(_) => Ok(()),
+            None => self.wait_for_lock().await,
+        }
+    }
+
+    /// Takes the lock and looks at `tails` in one request. `None`: the lock was held by another, and was waited for;
+    /// nothing has been looked at.
+    pub(super) async fn lock_and_look(
+        &mut self,
+        tails: &[&Statement<'_>],
+    ) -> QueryResult<Option<Vec<StatementResult>>> {
+        let Some(lease) = self.transaction.lease.clone() else {
+            return Ok(None);
+        };
+        let (results, held) = self.try_lock(&lease, tails).await?;
+        if held {
+            return Ok(Some(results));
+        }
+        self.wait_for_lock().await?;
+        Ok(tails.is_empty().then(Vec::new))
+    }
+
+    async fn try_lock(
+        &mut self,
+        lease: &Lease,
+        tails: &[&Statement<'_>],
+    ) -> QueryResult<(Vec<StatementResult>, bool)> {
+        let (acquire, look) = (lease.acquire(), lease.look());
+        let mut statements = vec![&acquire, &look];
+        statements.extend(tails);
+        let exchange = Exchange::new(Endpoint::WriteAndAsk, statement::body(&statements));
+        let encodings: Vec<_> = statements
+            .iter()
+            .map(|statement| statement.encodings.clone())
+            .collect();
+        let mut created = false;
+        loop {
+            let body = self.send(&exchange).await;
+            let body = body.map_err(|failure| error::failure(failure, true))?;
+            let answer = Answer::parse(&body, &encodings)
+                .map_err(|error| error::unreadable(&error, true))?;
+            if let Some(message) = &answer.error {
+                return Err(error::request_error(message, true));
+            }
+            let mut results = answer.results.into_iter();
+            match results.next() {
+                Some(StatementResult::Failed(message))
+                    if is_own_table_missing(&message) && !created =>
+                {
+                    created = true;
+                    self.create_tables().await?;
+                    continue;
+                }
+                Some(StatementResult::Failed(message)) => {
+                    return Err(error::statement_error(&message, None));
+                }
+                _ => {}
+            }
+            let seen = self.seen(results.next(), &look)?;
+            let results: Vec<_> = results.collect();
+            // What fails when it is run undoes the acquisition; the next statement takes the lock then.
+            let failed = matches!(results.last(), Some(StatementResult::Failed(_)));
+            let held = self.learn(seen.as_ref());
+            if held && failed {
+                self.learn(None);
+            }
+            return Ok((results, held));
+        }
+    }
+
+    fn seen(
+        &self,
+        result: Option<StatementResult>,
+        look: &Statement<'_>,
+    ) -> QueryResult<Option<Seen>> {
+        let Some(result) = result else {
+            let message = "an answer without a result".to_owned();
+            return Err(error::failure(Failure::Unknown(message), true));
+        };
+        Ok(Seen::of(&rows_of(result, look)?))
+    }
+
+    fn learn(&mut self, seen: Option<&Seen>) -> bool {
+        let lease = self.transaction.lease.as_mut();
+        lease.is_some_and(|lease| lease.learn(seen))
+    }
+
+    /// Looks at the lock until it is free, or until its holder has given no sign of life for a whole lease.
+    async fn wait_for_lock(&mut self) -> QueryResult<()> {
+        let Some(lease) = self.transaction.lease.clone() else {
+            return Ok(());
+        };
+        let began = Instant::now();
+        let mut last: Option<(Seen, Instant)> = None;
+        loop {
+            let seen = self.look_at_lock(&lease).await?;
+            match (&seen, &last) {
+                (Some(seen), _) if seen.is_free() => {
+                    if self.try_lock(&lease, &[]).await?.1 {
+                        return Ok(());
+                    }
+                }
+                (None, _) => {
+                    if self.try_lock(&lease, &[]).await?.1 {
+                        return Ok(());
+                    }
+                }
+                (Some(now), Some((before, since))) if now == before => {
+                    if since.elapsed() >= now.lease() && self.take_over(&lease, now).await? {
+                        return Ok(());
+                    }
+                }
+                (Some(now), _) => last = Some((now.clone(), Instant::now())),
+            }
+            if began.elapsed() >= lease.lock.timeout {
+                let error = LockError::timeout(&lease.lock.name, lease.lock.timeout);
+                return Err(error::lock(&error));
+            }
+            let interval = lease.lock.retry_interval.max(Duration::from_millis(1));
+            self.client.wait(jittered(interval)).await;
+        }
+    }
+
+    async fn look_at_lock(&mut self, lease: &Lease) -> QueryResult<Option<Seen>> {
+        let look = lease.look();
+        let exchange = statement::query(&look).at(ReadConsistency::Weak);
+        let body = self.send(&exchange).await;
+        let body = body.map_err(|failure| error::failure(failure, true))?;
+        let rows = super::rows_of_query(&body, &look)?;
+        Ok(Seen::of(&rows))
+    }
+
+    async fn take_over(&mut self, lease: &Lease, seen: &Seen) -> QueryResult<bool> {
+        let take_over = lease.take_over(seen);
+        let look = lease.look();
+        let exchange = Exchange::new(Endpoint::WriteAndAsk, statement::body(&[&take_over, &look]));
+        let body = self.send(&exchange).await;
+        let body = body.map_err(|failure| error::failure(failure, true))?;
+        let answer = Answer::parse(&body, &[]).map_err(|error| error::unreadable(&error, true))?;
+        let seen = self.seen(answer.results.into_iter().nth(1), &look)?;
+        Ok(self.learn(seen.as_ref()))
+    }
+
+    /// Gives the lock back, if it is held. What fails here is cured by the lease's end.
+    pub(super) async fn give_back_lock(&mut self) {
+        let Some(lease) = self.transaction.lease.as_mut() else {
+            return;
+        };
+        if lease.fence.take().is_none() {
+            return;
+        }
+        let statements = vec![lease.release()];
+        let batch = Batch {
+            statements,
+            atomic: false,
+        };
+        let _ = self.write(batch).await;
+    }
+}

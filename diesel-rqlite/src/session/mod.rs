@@ -1,0 +1,228 @@
+//! A connection without Diesel: what is sent for a query, in which order, and what becomes of it.
+//!
+//! Written once for all clients. Its functions are `async`; a blocking client never lets them wait, so that
+//! [`now`] may run them to their end.
+
+mod alone;
+mod locked;
+mod transaction;
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use diesel::QueryResult;
+
+use crate::backend::RqliteType;
+use crate::bind_collector::Bind;
+use crate::error;
+use crate::protocol::call::{Call, Failure, SendError, Step};
+use crate::protocol::nodes::Nodes;
+use crate::protocol::request::{Exchange, Settings};
+use crate::protocol::response::{Answer, StatementResult};
+use crate::protocol::rows::Rows;
+use crate::sql::pin::Entropy;
+use crate::sql::scan::Scanned;
+use crate::statement::{self, Batch, Place, Plan, Statement};
+use crate::transaction::exactly_once::Commits;
+use crate::transaction::{PrimaryKeys, Transaction};
+
+/// What sends requests, and waits.
+pub(crate) trait Client {
+    fn send(
+        &mut self,
+        request: http::Request<Bytes>,
+    ) -> impl Future<Output = Result<http::Response<Bytes>, SendError>> + Send;
+
+    fn wait(&mut self, delay: Duration) -> impl Future<Output = ()> + Send;
+}
+
+/// Runs a future whose client never waits for anything but the thread it is on.
+pub(crate) fn now<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// One client's conversation with a cluster.
+#[derive(Debug)]
+pub(crate) struct Session<C> {
+    pub(crate) client: C,
+    pub(crate) nodes: Nodes,
+    pub(crate) settings: Settings,
+    pub(crate) transaction: Transaction,
+    /// Learnt along the way.
+    keys: PrimaryKeys,
+    /// The numbers of this connection's commits, once it has one.
+    commits: Option<Commits>,
+}
+
+/// The machine's clock and randomness. In a transaction, `now` is when it began to need it.
+pub(crate) struct System {
+    now: SystemTime,
+}
+
+impl Entropy for System {
+    fn now(&self) -> SystemTime {
+        self.now
+    }
+
+    fn random(&mut self) -> u64 {
+        random()
+    }
+}
+
+pub(crate) fn random() -> u64 {
+    // Fails only on a system without any source of randomness; a constant is then no surprise.
+    getrandom::u64().unwrap_or_default()
+}
+
+/// 128 random bits in hexadecimal.
+pub(crate) fn token() -> String {
+    format!("{:016x}{:016x}", random(), random())
+}
+
+/// A delay, longer or shorter by up to a half, so that those who wait do not wait in step.
+pub(crate) fn jittered(delay: Duration) -> Duration {
+    let permille = u32::try_from(random() % 1001).unwrap_or(500);
+    delay / 2 + delay * permille / 1000
+}
+
+impl<C: Client> Session<C> {
+    pub(crate) fn new(client: C, nodes: Nodes, settings: Settings) -> Self {
+        Session {
+            client,
+            nodes,
+            settings,
+            transaction: Transaction::default(),
+            keys: PrimaryKeys::new(),
+            commits: None,
+        }
+    }
+
+    pub(crate) async fn send(&mut self, exchange: &Exchange) -> Result<Bytes, Failure> {
+        let began = Instant::now();
+        let mut call = Call::new(&mut self.nodes, &self.settings, exchange);
+        loop {
+            match call.step() {
+                Step::Send(request) => {
+                    let outcome = self.client.send(request).await;
+                    call.received(outcome, began.elapsed());
+                }
+                Step::Wait(delay) => self.client.wait(delay).await,
+                Step::Done(outcome) => return outcome,
+            }
+        }
+    }
+
+    pub(crate) async fn ask(&mut self, statement: &Statement<'_>) -> QueryResult<Rows> {
+        let exchange = statement::query(statement);
+        let body = self.send(&exchange).await;
+        let body = body.map_err(|failure| error::failure(failure, true))?;
+        rows_of_query(&body, statement)
+    }
+
+    fn entropy(&mut self) -> System {
+        let now = match self.transaction.is_open() {
+            true => *self.transaction.now.get_or_insert_with(SystemTime::now),
+            false => SystemTime::now(),
+        };
+        System { now }
+    }
+
+    fn place(&self) -> Place {
+        match self.transaction.is_open() {
+            true => Place::Transaction,
+            false => Place::Alone,
+        }
+    }
+
+    /// Runs a query for the number of rows it affects.
+    pub(crate) async fn execute(&mut self, sql: &str, binds: Vec<Bind<'_>>) -> QueryResult<usize> {
+        let place = self.place();
+        let plan = Plan::new(sql, binds, None, place, &mut self.entropy());
+        match (plan.map_err(error::not_sent)?, place) {
+            (Plan::Nothing, _) => Ok(0),
+            (Plan::Write(batch), Place::Alone) => self.write(batch).await,
+            (Plan::Write(batch), Place::Transaction) => self.transaction_write(batch).await,
+            (Plan::Read(read), Place::Alone) => self.untyped_read(&read).await.map(|_| 0),
+            (Plan::Read(read), Place::Transaction) => {
+                self.transaction_read(&read, None).await.map(|_| 0)
+            }
+        }
+    }
+
+    /// Runs a query for its rows.
+    pub(crate) async fn rows(
+        &mut self,
+        sql: &str,
+        binds: Vec<Bind<'_>>,
+        types: Option<&[RqliteType]>,
+    ) -> QueryResult<Vec<Rows>> {
+        let place = self.place();
+        let plan = Plan::new(sql, binds, types, place, &mut self.entropy());
+        match (plan.map_err(error::not_sent)?, place) {
+            (Plan::Nothing, _) => Ok(Vec::new()),
+            (Plan::Read(read), Place::Alone) => Ok(vec![self.read(&read, types).await?]),
+            (Plan::Read(read), Place::Transaction) => {
+                Ok(vec![self.transaction_read(&read, types).await?])
+            }
+            (Plan::Write(batch), Place::Alone) => self.write_returning(batch).await,
+            (Plan::Write(batch), Place::Transaction) => {
+                self.transaction_write_returning(batch).await
+            }
+        }
+    }
+
+    /// Runs statements, none of which is transaction control, for what they do.
+    pub(crate) async fn run(&mut self, found: &[Scanned<'_>], framed: bool) -> QueryResult<()> {
+        let place = self.place();
+        let batch = Batch::script(found, framed, place, &mut self.entropy());
+        let batch = batch.map_err(error::not_sent)?;
+        match place {
+            Place::Alone => self.write(batch).await.map(|_| ()),
+            Place::Transaction => self.transaction_run(batch).await,
+        }
+    }
+}
+
+fn rows_of_query(body: &[u8], statement: &Statement<'_>) -> QueryResult<Rows> {
+    let encodings = std::slice::from_ref(&statement.encodings);
+    let mut answer =
+        Answer::parse(body, encodings).map_err(|error| error::unreadable(&error, true))?;
+    if let Some(message) = &answer.error {
+        return Err(error::request_error(message, true));
+    }
+    match answer.results.pop() {
+        Some(result) => rows_of(result, statement),
+        None => {
+            let message = "an answer without a result".to_owned();
+            Err(error::failure(Failure::Unknown(message), true))
+        }
+    }
+}
+
+/// The rows of a query.
+fn rows_of(result: StatementResult, statement: &Statement<'_>) -> QueryResult<Rows> {
+    match result {
+        StatementResult::Rows(rows) => Ok(named(rows, statement)),
+        StatementResult::Failed(message) => Err(error::statement_error(&message, None)),
+        // A PRAGMA that returns nothing.
+        StatementResult::Executed { .. } => Ok(Rows::default()),
+    }
+}
+
+/// What SQL around the values did to the names of the columns is undone.
+fn named(mut rows: Rows, statement: &Statement<'_>) -> Rows {
+    if statement.names.len() == rows.width() {
+        rows.columns.clone_from(&statement.names);
+    }
+    rows
+}

@@ -1,0 +1,389 @@
+//! Rows as text: what a query returned, written so that it can be compared inside a later request.
+//!
+//! A transaction must know at its commit whether what it read is still so. It therefore reads each row as one
+//! text, made by SQL, from which the client takes the values; the guard in the commit makes the same text again
+//! and compares. A cell says where it ends, so that rows can be put side by side:
+//!
+//! | stored | cell |
+//! |---|---|
+//! | NULL | `n` |
+//! | INTEGER, or a REAL that is one | `i42,` |
+//! | REAL | `r0:1/2305843009213693952,`: 1 + 2305843009213693952 / 2^62, times 2^(-62 · 0) |
+//! | TEXT | `t5:hello`, its length in bytes; or in hexadecimal `h68656C6C6F,` |
+//! | BLOB | `b00FF,` |
+//!
+//! No text that SQLite itself makes of a REAL may be compared: it differs between versions, so a guard could pass on
+//! one replica and fail on another, and they would differ from then on.
+
+use std::fmt::Write as _;
+
+use super::results::SUBQUERY;
+use crate::protocol::rows::{Rows, Value};
+
+/// The message of a guard that fails is `bad JSON path: 'drq:…'`.
+pub(crate) const GUARD: &str = "drq:";
+
+/// How text is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TextCell {
+    /// With its length. Not exact where it is no UTF-8.
+    Counted,
+    Hex,
+}
+
+/// Which storage classes a column's values have. A guard spells out only those; any other class is another text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Classes {
+    integer: bool,
+    real: bool,
+    text: bool,
+    blob: bool,
+}
+
+impl Classes {
+    pub(crate) const ALL: Classes = Classes {
+        integer: true,
+        real: true,
+        text: true,
+        blob: true,
+    };
+
+    fn see(&mut self, value: Option<Value<'_>>, is_text: bool) {
+        match value {
+            None => {}
+            Some(_) if is_text => self.text = true,
+            Some(Value::Integer(_)) => self.integer = true,
+            Some(Value::Real(_)) => self.real = true,
+            Some(Value::Text(_)) => self.text = true,
+            Some(Value::Binary(_)) => self.blob = true,
+        }
+    }
+
+    /// Of each column.
+    pub(crate) fn of(rows: &Rows) -> Vec<Classes> {
+        let mut classes = vec![Classes::default(); rows.width()];
+        for row in 0..rows.len() {
+            for (column, seen) in classes.iter_mut().enumerate() {
+                seen.see(rows.value(row, column), rows.is_text(row, column));
+            }
+        }
+        classes
+    }
+}
+
+/// The expression for one row of these values, as one text.
+pub(crate) fn row(values: &[(String, Classes)], text: TextCell) -> String {
+    match values {
+        [] => "''".to_owned(),
+        [(value, classes)] => cell(value, *classes, text),
+        // Halves, since SQLite limits how deep an expression may be, not how long.
+        several => {
+            let (left, right) = several.split_at(several.len() / 2);
+            format!("({}||{})", row(left, text), row(right, text))
+        }
+    }
+}
+
+fn cell(value: &str, classes: Classes, text: TextCell) -> String {
+    let mut sql = format!("CASE typeof({value}) WHEN 'null' THEN 'n'");
+    // Writing to a String can't fail.
+    if classes.integer {
+        let _ = write!(sql, " WHEN 'integer' THEN 'i'||{value}||','");
+    }
+    if classes.integer || classes.real {
+        let _ = write!(
+            sql,
+            " WHEN 'real' THEN CASE WHEN CAST({value} AS INTEGER)={value} THEN 'i'||CAST({value} AS INTEGER)||','"
+        );
+        if classes.real {
+            let _ = write!(sql, " {}", real(value));
+        }
+        sql.push_str(" ELSE 'x' END");
+    }
+    if classes.text {
+        let _ = match text {
+            TextCell::Counted => {
+                write!(
+                    sql,
+                    " WHEN 'text' THEN 't'||octet_length({value})||':'||{value}"
+                )
+            }
+            TextCell::Hex => write!(sql, " WHEN 'text' THEN 'h'||hex({value})||','"),
+        };
+    }
+    if classes.blob {
+        let _ = write!(sql, " WHEN 'blob' THEN 'b'||hex({value})||','");
+    }
+    sql.push_str(" ELSE 'x' END");
+    sql
+}
+
+/// What is exact for a double: to multiply by powers of two, to take the whole part, and to subtract it.
+fn real(value: &str) -> String {
+    let parts = |value: &str| {
+        format!(
+            "CAST({value} AS INTEGER)||'/'||CAST(({value}-CAST({value} AS INTEGER))*(1<<62) AS INTEGER)||','"
+        )
+    };
+    format!(
+        "WHEN {value}=9e999 THEN 'rInf,' WHEN {value}=-9e999 THEN 'r-Inf,' \
+         WHEN abs({value})*1024>=1 AND abs({value})<(1<<62) THEN 'r0:'||{} \
+         WHEN 1 THEN (WITH RECURSIVE z(v,e) AS (SELECT {value},0 UNION ALL \
+         SELECT CASE WHEN abs(v)<1 THEN v*(1<<62) ELSE v/(1<<62) END,e+CASE WHEN abs(v)<1 THEN 1 ELSE -1 END FROM z \
+         WHERE abs(v)>=(1<<62) OR abs(v)*1024<1) SELECT 'r'||e||':'||{} FROM z ORDER BY abs(e) DESC LIMIT 1)",
+        parts(value),
+        parts("v")
+    )
+}
+
+/// A REAL as `cell` writes it.
+fn push_real(text: &mut String, real: f64) {
+    const SCALE: f64 = 4_611_686_018_427_387_904.0;
+    if real.is_infinite() {
+        text.push_str(if real > 0.0 { "rInf," } else { "r-Inf," });
+        return;
+    }
+    let (mut scaled, mut exponent) = (real, 0);
+    while scaled.abs() >= SCALE {
+        scaled /= SCALE;
+        exponent -= 1;
+    }
+    while scaled.abs() * 1024.0 < 1.0 {
+        scaled *= SCALE;
+        exponent += 1;
+    }
+    let fraction = (scaled - scaled.trunc()) * SCALE;
+    // Both are within 63 bits by now.
+    #[allow(clippy::cast_possible_truncation)]
+    let (whole, fraction) = (scaled as i64, fraction as i64);
+    let _ = write!(text, "r{exponent}:{whole}/{fraction},");
+}
+
+/// A row as [`row`] writes it, text in hexadecimal: for values that came otherwise.
+pub(crate) fn row_text(rows: &Rows, row: usize) -> String {
+    let mut text = String::new();
+    for column in 0..rows.width() {
+        match rows.value(row, column) {
+            None => text.push('n'),
+            Some(Value::Integer(value)) => {
+                let _ = write!(text, "i{value},");
+            }
+            Some(Value::Real(value)) => match whole(value) {
+                Some(integer) => {
+                    let _ = write!(text, "i{integer},");
+                }
+                None => push_real(&mut text, value),
+            },
+            Some(Value::Text(value)) => push_hex(&mut text, 'h', value.as_bytes()),
+            Some(Value::Binary(value)) => {
+                let tag = if rows.is_text(row, column) { 'h' } else { 'b' };
+                push_hex(&mut text, tag, value);
+            }
+        }
+    }
+    text
+}
+
+fn push_hex(text: &mut String, tag: char, bytes: &[u8]) {
+    text.push(tag);
+    for byte in bytes {
+        let _ = write!(text, "{byte:02X}");
+    }
+    text.push(',');
+}
+
+/// The integer that a REAL is, where SQLite's CAST finds the same.
+fn whole(value: f64) -> Option<i64> {
+    const BOUND: f64 = 9_223_372_036_854_775_808.0;
+    #[allow(clippy::cast_possible_truncation)]
+    let integer = value as i64;
+    (value.fract() == 0.0 && (-BOUND..BOUND).contains(&value)).then_some(integer)
+}
+
+/// The values of rows that came as texts, one a row. `None`: the texts are not what [`row`] writes.
+pub(crate) fn decode<'t>(texts: impl Iterator<Item = &'t str>, names: Vec<String>) -> Option<Rows> {
+    let width = names.len();
+    let mut rows = Rows::named(names);
+    for text in texts {
+        let mut left = text;
+        for _ in 0..width {
+            left = decode_cell(left, &mut rows)?;
+        }
+        if !left.is_empty() {
+            return None;
+        }
+        rows.end_row();
+    }
+    Some(rows)
+}
+
+/// Takes one cell off the front.
+fn decode_cell<'t>(text: &'t str, rows: &mut Rows) -> Option<&'t str> {
+    let mut characters = text.chars();
+    let tag = characters.next()?;
+    let rest = characters.as_str();
+    if tag == 'n' {
+        rows.push(None);
+        return Some(rest);
+    }
+    if tag == 't' {
+        let (length, rest) = rest.split_once(':')?;
+        let (value, rest) = rest.split_at_checked(length.parse().ok()?)?;
+        rows.push(Some(Value::Text(value)));
+        return Some(rest);
+    }
+    let (body, rest) = rest.split_once(',')?;
+    match tag {
+        'i' => rows.push(Some(Value::Integer(body.parse().ok()?))),
+        'r' => rows.push(Some(Value::Real(decode_real(body)?))),
+        'h' => rows.push_hex_text(body)?,
+        'b' => rows.push_hex_blob(body)?,
+        _ => return None,
+    }
+    Some(rest)
+}
+
+fn decode_real(body: &str) -> Option<f64> {
+    const SCALE: f64 = 4_611_686_018_427_387_904.0;
+    match body {
+        "Inf" => return Some(f64::INFINITY),
+        "-Inf" => return Some(f64::NEG_INFINITY),
+        _ => {}
+    }
+    let (exponent, parts) = body.split_once(':')?;
+    let (whole, fraction) = parts.split_once('/')?;
+    let exponent: i32 = exponent.parse().ok()?;
+    let (whole, fraction): (i64, i64) = (whole.parse().ok()?, fraction.parse().ok()?);
+    // Exact: each has no more bits than the double they were taken from.
+    #[allow(clippy::cast_precision_loss)]
+    let mut value = whole as f64 + fraction as f64 / SCALE;
+    for _ in 0..exponent.unsigned_abs().min(40) {
+        value = if exponent > 0 {
+            value / SCALE
+        } else {
+            value * SCALE
+        };
+    }
+    Some(value)
+}
+
+/// The columns of the subquery, with their classes.
+pub(crate) fn columns(classes: &[Classes]) -> Vec<(String, Classes)> {
+    let columns = classes.iter().enumerate();
+    columns
+        .map(|(index, classes)| (format!("c{index}"), *classes))
+        .collect()
+}
+
+/// `WITH …(c0,c1) AS MATERIALIZED (query) `: keeps the order of the rows, and evaluates each value once.
+fn with(query: &str, width: usize) -> String {
+    let mut sql = format!("WITH {SUBQUERY}(");
+    for index in 0..width {
+        let _ = write!(sql, "{}c{index}", if index == 0 { "" } else { "," });
+    }
+    let _ = write!(sql, ") AS MATERIALIZED ({query}) ");
+    sql
+}
+
+/// A query that returns each row as one text.
+pub(crate) fn query(query: &str, width: usize, text: TextCell) -> String {
+    let row = row(&columns(&vec![Classes::ALL; width]), text);
+    format!("{}SELECT {row} FROM {SUBQUERY}", with(query, width))
+}
+
+/// Fails unless a query returns these rows, or the SQL condition `unless` holds. Its last value is their
+/// [`expected`] text.
+pub(crate) fn guard(
+    query: &str,
+    classes: &[Classes],
+    text: TextCell,
+    ordered: bool,
+    unless: &str,
+) -> String {
+    let row = row(&columns(classes), text);
+    let order = if ordered { "" } else { " ORDER BY s" };
+    format!(
+        "{}SELECT CASE WHEN (SELECT coalesce(group_concat(s,''{order}),'') FROM (SELECT {row} AS s FROM {SUBQUERY}))=?{unless} \
+         THEN 1 ELSE json_extract('{{}}','{GUARD}rows') END",
+        with(query, classes.len())
+    )
+}
+
+/// The texts of all rows, as a guard puts them side by side.
+pub(crate) fn expected(mut texts: Vec<&str>, ordered: bool) -> String {
+    if !ordered {
+        texts.sort_unstable();
+    }
+    texts.concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reals_are_taken_apart_exactly() {
+        for real in [
+            0.1,
+            -0.1,
+            1.5,
+            -2.75,
+            1e300,
+            -1e-300,
+            f64::MAX,
+            f64::MIN_POSITIVE,
+            5e-324,
+            1e19,
+            9.3e18,
+            0.0009765624,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            1.0 / 3.0,
+            123456789.123456789,
+        ] {
+            let mut text = String::new();
+            push_real(&mut text, real);
+            let body = text
+                .strip_prefix('r')
+                .and_then(|text| text.strip_suffix(','));
+            assert_eq!(body.and_then(decode_real), Some(real), "{text}");
+        }
+    }
+
+    #[test]
+    fn cells_are_read_back() {
+        let names = ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec();
+        let rows = decode(
+            ["ni-5,t3:a,bhC3A9,b00FF,", "r0:1/2305843009213693952,nnnn"].into_iter(),
+            names,
+        )
+        .expect("decodes");
+        assert_eq!(rows.len(), 2);
+        assert_eq!(rows.value(0, 0), None);
+        assert_eq!(rows.value(0, 1), Some(Value::Integer(-5)));
+        assert_eq!(rows.value(0, 2), Some(Value::Text("a,b")));
+        assert_eq!(rows.value(0, 3), Some(Value::Text("é")));
+        assert_eq!(rows.value(0, 4), Some(Value::Binary(&[0, 255])));
+        assert_eq!(rows.value(1, 0), Some(Value::Real(1.5)));
+        assert_eq!(row_text(&rows, 0), "ni-5,h612C62,hC3A9,b00FF,");
+    }
+
+    #[test]
+    fn what_is_no_cell_is_not_read() {
+        for text in [
+            "", "q", "i", "i1", "ix,", "t5:abc", "t1:é", "b0,", "bzz,", "r1,", "r:1/2,", "i1,n",
+            "t-1:",
+        ] {
+            assert!(
+                decode([text].into_iter(), vec!["a".to_owned()]).is_none(),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn unordered_rows_are_compared_as_a_multiset() {
+        assert_eq!(expected(vec!["i2,", "i1,", "i2,"], false), "i1,i2,i2,");
+        assert_eq!(expected(vec!["i2,", "i1,"], true), "i2,i1,");
+    }
+}

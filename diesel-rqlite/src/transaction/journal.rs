@@ -1,0 +1,472 @@
+//! What a transaction has done so far: the writes to apply, and what has to be true for them to be applied.
+
+use std::collections::HashMap;
+
+use crate::bind_collector::Bind;
+use crate::sql::cells::GUARD;
+use crate::sql::key::ByKey;
+use crate::statement::Statement;
+
+/// Rows read that are compared again by every later read. Beyond that they are compared now and then, or reading
+/// many rows one by one would cost the square of their number.
+const VALIDATE_ALWAYS: usize = 16 << 10;
+
+/// Everything since the transaction began, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Journal {
+    entries: Vec<Entry>,
+    /// How many writes will be applied, or are part of something that was rolled back after it was seen.
+    writes: usize,
+    /// Bytes of all guards over rows, and of those that were part of the last validation.
+    guard_bytes: usize,
+    validated_bytes: usize,
+    /// Something was read without comparing what had been read before.
+    inconsistent: bool,
+    savepoints: usize,
+    known: Known,
+}
+
+#[derive(Debug)]
+pub(crate) enum Entry {
+    /// Rows that were read.
+    Rows(Guard),
+    Write(Write),
+    /// Around what was rolled back, after its effects had been seen.
+    Savepoint(String),
+    RollBackTo(String),
+    Release(String),
+}
+
+/// A statement that fails unless what was shown is still true.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    pub(crate) statement: Statement<'static>,
+    /// The query, for the error.
+    pub(crate) sql: String,
+}
+
+/// A write that waits for the commit.
+#[derive(Debug)]
+pub(crate) struct Write {
+    /// Without RETURNING.
+    pub(crate) statement: Statement<'static>,
+    /// With a RETURNING that fails unless it returns what was shown.
+    pub(crate) guarded: Option<Statement<'static>>,
+    pub(crate) count: Count,
+    /// A server has run it well, as part of a peek.
+    pub(crate) seen: bool,
+}
+
+/// The number of rows that the closure was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Count {
+    /// It was not told any.
+    Untold,
+    /// Told by a server.
+    Shown(usize),
+    /// Told by the client.
+    Assumed(usize),
+    /// It was told that not all of these rows can be written.
+    FewerThan(usize),
+}
+
+impl Count {
+    /// What `changes()` must be behind the write.
+    fn condition(self) -> Option<String> {
+        match self {
+            Count::Untold => None,
+            Count::Shown(rows) | Count::Assumed(rows) => Some(format!("changes()={rows}")),
+            Count::FewerThan(rows) => Some(format!("changes()<{rows}")),
+        }
+    }
+
+    fn was_shown(self) -> bool {
+        matches!(self, Count::Shown(_) | Count::FewerThan(_))
+    }
+}
+
+/// What one statement of a request is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Whether this commit has been applied already.
+    CommitNumber,
+    /// Whether the lock is still ours.
+    Fence,
+    /// Whether the lock was free.
+    TakeLock,
+    ReleaseLock,
+    Rows(usize),
+    Write(usize),
+    Count(usize),
+    Savepoint,
+}
+
+/// Statements, and what each is about.
+#[derive(Debug, Default)]
+pub(crate) struct Parts<'j> {
+    pub(crate) statements: Vec<std::borrow::Cow<'j, Statement<'static>>>,
+    pub(crate) parts: Vec<Part>,
+}
+
+impl<'j> Parts<'j> {
+    pub(crate) fn push(&mut self, part: Part, statement: Statement<'static>) {
+        self.statements.push(std::borrow::Cow::Owned(statement));
+        self.parts.push(part);
+    }
+
+    fn push_ref(&mut self, part: Part, statement: &'j Statement<'static>) {
+        self.statements.push(std::borrow::Cow::Borrowed(statement));
+        self.parts.push(part);
+    }
+}
+
+impl Journal {
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is a write, be it one that was rolled back after it was seen.
+    pub(crate) fn has_writes(&self) -> bool {
+        self.writes > 0
+    }
+
+    /// Whether anything is left to apply.
+    pub(crate) fn has_live_writes(&self) -> bool {
+        let mut depth = 0;
+        self.entries.iter().any(|entry| {
+            match entry {
+                Entry::Savepoint(_) => depth += 1,
+                Entry::RollBackTo(_) => depth -= 1,
+                _ => {}
+            }
+            depth == 0 && matches!(entry, Entry::Write(_))
+        })
+    }
+
+    /// Adds rows that were shown. The same rows, read again with nothing in between, are guarded already.
+    pub(crate) fn show(&mut self, guard: Guard, row: Option<RowKey>) {
+        if let Some(row) = row {
+            self.known.set(row, true);
+        }
+        let behind_writes = self.entries.iter().rev();
+        let mut recent = behind_writes.map_while(|entry| match entry {
+            Entry::Rows(guard) => Some(guard),
+            _ => None,
+        });
+        if recent.any(|known| known.statement == guard.statement) {
+            return;
+        }
+        self.guard_bytes += guard.statement.size();
+        self.entries.push(Entry::Rows(guard));
+    }
+
+    pub(crate) fn guard_bytes(&self) -> usize {
+        self.guard_bytes
+    }
+
+    pub(crate) fn write(&mut self, write: Write) {
+        self.writes += 1;
+        self.entries.push(Entry::Write(write));
+    }
+
+    pub(crate) fn write_at(&self, entry: usize) -> Option<&Write> {
+        match self.entries.get(entry) {
+            Some(Entry::Write(write)) => Some(write),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn query_at(&self, entry: usize) -> Option<&str> {
+        match self.entries.get(entry) {
+            Some(Entry::Rows(guard)) => Some(&guard.sql),
+            _ => None,
+        }
+    }
+
+    /// The place of a write among all writes, counted from 1, and their number.
+    pub(crate) fn place_of_write(&self, entry: usize) -> (usize, usize) {
+        let is_write = |entry: &&Entry| matches!(entry, Entry::Write(_));
+        let before = self.entries[..=entry].iter().filter(is_write).count();
+        (before, self.entries.iter().filter(is_write).count())
+    }
+
+    /// Whether the next request should compare all rows read so far.
+    pub(crate) fn wants_validation(&self) -> bool {
+        self.guard_bytes <= VALIDATE_ALWAYS || self.guard_bytes >= 2 * self.validated_bytes
+    }
+
+    /// A request has compared all rows read before, or none of them.
+    pub(crate) fn validated(&mut self, all: bool) {
+        self.inconsistent = !all;
+        if all {
+            self.validated_bytes = self.guard_bytes;
+        }
+    }
+
+    /// Whether everything shown was true at the same time.
+    pub(crate) fn is_consistent(&self) -> bool {
+        !self.inconsistent
+    }
+
+    /// The table of the INSERT that came last, if it wrote a row: its rowid is the last one, unless it has none.
+    pub(crate) fn last_insert(&self) -> Option<&str> {
+        let last = self.entries.iter().rev().find_map(|entry| match entry {
+            Entry::Rows(_) => None,
+            Entry::Write(write) => Some(Some(write)),
+            _ => Some(None),
+        });
+        let inserted =
+            |write: &Write| matches!(write.count, Count::Shown(1..) | Count::Assumed(1..));
+        let write = last.flatten().filter(|write| inserted(write))?;
+        write.statement.insert_table()
+    }
+
+    /// Whether what came behind `len` is what one query left there.
+    pub(crate) fn is_query_behind(&self, len: usize) -> bool {
+        let is_write = |entry: &Entry| matches!(entry, Entry::Write(_));
+        self.entries.len() > len && self.entries[len..].iter().all(is_write)
+    }
+
+    /// An INSERT was shown to fail; what can be said about it is guarded.
+    pub(crate) fn show_failure(&mut self, statement: &Statement<'static>, message: &str) {
+        const IGNORED: [&str; 3] = ["UNIQUE", "NOT NULL", "CHECK"];
+        let is_ignored = IGNORED.iter().any(|kind| {
+            let rest = message.strip_prefix(kind);
+            rest.is_some_and(|rest| rest.starts_with(" constraint failed"))
+        });
+        if let Some((instead, rows)) = statement.or_ignore().filter(|_| is_ignored) {
+            self.failed(instead, rows);
+        }
+    }
+
+    /// Adds an INSERT that failed: it must fail at the commit, too, where it is tried and undone.
+    fn failed(&mut self, instead: Statement<'static>, rows: usize) {
+        self.savepoints += 1;
+        let name = format!("drq{}", self.savepoints);
+        self.entries.push(Entry::Savepoint(name.clone()));
+        self.write(Write {
+            statement: instead,
+            guarded: None,
+            count: Count::FewerThan(rows),
+            seen: true,
+        });
+        self.entries.push(Entry::RollBackTo(name.clone()));
+        self.entries.push(Entry::Release(name));
+    }
+
+    /// All statements, as they run before a read or a write that is looked at.
+    pub(crate) fn before_peek(&self, validate: bool) -> Parts<'_> {
+        let mut parts = Parts::default();
+        for (place, entry) in self.entries.iter().enumerate() {
+            match entry {
+                Entry::Rows(_) if !validate => {}
+                Entry::Write(write) => {
+                    parts.push_ref(Part::Write(place), &write.statement);
+                    push_count(&mut parts, place, write);
+                }
+                entry => push_entry(&mut parts, place, entry),
+            }
+        }
+        parts
+    }
+
+    /// All statements, as they run at the commit.
+    pub(crate) fn push_commit<'j>(&'j self, parts: &mut Parts<'j>, guards: bool) {
+        for (place, entry) in self.entries.iter().enumerate() {
+            match entry {
+                Entry::Write(write) => {
+                    let statement = write.guarded.as_ref().filter(|_| guards);
+                    parts.push_ref(Part::Write(place), statement.unwrap_or(&write.statement));
+                    if guards {
+                        push_count(parts, place, write);
+                    }
+                }
+                Entry::Rows(_) if !guards => {}
+                entry => push_entry(parts, place, entry),
+            }
+        }
+    }
+
+    /// A server has run all writes, and they went well.
+    pub(crate) fn all_seen(&mut self) {
+        for entry in &mut self.entries {
+            if let Entry::Write(write) = entry {
+                write.seen = true;
+            }
+        }
+    }
+
+    /// Takes out a write that failed, and what came after it; that it fails stays guarded.
+    pub(crate) fn take_failed(&mut self, entry: usize, message: &str) {
+        let failed = self.entries.drain(entry..).next();
+        if let Some(Entry::Write(write)) = failed {
+            self.show_failure(&write.statement, message);
+        }
+        self.recount();
+    }
+
+    /// Forgets what came after `len`, which nobody was shown.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.entries.truncate(len);
+        self.recount();
+        self.known = Known::default();
+    }
+
+    /// Rolls back to `mark`: what was shown since then must still be true at the commit, so it runs there again,
+    /// and is undone.
+    pub(crate) fn roll_back(&mut self, mark: usize) {
+        let shown = |entry: &Entry| match entry {
+            Entry::Rows(_) => true,
+            Entry::Write(write) => write.guarded.is_some() || write.count.was_shown(),
+            _ => false,
+        };
+        let last = self.entries[mark..].iter().rposition(shown);
+        let end = last.map_or(mark, |last| mark + last + 1);
+        // A savepoint that was opened before the last of them is closed behind it.
+        let end = end + self.open_savepoints(mark, end);
+        self.entries.truncate(end);
+        let is_write = |entry: &Entry| matches!(entry, Entry::Write(_));
+        if self.entries[mark..].iter().any(is_write) {
+            self.savepoints += 1;
+            let name = format!("drq{}", self.savepoints);
+            self.entries.insert(mark, Entry::Savepoint(name.clone()));
+            self.entries.push(Entry::RollBackTo(name.clone()));
+            self.entries.push(Entry::Release(name));
+        }
+        self.recount();
+        self.known = Known::default();
+    }
+
+    /// How many entries behind `end` close savepoints that were opened in front of it.
+    fn open_savepoints(&self, mark: usize, end: usize) -> usize {
+        let mut open = 0_usize;
+        for entry in &self.entries[mark..end] {
+            match entry {
+                Entry::Savepoint(_) => open += 1,
+                Entry::Release(_) => open -= 1,
+                _ => {}
+            }
+        }
+        if open == 0 {
+            return 0;
+        }
+        let mut behind = 0;
+        for entry in &self.entries[end..] {
+            behind += 1;
+            match entry {
+                Entry::Savepoint(_) => open += 1,
+                Entry::Release(_) => open -= 1,
+                _ => {}
+            }
+            if open == 0 {
+                break;
+            }
+        }
+        behind
+    }
+
+    fn recount(&mut self) {
+        self.writes = 0;
+        self.guard_bytes = 0;
+        for entry in &self.entries {
+            match entry {
+                Entry::Write(_) => self.writes += 1,
+                Entry::Rows(guard) => self.guard_bytes += guard.statement.size(),
+                _ => {}
+            }
+        }
+    }
+
+    pub(crate) fn known(&mut self) -> &mut Known {
+        &mut self.known
+    }
+}
+
+fn push_entry<'j>(parts: &mut Parts<'j>, place: usize, entry: &'j Entry) {
+    let control = |sql: String| Statement::plain(sql);
+    match entry {
+        Entry::Rows(guard) => parts.push_ref(Part::Rows(place), &guard.statement),
+        Entry::Savepoint(name) => parts.push(Part::Savepoint, control(format!("SAVEPOINT {name}"))),
+        Entry::RollBackTo(name) => {
+            parts.push(Part::Savepoint, control(format!("ROLLBACK TO {name}")));
+        }
+        Entry::Release(name) => parts.push(Part::Savepoint, control(format!("RELEASE {name}"))),
+        Entry::Write(_) => {}
+    }
+}
+
+fn push_count(parts: &mut Parts<'_>, place: usize, write: &Write) {
+    if let Some(condition) = write.count.condition() {
+        let guard = format!(
+            "SELECT CASE WHEN {condition} THEN 1 ELSE json_extract('{{}}','{GUARD}count') END"
+        );
+        parts.push(Part::Count(place), Statement::plain(guard));
+    }
+}
+
+/// A row by its table and primary key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct RowKey(String);
+
+/// What the transaction knows without asking. The count of an UPDATE by key is told from it, and guarded.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// Whether a row is there.
+    rows: HashMap<RowKey, bool>,
+    /// UPDATEs and DELETEs by key, by their text, and how often a server said that they found their row.
+    texts: HashMap<String, u32>,
+}
+
+impl Known {
+    /// A statement that has found two rows will find the next, too.
+    const ENOUGH: u32 = 2;
+
+    /// Whether an UPDATE or DELETE by key will find its row. `None`: a server has to be asked.
+    pub(crate) fn finds_its_row(&self, sql: &str, row: &RowKey) -> Option<bool> {
+        match self.rows.get(row) {
+            Some(true) => Some(true),
+            // Somebody may have brought it back: a trigger.
+            Some(false) => None,
+            None => (self.texts.get(sql) >= Some(&Self::ENOUGH)).then_some(true),
+        }
+    }
+
+    /// A server said that this UPDATE or DELETE found its row, or that it did not.
+    pub(crate) fn tried(&mut self, sql: &str, found: bool) {
+        if found {
+            *self.texts.entry(sql.to_owned()).or_default() += 1;
+        } else {
+            self.texts.remove(sql);
+        }
+    }
+
+    pub(crate) fn set(&mut self, row: RowKey, is_there: bool) {
+        self.rows.insert(row, is_there);
+    }
+
+    /// Any row may be gone.
+    pub(crate) fn forget(&mut self) {
+        *self = Known::default();
+    }
+}
+
+/// The columns of primary keys, by table.
+pub(crate) type PrimaryKeys = HashMap<String, Vec<String>>;
+
+/// The row that a statement is about, where it names the whole key.
+pub(crate) fn row_of(
+    by_key: &ByKey,
+    keys: &PrimaryKeys,
+    value: impl Fn(usize) -> Option<Bind<'static>>,
+) -> Option<RowKey> {
+    if !by_key.is_by(keys.get(&by_key.table)?) {
+        return None;
+    }
+    let columns = by_key.columns.iter();
+    let values: Option<Vec<_>> = columns
+        .map(|(column, place)| Some((column, value(*place)?)))
+        .collect();
+    let mut values = values?;
+    values.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Some(RowKey(format!("{} {values:?}", by_key.table)))
+}

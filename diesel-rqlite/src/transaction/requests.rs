@@ -1,0 +1,284 @@
+//! The requests of a transaction, and what their answers mean.
+
+use diesel::QueryResult;
+use diesel::result::Error;
+
+use super::journal::{Count, Part, Parts};
+use super::{Transaction, exactly_once};
+use crate::error;
+use crate::lock::{fence, rqlite};
+use crate::protocol::call::Failure;
+use crate::protocol::request::{Endpoint, Exchange};
+use crate::protocol::response::{Answer, StatementResult};
+use crate::sql::results::Encoding;
+use crate::statement::{self, Statement};
+
+/// Fails when it is run, never when it is prepared, so that all that a peek wrote is undone.
+const UNDO: &str = "SELECT abs(-9223372036854775808)";
+const UNDONE: &str = "integer overflow";
+
+/// A look at statements as if everything before them had been applied.
+#[derive(Debug)]
+pub(crate) struct Peek {
+    pub(crate) exchange: Exchange,
+    parts: Vec<Part>,
+    encodings: Vec<Vec<Encoding>>,
+    writes: bool,
+    /// Whether it compares all rows read so far.
+    validates: bool,
+}
+
+/// A commit.
+#[derive(Debug)]
+pub(crate) struct Commit {
+    pub(crate) exchange: Exchange,
+    parts: Vec<Part>,
+}
+
+/// What the answer to a commit says.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    Applied,
+    /// Not applied.
+    Refused(Error),
+    /// Not applied: a table of this crate's own is missing.
+    TableMissing,
+    /// Not applied: somebody else holds the lock that was to be taken with it.
+    LockHeld,
+    Unknown(String),
+}
+
+impl Transaction {
+    /// Looks at `tails`, one after the other, and whether all rows read before are still as they were.
+    pub(crate) fn peek(&self, tails: &[&Statement<'_>], writes: bool, validate: bool) -> Peek {
+        let validate = self.options.guards && validate;
+        let before = self.journal.before_peek(validate);
+        let writes = writes || self.journal.has_writes();
+        let undo = Statement::plain(UNDO);
+        let mut statements: Vec<&Statement<'_>> = before
+            .statements
+            .iter()
+            .map(|statement| &**statement)
+            .collect();
+        statements.extend(tails);
+        let endpoint = if writes {
+            statements.push(&undo);
+            Endpoint::Request {
+                returning: tails.iter().any(|tail| tail.returning),
+            }
+        } else {
+            Endpoint::Query {
+                transaction: statements.len() > 1,
+            }
+        };
+        Peek {
+            exchange: Exchange::new(endpoint, statement::body(&statements)),
+            encodings: statements
+                .iter()
+                .map(|statement| statement.encodings.clone())
+                .collect(),
+            parts: before.parts,
+            writes,
+            validates: validate,
+        }
+    }
+
+    /// The results of a peek's tails, up to the first that failed.
+    pub(crate) fn peeked(&mut self, peek: &Peek, body: &[u8]) -> QueryResult<Vec<StatementResult>> {
+        let answer = Answer::parse(body, &peek.encodings)
+            .map_err(|error| error::unreadable(&error, true))?;
+        if let Some(message) = &answer.error {
+            return Err(error::request_error(message, true));
+        }
+        let mut results = answer.results.into_iter();
+        for part in &peek.parts {
+            match results.next() {
+                Some(StatementResult::Failed(message)) => {
+                    return Err(self.part_failed(*part, &message));
+                }
+                Some(_) => {}
+                None => return Err(cut_short()),
+            }
+        }
+        self.journal.validated(peek.validates);
+        self.journal.all_seen();
+        let tails = peek.encodings.len() - peek.parts.len() - usize::from(peek.writes);
+        let mut looked = Vec::with_capacity(tails);
+        for result in results.by_ref().take(tails) {
+            let failed = matches!(result, StatementResult::Failed(_));
+            looked.push(result);
+            if failed {
+                return Ok(looked);
+            }
+        }
+        let undone = match results.next() {
+            Some(StatementResult::Failed(message)) => message == UNDONE,
+            _ => false,
+        };
+        if looked.len() != tails || (peek.writes && !undone) {
+            return Err(cut_short());
+        }
+        Ok(looked)
+    }
+
+    /// The commit: what is `before` the entries, these, and what is `after` them.
+    pub(crate) fn commit(
+        &self,
+        before: Vec<(Part, Statement<'static>)>,
+        after: Vec<(Part, Statement<'static>)>,
+    ) -> Commit {
+        let mut parts = Parts::default();
+        for (part, statement) in before {
+            parts.push(part, statement);
+        }
+        self.journal.push_commit(&mut parts, self.options.guards);
+        for (part, statement) in after {
+            parts.push(part, statement);
+        }
+        let statements: Vec<_> = parts
+            .statements
+            .iter()
+            .map(|statement| &**statement)
+            .collect();
+        let endpoint = Endpoint::Execute {
+            transaction: true,
+            // The text of a guard over RETURNING rows is not for the server's own parser, which would also let a
+            // failure of it pass before version 9.4.2.
+            returning: false,
+        };
+        Commit {
+            exchange: Exchange::new(endpoint, statement::body(&statements)),
+            parts: parts.parts,
+        }
+    }
+
+    pub(crate) fn verdict(&mut self, commit: &Commit, outcome: Result<&[u8], Failure>) -> Verdict {
+        let body = match outcome {
+            Ok(body) => body,
+            Err(Failure::Unknown(message) | Failure::Unwritable(message)) => {
+                return Verdict::Unknown(message);
+            }
+            Err(failure) => return Verdict::Refused(error::failure(failure, false)),
+        };
+        let answer = match Answer::parse(body, &[]) {
+            Ok(answer) => answer,
+            Err(error) => return Verdict::Unknown(format!("unreadable answer: {error}")),
+        };
+        if let Some(message) = answer.error {
+            return if error::is_decided(&message) {
+                Verdict::Refused(error::request_error(&message, false))
+            } else {
+                Verdict::Unknown(message)
+            };
+        }
+        match answer.first_failure() {
+            Some((place, message)) => match commit.parts.get(place) {
+                Some(part) => self.refused(*part, message),
+                None => Verdict::Unknown(message.to_owned()),
+            },
+            None if answer.results.len() == commit.parts.len() => Verdict::Applied,
+            None => Verdict::Unknown("an answer with too few results".to_owned()),
+        }
+    }
+
+    fn refused(&mut self, part: Part, message: &str) -> Verdict {
+        if is_own_table_missing(message) {
+            return Verdict::TableMissing;
+        }
+        match part {
+            Part::TakeLock => Verdict::LockHeld,
+            // It is there already: whether as applied is to be asked.
+            Part::CommitNumber => Verdict::Unknown(message.to_owned()),
+            part => Verdict::Refused(self.part_failed(part, message)),
+        }
+    }
+
+    /// Why a statement of the journal failed.
+    fn part_failed(&mut self, part: Part, message: &str) -> Error {
+        let cause = Some(message.to_owned());
+        match part {
+            Part::Rows(entry) => {
+                let query = self.journal.query_at(entry).unwrap_or_default();
+                let message = format!(
+                    "rows that the transaction read have changed: {}",
+                    shortened(query)
+                );
+                self.conflict(message, cause)
+            }
+            Part::Write(entry) if self.journal.write_at(entry).is_some_and(|write| write.seen) => {
+                self.conflict(
+                    format!("a write that went well before now fails: {message}"),
+                    cause,
+                )
+            }
+            Part::Write(entry) => {
+                let (place, writes) = self.journal.place_of_write(entry);
+                let which = (writes > 1).then(|| format!("statement {place} of {writes}"));
+                self.failed(entry, message, which)
+            }
+            Part::Count(entry) => {
+                let write = self.journal.write_at(entry);
+                let count = write.map(|write| write.count);
+                let sql = write.map_or("", |write| &write.statement.sql);
+                let message = match count {
+                    Some(Count::Assumed(rows)) => format!(
+                        "a write does not affect {rows} rows, as was expected; run again, the transaction asks for \
+                         each count: {}",
+                        shortened(sql)
+                    ),
+                    _ => format!(
+                        "a write affects another number of rows now: {}",
+                        shortened(sql)
+                    ),
+                };
+                if matches!(count, Some(Count::Assumed(_))) {
+                    self.past.assumed_wrongly = true;
+                }
+                self.conflict(message, cause)
+            }
+            Part::Fence | Part::TakeLock => {
+                let name = self.lock_name().to_owned();
+                self.conflict(
+                    format!("lock `{name}`: another transaction has taken it since"),
+                    cause,
+                )
+            }
+            Part::CommitNumber | Part::ReleaseLock | Part::Savepoint => {
+                error::statement_error(message, None)
+            }
+        }
+    }
+
+    pub(crate) fn lock_name(&self) -> &str {
+        match (&self.lease, &self.fence) {
+            (Some(lease), _) => &lease.lock.name,
+            (None, Some((name, _))) => name,
+            (None, None) => "",
+        }
+    }
+}
+
+/// The tables that this crate makes where they are missing.
+pub(crate) const CREATE_TABLES: [&str; 3] = [
+    rqlite::CREATE_TABLE,
+    fence::CREATE_TABLE,
+    exactly_once::CREATE_TABLE,
+];
+
+pub(crate) fn is_own_table_missing(message: &str) -> bool {
+    message.starts_with("no such table: __diesel_rqlite_")
+}
+
+fn cut_short() -> Error {
+    let message = "an answer with too few results".to_owned();
+    error::failure(Failure::Unknown(message), true)
+}
+
+/// Enough of a query to know it by.
+fn shortened(sql: &str) -> String {
+    const LENGTH: usize = 200;
+    match sql.char_indices().nth(LENGTH) {
+        Some((end, _)) => format!("{}…", &sql[..end]),
+        None => sql.to_owned(),
+    }
+}
