@@ -20,28 +20,28 @@
 
 #![warn(missing_docs)]
 
-//TMP mod attempt;
+mod attempt;
 mod check;
 mod clock;
-//TMP mod faults;
+mod faults;
 mod history;
-//TMP mod options;
-//TMP mod processes;
-//TMP mod report;
-//TMP mod run;
-//TMP mod state;
-//TMP mod transaction;
-//TMP mod worker;
-//TMP mod workload;
+mod options;
+mod processes;
+mod report;
+mod run;
+mod state;
+mod transaction;
+mod worker;
+mod workload;
 
 pub use self::check::{Anomaly, Kind, check};
-//TMP pub use self::faults::{Fault, Injected};
+pub use self::faults::{Fault, Injected};
 pub use self::history::{Cause, History, Operation, Outcome, State, Transaction};
-//TMP pub use self::options::{Options, USAGE};
-//TMP pub use self::processes::{WORKER_ARGUMENT, work_as_process};
-//TMP pub use self::report::{Counts, Report};
-//TMP pub use self::run::run;
-//TMP pub use self::transaction::Mode;
+pub use self::options::{Options, USAGE};
+pub use self::processes::{WORKER_ARGUMENT, work_as_process};
+pub use self::report::{Counts, Report};
+pub use self::run::run;
+pub use self::transaction::Mode;
 
 /// What ends a run early: servers that don't start, a worker that can't connect.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
