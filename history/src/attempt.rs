@@ -105,3 +105,33 @@ fn failed(error: &Error, at_commit: bool) -> Outcome {
     };
     Outcome::Aborted(cause)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(kind: DatabaseErrorKind) -> Error {
+        Error::DatabaseError(kind, Box::new(String::from("as it is")))
+    }
+
+    #[test]
+    fn only_a_commit_without_an_answer_is_in_doubt() {
+        use DatabaseErrorKind as Kind;
+        let lost = error(Kind::ClosedConnection);
+        assert_eq!(failed(&lost, true), Outcome::Unknown);
+        let aborted = |error, at_commit| match failed(&error, at_commit) {
+            Outcome::Aborted(cause) => cause,
+            other => panic!("{other:?}"),
+        };
+        // A read of which the answer was lost: nothing was written before the commit.
+        assert!(matches!(aborted(lost, false), Cause::Failed(_)));
+        let conflict = error(Kind::SerializationFailure);
+        assert_eq!(aborted(conflict, true), Cause::Conflict);
+        let refused = error(Kind::UnableToSendCommand);
+        assert_eq!(aborted(refused, true), Cause::NotSent);
+        assert!(matches!(
+            aborted(error(Kind::UniqueViolation), true),
+            Cause::Failed(_)
+        ));
+    }
+}

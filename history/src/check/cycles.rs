@@ -16,7 +16,7 @@ const ROUNDS: usize = 32;
 /// A cycle: each transaction, and why it comes before the next one.
 type Cycle = Vec<(usize, Dependency)>;
 
-/// Cycles that share no transaction. Those of writes alone are looked for first, then those that need reads, those
+/// Cycles that share no transaction; not all, where there are many. Those of writes alone are looked for first, then those that need reads, those
 /// that need overwritten reads, and those that need the clock: so each is called by the least that explains it.
 pub(crate) fn find(graph: &Graph, history: &History) -> Vec<Anomaly> {
     let mut open = vec![true; graph.len()];
