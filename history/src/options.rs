@@ -1,0 +1,164 @@
+//! What to run, and for how long.
+
+use std::path::PathBuf;
+
+use crate::faults::Fault;
+use crate::transaction::Mode;
+
+/// How the program is called.
+pub const USAGE: &str = "\
+Runs random transactions against real servers that crash, and checks that their history is serializable.
+
+  --seconds N      how long                                              [30]
+  --nodes N        how many servers                                      [3]
+  --faults LIST    of the leader, separated by commas: kill, stop        [none]
+  --writers N      how many workers                                      [8]
+  --lists N        how many lists they append to at a time               [6]
+  --retries N      how often a transaction is run again after a conflict [10]
+  --mode MODE      interactive, eager, deferred or serial                [interactive]
+  --strict         the serial order must also agree with the clock
+  --unguarded      commits check nothing; anomalies are shown, not an error
+  --processes      each worker is a process of its own
+  --seed N         of all random choices                                 [random]
+";
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long the workers work.
+    pub seconds: u64,
+    /// How many servers.
+    pub nodes: usize,
+    /// What happens to the leader, at random; nothing, if empty.
+    pub faults: Vec<Fault>,
+    /// How many workers.
+    pub writers: u32,
+    /// How many lists they append to at a time.
+    pub lists: i64,
+    /// Whether commits are to check nothing.
+    pub unguarded: bool,
+    /// Whether the serial order must also agree with the clock.
+    pub strict: bool,
+    /// Of all random choices. What comes of them depends on the machine as well.
+    pub seed: u64,
+    /// How often a transaction is run again after a conflict.
+    pub retries: u32,
+    /// The program that is started for each worker, see [`work_as_process`](crate::work_as_process); threads, if none.
+    pub processes: Option<PathBuf>,
+    /// How transactions are run.
+    pub mode: Mode,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            seconds: 30,
+            nodes: 3,
+            faults: Vec::new(),
+            writers: 8,
+            lists: 6,
+            unguarded: false,
+            strict: false,
+            seed: fastrand::u64(..),
+            retries: 10,
+            processes: None,
+            mode: Mode::default(),
+        }
+    }
+}
+
+impl Options {
+    /// Those of a command line, without the program's name.
+    ///
+    /// # Errors
+    ///
+    /// What is not understood.
+    pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut options = Options::default();
+        while let Some(name) = arguments.next() {
+            let flag = match name.as_str() {
+                "--unguarded" => &mut options.unguarded,
+                "--strict" => &mut options.strict,
+                "--processes" => {
+                    let this = std::env::current_exe();
+                    options.processes = Some(this.map_err(|error| error.to_string())?);
+                    continue;
+                }
+                _ => {
+                    let value = arguments
+                        .next()
+                        .ok_or_else(|| format!("{name} is no option, or lacks its value"))?;
+                    options.set(&name, &value)?;
+                    continue;
+                }
+            };
+            *flag = true;
+        }
+        Ok(options)
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        match name {
+            "--seconds" => self.seconds = number(name, value, 1)?,
+            "--nodes" => self.nodes = number(name, value, 1)?,
+            "--writers" => self.writers = number(name, value, 1)?,
+            "--lists" => self.lists = number(name, value, 1)?,
+            "--retries" => self.retries = number(name, value, 0)?,
+            "--seed" => self.seed = number(name, value, 0)?,
+            "--faults" => {
+                let faults = value.split(',').map(|name| {
+                    Fault::from_name(name).ok_or_else(|| format!("--faults: {name:?} is none"))
+                });
+                self.faults = faults.collect::<Result<_, _>>()?;
+            }
+            "--mode" => {
+                self.mode =
+                    Mode::from_name(value).ok_or_else(|| format!("--mode: {value:?} is none"))?;
+            }
+            _ => return Err(format!("{name} is no option")),
+        }
+        Ok(())
+    }
+}
+
+fn number<T: std::str::FromStr + PartialOrd>(
+    name: &str,
+    value: &str,
+    least: T,
+) -> Result<T, String> {
+    let number = value.parse().ok().filter(|number| *number >= least);
+    number.ok_or_else(|| format!("{name}: {value:?} is no number, or too small"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Options, String> {
+        Options::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn options_are_read_and_wrong_ones_named() {
+        let options = parse("--seconds 5 --faults kill,stop --strict --mode eager --seed 0");
+        let options = options.expect("parses");
+        assert_eq!((options.seconds, options.seed), (5, 0));
+        assert_eq!(options.faults, [Fault::Kill, Fault::Stop]);
+        assert_eq!((options.strict, options.unguarded), (true, false));
+        assert_eq!(options.mode, Mode::Eager);
+        for line in [
+            "--seconds",
+            "--seconds x",
+            "--nodes 0",
+            "--faults kill,cut",
+            "--mode lazy",
+            "--what 1",
+        ] {
+            let error = parse(line).expect_err(line);
+            assert!(
+                error.contains(line.split(' ').next().expect("a word")),
+                "{error}"
+            );
+        }
+    }
+}
