@@ -74,7 +74,7 @@ fn orders(options: &Options, cluster: &Cluster, worker: u32, duration: Duration)
     // Each begins at another node.
     let place = usize::try_from(worker).unwrap_or_default() % options.nodes;
     let mut more = vec![REQUEST_TIMEOUT];
-    more.extend(transaction::unguarded().filter(|_| options.unguarded));
+    more.extend(options.unguarded.then_some(transaction::UNGUARDED));
     Orders {
         worker,
         url: url(cluster, options, place, &more),

@@ -3,7 +3,6 @@
 use std::sync::Mutex;
 
 use diesel::prelude::*;
-use diesel::result::{DatabaseErrorKind, Error};
 use diesel_rqlite::RqliteConnection;
 use serde::{Deserialize, Serialize};
 
@@ -34,12 +33,9 @@ impl Mode {
     }
 }
 
-/// Whether `run` has interactive transactions. Without them, every mode is as `Deferred`.
-const INTERACTIVE: bool = false;
-
 /// The option of the connection URL that switches off what a commit checks. It is hidden: there is no use for it but
 /// to see this checker find what is then wrong.
-const UNGUARDED: &str = "guards=off";
+pub(crate) const UNGUARDED: &str = "guards=off";
 
 /// Held by the transaction that runs, in `Mode::Serial`.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -55,29 +51,30 @@ pub(crate) struct Style {
 impl Style {
     /// Whether a transaction can read behind its writes, and see them.
     pub(crate) fn sees_own_writes(self) -> bool {
-        INTERACTIVE && matches!(self.mode, Mode::Interactive | Mode::Eager)
+        matches!(self.mode, Mode::Interactive | Mode::Eager)
     }
-}
-
-/// The option for connections without guards.
-pub(crate) fn unguarded() -> Option<&'static str> {
-    INTERACTIVE.then_some(UNGUARDED)
 }
 
 /// Runs `body` in a transaction; once more after each conflict, as often as the style allows.
 pub(crate) fn run<T>(
     connection: &mut RqliteConnection,
     style: Style,
-    mut body: impl FnMut(&mut RqliteConnection) -> QueryResult<T>,
+    body: impl FnMut(&mut RqliteConnection) -> QueryResult<T>,
 ) -> QueryResult<T> {
     let _held = (style.mode == Mode::Serial).then(|| ONE_AT_A_TIME.lock());
-    let mut left = style.retries;
-    loop {
-        match connection.transaction(&mut body) {
-            Err(Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _)) if left > 0 => {
-                left -= 1;
-            }
-            outcome => return outcome,
-        }
-    }
+    let builder = connection
+        .build_transaction()
+        .exactly_once()
+        .retries(style.retries);
+    let builder = match style.mode {
+        Mode::Interactive => builder.interactive(),
+        Mode::Eager => builder.eager(),
+        Mode::Deferred | Mode::Serial => builder.deferred(),
+    };
+    let builder = if style.read_only {
+        builder.read_only()
+    } else {
+        builder
+    };
+    builder.run(body)
 }
