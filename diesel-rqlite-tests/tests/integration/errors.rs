@@ -1,8 +1,6 @@
 //! The table in `error.rs`, row by row.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::thread;
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
@@ -11,6 +9,7 @@ use diesel::result::{ConnectionError, Error};
 use diesel_rqlite::{ReadConsistency, RqliteConfig};
 use diesel_rqlite_tests::{Rqlited, User};
 
+use crate::proxy::{Fate, Proxy};
 use crate::support::{Database, assert_kind, connect};
 
 const SCHEMA: &str = "
@@ -176,54 +175,13 @@ fn unauthorised() {
     assert!(information.message().contains("401"));
 }
 
-/// A proxy that passes requests on and may drop the answer to one of them.
+/// A proxy that passes requests on, and gives this answer to one of them.
 fn dropping_proxy(to: String, drop_at: usize, answer: &'static [u8]) -> String {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
-    let address = listener.local_addr().expect("is bound").to_string();
-    thread::spawn(move || {
-        let mut requests = 0;
-        for client in listener.incoming() {
-            let Ok(mut client) = client else { return };
-            while let Some(request) = read_message(&mut client) {
-                requests += 1;
-                let mut server = TcpStream::connect(&to).expect("the node is there");
-                server.write_all(&request).expect("sends");
-                let Some(reply) = read_message(&mut server) else {
-                    break;
-                };
-                if requests == drop_at {
-                    let _ = client.write_all(answer);
-                    break;
-                }
-                if client.write_all(&reply).is_err() {
-                    break;
-                }
-            }
-        }
+    let proxy = Proxy::start(to, move |number, _| match number == drop_at {
+        true => Fate::Answer(answer),
+        false => Fate::Pass,
     });
-    address
-}
-
-/// One HTTP message with a Content-Length.
-fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
-    let mut message = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        let text = String::from_utf8_lossy(&message).to_ascii_lowercase();
-        if let Some(head) = text.find("\r\n\r\n") {
-            let length = text[..head].split("content-length: ").nth(1);
-            let length: usize = length
-                .and_then(|rest| rest.lines().next()?.trim().parse().ok())
-                .unwrap_or(0);
-            if message.len() >= head + 4 + length {
-                return Some(message);
-            }
-        }
-        match stream.read(&mut buffer) {
-            Ok(0) | Err(_) => return None,
-            Ok(count) => message.extend_from_slice(&buffer[..count]),
-        }
-    }
+    proxy.address
 }
 
 #[test]

@@ -25,6 +25,8 @@ use super::request::{Exchange, ReadConsistency, Settings};
 const POLL: Duration = Duration::from_millis(100);
 /// How often a read whose answer was lost is sent again.
 const READ_RETRIES: u32 = 2;
+/// What a leader says that was deposed meanwhile. The request may have been applied.
+const LEADERSHIP_LOST: &str = "leadership lost while committing log";
 /// On answers that rqlite gave itself; also those it forwards have it.
 const SERVED_BY: &str = "x-rqlite-served-by";
 
@@ -228,7 +230,8 @@ impl<'c> Call<'c> {
     /// Status 200, which rqlite also gives to requests that failed as a whole.
     fn accepted(&mut self, response: &http::Response<Bytes>, elapsed: Duration) {
         if let Some(error) = top_level_error(response.body()) {
-            if is_not_applied(&error) {
+            let again = self.exchange.endpoint.is_repeatable() && error == LEADERSHIP_LOST;
+            if again || is_not_applied(&error) {
                 return self.next_node(error, elapsed);
             }
             return self.done(Ok(response.body().clone()));

@@ -1,0 +1,125 @@
+//! A proxy in front of a node that loses requests and answers.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// What happens to one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Pass,
+    /// It is passed on, but the client gets this instead of the answer, and the connection is closed.
+    Answer(&'static [u8]),
+    /// It is not passed on; the connection is closed.
+    Lose,
+    /// The same, but it is kept, to be passed on by [`Proxy::deliver`].
+    Keep,
+}
+
+pub(crate) struct Proxy {
+    pub(crate) address: String,
+    to: String,
+    kept: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl Proxy {
+    /// `fate` is told the number of the request, counted from 1, and its text.
+    pub(crate) fn start(
+        to: String,
+        fate: impl Fn(usize, &str) -> Fate + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
+        let address = listener.local_addr().expect("is bound").to_string();
+        let kept = Arc::default();
+        let proxy = Proxy {
+            address,
+            to: to.clone(),
+            kept: Arc::clone(&kept),
+        };
+        let fate = Arc::new(fate);
+        let requests = Arc::new(Mutex::new(0));
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let Ok(client) = client else { return };
+                let (to, fate) = (to.clone(), Arc::clone(&fate));
+                let (requests, kept) = (Arc::clone(&requests), Arc::clone(&kept));
+                thread::spawn(move || serve(client, &to, &*fate, &requests, &kept));
+            }
+        });
+        proxy
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("rqlite://{}", self.address)
+    }
+
+    /// Passes on what was kept, late. Returns the answers.
+    pub(crate) fn deliver(&self) -> Vec<String> {
+        let kept = std::mem::take(&mut *self.kept.lock().expect("no panic"));
+        let answers = kept.iter().filter_map(|request| forward(&self.to, request));
+        answers
+            .map(|answer| String::from_utf8_lossy(&answer).into_owned())
+            .collect()
+    }
+}
+
+fn serve(
+    mut client: TcpStream,
+    to: &str,
+    fate: &impl Fn(usize, &str) -> Fate,
+    requests: &Mutex<usize>,
+    kept: &Mutex<Vec<Vec<u8>>>,
+) {
+    while let Some(request) = read_message(&mut client) {
+        let number = {
+            let mut requests = requests.lock().expect("no panic");
+            *requests += 1;
+            *requests
+        };
+        match fate(number, &String::from_utf8_lossy(&request)) {
+            Fate::Pass => match forward(to, &request) {
+                Some(answer) if client.write_all(&answer).is_ok() => {}
+                _ => return,
+            },
+            Fate::Answer(answer) => {
+                forward(to, &request);
+                let _ = client.write_all(answer);
+                return;
+            }
+            Fate::Lose => return,
+            Fate::Keep => {
+                kept.lock().expect("no panic").push(request);
+                return;
+            }
+        }
+    }
+}
+
+fn forward(to: &str, request: &[u8]) -> Option<Vec<u8>> {
+    let mut server = TcpStream::connect(to).ok()?;
+    server.write_all(request).ok()?;
+    read_message(&mut server)
+}
+
+/// One HTTP message with a Content-Length.
+fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut message = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let text = String::from_utf8_lossy(&message).to_ascii_lowercase();
+        if let Some(head) = text.find("\r\n\r\n") {
+            let length = text[..head].split("content-length: ").nth(1);
+            let length: usize = length
+                .and_then(|rest| rest.lines().next()?.trim().parse().ok())
+                .unwrap_or(0);
+            if message.len() >= head + 4 + length {
+                return Some(message);
+            }
+        }
+        match stream.read(&mut buffer) {
+            Ok(0) | Err(_) => return None,
+            Ok(count) => message.extend_from_slice(&buffer[..count]),
+        }
+    }
+}
