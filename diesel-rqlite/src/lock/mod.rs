@@ -5,9 +5,14 @@
 //! Transactions are correct without any lock, since a commit applies only if what its closure saw is still
 //! true; a lock makes them wait for each other instead of failing and running again.
 
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(feature = "redis")]
 mod renewal;
 mod thread;
 
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisLock, ValkeyLock};
 pub use self::thread::ThreadLock;
 
 /// A lock that transactions take.
