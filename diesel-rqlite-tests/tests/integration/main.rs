@@ -5,6 +5,8 @@ mod cluster;
 mod connecting;
 mod errors;
 mod kit;
+mod lock_sites;
+mod locks;
 mod migrations;
 mod queries;
 mod reads;
