@@ -22,8 +22,8 @@ macro_rules! lock {
         #[doc = concat!("A lock between processes, held in ", $server, ".")]
         ///
         #[doc = concat!("The URL is `", $scheme, "://[user][:password]@host[:port][/database]`, with TLS `", $scheme, "s://`. ")]
-        #[doc = concat!("The schemes of ", $other, " are understood, too. TLS needs the feature `rustls`; ")]
-        /// trusted are the web's root certificates, see [`with_client`](Self::with_client) for others.
+        #[doc = concat!("The schemes of ", $other, " are understood, too. ")]
+        /// Trusted are the web's root certificates, see [`with_client`](Self::with_client) for others.
         ///
         /// The holder has a lease, renewed in the background as long as it holds the lock. The lock is lost if
         /// the lease ends all the same: because the process was stopped, the server out of reach, or its data
@@ -286,7 +286,6 @@ mod tests {
             RedisLock::new(url, "x").expect(url);
             ValkeyLock::cluster([url], "x").expect(url);
         }
-        #[cfg(feature = "rustls")]
         for url in ["rediss://h", "valkeys://h"] {
             ValkeyLock::new(url, "x").expect(url);
             RedisLock::new(url, "x").expect(url);

@@ -303,7 +303,6 @@ fn within<T: Send + 'static>(
 /// The client asks rustls for the process's provider of cryptography, and rustls panics if there are two to
 /// choose from, as in a program that also uses aws-lc-rs.
 fn trusted_cryptography() {
-    #[cfg(feature = "rustls")]
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         // Fails if another thread has been faster.
         let _ = rustls::crypto::ring::default_provider().install_default();
