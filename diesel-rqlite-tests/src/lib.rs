@@ -12,18 +12,29 @@
 //! into the build directory; else the `rqlited` on the `PATH`. Where there is none of these, starting panics
 //! with a message that says what to install: a test without its server is a failed test.
 //!
+//! [`ValkeyServer`] and [`RedisServer`] are found alike: by `VALKEY_SERVER` and `REDIS_SERVER`, installed by pip,
+//! or on the `PATH`.
+//!
 //! Every server listens on loopback only, and a watchdog process stops it even if the process that started
 //! it is killed.
 
 #![warn(missing_docs)]
 
+mod cache;
 mod cluster;
 mod http;
 mod install;
 mod process;
+mod resp;
 mod rqlited;
 mod tls;
+mod tls_front;
+mod valkey;
+mod wheel;
 
 pub use self::cluster::Cluster;
 pub use self::install::{Binary, rqlited_binary};
 pub use self::rqlited::{Rqlited, RqlitedBuilder, User};
+pub use self::valkey::{
+    KeyServer, KeyServerBuilder, Product, Redis, RedisServer, Valkey, ValkeyCluster, ValkeyServer,
+};

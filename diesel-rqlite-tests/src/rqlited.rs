@@ -144,7 +144,7 @@ impl RqlitedBuilder {
 
     /// Starts the node without waiting for it.
     pub(crate) fn spawn(&self) -> io::Result<Rqlited> {
-        let directory = data_directory()?;
+        let directory = data_directory("rqlited-")?;
         let ports = free_ports()?;
         let certificate = match self.tls {
             true => Some(Certificate::create(directory.path())?),
@@ -370,9 +370,9 @@ impl Rqlited {
 }
 
 /// In memory where the system has a file system for that: rqlite waits for the disk at each write.
-fn data_directory() -> io::Result<TempDir> {
+pub(crate) fn data_directory(prefix: &str) -> io::Result<TempDir> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix("rqlited-");
+    builder.prefix(prefix);
     builder
         .tempdir_in("/dev/shm")
         .or_else(|_| builder.tempdir())

@@ -59,6 +59,7 @@
 //! | `serde_json` | | `serde_json::Value` as `Json` (text) and `Jsonb` (SQLite's binary form) |
 //! | `uuid` | | `Uuid`, stored as text |
 //! | `r2d2` | | pools of connections |
+//! | `redis` | | `ValkeyLock` and `RedisLock`, with TLS |
 //!
 //! Diesel has the SQL types `Uuid`, `Json`, `Jsonb` and `Timestamptz` only with a backend: `uuid`, `serde_json` and
 //! `timestamptz` switch on its `postgres_backend`, which is pure Rust.
@@ -94,6 +95,8 @@ pub use self::connection::{RqliteConnection, RqliteTransactionManager};
 pub use self::expression::json_functions;
 pub use self::expression::{Parens, RqliteExpressionMethods};
 pub use self::lock::{Fence, Lock, LockError, LockGuard, RqliteLock, ThreadLock, TransactionLock};
+#[cfg(feature = "redis")]
+pub use self::lock::{RedisLock, ValkeyLock};
 pub use self::protocol::request::ReadConsistency;
 pub use self::query_builder::RqliteQueryBuilder;
 pub use self::row::{RqliteCursor, RqliteField, RqliteRow};

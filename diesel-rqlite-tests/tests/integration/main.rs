@@ -7,6 +7,8 @@ mod errors;
 mod exactly_once;
 mod interactive;
 mod kit;
+mod lock_sites;
+mod locks;
 mod migrations;
 mod proxy;
 mod queries;

@@ -7,6 +7,8 @@
 
 pub(crate) mod fence;
 pub(crate) mod holding;
+#[cfg(feature = "redis")]
+mod redis;
 pub(crate) mod renewal;
 pub(crate) mod rqlite;
 mod thread;
@@ -14,6 +16,8 @@ mod thread;
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisLock, ValkeyLock};
 pub use self::rqlite::RqliteLock;
 pub use self::thread::ThreadLock;
 

@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 struct State {
     /// Until when it is certainly held.
+    #[cfg_attr(not(feature = "redis"), allow(dead_code))]
     until: Instant,
     lost: Option<String>,
 }
 
-/// A thread that renews a lease every third of it, until this is dropped.
+/// A thread that renews a lease every third of it, until this is dropped. Without an answer it asks again sooner,
+/// so that a hiccup of the server costs no lease.
 ///
 /// A lock that is held for less than that never hears of it.
 #[derive(Debug)]
@@ -48,13 +50,15 @@ impl Renewal {
         thread::Builder::new()
             .name("diesel-rqlite lease".to_owned())
             .spawn(move || {
-                while stopped.recv_timeout(lease / 3) == Err(RecvTimeoutError::Timeout) {
+                let mut wait = lease / 3;
+                while stopped.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
                     let asked = Instant::now();
                     let renewed = renew();
                     let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                    wait = lease / 3;
                     match renewed {
                         Renewed::Yes => state.until = asked + lease,
-                        Renewed::Unknown => {}
+                        Renewed::Unknown => wait = lease / 20,
                         Renewed::Lost(reason) => {
                             state.lost = Some(reason);
                             return;
@@ -72,7 +76,7 @@ impl Renewal {
     }
 
     /// Why the lease is over, if it is.
-    #[allow(dead_code)]
+    #[cfg(feature = "redis")]
     pub(crate) fn lost(&self) -> Option<String> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match &state.lost {

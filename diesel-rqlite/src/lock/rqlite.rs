@@ -50,10 +50,10 @@ impl RqliteLock {
         }
     }
 
-    /// How long others wait for a sign of life before they take the lock over.
+    /// How long others wait for a sign of life before they take the lock over: from a millisecond to a day.
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
-        self.lease = lease.max(Duration::from_millis(1));
+        self.lease = lease.clamp(Duration::from_millis(1), Duration::from_secs(86_400));
         self
     }
 
@@ -64,10 +64,10 @@ impl RqliteLock {
         self
     }
 
-    /// How often to look whether it is free, give or take a half.
+    /// How often to look whether it is free, give or take a half: from a millisecond to a minute.
     #[must_use]
     pub fn retry_interval(mut self, interval: Duration) -> Self {
-        self.retry_interval = interval;
+        self.retry_interval = interval.clamp(Duration::from_millis(1), Duration::from_secs(60));
         self
     }
 }

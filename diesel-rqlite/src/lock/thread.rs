@@ -72,6 +72,16 @@ impl ThreadLock {
             queue
         });
         drop(queues);
+        Self::on(name, queue)
+    }
+
+    /// The same lock as no other value but its clones.
+    #[cfg(feature = "redis")]
+    pub(super) fn unshared(name: impl Into<String>) -> Self {
+        Self::on(name.into(), Arc::default())
+    }
+
+    fn on(name: String, queue: Arc<Queue>) -> Self {
         ThreadLock {
             name,
             timeout: Duration::from_secs(30),
@@ -85,14 +95,9 @@ impl ThreadLock {
         self.timeout = timeout;
         self
     }
-}
 
-impl Lock for ThreadLock {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn acquire(&self) -> Result<Box<dyn LockGuard>, LockError> {
+    /// Waits for it, in turn.
+    pub(super) fn enter(&self) -> Result<Held, LockError> {
         let began = Instant::now();
         let mut tickets = self.queue.tickets();
         let ticket = tickets.next;
@@ -109,14 +114,25 @@ impl Lock for ThreadLock {
             tickets = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         drop(tickets);
-        Ok(Box::new(Held {
+        Ok(Held {
             queue: Arc::clone(&self.queue),
             ticket,
-        }))
+        })
     }
 }
 
-struct Held {
+impl Lock for ThreadLock {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn acquire(&self) -> Result<Box<dyn LockGuard>, LockError> {
+        Ok(Box::new(self.enter()?))
+    }
+}
+
+/// It is one's turn until this is dropped.
+pub(super) struct Held {
     queue: Arc<Queue>,
     ticket: u64,
 }

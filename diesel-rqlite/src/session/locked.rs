@@ -1,6 +1,6 @@
 //! The lock that is a row in rqlite: taken with the first statement of a transaction, or waited for.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use diesel::QueryResult;
 
@@ -149,8 +149,7 @@ impl<C: Client> Session<C> {
                 let error = LockError::timeout(&lease.lock.name, lease.lock.timeout);
                 return Err(error::lock(&error));
             }
-            let interval = lease.lock.retry_interval.max(Duration::from_millis(1));
-            self.client.wait(jittered(interval)).await;
+            self.client.wait(jittered(lease.lock.retry_interval)).await;
         }
     }
 

@@ -1,0 +1,32 @@
+//! What has been installed stays in the build directory.
+
+use std::env;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+/// A directory that `install` fills on first use, by whichever process comes first.
+pub(crate) fn directory(
+    name: &str,
+    install: impl FnOnce(&Path) -> Result<(), String>,
+) -> Result<PathBuf, String> {
+    let cache = build_directory().join("diesel-rqlite-tests");
+    let home = cache.join(name);
+    let io = |error: std::io::Error| format!("{}: {error}", cache.display());
+    fs::create_dir_all(&cache).map_err(io)?;
+    let lock = File::create(cache.join("lock")).map_err(io)?;
+    lock.lock().map_err(io)?;
+    if !home.exists() {
+        // Moved into place when it is complete, so that no half of it is ever found.
+        let fresh = tempfile::tempdir_in(&cache).map_err(io)?;
+        install(fresh.path())?;
+        fs::rename(fresh.keep(), &home).map_err(io)?;
+    }
+    Ok(home)
+}
+
+fn build_directory() -> PathBuf {
+    match env::var_os("CARGO_TARGET_DIR") {
+        Some(directory) => directory.into(),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
+    }
+}

@@ -1,0 +1,302 @@
+//! Locks in Redis and Valkey.
+
+mod lease;
+mod store;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use self::lease::{Held, Lease};
+use self::store::Store;
+use super::{Lock, LockError, LockGuard, ThreadLock};
+
+const PREFIX: &str = "diesel-rqlite:";
+
+/// A shorter one would end on its way; no transaction takes longer than the other.
+const LEASES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(24 * 60 * 60));
+
+/// The two public locks are one: Valkey and Redis speak the same language.
+macro_rules! lock {
+    ($lock:ident, $server:literal, $scheme:literal, $other:literal) => {
+        #[doc = concat!("A lock between processes, held in ", $server, ".")]
+        ///
+        #[doc = concat!("The URL is `", $scheme, "://[user][:password]@host[:port][/database]`, with TLS `", $scheme, "s://`. ")]
+        #[doc = concat!("The schemes of ", $other, " are understood, too. ")]
+        /// Trusted are the web's root certificates, see [`with_client`](Self::with_client) for others.
+        ///
+        /// The holder has a lease, renewed in the background as long as it holds the lock. The lock is lost if
+        /// the lease ends all the same: because the process was stopped, the server out of reach, or its data
+        /// gone (replication and snapshots are asynchronous). That is what the
+        /// [fence](crate::LockGuard::fence) is for: it rises with every acquisition, even after the server lost
+        /// its data, unless its clock was set back as well.
+        ///
+        /// Threads of one process that use the same value, or clones of it, are served in their order; others
+        /// in none.
+        ///
+        /// ```no_run
+        #[doc = concat!("use diesel_rqlite::{Lock, ", stringify!($lock), "};")]
+        ///
+        #[doc = concat!("let lock = ", stringify!($lock), "::new(\"", $scheme, "://localhost\", \"accounts\")?;")]
+        /// let held = lock.acquire()?;
+        /// // Nobody else is here.
+        /// held.release()?;
+        /// # Ok::<(), diesel_rqlite::LockError>(())
+        /// ```
+        ///
+        /// While it is held there are two keys, `diesel-rqlite:{name}` and `diesel-rqlite:{name}:fence`, in the
+        /// same slot of a cluster; the second one stays. A user needs permission for these keys and for `EVAL`,
+        /// `GET`, `SET`, `DEL`, `PEXPIRE`, `PTTL` and `TIME`.
+        #[derive(Clone)]
+        pub struct $lock(ServerLock);
+
+        impl $lock {
+            /// A lock on one server. Does not connect yet.
+            ///
+            /// # Errors
+            ///
+            /// [`LockError`], if the URL is none of these.
+            pub fn new(url: &str, name: impl Into<String>) -> Result<Self, LockError> {
+                let name = name.into();
+                let store = Store::single(url).map_err(|reason| LockError::unavailable(&name, reason))?;
+                Ok($lock(ServerLock::new(store, name)))
+            }
+
+            /// A lock in a cluster, of which these nodes are known. User, password and TLS must be the same for
+            /// all. Does not connect yet.
+            ///
+            /// # Errors
+            ///
+            /// [`LockError`], if there is no URL, or a wrong one.
+            pub fn cluster<'a>(
+                urls: impl IntoIterator<Item = &'a str>,
+                name: impl Into<String>,
+            ) -> Result<Self, LockError> {
+                let name = name.into();
+                let store = Store::cluster(urls).map_err(|reason| LockError::unavailable(&name, reason))?;
+                Ok($lock(ServerLock::new(store, name)))
+            }
+
+            /// A lock on the server of this client: for certificates of your own or a Unix socket.
+            pub fn with_client(client: ::redis::Client, name: impl Into<String>) -> Self {
+                $lock(ServerLock::new(Store::from_client(client), name.into()))
+            }
+
+            /// A lock in the cluster of this client.
+            ///
+            /// The client retries by itself. Without an answer in time it is left alone with that: build it
+            /// with few [`retries`](::redis::cluster::ClusterClientBuilder::retries).
+            pub fn with_cluster_client(
+                client: ::redis::cluster::ClusterClient,
+                name: impl Into<String>,
+            ) -> Self {
+                $lock(ServerLock::new(Store::from_cluster_client(client), name.into()))
+            }
+
+            /// What its keys begin with, `diesel-rqlite:` if not set. No braces, which have a meaning in a
+            /// cluster.
+            #[must_use]
+            pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+                self.0.prefix = prefix.into();
+                self
+            }
+
+            /// For how long it stays held when this process dies, 10 seconds if not set; from 10 milliseconds
+            /// to a day. Renewed every third of it, so it should be long beside a round trip.
+            #[must_use]
+            pub fn lease(mut self, lease: Duration) -> Self {
+                self.0.lease = lease.clamp(LEASES.0, LEASES.1);
+                self
+            }
+
+            /// How long to wait for it, 30 seconds if not set. It is asked for at least once, and the last
+            /// request may take a tenth of a second more.
+            #[must_use]
+            pub fn timeout(mut self, timeout: Duration) -> Self {
+                self.0.timeout = timeout;
+                self
+            }
+
+            /// How often to ask for it while another process holds it, 50 milliseconds if not set. The actual
+            /// time is random, between half of that and one and a half.
+            #[must_use]
+            pub fn retry_interval(mut self, interval: Duration) -> Self {
+                self.0.retry_interval = interval;
+                self
+            }
+        }
+
+        impl Lock for $lock {
+            fn name(&self) -> &str {
+                &self.0.name
+            }
+
+            fn acquire(&self) -> Result<Box<dyn LockGuard>, LockError> {
+                self.0.acquire().map(|held| Box::new(held) as Box<dyn LockGuard>)
+            }
+        }
+
+        impl fmt::Debug for $lock {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.describe(f.debug_struct(stringify!($lock)))
+            }
+        }
+    };
+}
+
+lock!(
+    ValkeyLock,
+    "[Valkey](https://valkey.io) 7.2 or newer",
+    "valkey",
+    "Redis"
+);
+lock!(
+    RedisLock,
+    "[Redis](https://redis.io) 5 or newer",
+    "redis",
+    "Valkey"
+);
+
+#[derive(Clone)]
+struct ServerLock {
+    name: String,
+    prefix: String,
+    lease: Duration,
+    timeout: Duration,
+    retry_interval: Duration,
+    store: Arc<Store>,
+    /// Threads of this process wait here, where that costs nothing, and only the first of them asks the server.
+    queue: ThreadLock,
+}
+
+impl ServerLock {
+    fn new(store: Store, name: String) -> Self {
+        ServerLock {
+            queue: ThreadLock::unshared(&name),
+            name,
+            prefix: PREFIX.to_owned(),
+            lease: Duration::from_secs(10),
+            timeout: Duration::from_secs(30),
+            retry_interval: Duration::from_millis(50),
+            store: Arc::new(store),
+        }
+    }
+
+    fn acquire(&self) -> Result<Held, LockError> {
+        let began = Instant::now();
+        let turn = self.queue.clone().timeout(self.timeout).enter();
+        // Who was first in the queue may have found out that there is more to say than "held".
+        let turn = turn.map_err(|timeout| match self.store.trouble() {
+            Some(reason) => LockError::unavailable(&self.name, reason),
+            None => timeout,
+        })?;
+        let lease = Lease::new(
+            Arc::clone(&self.store),
+            self.name.clone(),
+            self.keys(),
+            self.lease,
+        )?;
+        lease.acquire(turn, began, self.timeout, self.retry_interval)
+    }
+
+    /// The lock and its fence. What is in braces decides about the slot, up to the first that closes.
+    fn keys(&self) -> [String; 2] {
+        let tag = match self.name.as_str() {
+            "" => "%".to_owned(),
+            name => name.replace('%', "%25").replace('}', "%7D"),
+        };
+        let lock = format!("{}{{{tag}}}", self.prefix);
+        let fence = format!("{lock}:fence");
+        [lock, fence]
+    }
+
+    /// Without user and password.
+    fn describe(&self, mut text: fmt::DebugStruct<'_, '_>) -> fmt::Result {
+        text.field("name", &self.name)
+            .field("server", &self.store.address())
+            .field("prefix", &self.prefix)
+            .field("lease", &self.lease)
+            .field("timeout", &self.timeout)
+            .field("retry_interval", &self.retry_interval)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lock(name: &str) -> ValkeyLock {
+        ValkeyLock::new("valkey://user:hunter2@localhost:1/3", name).expect("a URL")
+    }
+
+    #[test]
+    fn keys_of_a_lock_are_in_one_slot_and_no_other_lock_has_them() {
+        assert_eq!(
+            lock("accounts").prefix("bank:").0.keys(),
+            ["bank:{accounts}", "bank:{accounts}:fence"]
+        );
+        for name in ["", "}", "}x{", "a}b", "{a}"] {
+            let [lock, fence] = lock(name).0.keys();
+            let tag = |key: &str| {
+                let (_, rest) = key.split_once('{').expect("opens");
+                rest.split_once('}').expect("closes").0.to_owned()
+            };
+            assert!(!tag(&lock).is_empty(), "{name}");
+            assert_eq!(tag(&lock), tag(&fence), "{name}");
+        }
+        assert_ne!(lock("").0.keys(), lock("%").0.keys());
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        let shown = format!("{:?}", lock("accounts"));
+        assert!(
+            shown.contains("localhost:1") && !shown.contains("hunter2"),
+            "{shown}"
+        );
+        for url in [
+            "ftp://u:hunter2@localhost",
+            "redis://u:hunter2@localhost/x",
+            "hunter2",
+            "redis://u:hunter2@[::1",
+        ] {
+            let error = RedisLock::new(url, "accounts").expect_err(url);
+            assert!(
+                !format!("{error} {error:?}").contains("hunter2"),
+                "{error:?}"
+            );
+            let error = RedisLock::cluster([url], "accounts").expect_err(url);
+            assert!(
+                !format!("{error} {error:?}").contains("hunter2"),
+                "{error:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn both_locks_know_the_schemes_of_both_servers() {
+        for url in [
+            "redis://h",
+            "valkey://h:1/2",
+            "redis://:p@h",
+            "valkey://u:p@h",
+        ] {
+            ValkeyLock::new(url, "x").expect(url);
+            RedisLock::new(url, "x").expect(url);
+            ValkeyLock::cluster([url], "x").expect(url);
+        }
+        for url in ["rediss://h", "valkeys://h"] {
+            ValkeyLock::new(url, "x").expect(url);
+            RedisLock::new(url, "x").expect(url);
+        }
+    }
+
+    #[test]
+    fn locks_go_between_threads() {
+        fn between_threads<T: Send + Sync>() {}
+        between_threads::<RedisLock>();
+        between_threads::<ValkeyLock>();
+        between_threads::<Held>();
+    }
+}

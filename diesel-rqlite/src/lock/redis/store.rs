@@ -1,0 +1,314 @@
+//! The server, or the cluster of them: connections, scripts, errors.
+
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use redis::cluster::{ClusterClient, ClusterClientBuilder, ClusterConfig, ClusterConnection};
+use redis::io::tcp::TcpSettings;
+use redis::{Client, Cmd, Connection, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError};
+
+pub(super) const ACQUIRE: &str = include_str!("acquire.lua");
+pub(super) const RENEW: &str = include_str!("renew.lua");
+pub(super) const RELEASE: &str = include_str!("release.lua");
+
+/// More are closed when they are given back.
+const IDLE: usize = 8;
+
+/// What a server answers that will be able to serve us in a moment. From within a script, they are somewhere in
+/// the text of another error.
+const PASSING: [&str; 11] = [
+    "ASK",
+    "BUSY",
+    "CLUSTERDOWN",
+    "LOADING",
+    "MASTERDOWN",
+    "MOVED",
+    "NOREPLICAS",
+    "READONLY",
+    "TRYAGAIN",
+    // In the answer to SELECT, of which the client drops the code.
+    "busy running a script",
+    "max number of clients",
+];
+
+/// What does not pass, however it is wrapped.
+const LASTING: [&str; 2] = ["AuthenticationFailed", "invalid peer certificate"];
+
+/// Where locks are held.
+pub(super) struct Store {
+    server: Server,
+    /// For errors.
+    address: String,
+    /// Not to be in errors: a server may answer with what it was sent.
+    password: Option<String>,
+    idle: Mutex<Vec<Link>>,
+    trouble: Mutex<Option<String>>,
+}
+
+#[derive(Clone)]
+enum Server {
+    Single(Client),
+    Cluster(ClusterClient),
+}
+
+enum Link {
+    Single(Connection),
+    // Boxed for its size.
+    Cluster(Box<ClusterConnection>),
+}
+
+/// One of the scripts.
+#[derive(Clone, Copy)]
+pub(super) struct Call<'a> {
+    pub(super) script: &'static str,
+    pub(super) keys: &'a [String],
+    pub(super) arguments: &'a [&'a str],
+}
+
+pub(super) struct Answer {
+    pub(super) numbers: Vec<i64>,
+    /// The connection broke after the script had been sent, so it was sent twice and may have run twice.
+    pub(super) sent_again: bool,
+}
+
+/// Why there is no answer.
+pub(super) enum Failure {
+    /// The next attempt may succeed.
+    Passing(String),
+    /// It won't, before somebody changes something.
+    Lasting(String),
+}
+
+impl Store {
+    pub(super) fn single(url: &str) -> Result<Self, String> {
+        let client = Client::open(connection_info(url)?).map_err(|error| error.to_string())?;
+        Ok(Self::from_client(client))
+    }
+
+    pub(super) fn cluster<'a>(urls: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
+        let nodes = urls.into_iter().map(connection_info);
+        let nodes: Vec<_> = nodes.collect::<Result<_, _>>()?;
+        let addresses: Vec<_> = nodes.iter().map(|node| node.addr().to_string()).collect();
+        let password = nodes.first().and_then(password);
+        // Redirections are followed, and an election is waited for by whoever waits for the lock.
+        let client = ClusterClientBuilder::new(nodes).retries(3).build();
+        let client = client.map_err(|error| error.to_string())?;
+        Ok(Self::new(
+            Server::Cluster(client),
+            addresses.join(", "),
+            password,
+        ))
+    }
+
+    pub(super) fn from_client(client: Client) -> Self {
+        let information = client.get_connection_info();
+        let address = information.addr().to_string();
+        let password = password(information);
+        Self::new(Server::Single(client), address, password)
+    }
+
+    pub(super) fn from_cluster_client(client: ClusterClient) -> Self {
+        Self::new(Server::Cluster(client), "the cluster".to_owned(), None)
+    }
+
+    fn new(server: Server, address: String, password: Option<String>) -> Self {
+        Store {
+            server,
+            address,
+            password,
+            idle: Mutex::default(),
+            trouble: Mutex::default(),
+        }
+    }
+
+    /// Of the server, or the nodes that are known from the beginning.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Why the last call failed, if it did.
+    pub(super) fn trouble(&self) -> Option<String> {
+        locked(&self.trouble).clone()
+    }
+
+    /// Runs a script. One round trip on a connection that is there.
+    pub(super) fn call(&self, call: Call<'_>, limit: Duration) -> Result<Answer, Failure> {
+        let outcome = self.run(call, limit);
+        *locked(&self.trouble) = match &outcome {
+            Ok(_) => None,
+            Err(Failure::Passing(reason) | Failure::Lasting(reason)) => Some(reason.clone()),
+        };
+        outcome
+    }
+
+    fn run(&self, call: Call<'_>, limit: Duration) -> Result<Answer, Failure> {
+        let began = Instant::now();
+        let idle = locked(&self.idle).pop();
+        let mut sent_again = false;
+        if let Some(link) = idle {
+            match self.send(link, call, limit) {
+                Ok(numbers) => {
+                    return Ok(Answer {
+                        numbers,
+                        sent_again,
+                    });
+                }
+                // The server closed it, perhaps long ago, and the others, too.
+                Err(error) if error.is_connection_dropped() => {
+                    locked(&self.idle).clear();
+                    sent_again = true;
+                }
+                Err(error) => return Err(self.failure(&error)),
+            }
+        }
+        // A timeout of zero would be none.
+        let left = |limit: Duration| {
+            limit
+                .saturating_sub(began.elapsed())
+                .max(Duration::from_millis(1))
+        };
+        let link = self.connect(left(limit));
+        let link = link.map_err(|error| self.failure(&error))?;
+        let numbers = self.send(link, call, left(limit));
+        let numbers = numbers.map_err(|error| self.failure(&error))?;
+        Ok(Answer {
+            numbers,
+            sent_again,
+        })
+    }
+
+    /// In a thread, since looking up an address knows no limit.
+    fn connect(&self, limit: Duration) -> Result<Link, RedisError> {
+        let server = self.server.clone();
+        within(limit, move || match server {
+            Server::Single(client) => {
+                trusted_cryptography();
+                Ok(Link::Single(client.get_connection_with_timeout(limit)?))
+            }
+            Server::Cluster(client) => {
+                trusted_cryptography();
+                let config = ClusterConfig::new()
+                    .set_connection_timeout(limit)
+                    .set_response_timeout(limit);
+                let connection = client.get_connection_with_config(config)?;
+                Ok(Link::Cluster(Box::new(connection)))
+            }
+        })
+    }
+
+    /// Only what has answered well is used again.
+    fn send(&self, link: Link, call: Call<'_>, limit: Duration) -> Result<Vec<i64>, RedisError> {
+        let command = command(call);
+        let (link, numbers) = match link {
+            Link::Single(mut connection) => {
+                connection.set_read_timeout(Some(limit))?;
+                connection.set_write_timeout(Some(limit))?;
+                let numbers = command.query(&mut connection)?;
+                (Link::Single(connection), numbers)
+            }
+            // In a thread, since it retries by itself, each time with a limit of its own.
+            Link::Cluster(mut connection) => within(limit, move || {
+                connection.set_read_timeout(Some(limit))?;
+                connection.set_write_timeout(Some(limit))?;
+                let numbers = command.query(&mut *connection)?;
+                Ok((Link::Cluster(connection), numbers))
+            })?,
+        };
+        let mut idle = locked(&self.idle);
+        if idle.len() < IDLE {
+            idle.push(link);
+        }
+        Ok(numbers)
+    }
+
+    fn failure(&self, error: &RedisError) -> Failure {
+        let text = error.to_string();
+        let passing = match error.kind() {
+            _ if LASTING.iter().any(|words| text.contains(words)) => false,
+            // `Client` is a cluster whose slots are not all served.
+            ErrorKind::Io
+            | ErrorKind::Parse
+            | ErrorKind::Client
+            | ErrorKind::ClusterConnectionNotFound => true,
+            ErrorKind::InvalidClientConfig => false,
+            _ => PASSING.iter().any(|word| text.contains(word)),
+        };
+        let reason = if error.is_timeout() {
+            "no answer in time"
+        } else {
+            &text
+        };
+        let reason = self.described(reason);
+        if passing {
+            Failure::Passing(reason)
+        } else {
+            Failure::Lasting(reason)
+        }
+    }
+
+    /// An answer that none of our scripts gives.
+    pub(super) fn senseless(&self) -> Failure {
+        Failure::Lasting(self.described("the answer makes no sense"))
+    }
+
+    fn described(&self, reason: &str) -> String {
+        let reason = match &self.password {
+            Some(password) if !password.is_empty() => reason.replace(password, "…"),
+            _ => reason.to_owned(),
+        };
+        format!("{}: {reason}", self.address)
+    }
+}
+
+/// The text of the URL is in none of the errors.
+fn connection_info(url: &str) -> Result<ConnectionInfo, String> {
+    let information = url.into_connection_info();
+    let information = information.map_err(|error| error.to_string())?;
+    Ok(information.set_tcp_settings(TcpSettings::default().set_nodelay(true)))
+}
+
+fn password(information: &ConnectionInfo) -> Option<String> {
+    let settings = information.redis_settings();
+    settings.password().map(str::to_owned)
+}
+
+/// The whole script each time: half a kilobyte, and no second round trip for a server that has forgotten it.
+fn command(call: Call<'_>) -> Cmd {
+    let mut command = redis::cmd("EVAL");
+    command.arg(call.script).arg(call.keys.len());
+    command.arg(call.keys).arg(call.arguments);
+    command
+}
+
+/// Runs this in a thread that is left alone if it takes too long.
+fn within<T: Send + 'static>(
+    limit: Duration,
+    run: impl FnOnce() -> Result<T, RedisError> + Send + 'static,
+) -> Result<T, RedisError> {
+    let (send, receive) = channel();
+    thread::Builder::new()
+        .name("diesel-rqlite lock".to_owned())
+        .spawn(move || send.send(run()))?;
+    receive.recv_timeout(limit).unwrap_or_else(|error| {
+        let kind = match error {
+            RecvTimeoutError::Timeout => std::io::ErrorKind::TimedOut,
+            RecvTimeoutError::Disconnected => std::io::ErrorKind::Other,
+        };
+        Err(std::io::Error::from(kind).into())
+    })
+}
+
+/// The client asks rustls for the process's provider of cryptography, and rustls panics if there are two to
+/// choose from, as in a program that also uses aws-lc-rs.
+fn trusted_cryptography() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Fails if another thread has been faster.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
