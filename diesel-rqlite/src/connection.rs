@@ -187,7 +187,10 @@ impl RqliteConnection {
         self.holding
             .begin(&mut self.session.transaction, &options)?;
         self.session.transaction.options = options;
-        self.session.transaction.begin(name)?;
+        if let Err(error) = self.session.transaction.begin(name) {
+            self.holding.end();
+            return Err(error);
+        }
         if immediate && let Err(error) = self.holding(|session| now(session.take_lock_if_wanted()))
         {
             self.roll_back()?;
@@ -357,6 +360,13 @@ impl RqliteConnection {
         if let Some(depth) = depth {
             self.instrumentation.on_connection_event(event(depth));
         }
+    }
+}
+
+impl Drop for RqliteConnection {
+    /// Gives back the lock of a transaction that is still open.
+    fn drop(&mut self) {
+        now(self.session.give_back_lock());
     }
 }
 

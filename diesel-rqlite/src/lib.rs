@@ -59,6 +59,7 @@
 //! | `serde_json` | | `serde_json::Value` as `Json` (text) and `Jsonb` (SQLite's binary form) |
 //! | `uuid` | | `Uuid`, stored as text |
 //! | `r2d2` | | pools of connections |
+//! | `tracing` | | warnings about transactions that may not do what is expected |
 //! | `redis` | | `ValkeyLock` and `RedisLock`, with TLS |
 //!
 //! Diesel has the SQL types `Uuid`, `Json`, `Jsonb` and `Timestamptz` only with a backend: `uuid`, `serde_json` and

@@ -174,7 +174,7 @@ impl<C: Client> Session<C> {
     }
 
     /// Gives the lock back, if it is held. What fails here is cured by the lease's end.
-    pub(super) async fn give_back_lock(&mut self) {
+    pub(crate) async fn give_back_lock(&mut self) {
         let Some(lease) = self.transaction.lease.as_mut() else {
             return;
         };

@@ -4,8 +4,10 @@
 //! [`now`] may run them to their end.
 
 mod alone;
+mod commit;
 mod locked;
-mod transaction;
+mod look;
+mod pending;
 
 use std::future::Future;
 use std::pin::pin;

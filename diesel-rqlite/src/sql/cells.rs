@@ -339,7 +339,7 @@ mod tests {
             f64::INFINITY,
             f64::NEG_INFINITY,
             1.0 / 3.0,
-            123456789.123456789,
+            123_456_789.123_456_79,
         ] {
             let mut text = String::new();
             push_real(&mut text, real);

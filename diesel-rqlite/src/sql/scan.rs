@@ -53,8 +53,10 @@ pub(crate) struct Scanned<'a> {
     pub(crate) selects: bool,
     /// A name stands in it that may be one of [`super::volatile`].
     pub(crate) suspicious: bool,
-    /// It asks for what the connection did last: `changes()`, `last_insert_rowid()`, `total_changes()`.
+    /// It asks for what the connection did last: `changes()`, `last_insert_rowid()`.
     pub(crate) counters: bool,
+    /// It asks for something that is each node's own: its version of SQLite, its statistics.
+    pub(crate) local: bool,
     /// Where RETURNING stands.
     pub(crate) returning_at: Option<usize>,
     /// A query's own ORDER BY, not one of a subquery.
@@ -125,6 +127,7 @@ struct Out {
     suspicious: bool,
     selects: bool,
     counters: bool,
+    local: bool,
     returning_at: Option<usize>,
     ordered: bool,
     limit_at: Option<usize>,
@@ -224,6 +227,7 @@ impl<'a> Scan<'a> {
         let name = unquoted(&self.sql[token.range.clone()]);
         self.out.suspicious |= is_suspicious(name);
         self.out.counters |= is_counter(name);
+        self.out.local |= is_local(name);
         self.name(token);
     }
 
@@ -246,6 +250,7 @@ impl<'a> Scan<'a> {
         let word = &self.sql[token.range.clone()];
         self.out.suspicious |= is_suspicious(word);
         self.out.counters |= is_counter(word);
+        self.out.local |= is_local(word);
         self.out.selects |= is(word, "SELECT");
         self.created(word);
         if self.previous_is(TokenKind::Dot) {
@@ -401,6 +406,7 @@ impl<'a> Scan<'a> {
             selects: self.out.selects,
             suspicious: self.out.suspicious,
             counters: self.out.counters,
+            local: self.out.local,
             returning_at: self.out.returning_at.map(|at| at - start),
             ordered: self.out.ordered,
             limit_at: self.out.limit_at.map(|at| at - start),
@@ -444,8 +450,25 @@ fn is_suspicious(name: &str) -> bool {
 }
 
 fn is_counter(name: &str) -> bool {
-    const NAMES: [&str; 3] = ["changes", "last_insert_rowid", "total_changes"];
-    name.len() >= 7 && NAMES.iter().any(|counter| is(name, counter))
+    is(name, "changes") || is(name, "last_insert_rowid")
+}
+
+fn is_local(name: &str) -> bool {
+    const STARTS: [&str; 9] = [
+        "pragma_",
+        "sqlite_compileoption_",
+        "sqlite_dbpage",
+        "sqlite_offset",
+        "sqlite_source_id",
+        "sqlite_stat",
+        "sqlite_version",
+        "dbstat",
+        "total_changes",
+    ];
+    STARTS.iter().any(|start| {
+        let beginning = name.get(..start.len());
+        beginning.is_some_and(|beginning| is(beginning, start))
+    })
 }
 
 fn ends_items(word: &str) -> bool {

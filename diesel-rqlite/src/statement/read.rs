@@ -118,11 +118,7 @@ impl<'a> Read<'a> {
             binds: binds.collect(),
             width,
             ordered: self.scanned.ordered || self.scanned.limit_at.is_some(),
-            is_stable: !self
-                .scanned
-                .text
-                .to_ascii_lowercase()
-                .contains("total_changes"),
+            is_stable: !self.scanned.local,
         };
         if self.scanned.suspicious {
             read.pin(entropy);

@@ -35,8 +35,11 @@ pub(crate) fn execute(batch: &Batch<'_>) -> Exchange {
 pub(crate) fn body(statements: &[&Statement<'_>]) -> Bytes {
     let sizes = statements.iter().map(|statement| statement.size());
     let mut body = Vec::with_capacity(sizes.sum::<usize>() + 2);
+    body.push(b'[');
     for (place, statement) in statements.iter().enumerate() {
-        body.push(if place == 0 { b'[' } else { b',' });
+        if place > 0 {
+            body.push(b',');
+        }
         push_statement(&mut body, statement);
     }
     body.push(b']');

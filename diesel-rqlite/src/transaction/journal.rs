@@ -1,10 +1,8 @@
 //! What a transaction has done so far: the writes to apply, and what has to be true for them to be applied.
 
-use std::collections::HashMap;
-
-use crate::bind_collector::Bind;
+use super::known::{Known, RowKey};
+use super::parts::{Part, Parts};
 use crate::sql::cells::GUARD;
-use crate::sql::key::ByKey;
 use crate::statement::Statement;
 
 /// Rows read that are compared again by every later read. Beyond that they are compared now and then, or reading
@@ -82,41 +80,6 @@ impl Count {
 
     fn was_shown(self) -> bool {
         matches!(self, Count::Shown(_) | Count::FewerThan(_))
-    }
-}
-
-/// What one statement of a request is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
-    /// Whether this commit has been applied already.
-    CommitNumber,
-    /// Whether the lock is still ours.
-    Fence,
-    /// Whether the lock was free.
-    TakeLock,
-    ReleaseLock,
-    Rows(usize),
-    Write(usize),
-    Count(usize),
-    Savepoint,
-}
-
-/// Statements, and what each is about.
-#[derive(Debug, Default)]
-pub(crate) struct Parts<'j> {
-    pub(crate) statements: Vec<std::borrow::Cow<'j, Statement<'static>>>,
-    pub(crate) parts: Vec<Part>,
-}
-
-impl<'j> Parts<'j> {
-    pub(crate) fn push(&mut self, part: Part, statement: Statement<'static>) {
-        self.statements.push(std::borrow::Cow::Owned(statement));
-        self.parts.push(part);
-    }
-
-    fn push_ref(&mut self, part: Part, statement: &'j Statement<'static>) {
-        self.statements.push(std::borrow::Cow::Borrowed(statement));
-        self.parts.push(part);
     }
 }
 
@@ -221,12 +184,6 @@ impl Journal {
         write.statement.insert_table()
     }
 
-    /// Whether what came behind `len` is what one query left there.
-    pub(crate) fn is_query_behind(&self, len: usize) -> bool {
-        let is_write = |entry: &Entry| matches!(entry, Entry::Write(_));
-        self.entries.len() > len && self.entries[len..].iter().all(is_write)
-    }
-
     /// An INSERT was shown to fail; what can be said about it is guarded.
     pub(crate) fn show_failure(&mut self, statement: &Statement<'static>, message: &str) {
         const IGNORED: [&str; 3] = ["UNIQUE", "NOT NULL", "CHECK"];
@@ -303,13 +260,6 @@ impl Journal {
             self.show_failure(&write.statement, message);
         }
         self.recount();
-    }
-
-    /// Forgets what came after `len`, which nobody was shown.
-    pub(crate) fn truncate(&mut self, len: usize) {
-        self.entries.truncate(len);
-        self.recount();
-        self.known = Known::default();
     }
 
     /// Rolls back to `mark`: what was shown since then must still be true at the commit, so it runs there again,
@@ -402,71 +352,4 @@ fn push_count(parts: &mut Parts<'_>, place: usize, write: &Write) {
         );
         parts.push(Part::Count(place), Statement::plain(guard));
     }
-}
-
-/// A row by its table and primary key.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct RowKey(String);
-
-/// What the transaction knows without asking. The count of an UPDATE by key is told from it, and guarded.
-#[derive(Debug, Default)]
-pub(crate) struct Known {
-    /// Whether a row is there.
-    rows: HashMap<RowKey, bool>,
-    /// UPDATEs and DELETEs by key, by their text, and how often a server said that they found their row.
-    texts: HashMap<String, u32>,
-}
-
-impl Known {
-    /// A statement that has found two rows will find the next, too.
-    const ENOUGH: u32 = 2;
-
-    /// Whether an UPDATE or DELETE by key will find its row. `None`: a server has to be asked.
-    pub(crate) fn finds_its_row(&self, sql: &str, row: &RowKey) -> Option<bool> {
-        match self.rows.get(row) {
-            Some(true) => Some(true),
-            // Somebody may have brought it back: a trigger.
-            Some(false) => None,
-            None => (self.texts.get(sql) >= Some(&Self::ENOUGH)).then_some(true),
-        }
-    }
-
-    /// A server said that this UPDATE or DELETE found its row, or that it did not.
-    pub(crate) fn tried(&mut self, sql: &str, found: bool) {
-        if found {
-            *self.texts.entry(sql.to_owned()).or_default() += 1;
-        } else {
-            self.texts.remove(sql);
-        }
-    }
-
-    pub(crate) fn set(&mut self, row: RowKey, is_there: bool) {
-        self.rows.insert(row, is_there);
-    }
-
-    /// Any row may be gone.
-    pub(crate) fn forget(&mut self) {
-        *self = Known::default();
-    }
-}
-
-/// The columns of primary keys, by table.
-pub(crate) type PrimaryKeys = HashMap<String, Vec<String>>;
-
-/// The row that a statement is about, where it names the whole key.
-pub(crate) fn row_of(
-    by_key: &ByKey,
-    keys: &PrimaryKeys,
-    value: impl Fn(usize) -> Option<Bind<'static>>,
-) -> Option<RowKey> {
-    if !by_key.is_by(keys.get(&by_key.table)?) {
-        return None;
-    }
-    let columns = by_key.columns.iter();
-    let values: Option<Vec<_>> = columns
-        .map(|(column, place)| Some((column, value(*place)?)))
-        .collect();
-    let mut values = values?;
-    values.sort_by(|(one, _), (other, _)| one.cmp(other));
-    Some(RowKey(format!("{} {values:?}", by_key.table)))
 }

@@ -3,7 +3,9 @@
 mod builder;
 pub(crate) mod exactly_once;
 mod journal;
+mod known;
 mod mode;
+mod parts;
 mod requests;
 
 use std::time::SystemTime;
@@ -17,9 +19,11 @@ use crate::lock::rqlite::Lease;
 use crate::lock::{Fence, LockError};
 
 pub use self::builder::{Once, Retries, TransactionBuilder};
-pub(crate) use self::journal::{Count, Guard, Journal, Part, PrimaryKeys, RowKey, Write, row_of};
+pub(crate) use self::journal::{Count, Guard, Journal, Write};
+pub(crate) use self::known::{PrimaryKeys, RowKey, row_of};
 pub(crate) use self::mode::Options;
 pub use self::mode::TransactionMode;
+pub(crate) use self::parts::Part;
 pub(crate) use self::requests::{CREATE_TABLES, Verdict, is_own_table_missing};
 
 /// The transaction of one connection, open or not.

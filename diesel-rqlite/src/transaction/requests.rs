@@ -3,7 +3,8 @@
 use diesel::QueryResult;
 use diesel::result::Error;
 
-use super::journal::{Count, Part, Parts};
+use super::journal::Count;
+use super::parts::{Part, Parts};
 use super::{Transaction, exactly_once};
 use crate::error;
 use crate::lock::{fence, rqlite};
@@ -23,7 +24,7 @@ pub(crate) struct Peek {
     pub(crate) exchange: Exchange,
     parts: Vec<Part>,
     encodings: Vec<Vec<Encoding>>,
-    writes: bool,
+    pub(crate) writes: bool,
     /// Whether it compares all rows read so far.
     validates: bool,
 }
@@ -194,7 +195,7 @@ impl Transaction {
     }
 
     /// Why a statement of the journal failed.
-    fn part_failed(&mut self, part: Part, message: &str) -> Error {
+    pub(super) fn part_failed(&mut self, part: Part, message: &str) -> Error {
         let cause = Some(message.to_owned());
         match part {
             Part::Rows(entry) => {

@@ -1,1 +1,313 @@
+use diesel::result::{DatabaseErrorKind, Error};
+
 use super::*;
+use crate::protocol::call::Failure;
+use crate::statement::Statement;
+
+fn open() -> Transaction {
+    let mut transaction = Transaction::default();
+    transaction.begin(None).expect("begins");
+    transaction
+}
+
+fn pending(transaction: &mut Transaction, sql: &'static str, count: Count) {
+    transaction.journal.write(Write {
+        statement: Statement::plain(sql),
+        guarded: None,
+        count,
+        seen: matches!(count, Count::Shown(_)),
+    });
+}
+
+fn show(transaction: &mut Transaction, sql: &'static str) {
+    let guard = Guard {
+        statement: Statement::plain(sql),
+        sql: sql.to_owned(),
+    };
+    transaction.journal.show(guard, None);
+}
+
+/// The texts of the commit.
+fn committed(transaction: &Transaction) -> Vec<String> {
+    let commit = transaction.commit(Vec::new(), Vec::new());
+    let statements: Vec<Vec<String>> = serde_json::from_slice(&commit.exchange.body).expect("JSON");
+    statements.into_iter().flatten().collect()
+}
+
+const ONE: &str = "SELECT CASE WHEN changes()=1 THEN 1 ELSE json_extract('{}','drq:count') END";
+
+#[test]
+fn the_commit_has_everything_in_order() {
+    let mut transaction = open();
+    show(&mut transaction, "a?");
+    pending(&mut transaction, "b", Count::Assumed(1));
+    transaction.begin(None).expect("begins");
+    pending(&mut transaction, "c", Count::Untold);
+    transaction.commit_inner().expect("commits");
+    assert_eq!(committed(&transaction), ["a?", "b", ONE, "c"]);
+    transaction.options.guards = false;
+    assert_eq!(committed(&transaction), ["b", "c"]);
+}
+
+#[test]
+fn what_nobody_saw_is_just_forgotten() {
+    let mut transaction = open();
+    pending(&mut transaction, "a", Count::Untold);
+    transaction.begin(None).expect("begins");
+    pending(&mut transaction, "b", Count::Assumed(1));
+    transaction.roll_back().expect("rolls back");
+    pending(&mut transaction, "c", Count::Untold);
+    assert_eq!(committed(&transaction), ["a", "c"]);
+    assert!(transaction.journal.has_live_writes());
+    transaction.roll_back().expect("rolls back");
+    assert!(!transaction.is_open() && !transaction.journal.has_writes());
+}
+
+#[test]
+fn what_was_seen_and_rolled_back_is_run_and_undone_again() {
+    let mut transaction = open();
+    transaction.begin(None).expect("begins");
+    pending(&mut transaction, "a", Count::Assumed(1));
+    transaction.begin(None).expect("begins");
+    pending(&mut transaction, "b", Count::Shown(1));
+    pending(&mut transaction, "c", Count::Untold);
+    transaction.roll_back().expect("rolls back");
+    show(&mut transaction, "d?");
+    pending(&mut transaction, "e", Count::Untold);
+    transaction.roll_back().expect("rolls back");
+    assert_eq!(
+        committed(&transaction),
+        [
+            "SAVEPOINT drq2",
+            "a",
+            ONE,
+            "SAVEPOINT drq1",
+            "b",
+            ONE,
+            "ROLLBACK TO drq1",
+            "RELEASE drq1",
+            "d?",
+            "ROLLBACK TO drq2",
+            "RELEASE drq2"
+        ]
+    );
+    assert!(!transaction.journal.has_live_writes());
+    // The last thing seen stands inside of what was rolled back.
+    let mut transaction = open();
+    transaction.begin(None).expect("begins");
+    pending(&mut transaction, "a", Count::Untold);
+    transaction.begin(None).expect("begins");
+    pending(&mut transaction, "b", Count::Shown(1));
+    transaction.roll_back().expect("rolls back");
+    pending(&mut transaction, "c", Count::Untold);
+    transaction.roll_back().expect("rolls back");
+    assert_eq!(
+        committed(&transaction),
+        [
+            "SAVEPOINT drq2",
+            "a",
+            "SAVEPOINT drq1",
+            "b",
+            ONE,
+            "ROLLBACK TO drq1",
+            "RELEASE drq1",
+            "ROLLBACK TO drq2",
+            "RELEASE drq2"
+        ]
+    );
+}
+
+#[test]
+fn rows_that_were_only_read_need_no_savepoint() {
+    let mut transaction = open();
+    transaction.begin(None).expect("begins");
+    show(&mut transaction, "a?");
+    show(&mut transaction, "a?");
+    pending(&mut transaction, "b", Count::Assumed(1));
+    transaction.roll_back().expect("rolls back");
+    assert_eq!(committed(&transaction), ["a?"]);
+}
+
+#[test]
+fn savepoints_by_name() {
+    let mut transaction = open();
+    transaction.begin(Some("a".to_owned())).expect("begins");
+    transaction.begin(Some("A".to_owned())).expect("begins");
+    assert_eq!(transaction.depth_of("a"), Some(3), "the innermost");
+    assert_eq!(transaction.depth_of("b"), None);
+    pending(&mut transaction, "x", Count::Untold);
+    transaction.roll_back_to_mark();
+    assert_eq!(transaction.depth(), 3);
+    assert!(committed(&transaction).is_empty());
+}
+
+fn kind(error: &Error) -> &'static str {
+    match error {
+        Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => "conflict",
+        Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => "unique",
+        Error::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => "unknown",
+        Error::DatabaseError(DatabaseErrorKind::Unknown, _) => "other",
+        _ => "no database error",
+    }
+}
+
+/// What the commit of a guard, a write that was seen, and one that was not, means.
+fn verdict(body: &str) -> String {
+    let mut transaction = open();
+    show(&mut transaction, "a?");
+    pending(&mut transaction, "b", Count::Shown(1));
+    pending(&mut transaction, "c", Count::Untold);
+    let commit = transaction.commit(Vec::new(), Vec::new());
+    match transaction.verdict(&commit, Ok(body.as_bytes())) {
+        Verdict::Refused(error) => kind(&error).to_owned(),
+        verdict => format!("{verdict:?}")
+            .split('(')
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
+    }
+}
+
+#[test]
+fn what_the_answer_to_a_commit_means() {
+    for (body, wanted) in [
+        (r#"{"results":[{},{},{},{}]}"#, "Applied"),
+        (
+            r#"{"results":[{"error":"bad JSON path: 'drq:rows'"}]}"#,
+            "conflict",
+        ),
+        (r#"{"results":[{"error":"no such table: t"}]}"#, "conflict"),
+        (
+            r#"{"results":[{},{"error":"UNIQUE constraint failed: t.a"}]}"#,
+            "conflict",
+        ),
+        (
+            r#"{"results":[{},{},{"error":"bad JSON path: 'drq:count'"}]}"#,
+            "conflict",
+        ),
+        (
+            r#"{"results":[{},{},{},{"error":"UNIQUE constraint failed: t.a"}]}"#,
+            "unique",
+        ),
+        (
+            r#"{"results":[{},{},{},{"error":"no such table: t"}]}"#,
+            "other",
+        ),
+        (
+            r#"{"results":[],"error":"FOREIGN KEY constraint failed"}"#,
+            "other",
+        ),
+        (
+            r#"{"results":[],"error":"leadership lost while committing log"}"#,
+            "Unknown",
+        ),
+        (
+            r#"{"results":[],"error":"cannot commit - no transaction is active"}"#,
+            "Unknown",
+        ),
+        (r#"{"results":[{},{},{}]}"#, "Unknown"),
+        ("<html>", "Unknown"),
+    ] {
+        // A foreign key has a kind of its own, which is not among those named above.
+        assert_eq!(
+            verdict(body).replace("no database error", "other"),
+            wanted,
+            "{body}"
+        );
+    }
+    let mut transaction = open();
+    let commit = transaction.commit(Vec::new(), Vec::new());
+    let lost = Err(Failure::Unknown("lost".to_owned()));
+    assert!(matches!(
+        transaction.verdict(&commit, lost),
+        Verdict::Unknown(_)
+    ));
+}
+
+#[test]
+fn what_the_answer_to_a_peek_means() {
+    let peeked = |body: &str| {
+        let mut transaction = open();
+        show(&mut transaction, "a?");
+        pending(&mut transaction, "b", Count::Untold);
+        let tail = Statement::plain("c");
+        let peek = transaction.peek(&[&tail], false, true);
+        let outcome = transaction.peeked(&peek, body.as_bytes());
+        let usable = transaction.check_usable().is_ok();
+        match outcome {
+            Ok(results) => (format!("{} results", results.len()), usable),
+            Err(error) => (kind(&error).to_owned(), usable),
+        }
+    };
+    let undone = r#"{"error":"integer overflow"}"#;
+    let some = |text: &str| text.to_owned();
+    assert_eq!(
+        peeked(&format!(r#"{{"results":[{{}},{{}},{{}},{undone}]}}"#)),
+        (some("1 results"), true)
+    );
+    assert_eq!(
+        peeked(r#"{"results":[{},{},{"error":"no such table: t"}]}"#),
+        (some("1 results"), true)
+    );
+    assert_eq!(
+        peeked(r#"{"results":[{"error":"bad JSON path: 'drq:rows'"}]}"#),
+        (some("conflict"), false)
+    );
+    assert_eq!(
+        peeked(r#"{"results":[{},{"error":"UNIQUE constraint failed: t.a"}]}"#),
+        (some("unique"), false)
+    );
+    assert_eq!(
+        peeked(r#"{"results":[{},{},{},{}]}"#),
+        (some("unknown"), true),
+        "it was not undone"
+    );
+    assert_eq!(peeked(r#"{"results":[{},{},{}]}"#), (some("unknown"), true));
+    assert_eq!(peeked(r#"{"results":[{}]}"#), (some("unknown"), true));
+}
+
+#[test]
+fn a_failed_write_is_over_behind_a_rollback_past_it() {
+    let mut transaction = open();
+    pending(&mut transaction, "a", Count::Untold);
+    transaction.begin(None).expect("begins");
+    pending(&mut transaction, "b", Count::Untold);
+    let _ = transaction.part_failed(Part::Write(1), "UNIQUE constraint failed: t.a");
+    assert!(transaction.check_usable().is_err());
+    transaction.begin(None).expect("begins");
+    transaction.roll_back().expect("rolls back");
+    assert!(transaction.check_usable().is_err(), "it was before that");
+    assert!(transaction.commit_inner().is_err());
+    assert!(transaction.check_usable().is_ok());
+    assert_eq!(committed(&transaction), ["a"]);
+    let _ = transaction.conflict("x".to_owned(), None);
+    transaction.begin(None).expect("begins");
+    transaction.roll_back().expect("rolls back");
+    assert!(
+        transaction.check_usable().is_err(),
+        "a conflict is the end of all of it"
+    );
+}
+
+#[test]
+fn an_insert_that_failed_must_fail_again() {
+    let mut transaction = open();
+    transaction.journal.show_failure(
+        &Statement::plain("INSERT INTO t DEFAULT VALUES"),
+        "UNIQUE constraint failed: t.a",
+    );
+    assert!(
+        committed(&transaction).is_empty(),
+        "its rows are not known from this text"
+    );
+}
+
+#[test]
+fn ending_what_is_not_open_is_an_error() {
+    let mut transaction = Transaction::default();
+    assert!(matches!(transaction.finish(), Err(Error::NotInTransaction)));
+    assert!(matches!(
+        transaction.roll_back(),
+        Err(Error::NotInTransaction)
+    ));
+}

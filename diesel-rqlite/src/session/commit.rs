@@ -1,0 +1,179 @@
+//! The end of a transaction.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use diesel::QueryResult;
+use diesel::result::{DatabaseErrorKind, Error};
+
+use super::{Client, Session, jittered, token};
+use crate::error;
+use crate::lock::fence;
+use crate::protocol::call::Failure;
+use crate::protocol::request::{Endpoint, Exchange};
+use crate::protocol::response::{Answer, StatementResult};
+use crate::statement::{self, Batch, Statement};
+use crate::transaction::exactly_once::{Commits, was_applied};
+use crate::transaction::{CREATE_TABLES, Part, Past, Verdict, is_own_table_missing};
+
+type Statements = Vec<(Part, Statement<'static>)>;
+
+impl<C: Client> Session<C> {
+    /// Commits the innermost transaction. The outermost one is over then, whatever the outcome.
+    pub(crate) async fn commit(&mut self) -> QueryResult<()> {
+        match self.transaction.depth() {
+            0 => return Err(Error::NotInTransaction),
+            1 => {}
+            _ => return self.transaction.commit_inner(),
+        }
+        let outcome = match self.transaction.check_usable() {
+            Ok(()) => self.send_commit().await,
+            Err(error) => Err(error),
+        };
+        if outcome.is_ok() {
+            self.transaction.past = Past::default();
+        } else {
+            self.give_back_lock().await;
+            self.keys.clear();
+        }
+        self.transaction.finish()?;
+        outcome
+    }
+
+    /// Rolls back the innermost transaction.
+    pub(crate) async fn roll_back(&mut self) -> QueryResult<()> {
+        if self.transaction.depth() == 1 {
+            self.give_back_lock().await;
+        }
+        self.transaction.roll_back()
+    }
+
+    async fn send_commit(&mut self) -> QueryResult<()> {
+        if !self.transaction.journal.has_live_writes() {
+            if !self.transaction.journal.is_consistent() {
+                self.look(&[], false).await?;
+            }
+            self.give_back_lock().await;
+            return Ok(());
+        }
+        let mut created = false;
+        self.count_commit();
+        loop {
+            let (before, after) = self.around_commit();
+            let commit = self.transaction.commit(before, after);
+            let outcome = self.send(&commit.exchange).await;
+            let outcome = outcome.as_ref().map(|body| &body[..]).map_err(Clone::clone);
+            match self.transaction.verdict(&commit, outcome) {
+                Verdict::Applied => return Ok(()),
+                Verdict::Refused(error) => return Err(error),
+                Verdict::TableMissing if !created => {
+                    created = true;
+                    self.create_tables().await?;
+                }
+                Verdict::TableMissing => {
+                    return Err(error::of_kind(
+                        DatabaseErrorKind::Unknown,
+                        "a table of diesel-rqlite was dropped just after it was made",
+                    ));
+                }
+                Verdict::LockHeld => self.take_lock().await?,
+                Verdict::Unknown(message) => {
+                    if self.settled_as_applied(message).await? {
+                        return Ok(());
+                    }
+                    // It was not applied, and no late copy of it will be.
+                    self.count_commit();
+                }
+            }
+        }
+    }
+
+    /// Gives the next commit its number.
+    fn count_commit(&mut self) {
+        if !self.transaction.options.exactly_once {
+            return;
+        }
+        let now = SystemTime::now();
+        let commits = self.commits.take();
+        let commits = commits.filter(|commits| !commits.is_of_another_day(now));
+        let commits = self
+            .commits
+            .insert(commits.unwrap_or_else(|| Commits::new(&token(), now)));
+        commits.advance();
+    }
+
+    /// What a commit checks before everything else, and does behind it.
+    fn around_commit(&self) -> (Statements, Statements) {
+        let mut before = Vec::new();
+        let mut after = Vec::new();
+        if let Some(commits) = self
+            .commits
+            .as_ref()
+            .filter(|_| self.transaction.options.exactly_once)
+        {
+            before.push((Part::CommitNumber, commits.number()));
+            after.extend(commits.prune().map(|prune| (Part::Savepoint, prune)));
+        }
+        if let Some((name, fence)) = &self.transaction.fence {
+            before.push((Part::Fence, fence::check(name, fence)));
+        }
+        if let Some(lease) = &self.transaction.lease {
+            if lease.is_held() {
+                before.push((Part::Fence, lease.check()));
+            } else {
+                before.push((Part::Savepoint, lease.acquire()));
+                before.push((Part::TakeLock, lease.check()));
+            }
+            after.push((Part::ReleaseLock, lease.release()));
+        }
+        (before, after)
+    }
+
+    /// Makes this crate's own tables where they are missing.
+    pub(super) async fn create_tables(&mut self) -> QueryResult<()> {
+        let statements: Vec<_> = CREATE_TABLES.into_iter().map(Statement::plain).collect();
+        let batch = Batch {
+            statements,
+            atomic: true,
+        };
+        self.write(batch).await.map(|_| ())
+    }
+
+    /// Whether a commit whose answer was lost was applied. An error, if that can't be found out.
+    async fn settled_as_applied(&mut self, message: String) -> QueryResult<bool> {
+        let began = Instant::now();
+        let unknown = || Err(error::failure(Failure::Unknown(message.clone()), false));
+        let Some(commits) = self
+            .commits
+            .clone()
+            .filter(|_| self.transaction.options.exactly_once)
+        else {
+            return unknown();
+        };
+        let (settle, ask) = (commits.settle(), commits.ask());
+        let exchange = Exchange::new(Endpoint::WriteAndAsk, statement::body(&[&settle, &ask]));
+        let patience = self.settings.settle_timeout();
+        loop {
+            if let Ok(body) = self.send(&exchange).await
+                && let Ok(answer) = Answer::parse(&body, &[])
+            {
+                match &answer.results[..] {
+                    [StatementResult::Failed(message), ..] if is_own_table_missing(message) => {
+                        // Without it the commit was refused; a late copy may still find it.
+                        let _ = self.create_tables().await;
+                    }
+                    [_, StatementResult::Rows(rows)] => {
+                        if let Some(applied) = was_applied(rows) {
+                            return Ok(applied);
+                        }
+                        return unknown();
+                    }
+                    _ => {}
+                }
+            }
+            if began.elapsed() >= patience {
+                return unknown();
+            }
+            self.client.wait(jittered(Duration::from_millis(100))).await;
+        }
+    }
+}

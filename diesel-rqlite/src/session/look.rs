@@ -1,0 +1,217 @@
+//! Reads inside a transaction: looks at the database as if what is pending had been applied.
+
+use diesel::QueryResult;
+use diesel::result::Error;
+
+use super::alone::is_about_subquery;
+use super::{Client, Session, rows_of};
+use crate::backend::RqliteType;
+use crate::bind_collector::Bind;
+use crate::error;
+use crate::protocol::call::Failure;
+use crate::protocol::request::ReadConsistency;
+use crate::protocol::response::StatementResult;
+use crate::protocol::rows::{Rows, Value};
+use crate::sql::cells::{self, TextCell};
+use crate::sql::key::ByKey;
+use crate::statement::{Read, Statement};
+use crate::transaction::{Guard, RowKey, TransactionMode, row_of};
+
+impl<C: Client> Session<C> {
+    /// Runs statements as if everything the transaction did had been applied, and keeps nothing of it.
+    pub(super) async fn look(
+        &mut self,
+        tails: &[&Statement<'_>],
+        writes: bool,
+    ) -> QueryResult<Vec<StatementResult>> {
+        if self.wants_lock() {
+            if !writes && !self.transaction.journal.has_writes() {
+                if let Some(results) = self.lock_and_look(tails).await? {
+                    return Ok(results);
+                }
+            } else {
+                self.take_lock().await?;
+            }
+        }
+        let validate = tails.is_empty() || self.transaction.journal.wants_validation();
+        let peek = self.transaction.peek(tails, writes, validate);
+        let mut exchange = peek.exchange.clone();
+        if self.settings.level == ReadConsistency::None && self.transaction.past.conflict {
+            // From a node that lags behind, the same rows would come again.
+            exchange = exchange.at(ReadConsistency::Weak);
+        }
+        let body = self.send(&exchange).await;
+        let body = body.map_err(|failure| error::failure(failure, true))?;
+        let results = self.transaction.peeked(&peek, &body)?;
+        let failed = matches!(results.last(), Some(StatementResult::Failed(_)));
+        if failed
+            && self.settings.level == ReadConsistency::None
+            && exchange.level.is_none()
+            && !peek.writes
+        {
+            // The node may lag behind, and not know the table yet.
+            let body = self.send(&exchange.at(ReadConsistency::Weak)).await;
+            let body = body.map_err(|failure| error::failure(failure, true))?;
+            return self.transaction.peeked(&peek, &body);
+        }
+        Ok(results)
+    }
+
+    async fn look_at(&mut self, statement: &Statement<'_>) -> QueryResult<Rows> {
+        let results = self.look(&[statement], false).await?;
+        first(results).and_then(|result| rows_of(result, statement))
+    }
+
+    pub(super) async fn transaction_read(
+        &mut self,
+        read: &Read<'_>,
+        types: Option<&[RqliteType]>,
+    ) -> QueryResult<Rows> {
+        self.transaction.check_usable()?;
+        if self.transaction.options.mode == TransactionMode::Deferred {
+            self.take_lock_if_wanted().await?;
+            self.warn_of_unguarded_read();
+            return self.read(read, types).await;
+        }
+        if !read.is_wrappable() {
+            return self.look_at(&read.plain()).await;
+        }
+        if let Some(types) = types {
+            match self.guarded_read(read, read.typed_names(types.len())).await {
+                // It has another number of columns, as Diesel will say.
+                Err(Error::DatabaseError(_, information))
+                    if is_about_subquery(information.message()) => {}
+                outcome => return outcome,
+            }
+        }
+        let names = match read.column_names() {
+            Some(names) => names,
+            None => self.look_at(&read.columns()).await?.columns,
+        };
+        self.guarded_read(read, names).await
+    }
+
+    fn warn_of_unguarded_read(&self) {
+        #[cfg(feature = "tracing")]
+        if self.transaction.options.locking == crate::lock::Locking::None {
+            static ONCE: std::sync::Once = std::sync::Once::new();
+            ONCE.call_once(|| {
+                tracing::warn!(
+                    "a transaction of the mode Deferred reads without a lock: what it read may have changed at its commit"
+                );
+            });
+        }
+    }
+
+    async fn guarded_read(&mut self, read: &Read<'_>, names: Vec<String>) -> QueryResult<Rows> {
+        let guarded = read.in_transaction(&self.entropy(), names.len());
+        let by_key = read.by_key();
+        let mut form = TextCell::Counted;
+        let texts = loop {
+            let query = guarded.rows(form);
+            let keys = self.primary_key_query(by_key.as_ref());
+            let tails: Vec<_> = std::iter::once(&query).chain(&keys).collect();
+            let mut results = self.look(&tails, false).await?.into_iter();
+            let texts = first(results.by_ref().take(1).collect())
+                .and_then(|result| rows_of(result, &query))?;
+            self.learn_primary_key(by_key.as_ref(), results.next());
+            if form == TextCell::Hex || !texts.has_replacement_character() {
+                break texts;
+            }
+            form = TextCell::Hex;
+        };
+        let texts = texts_of(&texts)?;
+        let rows = cells::decode(texts.iter().copied(), names).ok_or_else(unreadable_cells)?;
+        if self.transaction.options.guards && guarded.is_stable {
+            // What the connection did last is the same on all nodes only behind an INSERT of this very request.
+            let inserted_into = match read.asks_for_counters() {
+                true => match self.transaction.journal.last_insert() {
+                    Some(table) => Some(table),
+                    None => return Ok(rows),
+                },
+                false => None,
+            };
+            let guard = Guard {
+                statement: guarded.guard(texts, &rows, form, inserted_into),
+                sql: read.text().to_owned(),
+            };
+            let row =
+                (rows.len() == 1).then(|| self.row_of(by_key.as_ref()?, |place| read.bound(place)));
+            self.show(guard, row.flatten())?;
+        }
+        Ok(rows)
+    }
+
+    fn show(&mut self, guard: Guard, row: Option<RowKey>) -> QueryResult<()> {
+        /// Of what a transaction may have read, as it is sent with the commit and kept in the Raft log.
+        const LIMIT: usize = 16 << 20;
+        let size = self.transaction.journal.guard_bytes() + guard.statement.size();
+        if size > LIMIT {
+            let message = format!(
+                "the transaction has read more than {} MiB, all of which its commit would have to compare; read less, \
+                 read before it begins, or use a lock and the mode Deferred: {}",
+                LIMIT >> 20,
+                guard.sql
+            );
+            return Err(Error::QueryBuilderError(message.into()));
+        }
+        self.transaction.journal.show(guard, row);
+        Ok(())
+    }
+
+    /// Asks which columns are the primary key of a table, unless that is known.
+    pub(super) fn primary_key_query(&self, by_key: Option<&ByKey>) -> Option<Statement<'static>> {
+        let table = by_key.map(|by_key| &by_key.table)?;
+        (!self.keys.contains_key(table)).then(|| {
+            Statement::with_binds(
+                "SELECT lower(name) FROM pragma_table_info(?) WHERE pk > 0",
+                vec![Bind::Text(table.clone().into())],
+            )
+        })
+    }
+
+    pub(super) fn learn_primary_key(
+        &mut self,
+        by_key: Option<&ByKey>,
+        result: Option<StatementResult>,
+    ) {
+        if let (Some(by_key), Some(StatementResult::Rows(rows))) = (by_key, result)
+            && rows.width() == 1
+        {
+            let columns = (0..rows.len()).filter_map(|row| match rows.value(row, 0) {
+                Some(Value::Text(column)) => Some(column.to_owned()),
+                _ => None,
+            });
+            self.keys.insert(by_key.table.clone(), columns.collect());
+        }
+    }
+
+    pub(super) fn row_of(
+        &self,
+        by_key: &ByKey,
+        value: impl Fn(usize) -> Option<Bind<'static>>,
+    ) -> Option<RowKey> {
+        row_of(by_key, &self.keys, value)
+    }
+}
+
+pub(super) fn first(results: Vec<StatementResult>) -> QueryResult<StatementResult> {
+    results.into_iter().next().ok_or_else(|| {
+        let message = "an answer without a result".to_owned();
+        error::failure(Failure::Unknown(message), true)
+    })
+}
+
+/// The one text of each row.
+fn texts_of(rows: &Rows) -> QueryResult<Vec<&str>> {
+    let texts = (0..rows.len()).map(|row| match (rows.width(), rows.value(row, 0)) {
+        (1, Some(Value::Text(text))) => Some(text),
+        _ => None,
+    });
+    texts.collect::<Option<_>>().ok_or_else(unreadable_cells)
+}
+
+fn unreadable_cells() -> Error {
+    let message = "unreadable answer: rows that are not written as they were asked for".to_owned();
+    error::failure(Failure::Unknown(message), true)
+}

@@ -1,0 +1,251 @@
+//! Writes inside a transaction: they wait for the commit, and are looked at where their outcome must be known.
+
+use diesel::QueryResult;
+use diesel::result::Error;
+
+use super::alone::affected;
+use super::look::first;
+use super::{Client, Session};
+use crate::error;
+use crate::protocol::response::StatementResult;
+use crate::protocol::rows::Rows;
+use crate::sql::key::by_key;
+use crate::statement::{Batch, Statement};
+use crate::transaction::{Count, TransactionMode, Write};
+
+impl<C: Client> Session<C> {
+    /// Takes writes for the number of rows they affect.
+    pub(super) async fn transaction_write(&mut self, batch: Batch<'_>) -> QueryResult<usize> {
+        self.check_writable()?;
+        let before = self.transaction.journal.len();
+        let several = batch.statements.len() > 1;
+        let mut rows = 0;
+        for statement in batch.statements {
+            match self.take_write(statement.into_owned()).await {
+                Ok(written) => rows += written,
+                Err(error) if several => return Err(self.undo_query(before, error)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(rows)
+    }
+
+    pub(super) async fn transaction_write_returning(
+        &mut self,
+        batch: Batch<'_>,
+    ) -> QueryResult<Vec<Rows>> {
+        self.check_writable()?;
+        let before = self.transaction.journal.len();
+        let several = batch.statements.len() > 1;
+        let mut returned = Vec::new();
+        for statement in batch.statements {
+            let statement = statement.into_owned();
+            let outcome = if statement.source.is_some() {
+                self.take_returning(statement)
+                    .await
+                    .map(|rows| returned.push(rows))
+            } else {
+                self.take_write(statement).await.map(|_| ())
+            };
+            match outcome {
+                Err(error) if several => return Err(self.undo_query(before, error)),
+                outcome => outcome?,
+            }
+        }
+        Ok(returned)
+    }
+
+    /// Takes the statements of a script.
+    pub(super) async fn transaction_run(&mut self, batch: Batch<'_>) -> QueryResult<()> {
+        self.check_writable()?;
+        let statements: Vec<_> = batch
+            .statements
+            .into_iter()
+            .map(Statement::into_owned)
+            .collect();
+        if statements.is_empty() {
+            return Ok(());
+        }
+        let seen = self.transaction.options.mode == TransactionMode::Eager;
+        if seen {
+            let tails: Vec<_> = statements.iter().collect();
+            let results = self.look(&tails, true).await?;
+            if let Some(StatementResult::Failed(message)) = results.last() {
+                let which = (tails.len() > 1)
+                    .then(|| format!("statement {} of {}", results.len(), tails.len()));
+                return Err(error::statement_error(message, which));
+            }
+        }
+        for statement in statements {
+            self.keep(statement, None, Count::Untold, seen);
+        }
+        Ok(())
+    }
+
+    fn check_writable(&self) -> QueryResult<()> {
+        self.transaction.check_usable()?;
+        self.transaction.check_writable()
+    }
+
+    /// A query of several statements failed in the middle: nothing of it stays, but that it failed.
+    fn undo_query(&mut self, before: usize, error: Error) -> Error {
+        if self.transaction.check_usable().is_ok() {
+            self.transaction.journal.roll_back(before);
+        }
+        error
+    }
+
+    async fn take_write(&mut self, statement: Statement<'static>) -> QueryResult<usize> {
+        if self.transaction.options.mode == TransactionMode::Deferred {
+            return self.defer(statement);
+        }
+        if self.transaction.options.mode == TransactionMode::Interactive {
+            if !statement.counted {
+                self.keep(statement, None, Count::Untold, false);
+                return Ok(0);
+            }
+            if let Some(rows) = self.assume(&statement) {
+                self.keep(statement, None, Count::Assumed(rows), false);
+                return Ok(rows);
+            }
+        }
+        let result = self.look_at_write(&statement, &statement).await?;
+        let rows = affected(&result);
+        let count = match statement.counted {
+            true => Count::Shown(rows),
+            false => Count::Untold,
+        };
+        let told = if statement.counted { rows } else { 0 };
+        self.keep(statement, None, count, true);
+        Ok(told)
+    }
+
+    fn defer(&mut self, statement: Statement<'static>) -> QueryResult<usize> {
+        if statement.source.is_some() {
+            let message = "RETURNING in a transaction of the mode Deferred: its rows are not known before the commit; \
+                           use the mode Interactive";
+            return Err(Error::QueryBuilderError(message.into()));
+        }
+        let rows = statement.known_rows().unwrap_or(0);
+        self.keep(statement, None, Count::Untold, false);
+        Ok(rows)
+    }
+
+    /// What a write will count, if the client can tell.
+    fn assume(&mut self, statement: &Statement<'_>) -> Option<usize> {
+        if self.transaction.past.assumed_wrongly {
+            return None;
+        }
+        if let Some(rows) = statement.known_rows() {
+            return Some(rows);
+        }
+        let by_key = by_key(&statement.sql)?;
+        let row = self.row_of(&by_key, |place| statement.bound(place))?;
+        let known = self.transaction.journal.known();
+        known.finds_its_row(&statement.sql, &row).map(usize::from)
+    }
+
+    /// Runs a write in one of its forms, to see what it does.
+    async fn look_at_write(
+        &mut self,
+        statement: &Statement<'static>,
+        form: &Statement<'_>,
+    ) -> QueryResult<StatementResult> {
+        let by_key = by_key(&statement.sql);
+        let keys = self.primary_key_query(by_key.as_ref());
+        let tails: Vec<_> = std::iter::once(form).chain(&keys).collect();
+        let mut results = self.look(&tails, true).await?.into_iter();
+        let result = first(results.by_ref().take(1).collect())?;
+        self.learn_primary_key(by_key.as_ref(), results.next());
+        match result {
+            StatementResult::Failed(message) => Err(self.write_failed(statement, &message)),
+            result => Ok(result),
+        }
+    }
+
+    /// That a row can't be inserted has been shown, too.
+    fn write_failed(&mut self, statement: &Statement<'static>, message: &str) -> Error {
+        self.transaction.journal.show_failure(statement, message);
+        error::statement_error(message, None)
+    }
+
+    async fn take_returning(&mut self, mut statement: Statement<'static>) -> QueryResult<Rows> {
+        if self.transaction.options.mode == TransactionMode::Deferred {
+            return self.defer(statement).map(|_| Rows::default());
+        }
+        let Some(source) = statement.source.take() else {
+            return Ok(Rows::default());
+        };
+        let mut rowid = true;
+        let result = loop {
+            let outcome = self
+                .look_at_write(&statement, &source.looked_at(rowid))
+                .await;
+            match outcome {
+                // A table WITHOUT ROWID, or a view.
+                Err(Error::DatabaseError(_, information))
+                    if rowid && information.message() == "no such column: _rowid_" =>
+                {
+                    rowid = false;
+                }
+                outcome => break outcome?,
+            }
+        };
+        let StatementResult::Rows(mut rows) = result else {
+            return Err(error::rows_lost_in_transaction());
+        };
+        let guarded = self
+            .transaction
+            .options
+            .guards
+            .then(|| source.guarded(&rows, rowid));
+        let count = Count::Shown(rows.len());
+        if rowid {
+            rows.drop_last_column();
+        }
+        rows.columns.clone_from(&source.names);
+        self.keep(statement, guarded, count, true);
+        Ok(rows)
+    }
+
+    fn keep(
+        &mut self,
+        statement: Statement<'static>,
+        guarded: Option<Statement<'static>>,
+        count: Count,
+        seen: bool,
+    ) {
+        self.learn_from(&statement, count);
+        self.transaction.journal.write(Write {
+            statement,
+            guarded,
+            count,
+            seen,
+        });
+    }
+
+    /// What a write tells about the rows that are there.
+    fn learn_from(&mut self, statement: &Statement<'static>, count: Count) {
+        if statement.is_insert() {
+            return;
+        }
+        let by_key = by_key(&statement.sql);
+        let row = by_key
+            .as_ref()
+            .and_then(|by_key| self.row_of(by_key, |place| statement.bound(place)));
+        if !statement.counted {
+            self.keys.clear();
+        }
+        let known = self.transaction.journal.known();
+        match (by_key, row) {
+            (Some(by_key), Some(row)) if !by_key.sets_key() => {
+                if let Count::Shown(rows) = count {
+                    known.tried(&statement.sql, rows == 1);
+                }
+                let found = matches!(count, Count::Shown(1) | Count::Assumed(1));
+                known.set(row, found && !by_key.sets.is_empty());
+            }
+            _ => known.forget(),
+        }
+    }
+}
