@@ -21,8 +21,8 @@
 //! # }
 //! ```
 //!
-//! The dialect and the types are those of Diesel's SQLite backend; SQLite's library is not needed. Transactions are
-//! where the behaviour differs, see below. [`RqliteConfig`] says how to connect.
+//! The dialect and the types are those of Diesel's SQLite backend; SQLite's library is not needed.
+//! [`RqliteConfig`] says how to connect.
 //!
 //! # How a query travels
 //!
@@ -30,15 +30,17 @@
 //!  AST ──► SQL + binds ──► Statement ──► Exchange ──► POST ──► Answer ──► Row ──► FromSql ──► your type
 //!      query_builder       statement     protocol::  transport  protocol::  row,    types
 //!      bind_collector        sql         call                   response    value
-//!                      transaction: pending statements, one request at commit
+//!                      transaction: pending statements and guards, one request at commit
 //! ```
 //!
 //! # What a transaction means here
 //!
-//! rqlite has no transaction that spans requests; it has requests that are applied as a whole or not at all.
-//! [`transaction`](diesel::Connection::transaction) collects the writes of its closure and sends them as one
-//! such request when it commits. Nothing is sent before, nor when it is rolled back. See [`TransactionMode`]
-//! for what that means for counts, errors and reads inside.
+//! rqlite has no transaction that spans requests; it has requests that are applied as a whole or not at all. Inside
+//! [`transaction`](diesel::Connection::transaction) the closure sees its own writes, real counts, generated ids and
+//! RETURNING rows. Its commit is one such request, applied only if everything the closure was shown is still true;
+//! otherwise it is a [`SerializationFailure`](diesel::result::DatabaseErrorKind::SerializationFailure). See
+//! [`TransactionMode`] for the modes, [`build_transaction`](RqliteConnection::build_transaction) for retries and
+//! other options, [`Lock`] for transactions that wait for each other, and the [`transactions`] page for all of it.
 //!
 //! # Values made by the server
 //!
@@ -103,6 +105,9 @@ pub use self::query_builder::RqliteQueryBuilder;
 pub use self::row::{RqliteCursor, RqliteField, RqliteRow};
 pub use self::transaction::{Once, Retries, Transaction, TransactionBuilder, TransactionMode};
 pub use self::value::RqliteValue;
+
+#[doc = include_str!("../docs/transactions.md")]
+pub mod transactions {}
 
 /// The README's program compiles.
 #[cfg(doctest)]
