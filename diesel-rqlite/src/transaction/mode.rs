@@ -16,7 +16,7 @@ pub enum TransactionMode {
     ///   the next statement that asks the server, or of the commit; the transaction then goes on only behind a
     ///   rollback of the nested transaction in which it was.
     /// * An UPDATE or DELETE by primary key is counted as one row, without a request, where the transaction has
-    ///   read that row, or where the same statement found another row before. If that turns out wrong, the commit
+    ///   read that row, or where the same statement found two other rows before. If that turns out wrong, the commit
     ///   is a `SerializationFailure`, and the next transaction of the connection asks for all its counts.
     /// * Any other write is run at the server, and undone, to learn its count.
     #[default]
