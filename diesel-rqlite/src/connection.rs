@@ -23,7 +23,7 @@ use crate::bind_collector::{Bind, RqliteBindCollector};
 use crate::config::RqliteConfig;
 use crate::error;
 use crate::lock::holding::Holding;
-use crate::lock::{Locking, RqliteLock};
+use crate::lock::{Locking, RqliteLock, TransactionLock};
 use crate::migration;
 #[cfg(feature = "r2d2")]
 use crate::protocol::request::ReadConsistency;
@@ -36,7 +36,7 @@ use crate::sql::scan::statements;
 #[cfg(feature = "r2d2")]
 use crate::statement;
 use crate::statement::{Statement, strip_begin_and_commit};
-use crate::transaction::{Options, Transaction, TransactionBuilder};
+use crate::transaction::{Options, Transaction, TransactionBuilder, TransactionMode};
 use crate::transport::blocking::Http;
 
 /// A connection to an rqlite cluster.
@@ -118,6 +118,16 @@ impl RqliteConnection {
     pub fn build_transaction(&mut self) -> TransactionBuilder<'_> {
         let options = self.config.transaction_options();
         TransactionBuilder::new(self, options)
+    }
+
+    /// The lock that transactions take from now on: for connections that are made by a URL, such as those of a pool.
+    pub fn set_transaction_lock(&mut self, lock: &impl TransactionLock) {
+        self.config = self.config.clone().lock(lock);
+    }
+
+    /// What transactions do before their commit, from now on.
+    pub fn set_transaction_mode(&mut self, mode: TransactionMode) {
+        self.config = self.config.clone().transaction_mode(mode);
     }
 
     /// As [`transaction`](Connection::transaction), with the lock taken before the closure runs: what `BEGIN

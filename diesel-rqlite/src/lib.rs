@@ -103,7 +103,7 @@ pub use self::lock::{RedisLock, ValkeyLock};
 pub use self::protocol::request::ReadConsistency;
 pub use self::query_builder::RqliteQueryBuilder;
 pub use self::row::{RqliteCursor, RqliteField, RqliteRow};
-pub use self::transaction::{Once, Retries, Transaction, TransactionBuilder, TransactionMode};
+pub use self::transaction::{RunAgain, RunOnce, Transaction, TransactionBuilder, TransactionMode};
 pub use self::value::RqliteValue;
 
 #[doc = include_str!("../docs/transactions.md")]

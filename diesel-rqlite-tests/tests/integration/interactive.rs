@@ -841,3 +841,22 @@ fn reading_row_by_row_does_not_grow_with_the_square() {
     });
     is_conflict(outcome);
 }
+
+#[test]
+fn more_than_can_be_guarded_may_be_read_but_not_with_anything_else() {
+    let mut db = Database::with("CREATE TABLE big (id INTEGER PRIMARY KEY, v BLOB NOT NULL)");
+    diesel::table! { big (id) { id -> Integer, v -> Binary, } }
+    db.batch_execute("INSERT INTO big (v) VALUES (zeroblob(9000000))")
+        .expect("inserts");
+    let read = |conn: &mut RqliteConnection| big::table.select(big::v).first::<Vec<u8>>(conn);
+    assert_eq!(db.transaction(read).map(|v| v.len()), Ok(9_000_000));
+    let outcome = db.transaction(|conn| {
+        read(conn)?;
+        diesel::delete(big::table).execute(conn)
+    });
+    assert!(
+        matches!(outcome, Err(Error::QueryBuilderError(_))),
+        "{outcome:?}"
+    );
+    assert_eq!(db.count("big"), 1);
+}

@@ -299,4 +299,46 @@ fn a_lock_that_can_not_be_had_sends_nothing() {
     assert_kind!(outcome, UnableToSendCommand);
     assert_eq!(requests, 0);
     assert_eq!(db.transaction(increment), Ok(1), "the connection goes on");
+    // The server of the lock is down.
+    let down = diesel_rqlite::ValkeyLock::new("valkey://127.0.0.1:1", "t").expect("a URL");
+    db.set_transaction_lock(&down.timeout(Duration::from_millis(100)));
+    let (outcome, requests) = db.requests(|conn| conn.transaction(increment));
+    let information = assert_kind!(outcome, UnableToSendCommand);
+    assert!(
+        information.message().contains("127.0.0.1:1"),
+        "{}",
+        information.message()
+    );
+    assert_eq!(requests, 0);
+    assert_eq!(value(&mut db), 1);
+}
+
+/// A lock server at work: transactions take turns, and each commit is fenced.
+#[test]
+fn locks_elsewhere_make_deferred_transactions_take_turns() {
+    let valkey = diesel_rqlite_tests::ValkeyServer::start();
+    let mut db = Database::with(SCHEMA);
+    let lock = diesel_rqlite::ValkeyLock::new(&valkey.url(), "t").expect("a URL");
+    let lock = lock.retry_interval(Duration::from_millis(5));
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            let mut conn = db.another_with("transaction=deferred");
+            // As another process would have it: a value of its own.
+            let lock = diesel_rqlite::ValkeyLock::new(&valkey.url(), "t").expect("a URL");
+            conn.set_transaction_lock(&lock.retry_interval(Duration::from_millis(5)));
+            scope.spawn(move || {
+                for _ in 0..10 {
+                    assert_eq!(conn.transaction(increment), Ok(0));
+                }
+            });
+        }
+    });
+    assert_eq!(value(&mut db), 40);
+    let (outcome, requests) =
+        db.requests(|conn| conn.build_transaction().lock(&lock).run(increment));
+    assert_eq!(
+        (outcome, requests),
+        (Ok(1), 2),
+        "the fence is part of the commit"
+    );
 }

@@ -55,6 +55,7 @@ impl<C: Client> Session<C> {
             self.give_back_lock().await;
             return Ok(());
         }
+        self.check_guarded()?;
         let mut created = false;
         self.count_commit();
         loop {

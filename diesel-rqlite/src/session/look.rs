@@ -17,6 +17,9 @@ use crate::sql::key::ByKey;
 use crate::statement::{Read, Statement};
 use crate::transaction::{Guard, RowKey, TransactionMode, row_of};
 
+/// How many bytes a transaction may read and still be guarded: they are part of its commit, and of the Raft log.
+const GUARDS: usize = 16 << 20;
+
 impl<C: Client> Session<C> {
     /// Runs statements as if everything the transaction did had been applied, and keeps nothing of it.
     pub(super) async fn look(
@@ -24,6 +27,7 @@ impl<C: Client> Session<C> {
         tails: &[&Statement<'_>],
         writes: bool,
     ) -> QueryResult<Vec<StatementResult>> {
+        self.check_guarded()?;
         if self.wants_lock() {
             if !writes && !self.transaction.journal.has_writes() {
                 if let Some(results) = self.lock_and_look(tails).await? {
@@ -137,26 +141,34 @@ impl<C: Client> Session<C> {
             };
             let row =
                 (rows.len() == 1).then(|| self.row_of(by_key.as_ref()?, |place| read.bound(place)));
-            self.show(guard, row.flatten())?;
+            self.show(guard, row.flatten());
         }
         Ok(rows)
     }
 
-    fn show(&mut self, guard: Guard, row: Option<RowKey>) -> QueryResult<()> {
-        /// Of what a transaction may have read, as it is sent with the commit and kept in the Raft log.
-        const LIMIT: usize = 16 << 20;
-        let size = self.transaction.journal.guard_bytes() + guard.statement.size();
-        if size > LIMIT {
-            let message = format!(
-                "the transaction has read more than {} MiB, all of which its commit would have to compare; read less, \
-                 read before it begins, or use a lock and the mode Deferred: {}",
-                LIMIT >> 20,
-                guard.sql
-            );
-            return Err(Error::QueryBuilderError(message.into()));
+    fn show(&mut self, guard: Guard, row: Option<RowKey>) {
+        let journal = &mut self.transaction.journal;
+        if journal.guard_bytes() + guard.statement.size() > GUARDS {
+            // As long as nothing else is done, nothing has to be compared.
+            journal.unguarded = Some(guard.sql);
+        } else {
+            journal.show(guard, row);
         }
-        self.transaction.journal.show(guard, row);
-        Ok(())
+    }
+
+    /// An error, if the transaction has read too much to go on with anything else.
+    pub(super) fn check_guarded(&self) -> QueryResult<()> {
+        match &self.transaction.journal.unguarded {
+            None => Ok(()),
+            Some(sql) => {
+                let message = format!(
+                    "the transaction has read more than {} MiB, which its commit would have to compare; read less, read \
+                     before it begins, or use a lock and the mode Deferred: {sql}",
+                    GUARDS >> 20,
+                );
+                Err(Error::QueryBuilderError(message.into()))
+            }
+        }
     }
 
     /// Asks which columns are the primary key of a table, unless that is known.

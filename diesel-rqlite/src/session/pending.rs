@@ -84,7 +84,8 @@ impl<C: Client> Session<C> {
 
     fn check_writable(&self) -> QueryResult<()> {
         self.transaction.check_usable()?;
-        self.transaction.check_writable()
+        self.transaction.check_writable()?;
+        self.check_guarded()
     }
 
     /// A query of several statements failed in the middle: nothing of it stays, but that it failed.

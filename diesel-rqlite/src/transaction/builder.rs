@@ -16,7 +16,7 @@ use crate::session::jittered;
 /// Made by [`retries`](Self::retries) it runs its closure again, which then has to be `FnMut`.
 #[derive(Debug)]
 #[must_use = "nothing happens before `run`"]
-pub struct TransactionBuilder<'a, R = Once> {
+pub struct TransactionBuilder<'a, R = RunOnce> {
     connection: &'a mut RqliteConnection,
     options: Options,
     retries: R,
@@ -24,18 +24,18 @@ pub struct TransactionBuilder<'a, R = Once> {
 
 /// The closure is run once.
 #[derive(Debug)]
-pub struct Once;
+pub struct RunOnce;
 
 /// The closure is run again after a conflict, so many times.
 #[derive(Debug)]
-pub struct Retries(u32);
+pub struct RunAgain(u32);
 
 impl<'a> TransactionBuilder<'a> {
     pub(crate) fn new(connection: &'a mut RqliteConnection, options: Options) -> Self {
         TransactionBuilder {
             connection,
             options,
-            retries: Once,
+            retries: RunOnce,
         }
     }
 
@@ -57,7 +57,7 @@ impl<'a> TransactionBuilder<'a> {
     }
 }
 
-impl TransactionBuilder<'_, Retries> {
+impl TransactionBuilder<'_, RunAgain> {
     /// Runs the transaction, and again after a conflict, with growing pauses of random length.
     ///
     /// # Errors
@@ -152,11 +152,11 @@ impl<'a, R> TransactionBuilder<'a, R> {
 
     /// Runs the closure up to so many times more, whenever it or its commit ends in a
     /// [`SerializationFailure`](diesel::result::DatabaseErrorKind::SerializationFailure).
-    pub fn retries(self, retries: u32) -> TransactionBuilder<'a, Retries> {
+    pub fn retries(self, retries: u32) -> TransactionBuilder<'a, RunAgain> {
         TransactionBuilder {
             connection: self.connection,
             options: self.options,
-            retries: Retries(retries),
+            retries: RunAgain(retries),
         }
     }
 }

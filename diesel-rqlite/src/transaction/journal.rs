@@ -21,6 +21,8 @@ pub(crate) struct Journal {
     /// Something was read without comparing what had been read before.
     inconsistent: bool,
     savepoints: usize,
+    /// A query that returned more than can be guarded.
+    pub(crate) unguarded: Option<String>,
     known: Known,
 }
 

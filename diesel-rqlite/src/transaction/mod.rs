@@ -18,7 +18,7 @@ use crate::error;
 use crate::lock::rqlite::Lease;
 use crate::lock::{Fence, LockError};
 
-pub use self::builder::{Once, Retries, TransactionBuilder};
+pub use self::builder::{RunAgain, RunOnce, TransactionBuilder};
 pub(crate) use self::journal::{Count, Guard, Journal, Write};
 pub(crate) use self::known::{PrimaryKeys, RowKey, row_of};
 pub(crate) use self::mode::Options;
