@@ -101,7 +101,7 @@ pub use self::lock::{Fence, Lock, LockError, LockGuard, RqliteLock, ThreadLock, 
 #[cfg(feature = "redis")]
 pub use self::lock::{RedisLock, ValkeyLock};
 pub use self::protocol::request::ReadConsistency;
-pub use self::query_builder::RqliteQueryBuilder;
+pub use self::query_builder::{RqliteInsertSelectDsl, RqliteQueryBuilder, SelectedRows};
 pub use self::row::{RqliteCursor, RqliteField, RqliteRow};
 pub use self::transaction::{RunAgain, RunOnce, Transaction, TransactionBuilder, TransactionMode};
 pub use self::value::RqliteValue;

@@ -531,3 +531,41 @@ fn own_sql_functions_aliases_and_now() {
         .expect("reads");
     assert!((server - at).num_minutes().abs() < 5, "{at} {server}");
 }
+
+#[test]
+fn selected_rows_may_be_upserted() {
+    use diesel::upsert::excluded;
+    use diesel_rqlite::RqliteInsertSelectDsl;
+
+    diesel::table! { post (id) { id -> Integer, title -> Text, } }
+    diesel::table! { archive (id) { id -> Integer, title -> Text, } }
+    let mut db = Database::with(
+        "CREATE TABLE post (id INTEGER PRIMARY KEY, title TEXT NOT NULL); \
+         CREATE TABLE archive (id INTEGER PRIMARY KEY, title TEXT NOT NULL); \
+         INSERT INTO post VALUES (1, 'a'), (2, 'b'), (3, 'c'); INSERT INTO archive VALUES (2, 'old')",
+    );
+    let ignored = diesel::insert_into(archive::table)
+        .values(
+            post::table
+                .filter(post::id.lt(3))
+                .as_rows_of((archive::id, archive::title)),
+        )
+        .on_conflict_do_nothing()
+        .execute(&mut *db);
+    assert_eq!(ignored, Ok(1));
+    let rows: QueryResult<Vec<(i32, String)>> = diesel::insert_into(archive::table)
+        .values(
+            post::table
+                .select((post::title, post::id))
+                .order(post::id.desc())
+                .limit(2)
+                .as_rows_of((archive::title, archive::id)),
+        )
+        .on_conflict(archive::id)
+        .do_update()
+        .set(archive::title.eq(excluded(archive::title)))
+        .get_results(&mut *db);
+    let mut rows = rows.expect("upserts");
+    rows.sort();
+    assert_eq!(rows, [(2, "b".to_owned()), (3, "c".to_owned())]);
+}

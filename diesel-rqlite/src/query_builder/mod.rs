@@ -3,6 +3,7 @@
 mod batch;
 mod combination;
 mod insert;
+mod insert_select;
 mod limit_offset;
 mod returning;
 
@@ -10,6 +11,7 @@ use diesel::QueryResult;
 use diesel::query_builder::QueryBuilder;
 
 use self::batch::Batch;
+pub use self::insert_select::{RqliteInsertSelectDsl, SelectedRows};
 use crate::backend::Rqlite;
 
 /// Builds SQL in rqlite's dialect.
