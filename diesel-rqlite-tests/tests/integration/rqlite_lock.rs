@@ -289,6 +289,50 @@ fn locks_elsewhere_are_fenced_in_the_database() {
     assert_eq!(value(&mut db), 3);
 }
 
+/// Two believe to hold a lock elsewhere, as after a fail-over of its server. What the later one has read may not be
+/// changed by the earlier one, however late the later one commits.
+#[test]
+fn who_lost_a_lock_elsewhere_is_kept_out_once_another_reads_under_it() {
+    let mut db = Database::with(SCHEMA);
+    let mut other = db.another();
+    let lock = |number, owner| Numbered {
+        number,
+        owner,
+        lost: false,
+    };
+    let mut earlier = None;
+    let later = db
+        .build_transaction()
+        .deferred()
+        .lock(&lock(6, "b"))
+        .run(|conn| {
+            let outcome = other
+                .build_transaction()
+                .deferred()
+                .lock(&lock(5, "a"))
+                .run(|other| {
+                    increment(other)?;
+                    increment(conn)
+                });
+            earlier = Some(outcome);
+            Ok::<_, Error>(())
+        });
+    assert_eq!(later, Ok(()));
+    assert_kind!(earlier.expect("has run"), SerializationFailure);
+    assert_eq!(value(&mut db), 1);
+    // A read says so, too.
+    let read = db
+        .build_transaction()
+        .deferred()
+        .lock(&lock(5, "a"))
+        .run(|conn| {
+            let read = t::table.count().get_result::<i64>(conn);
+            assert_kind!(read, SerializationFailure);
+            Ok::<_, Error>(())
+        });
+    assert_kind!(read, SerializationFailure);
+}
+
 #[test]
 fn a_lock_that_can_not_be_had_sends_nothing() {
     let mut db = Database::with(SCHEMA);

@@ -7,6 +7,7 @@ use diesel::QueryResult;
 use super::{Client, Session, jittered, rows_of};
 use crate::error;
 use crate::lock::LockError;
+use crate::lock::fence;
 use crate::lock::rqlite::{Lease, Seen};
 use crate::protocol::call::Failure;
 use crate::protocol::request::{Endpoint, Exchange, ReadConsistency};
@@ -26,6 +27,43 @@ impl<C: Client> Session<C> {
             true => self.take_lock().await,
             false => Ok(()),
         }
+    }
+
+    /// Before a read that no commit compares: who has lost a lock elsewhere to this transaction, and does not know,
+    /// must not change the rows behind its back.
+    pub(super) async fn raise_fence_if_wanted(&mut self) -> QueryResult<()> {
+        let Some((name, number)) = &self.transaction.fence else {
+            return Ok(());
+        };
+        if self.transaction.is_fence_raised {
+            return Ok(());
+        }
+        let raise = fence::check(name, number);
+        let exchange = Exchange::new(Endpoint::WriteAndAsk, statement::body(&[&raise]));
+        let mut created = false;
+        loop {
+            let body = self.send(&exchange).await;
+            let body = body.map_err(|failure| error::failure(failure, true))?;
+            let answer =
+                Answer::parse(&body, &[]).map_err(|error| error::unreadable(&error, true))?;
+            if let Some(message) = &answer.error {
+                return Err(error::request_error(message, true));
+            }
+            match answer.first_failure() {
+                None if answer.results.len() == 1 => break,
+                None => {
+                    let message = "an answer without a result".to_owned();
+                    return Err(error::failure(Failure::Unknown(message), true));
+                }
+                Some((_, message)) if is_own_table_missing(message) && !created => {
+                    created = true;
+                    self.create_tables().await?;
+                }
+                Some((_, message)) => return Err(self.transaction.fenced_off(message)),
+            }
+        }
+        self.transaction.is_fence_raised = true;
+        Ok(())
     }
 
     /// Waits for the lock.
