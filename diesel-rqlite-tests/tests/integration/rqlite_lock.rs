@@ -333,6 +333,41 @@ fn who_lost_a_lock_elsewhere_is_kept_out_once_another_reads_under_it() {
     assert_kind!(read, SerializationFailure);
 }
 
+/// A conflict is run again; that the lock is not to be had then is no conflict.
+#[test]
+fn only_conflicts_are_run_again() {
+    #[derive(Clone, Default)]
+    struct Once(std::sync::Arc<std::sync::atomic::AtomicU32>);
+    struct Held;
+    impl LockGuard for Held {
+        fn release(self: Box<Self>) -> Result<(), LockError> {
+            Ok(())
+        }
+    }
+    impl Lock for Once {
+        fn name(&self) -> &str {
+            "once"
+        }
+
+        fn acquire(&self) -> Result<Box<dyn LockGuard>, LockError> {
+            match self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+                0 => Ok(Box::new(Held)),
+                _ => Err(LockError::timeout("once", Duration::ZERO)),
+            }
+        }
+    }
+    let mut db = Database::with(SCHEMA);
+    let mut other = db.another();
+    let lock = Once::default();
+    let outcome = db.build_transaction().lock(&lock).retries(5).run(|conn| {
+        increment(&mut other)
+            .and_then(|_| increment(conn))
+            .and_then(|_| increment(&mut other))
+    });
+    assert_kind!(outcome, UnableToSendCommand);
+    assert_eq!(lock.0.load(std::sync::atomic::Ordering::SeqCst), 2);
+}
+
 #[test]
 fn a_lock_that_can_not_be_had_sends_nothing() {
     let mut db = Database::with(SCHEMA);
