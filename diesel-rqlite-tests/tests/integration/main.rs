@@ -5,6 +5,7 @@ mod cluster;
 mod connecting;
 mod errors;
 mod exactly_once;
+mod failures;
 mod interactive;
 mod kit;
 mod lock_sites;
