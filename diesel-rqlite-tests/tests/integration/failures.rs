@@ -51,11 +51,7 @@ const FAILURES: [Failure; 20] = [
         Kind::Unknown,
         "no such table: nowhere",
     ),
-    failure(
-        "UPDATE t SET nix = 1",
-        Kind::Unknown,
-        "no such column: nix",
-    ),
+    failure("UPDATE t SET nix = 1", Kind::Unknown, "no such column: nix"),
     failure("UPDATE t SET SET", Kind::Unknown, "syntax error"),
     failure(
         "INSERT INTO t (u) VALUES ('two'), ('one')",

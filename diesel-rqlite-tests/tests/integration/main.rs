@@ -7,6 +7,7 @@ mod errors;
 mod exactly_once;
 mod failures;
 mod interactive;
+mod killed_clients;
 mod kit;
 mod lock_sites;
 mod locks;
