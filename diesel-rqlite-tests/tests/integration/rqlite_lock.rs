@@ -333,6 +333,42 @@ fn who_lost_a_lock_elsewhere_is_kept_out_once_another_reads_under_it() {
     assert_kind!(read, SerializationFailure);
 }
 
+/// Nothing is written, so no commit says that the lock was lost between two reads.
+#[test]
+fn a_deferred_transaction_that_only_reads_says_that_its_lock_was_lost() {
+    let mut db = Database::with(SCHEMA);
+    let mut other = db.another();
+    let lock = RqliteLock::new("t").lease(Duration::from_secs(600));
+    let read = |conn: &mut RqliteConnection| t::table.count().get_result::<i64>(conn);
+    let builder = db.build_transaction().deferred().lock(&lock);
+    let outcome = builder.run(|conn| {
+        read(conn)?;
+        // As if the lease had ended.
+        diesel::sql_query("UPDATE __diesel_rqlite_locks SET fence = fence + 1, owner = 'other'")
+            .execute(&mut other)?;
+        read(conn)
+    });
+    assert_kind!(outcome, SerializationFailure);
+    let lock = |number, owner| Numbered {
+        number,
+        owner,
+        lost: false,
+    };
+    let builder = db.build_transaction().deferred();
+    let outcome = builder.lock(&lock(5, "a")).run(|conn| {
+        read(conn)?;
+        let builder = other.build_transaction().deferred();
+        builder.lock(&lock(6, "b")).run(increment)?;
+        read(conn)
+    });
+    assert_kind!(outcome, SerializationFailure);
+    let builder = db.build_transaction().deferred();
+    assert_eq!(builder.lock(&lock(6, "b")).run(read), Ok(1));
+    let free = RqliteLock::new("free");
+    let builder = db.build_transaction().deferred();
+    assert_eq!(builder.lock(&free).run(read), Ok(1));
+}
+
 /// A conflict is run again; that the lock is not to be had then is no conflict.
 #[test]
 fn only_conflicts_are_run_again() {

@@ -13,7 +13,7 @@ use crate::protocol::call::Failure;
 use crate::protocol::request::{Endpoint, Exchange, ReadConsistency};
 use crate::protocol::response::{Answer, StatementResult};
 use crate::statement::{self, Batch, Statement};
-use crate::transaction::is_own_table_missing;
+use crate::transaction::{TransactionMode, is_own_table_missing};
 
 impl<C: Client> Session<C> {
     /// Whether there is a lock in rqlite that has not been taken yet.
@@ -211,19 +211,50 @@ impl<C: Client> Session<C> {
         Ok(self.learn(seen.as_ref()))
     }
 
+    /// Gives the lock back behind a transaction that wrote nothing. Where nothing compared what it read, that is only
+    /// true of one moment if the lock was held until now.
+    pub(super) async fn give_back_lock_behind_reads(&mut self) -> QueryResult<()> {
+        if self.transaction.options.mode != TransactionMode::Deferred {
+            self.give_back_lock().await;
+            return Ok(());
+        }
+        if std::mem::take(&mut self.transaction.is_fence_raised) {
+            self.raise_fence_if_wanted().await?;
+        }
+        match self.release_lock().await {
+            Some(Ok(false)) => Err(self
+                .transaction
+                .fenced_off("when it was to be given back, it was held by another")),
+            Some(Err(error)) => Err(error),
+            Some(Ok(true)) | None => Ok(()),
+        }
+    }
+
     /// Gives the lock back, if it is held. What fails here is cured by the lease's end.
     pub(super) async fn give_back_lock(&mut self) {
-        let Some(lease) = self.transaction.lease.as_mut() else {
-            return;
-        };
-        if lease.fence.take().is_none() {
-            return;
-        }
-        let statements = vec![lease.release()];
+        let _ = self.release_lock().await;
+    }
+
+    /// Whether it was still held; `None`, if it never was.
+    async fn release_lock(&mut self) -> Option<QueryResult<bool>> {
+        let lease = self.transaction.lease.as_mut()?;
+        lease.fence.take()?;
         let batch = Batch {
-            statements,
+            statements: vec![lease.release()],
             atomic: false,
         };
-        let _ = self.write(batch).await;
+        let released = self.send(&statement::execute(&batch)).await;
+        let released = released.map_err(|failure| error::failure(failure, true));
+        Some(released.and_then(|body| {
+            let answer =
+                Answer::parse(&body, &[]).map_err(|error| error::unreadable(&error, true))?;
+            match &answer.results[..] {
+                [StatementResult::Executed { rows_affected }] => Ok(*rows_affected > 0),
+                _ => {
+                    let message = "an answer without a result".to_owned();
+                    Err(error::failure(Failure::Unknown(message), true))
+                }
+            }
+        }))
     }
 }

@@ -438,8 +438,7 @@ impl<C: Client> Session<C> {
             if !self.transaction.journal.is_consistent() {
                 self.look(&[], false).await?;
             }
-            self.give_back_lock().await;
-            return Ok(());
+            return self.give_back_lock_behind_reads().await;
         }
         let began = Instant::now();
         let mut created = false;
