@@ -35,7 +35,7 @@ banks! {
     deferred_with_rqlite_and_workers_that_stop:
         "--mode deferred --lock rqlite --workers 3 --transfers 4 --lease 200ms --work 300ms --faults stop-worker,kill-worker";
     deferred_with_redis_and_workers_that_stop:
-        "--mode deferred --lock redis --workers 3 --transfers 4 --lease 200ms --work 300ms --faults stop-worker";
+        "--mode deferred --lock redis --workers 3 --transfers 4 --lease 200ms --work 300ms --faults stop-worker,lose-lock";
     deferred_with_a_cluster_and_workers_that_stop:
         "--mode deferred --lock valkey-cluster --workers 3 --transfers 4 --lease 200ms --work 300ms --faults stop-worker,kill-worker";
     /// Two hold the lock at once, and none of them knows.

@@ -19,6 +19,7 @@ pub(crate) fn check(records: &[Record], state: &State, replicas_differ: bool) ->
             ("the sum is unchanged", sum(state)),
             ("balances are what the log says", balances(state)),
             ("no account is overdrawn", overdrawn(state)),
+            ("all audits saw the same sum", audits(records)),
             ("outcomes are what was reported", outcomes(records, state)),
             ("replicas are equal", replicas.into_iter().collect()),
         ],
@@ -60,6 +61,14 @@ fn overdrawn(state: &State) -> Vec<String> {
         .collect()
 }
 
+fn audits(records: &[Record]) -> Vec<String> {
+    let wrong = records.iter().filter_map(|record| match record {
+        Record::Audited(total) if *total != ACCOUNTS * BALANCE => Some(total.to_string()),
+        _ => None,
+    });
+    wrong.collect()
+}
+
 fn outcomes(records: &[Record], state: &State) -> Vec<String> {
     let mut logged: BTreeMap<i64, usize> = BTreeMap::new();
     for row in &state.log {
@@ -94,6 +103,7 @@ fn reported(records: &[Record]) -> BTreeMap<i64, Option<Outcome>> {
             Record::Ended(Ended { id, outcome, .. }) => {
                 reported.insert(*id, Some(outcome.clone()));
             }
+            Record::Audited(_) => {}
         }
     }
     reported
@@ -154,6 +164,9 @@ mod tests {
             ["the sum is unchanged", BALANCES]
         );
         assert_eq!(wrong(&[], &state([990, 1010], &[7])), [OUTCOMES]);
+        let audited = |total| wrong(&[Record::Audited(total)], &state([1000, 1000], &[]));
+        assert!(audited(ACCOUNTS * BALANCE).is_empty());
+        assert_eq!(audited(1), ["all audits saw the same sum"]);
         let not = ended(7, Outcome::RolledBack(Cause::Conflict));
         assert_eq!(wrong(&not, &state([990, 1010], &[7])), [OUTCOMES]);
         for doubt in [&ended(7, Outcome::Unknown)[..], &[Record::Begun(7)]] {

@@ -85,7 +85,7 @@ impl Crew {
             }
             let last = records.iter().rev().find_map(|record| match record {
                 Record::Begun(id) => Some(*id),
-                Record::Ended(_) => None,
+                Record::Ended(_) | Record::Audited(_) => None,
             });
             orders.transfers.start = last.map_or(orders.transfers.start, |last| last + 1);
         }

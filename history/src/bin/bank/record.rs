@@ -8,6 +8,8 @@ pub(crate) enum Record {
     /// From now on the transfer may be found in the database.
     Begun(i64),
     Ended(Ended),
+    /// What all accounts held together, in a transaction that only read them, one by one.
+    Audited(i64),
 }
 
 /// What became of a transfer.

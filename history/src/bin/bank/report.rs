@@ -17,6 +17,7 @@ pub(crate) struct Report {
     seed: u64,
     took: Duration,
     begun: usize,
+    audits: usize,
     seen: Seen,
     /// How many transfers ended so.
     ends: BTreeMap<String, usize>,
@@ -38,6 +39,7 @@ impl Report {
             seed: options.seed,
             took,
             begun: 0,
+            audits: 0,
             seen: Seen::default(),
             ends: BTreeMap::new(),
             logged: state.log.len(),
@@ -48,6 +50,7 @@ impl Report {
         for record in records {
             match record {
                 Record::Begun(_) => report.begun += 1,
+                Record::Audited(_) => report.audits += 1,
                 Record::Ended(end) => {
                     ended += 1;
                     report.seen += end.seen;
@@ -89,6 +92,7 @@ impl Report {
             line(end, count)?;
         }
         line("rows in the log", &self.logged)?;
+        line("audits", &self.audits)?;
         for (check, wrong) in &self.checks.all {
             let verdict = if wrong.is_empty() { "ok" } else { "WRONG" };
             line(check, &verdict)?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use diesel::connection::InstrumentationEvent;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use diesel_rqlite::RqliteConnection;
+use diesel_rqlite::{Retries, RqliteConnection, TransactionBuilder};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -47,6 +47,9 @@ pub(crate) fn work_as_process(orders: &str) -> Result<(), Error> {
     })
 }
 
+/// How often a worker looks at all accounts.
+const TRANSFERS_PER_AUDIT: i64 = 4;
+
 /// Makes all its transfers.
 pub(crate) fn work(
     orders: &Orders,
@@ -66,6 +69,11 @@ pub(crate) fn work(
         }
         let seen = *locked(&seen);
         record(Record::Ended(Ended { id, outcome, seen }))?;
+        if id % TRANSFERS_PER_AUDIT == 0
+            && let Ok(total) = audit(&mut connection, orders, &lock)
+        {
+            record(Record::Audited(total))?;
+        }
     }
     Ok(())
 }
@@ -138,18 +146,8 @@ impl Transfer {
         lock: &Chosen,
         seen: &Mutex<Seen>,
     ) -> Outcome {
-        let builder = connection.build_transaction().mode(orders.mode.into());
-        let builder = match orders.exactly_once {
-            true => builder.exactly_once(),
-            false => builder,
-        };
-        let builder = match lock {
-            Chosen::None => builder,
-            Chosen::Rqlite(lock) => builder.lock(lock),
-            Chosen::Outside(lock) => builder.lock(lock),
-        };
         let mut has_finished = false;
-        let outcome = builder.retries(orders.retries).run(|connection| {
+        let outcome = transaction(connection, orders, lock).run(|connection| {
             locked(seen).runs += 1;
             has_finished = false;
             self.perform(connection, orders.work)?;
@@ -181,6 +179,39 @@ impl Transfer {
             .execute(connection)?;
         Ok(())
     }
+}
+
+fn transaction<'a>(
+    connection: &'a mut RqliteConnection,
+    orders: &Orders,
+    lock: &Chosen,
+) -> TransactionBuilder<'a, Retries> {
+    let builder = connection.build_transaction().mode(orders.mode.into());
+    let builder = match orders.exactly_once {
+        true => builder.exactly_once(),
+        false => builder,
+    };
+    let builder = match lock {
+        Chosen::None => builder,
+        Chosen::Rqlite(lock) => builder.lock(lock),
+        Chosen::Outside(lock) => builder.lock(lock),
+    };
+    builder.retries(orders.retries)
+}
+
+/// Reads all accounts, one by one, and takes its time in between.
+fn audit(connection: &mut RqliteConnection, orders: &Orders, lock: &Chosen) -> QueryResult<i64> {
+    let transaction = transaction(connection, orders, lock).read_only();
+    transaction.run(|connection| {
+        let mut total = 0;
+        for account in 0..ACCOUNTS {
+            total += balance(connection, account)?;
+            if account == ACCOUNTS / 2 {
+                thread::sleep(orders.work);
+            }
+        }
+        Ok(total)
+    })
 }
 
 fn balance(connection: &mut RqliteConnection, account: i64) -> QueryResult<i64> {
