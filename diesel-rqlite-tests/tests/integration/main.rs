@@ -6,6 +6,7 @@ mod connecting;
 mod errors;
 mod exactly_once;
 mod failures;
+mod fences;
 mod interactive;
 mod killed_clients;
 mod kit;
