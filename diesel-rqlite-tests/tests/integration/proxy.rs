@@ -2,8 +2,10 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// What happens to one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,12 +17,17 @@ pub(crate) enum Fate {
     Lose,
     /// The same, but it is kept, to be passed on by [`Proxy::deliver`].
     Keep,
+    /// It is kept, and the client waits for its answer as long as it lives.
+    Hold,
+    /// It is passed on, and the client waits for its answer as long as it lives.
+    HoldAnswer,
 }
 
 pub(crate) struct Proxy {
     pub(crate) address: String,
     to: String,
     kept: Arc<Mutex<Vec<Vec<u8>>>>,
+    held: Receiver<()>,
 }
 
 impl Proxy {
@@ -32,10 +39,12 @@ impl Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
         let address = listener.local_addr().expect("is bound").to_string();
         let kept = Arc::default();
+        let (hold, held) = channel();
         let proxy = Proxy {
             address,
             to: to.clone(),
             kept: Arc::clone(&kept),
+            held,
         };
         let fate = Arc::new(fate);
         let requests = Arc::new(Mutex::new(0));
@@ -44,7 +53,8 @@ impl Proxy {
                 let Ok(client) = client else { return };
                 let (to, fate) = (to.clone(), Arc::clone(&fate));
                 let (requests, kept) = (Arc::clone(&requests), Arc::clone(&kept));
-                thread::spawn(move || serve(client, &to, &*fate, &requests, &kept));
+                let hold = hold.clone();
+                thread::spawn(move || serve(client, &to, &*fate, &requests, &kept, &hold));
             }
         });
         proxy
@@ -52,6 +62,11 @@ impl Proxy {
 
     pub(crate) fn url(&self) -> String {
         format!("rqlite://{}", self.address)
+    }
+
+    /// Whether a client waits for an answer that won't come, now or within this time.
+    pub(crate) fn holds_within(&self, time: Duration) -> bool {
+        self.held.recv_timeout(time).is_ok()
     }
 
     /// Passes on what was kept, late. Returns the answers.
@@ -70,6 +85,7 @@ fn serve(
     fate: &impl Fn(usize, &str) -> Fate,
     requests: &Mutex<usize>,
     kept: &Mutex<Vec<Vec<u8>>>,
+    hold: &Sender<()>,
 ) {
     while let Some(request) = read_message(&mut client) {
         let number = {
@@ -90,6 +106,17 @@ fn serve(
             Fate::Lose => return,
             Fate::Keep => {
                 kept.lock().expect("no panic").push(request);
+                return;
+            }
+            fate @ (Fate::Hold | Fate::HoldAnswer) => {
+                if fate == Fate::Hold {
+                    kept.lock().expect("no panic").push(request);
+                } else {
+                    forward(to, &request);
+                }
+                // Nobody listens if the test is over.
+                let _ = hold.send(());
+                let _ = client.read(&mut [0]);
                 return;
             }
         }

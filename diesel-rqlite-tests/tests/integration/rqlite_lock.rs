@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 use diesel::result::Error;
-use diesel_rqlite::{Fence, Lock, LockError, LockGuard, RqliteConnection, RqliteLock, ThreadLock};
+use diesel_rqlite::{Lock, LockError, LockGuard, RqliteConnection, RqliteLock, ThreadLock};
 
 use crate::support::{Database, assert_kind};
 
@@ -220,73 +220,39 @@ fn immediate_transactions_exclude_each_other() {
     assert_eq!(value(&mut db), 15);
 }
 
-/// A lock elsewhere, which gives out the numbers it is told to.
-#[derive(Clone)]
-struct Numbered {
-    number: i64,
-    owner: &'static str,
-    lost: bool,
-}
-
-struct Held(Numbered);
-
-impl Lock for Numbered {
-    fn name(&self) -> &str {
-        "elsewhere"
-    }
-
-    fn acquire(&self) -> Result<Box<dyn LockGuard>, LockError> {
-        Ok(Box::new(Held(self.clone())))
-    }
-}
-
-impl LockGuard for Held {
-    fn fence(&self) -> Option<Fence> {
-        Some(Fence {
-            number: self.0.number,
-            owner: self.0.owner.to_owned(),
-        })
-    }
-
-    fn check(&self) -> Result<(), LockError> {
-        match self.0.lost {
-            true => Err(LockError::lost("elsewhere", "its lease ended")),
-            false => Ok(()),
+/// A conflict is run again; that the lock is not to be had then is no conflict.
+#[test]
+fn only_conflicts_are_run_again() {
+    #[derive(Clone, Default)]
+    struct Once(std::sync::Arc<std::sync::atomic::AtomicU32>);
+    struct Held;
+    impl LockGuard for Held {
+        fn release(self: Box<Self>) -> Result<(), LockError> {
+            Ok(())
         }
     }
+    impl Lock for Once {
+        fn name(&self) -> &str {
+            "once"
+        }
 
-    fn release(self: Box<Self>) -> Result<(), LockError> {
-        Ok(())
+        fn acquire(&self) -> Result<Box<dyn LockGuard>, LockError> {
+            match self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+                0 => Ok(Box::new(Held)),
+                _ => Err(LockError::timeout("once", Duration::ZERO)),
+            }
+        }
     }
-}
-
-#[test]
-fn locks_elsewhere_are_fenced_in_the_database() {
     let mut db = Database::with(SCHEMA);
-    let lock = |number, owner| Numbered {
-        number,
-        owner,
-        lost: false,
-    };
-    let mut run = |lock: &Numbered| db.build_transaction().deferred().lock(lock).run(increment);
-    assert_eq!(run(&lock(5, "a")), Ok(0));
-    assert_eq!(run(&lock(5, "a")), Ok(0), "the same acquisition again");
-    assert_eq!(run(&lock(6, "b")), Ok(0));
-    for late in [lock(5, "a"), lock(6, "c"), lock(-1, "z")] {
-        let information = assert_kind!(run(&late), SerializationFailure);
-        assert!(
-            information.message().contains("lock `elsewhere`"),
-            "{}",
-            information.message()
-        );
-    }
-    let lost = Numbered {
-        lost: true,
-        ..lock(7, "d")
-    };
-    let information = assert_kind!(run(&lost), SerializationFailure);
-    assert!(information.message().contains("its lease ended"));
-    assert_eq!(value(&mut db), 3);
+    let mut other = db.another();
+    let lock = Once::default();
+    let outcome = db.build_transaction().lock(&lock).retries(5).run(|conn| {
+        increment(&mut other)
+            .and_then(|_| increment(conn))
+            .and_then(|_| increment(&mut other))
+    });
+    assert_kind!(outcome, UnableToSendCommand);
+    assert_eq!(lock.0.load(std::sync::atomic::Ordering::SeqCst), 2);
 }
 
 #[test]

@@ -1,4 +1,7 @@
-//! Keeps those out who lost a lock that is not in rqlite: the highest number that ever committed is in a table.
+//! Keeps those out who lost a lock that is not in rqlite: the highest number that was ever here is in a table.
+//!
+//! Every commit brings its number. A transaction whose commit does not compare what it read brings it before its
+//! first read, too: from there on nobody with a lower number can change what it is about to see.
 
 use super::Fence;
 use crate::bind_collector::Bind;

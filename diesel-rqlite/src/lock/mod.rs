@@ -65,7 +65,8 @@ pub trait Lock: Send + Sync {
 /// A lock while it is held. Dropping it gives it back, without saying whether that worked.
 pub trait LockGuard: Send {
     /// The number of this acquisition, for a lock that can be lost while it is held. The commit checks it in the
-    /// database.
+    /// database; in the mode [`Deferred`](crate::TransactionMode::Deferred) so does the first read, by a request of
+    /// its own.
     fn fence(&self) -> Option<Fence> {
         None
     }

@@ -52,8 +52,7 @@ impl<C: Client> Session<C> {
             if !self.transaction.journal.is_consistent() {
                 self.look(&[], false).await?;
             }
-            self.give_back_lock().await;
-            return Ok(());
+            return self.give_back_lock_behind_reads().await;
         }
         self.check_guarded()?;
         let mut created = false;

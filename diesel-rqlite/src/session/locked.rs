@@ -7,12 +7,13 @@ use diesel::QueryResult;
 use super::{Client, Session, jittered, rows_of};
 use crate::error;
 use crate::lock::LockError;
+use crate::lock::fence;
 use crate::lock::rqlite::{Lease, Seen};
 use crate::protocol::call::Failure;
 use crate::protocol::request::{Endpoint, Exchange, ReadConsistency};
 use crate::protocol::response::{Answer, StatementResult};
 use crate::statement::{self, Batch, Statement};
-use crate::transaction::is_own_table_missing;
+use crate::transaction::{TransactionMode, is_own_table_missing};
 
 impl<C: Client> Session<C> {
     /// Whether there is a lock in rqlite that has not been taken yet.
@@ -26,6 +27,43 @@ impl<C: Client> Session<C> {
             true => self.take_lock().await,
             false => Ok(()),
         }
+    }
+
+    /// Before a read that no commit compares: who has lost a lock elsewhere to this transaction, and does not know,
+    /// must not change the rows behind its back.
+    pub(super) async fn raise_fence_if_wanted(&mut self) -> QueryResult<()> {
+        let Some((name, number)) = &self.transaction.fence else {
+            return Ok(());
+        };
+        if self.transaction.is_fence_raised {
+            return Ok(());
+        }
+        let raise = fence::check(name, number);
+        let exchange = Exchange::new(Endpoint::WriteAndAsk, statement::body(&[&raise]));
+        let mut created = false;
+        loop {
+            let body = self.send(&exchange).await;
+            let body = body.map_err(|failure| error::failure(failure, true))?;
+            let answer =
+                Answer::parse(&body, &[]).map_err(|error| error::unreadable(&error, true))?;
+            if let Some(message) = &answer.error {
+                return Err(error::request_error(message, true));
+            }
+            match answer.first_failure() {
+                None if answer.results.len() == 1 => break,
+                None => {
+                    let message = "an answer without a result".to_owned();
+                    return Err(error::failure(Failure::Unknown(message), true));
+                }
+                Some((_, message)) if is_own_table_missing(message) && !created => {
+                    created = true;
+                    self.create_tables().await?;
+                }
+                Some((_, message)) => return Err(self.transaction.fenced_off(message)),
+            }
+        }
+        self.transaction.is_fence_raised = true;
+        Ok(())
     }
 
     /// Waits for the lock.
@@ -173,19 +211,50 @@ impl<C: Client> Session<C> {
         Ok(self.learn(seen.as_ref()))
     }
 
+    /// Gives the lock back behind a transaction that wrote nothing. Where nothing compared what it read, that is only
+    /// true of one moment if the lock was held until now.
+    pub(super) async fn give_back_lock_behind_reads(&mut self) -> QueryResult<()> {
+        if self.transaction.options.mode != TransactionMode::Deferred {
+            self.give_back_lock().await;
+            return Ok(());
+        }
+        if std::mem::take(&mut self.transaction.is_fence_raised) {
+            self.raise_fence_if_wanted().await?;
+        }
+        match self.release_lock().await {
+            Some(Ok(false)) => Err(self
+                .transaction
+                .fenced_off("when it was to be given back, it was held by another")),
+            Some(Err(error)) => Err(error),
+            Some(Ok(true)) | None => Ok(()),
+        }
+    }
+
     /// Gives the lock back, if it is held. What fails here is cured by the lease's end.
     pub(crate) async fn give_back_lock(&mut self) {
-        let Some(lease) = self.transaction.lease.as_mut() else {
-            return;
-        };
-        if lease.fence.take().is_none() {
-            return;
-        }
-        let statements = vec![lease.release()];
+        let _ = self.release_lock().await;
+    }
+
+    /// Whether it was still held; `None`, if it never was.
+    async fn release_lock(&mut self) -> Option<QueryResult<bool>> {
+        let lease = self.transaction.lease.as_mut()?;
+        lease.fence.take()?;
         let batch = Batch {
-            statements,
+            statements: vec![lease.release()],
             atomic: false,
         };
-        let _ = self.write(batch).await;
+        let released = self.send(&statement::execute(&batch)).await;
+        let released = released.map_err(|failure| error::failure(failure, true));
+        Some(released.and_then(|body| {
+            let answer =
+                Answer::parse(&body, &[]).map_err(|error| error::unreadable(&error, true))?;
+            match &answer.results[..] {
+                [StatementResult::Executed { rows_affected }] => Ok(*rows_affected > 0),
+                _ => {
+                    let message = "an answer without a result".to_owned();
+                    Err(error::failure(Failure::Unknown(message), true))
+                }
+            }
+        }))
     }
 }

@@ -74,6 +74,7 @@ impl<C: Client> Session<C> {
         self.transaction.check_usable()?;
         if self.transaction.options.mode == TransactionMode::Deferred {
             self.take_lock_if_wanted().await?;
+            self.raise_fence_if_wanted().await?;
             self.warn_of_unguarded_read();
             return self.read(read, types).await;
         }

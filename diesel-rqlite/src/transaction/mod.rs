@@ -43,6 +43,8 @@ pub struct Transaction {
     pub(crate) lease: Option<Lease>,
     /// The lock elsewhere, by its name.
     pub(crate) fence: Option<(String, Fence)>,
+    /// Whoever lost the lock to this transaction is kept out already, not only from its commit on.
+    pub(crate) is_fence_raised: bool,
     pub(crate) past: Past,
     /// The last one failed since something it was shown is no longer so.
     pub(crate) conflicted: bool,
@@ -98,9 +100,6 @@ impl Transaction {
     /// Opens the outermost transaction, or one inside another.
     pub(crate) fn begin(&mut self, name: Option<String>) -> QueryResult<()> {
         self.change(TransactionDepthChange::IncreaseDepth)?;
-        if self.marks.is_empty() {
-            self.conflicted = false;
-        }
         let at = self.journal.len();
         self.marks.push(Mark { at, name });
         Ok(())
@@ -170,6 +169,7 @@ impl Transaction {
         self.now = None;
         self.lease = None;
         self.fence = None;
+        self.is_fence_raised = false;
     }
 
     fn end(&mut self) -> QueryResult<Mark> {

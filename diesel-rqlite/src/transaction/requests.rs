@@ -250,6 +250,11 @@ impl Transaction {
         }
     }
 
+    /// A later acquisition of the lock has been in the database.
+    pub(crate) fn fenced_off(&mut self, message: &str) -> Error {
+        self.part_failed(Part::Fence, message)
+    }
+
     pub(crate) fn lock_name(&self) -> &str {
         match (&self.lease, &self.fence) {
             (Some(lease), _) => &lease.lock.name,

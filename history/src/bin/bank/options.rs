@@ -1,0 +1,194 @@
+//! What to run.
+
+use std::time::Duration;
+
+use diesel_rqlite::TransactionMode;
+
+use crate::faults::Fault;
+use crate::lock::Kind;
+
+/// How the program is called.
+pub(crate) const USAGE: &str = "\
+Transfers money between accounts while workers and servers are killed, and checks that none is lost.
+
+  --lock LOCK      none, thread, rqlite, redis, valkey or valkey-cluster   [none]
+  --mode MODE      interactive, eager or deferred                          [interactive]
+  --workers N      processes; threads, with the lock between threads       [4]
+  --transfers N    of each worker                                          [25]
+  --nodes N        how many servers                                        [1]
+  --lease TIME     of the lock                                             [10s]
+  --work TIME      between what a transfer reads and what it writes        [50ms]
+  --retries N      how often a transfer is run again after a conflict      [30]
+  --faults LIST    kill-worker, stop-worker, kill-leader, stop-leader and
+                   lose-lock (the lock's server forgets all), by commas    [none]
+  --unguarded      deferred, without lock or number: losses are shown, not an error
+  --seed N         of all random choices                                   [random]
+";
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) lock: Kind,
+    pub(crate) mode: Mode,
+    pub(crate) workers: u32,
+    pub(crate) transfers: u32,
+    pub(crate) nodes: usize,
+    pub(crate) lease: Duration,
+    pub(crate) work: Duration,
+    pub(crate) retries: u32,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) unguarded: bool,
+    pub(crate) seed: u64,
+}
+
+/// The crate's own mode, in a form that goes between processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) enum Mode {
+    Interactive,
+    Eager,
+    Deferred,
+}
+
+impl Mode {
+    fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "interactive" => Mode::Interactive,
+            "eager" => Mode::Eager,
+            "deferred" => Mode::Deferred,
+            _ => return None,
+        })
+    }
+}
+
+impl From<Mode> for TransactionMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Interactive => TransactionMode::Interactive,
+            Mode::Eager => TransactionMode::Eager,
+            Mode::Deferred => TransactionMode::Deferred,
+        }
+    }
+}
+
+impl Options {
+    /// Those of a command line, without the program's name.
+    pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut options = Options {
+            lock: Kind::None,
+            mode: Mode::Interactive,
+            workers: 4,
+            transfers: 25,
+            nodes: 1,
+            lease: Duration::from_secs(10),
+            work: Duration::from_millis(50),
+            retries: 30,
+            faults: Vec::new(),
+            unguarded: false,
+            seed: fastrand::u64(..),
+        };
+        while let Some(name) = arguments.next() {
+            if name == "--unguarded" {
+                options.unguarded = true;
+                continue;
+            }
+            let value = arguments.next();
+            let value = value.ok_or_else(|| format!("{name} is no option, or lacks its value"))?;
+            options.set(&name, &value)?;
+        }
+        if options.unguarded {
+            (options.lock, options.mode) = (Kind::None, Mode::Deferred);
+        }
+        options.check()?;
+        Ok(options)
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let none = || format!("{name}: {value:?} is none");
+        match name {
+            "--lock" => self.lock = Kind::from_name(value).ok_or_else(none)?,
+            "--mode" => self.mode = Mode::from_name(value).ok_or_else(none)?,
+            "--workers" => self.workers = number(name, value, 1)?,
+            "--transfers" => self.transfers = number(name, value, 1)?,
+            "--nodes" => self.nodes = number(name, value, 1)?,
+            "--lease" => self.lease = duration(value).ok_or_else(none)?,
+            "--work" => self.work = duration(value).ok_or_else(none)?,
+            "--retries" => self.retries = number(name, value, 0)?,
+            "--seed" => self.seed = number(name, value, 0)?,
+            "--faults" => {
+                let faults = value.split(',').map(Fault::from_name);
+                self.faults = faults.collect::<Option<_>>().ok_or_else(none)?;
+            }
+            _ => return Err(format!("{name} is no option")),
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.mode == Mode::Deferred && self.lock == Kind::None && !self.unguarded {
+            return Err("--mode deferred without a lock is only right by luck: --unguarded".into());
+        }
+        let of_processes = |fault: &Fault| matches!(fault, Fault::KillWorker | Fault::StopWorker);
+        if self.lock == Kind::Thread && self.faults.iter().any(of_processes) {
+            return Err("--faults: with --lock thread all workers are one process".into());
+        }
+        if self.faults.contains(&Fault::LoseLock) && !self.lock.is_elsewhere() {
+            return Err("--faults: lose-lock needs a lock in Redis or Valkey".into());
+        }
+        Ok(())
+    }
+}
+
+fn number<T: std::str::FromStr + PartialOrd>(
+    name: &str,
+    value: &str,
+    least: T,
+) -> Result<T, String> {
+    let number = value.parse().ok().filter(|number| *number >= least);
+    number.ok_or_else(|| format!("{name}: {value:?} is no number, or too small"))
+}
+
+/// `200ms` or `2s`.
+fn duration(text: &str) -> Option<Duration> {
+    match text.strip_suffix("ms") {
+        Some(number) => number.parse().ok().map(Duration::from_millis),
+        None => text
+            .strip_suffix('s')?
+            .parse()
+            .ok()
+            .map(Duration::from_secs),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Options, String> {
+        Options::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn options_are_read_and_wrong_ones_named() {
+        let line =
+            "--lock redis --mode deferred --lease 200ms --work 2s --faults kill-worker,stop-leader";
+        let options = parse(line).expect("parses");
+        assert_eq!(options.lease, Duration::from_millis(200));
+        assert_eq!(options.work, Duration::from_secs(2));
+        assert_eq!(options.faults, [Fault::KillWorker, Fault::StopLeader]);
+        for line in [
+            "--lock paper",
+            "--mode lazy",
+            "--mode deferred",
+            "--lease 5",
+            "--workers 0",
+            "--faults kill-bank",
+            "--faults lose-lock",
+            "--what 1",
+            "--seed",
+        ] {
+            let error = parse(line).expect_err(line);
+            let word = line.split(' ').next().expect("a word");
+            assert!(error.contains(word), "{error}");
+        }
+    }
+}
