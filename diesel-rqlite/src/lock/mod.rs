@@ -100,6 +100,11 @@ impl<L: Lock + ?Sized> Lock for Arc<L> {
 
 /// What a transaction may be given as its lock: any [`Lock`] that can be cloned (an `Arc` of it can), and
 /// [`RqliteLock`], which needs the transaction's own connection to work.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a lock that a transaction can take",
+    label = "neither `RqliteLock` nor a `Lock` that is `Clone + 'static`",
+    note = "implement `diesel_rqlite::Lock` for it, and `Clone`; or put it into an `Arc`"
+)]
 pub trait TransactionLock {
     #[doc(hidden)]
     fn locking(&self) -> Locking;
