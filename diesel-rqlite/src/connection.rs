@@ -314,6 +314,30 @@ impl RqliteConnection {
         }
     }
 
+    /// Commits the innermost transaction that Diesel began. One that can't be is rolled back.
+    fn commit_own(&mut self) -> QueryResult<()> {
+        let committed = self.close_savepoints(Self::commit);
+        if committed.is_err() {
+            self.roll_back_own()?;
+            return committed;
+        }
+        self.commit()
+    }
+
+    fn roll_back_own(&mut self) -> QueryResult<()> {
+        self.close_savepoints(Self::roll_back)?;
+        self.roll_back()
+    }
+
+    /// Ends the savepoints that were opened as SQL inside the innermost transaction that Diesel began: they end with
+    /// it, as on SQLite, or their end would be taken for its own.
+    fn close_savepoints(&mut self, end: impl Fn(&mut Self) -> QueryResult<()>) -> QueryResult<()> {
+        match self.session.transaction.depth_without_savepoints() {
+            Some(depth) => self.close_to(depth, end),
+            None => Ok(()),
+        }
+    }
+
     /// Ends transactions until only so many are open.
     fn close_to(
         &mut self,
@@ -518,11 +542,11 @@ impl TransactionManager<RqliteConnection> for RqliteTransactionManager {
     }
 
     fn rollback_transaction(connection: &mut RqliteConnection) -> QueryResult<()> {
-        connection.roll_back()
+        connection.roll_back_own()
     }
 
     fn commit_transaction(connection: &mut RqliteConnection) -> QueryResult<()> {
-        connection.commit()
+        connection.commit_own()
     }
 
     fn transaction_manager_status_mut(

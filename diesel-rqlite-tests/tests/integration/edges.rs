@@ -1,0 +1,72 @@
+//! Where a transaction on the client and one on a server could part.
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error};
+use diesel_rqlite::RqliteConnection;
+
+use crate::support::{Database, assert_kind};
+
+diesel::table! {
+    t (id) {
+        id -> BigInt,
+        name -> Nullable<Text>,
+        n -> Nullable<BigInt>,
+    }
+}
+
+const SCHEMA: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT UNIQUE, n INTEGER); \
+     INSERT INTO t VALUES (1, 'one', 1), (2, 'two', 2)";
+
+fn run(conn: &mut RqliteConnection, sql: &str) -> QueryResult<usize> {
+    diesel::sql_query(sql).execute(conn)
+}
+
+fn set(conn: &mut RqliteConnection, id: i64, n: i64) -> QueryResult<usize> {
+    diesel::update(t::table.find(id))
+        .set(t::n.eq(n))
+        .execute(conn)
+}
+
+fn is_conflict<T>(outcome: &QueryResult<T>) -> bool {
+    matches!(
+        outcome,
+        Err(Error::DatabaseError(
+            DatabaseErrorKind::SerializationFailure,
+            _
+        ))
+    )
+}
+
+#[test]
+fn savepoints_that_are_left_open_end_with_their_transaction() {
+    let mut db = Database::with(SCHEMA);
+    let mut other = db.another();
+    let count = |conn: &mut RqliteConnection| t::table.count().get_result::<i64>(conn);
+    let outcome = db.transaction(|conn| {
+        conn.batch_execute("SAVEPOINT a; INSERT INTO t (name) VALUES ('three'); SAVEPOINT b")?;
+        run(conn, "INSERT INTO t (name) VALUES ('four')")
+    });
+    assert_eq!(outcome, Ok(1));
+    assert_eq!(count(&mut other), Ok(4), "it was committed");
+    let outcome = db.transaction(|conn| {
+        conn.batch_execute("SAVEPOINT a; INSERT INTO t (name) VALUES ('five')")?;
+        Err::<(), _>(Error::RollbackTransaction)
+    });
+    assert_eq!(outcome, Err(Error::RollbackTransaction));
+    // Nothing is open: this is not part of what was left behind.
+    run(&mut db, "INSERT INTO t (name) VALUES ('six')").expect("inserts");
+    assert_eq!(count(&mut other), Ok(5));
+    let outcome = db.transaction(|conn| {
+        let inner = conn.transaction(|conn| {
+            conn.batch_execute("SAVEPOINT a")?;
+            run(conn, "INSERT INTO t (name) VALUES ('one')")?;
+            let _ = count(conn);
+            Ok::<_, Error>(())
+        });
+        assert_kind!(inner, Unknown);
+        run(conn, "INSERT INTO t (name) VALUES ('seven')")
+    });
+    assert_eq!(outcome, Ok(1));
+    assert_eq!(count(&mut other), Ok(6));
+}
