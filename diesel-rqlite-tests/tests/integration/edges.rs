@@ -1,9 +1,11 @@
 //! Where a transaction on the client and one on a server could part.
 
+use std::time::Duration;
+
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
-use diesel_rqlite::RqliteConnection;
+use diesel_rqlite::{RqliteConnection, RqliteLock};
 
 use crate::support::{Database, assert_kind};
 
@@ -69,4 +71,29 @@ fn savepoints_that_are_left_open_end_with_their_transaction() {
     });
     assert_eq!(outcome, Ok(1));
     assert_eq!(count(&mut other), Ok(6));
+}
+
+#[test]
+fn a_lock_is_given_back_when_the_first_statement_fails() {
+    let mut db = Database::with(SCHEMA);
+    let mut other = db.another();
+    let lock = RqliteLock::new("t")
+        .lease(Duration::from_secs(86_400))
+        .timeout(Duration::from_millis(1));
+    for sql in [
+        "SELECT * FROM nowhere",
+        "SELECT abs(-9223372036854775808)",
+        "UPDATE nowhere SET n = 1 WHERE n > 2",
+    ] {
+        let failed = db
+            .build_transaction()
+            .lock(&lock)
+            .run(|conn| run(conn, sql));
+        assert_kind!(failed, Unknown);
+        let outcome = other
+            .build_transaction()
+            .lock(&lock)
+            .run(|conn| t::table.count().get_result::<i64>(conn));
+        assert_eq!(outcome, Ok(2), "{sql}");
+    }
 }

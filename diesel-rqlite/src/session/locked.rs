@@ -58,6 +58,7 @@ impl<C: Client> Session<C> {
         lease: &Lease,
         tails: &[&Statement<'_>],
     ) -> QueryResult<(Vec<StatementResult>, bool)> {
+        self.note_asked();
         let (acquire, look) = (lease.acquire(), lease.look());
         let mut statements = vec![&acquire, &look];
         statements.extend(tails);
@@ -91,7 +92,8 @@ impl<C: Client> Session<C> {
             }
             let seen = self.seen(results.next(), &look)?;
             let results: Vec<_> = results.collect();
-            // What fails when it is run undoes the acquisition; the next statement takes the lock then.
+            // What fails when it is run undoes the acquisition, what can't be prepared does not; the next statement
+            // takes the lock then, in either case.
             let failed = matches!(results.last(), Some(StatementResult::Failed(_)));
             let held = self.learn(seen.as_ref());
             if held && failed {
@@ -163,6 +165,7 @@ impl<C: Client> Session<C> {
     }
 
     async fn take_over(&mut self, lease: &Lease, seen: &Seen) -> QueryResult<bool> {
+        self.note_asked();
         let take_over = lease.take_over(seen);
         let look = lease.look();
         let exchange = Exchange::new(Endpoint::WriteAndAsk, statement::body(&[&take_over, &look]));
@@ -173,12 +176,19 @@ impl<C: Client> Session<C> {
         Ok(self.learn(seen.as_ref()))
     }
 
-    /// Gives the lock back, if it is held. What fails here is cured by the lease's end.
+    fn note_asked(&mut self) {
+        if let Some(lease) = self.transaction.lease.as_mut() {
+            lease.asked = true;
+        }
+    }
+
+    /// Gives the lock back, if it may be held. What fails here is cured by the lease's end.
     pub(super) async fn give_back_lock(&mut self) {
         let Some(lease) = self.transaction.lease.as_mut() else {
             return;
         };
-        if lease.fence.take().is_none() {
+        lease.fence = None;
+        if !std::mem::take(&mut lease.asked) {
             return;
         }
         let statements = vec![lease.release()];
