@@ -74,6 +74,19 @@ fn savepoints_that_are_left_open_end_with_their_transaction() {
 }
 
 #[test]
+fn numbered_placeholders_name_the_row() {
+    let mut db = Database::with(SCHEMA);
+    let outcome = db.transaction(|conn| {
+        let update = diesel::sql_query("UPDATE t SET n = ?2 WHERE id = ?1")
+            .bind::<diesel::sql_types::BigInt, _>(1)
+            .bind::<diesel::sql_types::BigInt, _>(5);
+        assert_eq!(update.execute(conn)?, 1);
+        set(conn, 5, 0)
+    });
+    assert_eq!(outcome, Ok(0), "there is no row 5");
+}
+
+#[test]
 fn a_lock_is_given_back_when_the_first_statement_fails() {
     let mut db = Database::with(SCHEMA);
     let mut other = db.another();

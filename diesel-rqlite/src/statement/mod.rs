@@ -96,9 +96,11 @@ impl<'a> Statement<'a> {
         self.sql.len() + self.binds.iter().map(of_bind).sum::<usize>() + 8
     }
 
-    /// The value of a placeholder, by its number less one.
+    /// The value of a placeholder, by its place among all of them.
     pub(crate) fn bound(&self, place: usize) -> Option<Bind<'static>> {
-        self.binds.get(place).cloned().map(Bind::into_owned)
+        let scanned = scan_one(&self.sql).ok()?;
+        let number = *numbers(&scanned).ok()?.get(place)?;
+        self.binds.get(number - 1).cloned().map(Bind::into_owned)
     }
 
     /// An INSERT as one that skips the rows it can't write. `None`: it is no plain INSERT of rows.
