@@ -73,6 +73,29 @@ fn savepoints_that_are_left_open_end_with_their_transaction() {
     assert_eq!(count(&mut other), Ok(6));
 }
 
+diesel::define_sql_function! {
+    /// SQLite's own.
+    fn last_insert_rowid() -> diesel::sql_types::BigInt;
+}
+
+/// An upsert that updates leaves the last rowid alone: it is that of another client, and another one on each node.
+#[test]
+fn the_rowid_behind_an_upsert_does_not_decide_about_the_commit() {
+    let mut db = Database::with(SCHEMA);
+    let mut other = db.another();
+    let outcome = db.transaction(|conn| {
+        diesel::insert_into(t::table)
+            .values((t::name.eq("one"), t::n.eq(5)))
+            .on_conflict(t::name)
+            .do_update()
+            .set(t::n.eq(6))
+            .execute(conn)?;
+        diesel::select(last_insert_rowid()).get_result::<i64>(conn)?;
+        run(&mut other, "INSERT INTO t (id, name) VALUES (77, 'other')")
+    });
+    assert_eq!(outcome, Ok(1));
+}
+
 #[test]
 fn numbered_placeholders_name_the_row() {
     let mut db = Database::with(SCHEMA);

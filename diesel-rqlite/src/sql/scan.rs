@@ -49,6 +49,8 @@ pub(crate) struct Scanned<'a> {
     pub(crate) insert_rows: InsertRows,
     /// The table of an INSERT, as written.
     pub(crate) insert_into: Option<Range<usize>>,
+    /// `ON CONFLICT`: it may write no new row.
+    pub(crate) upserts: bool,
     /// `SELECT` stands in it somewhere.
     pub(crate) selects: bool,
     /// A name stands in it that may be one of [`super::volatile`].
@@ -122,6 +124,7 @@ struct Out {
     items: Vec<Range<usize>>,
     returning: bool,
     insert_into: Option<Range<usize>>,
+    upserts: bool,
     suspicious: bool,
     selects: bool,
     counters: bool,
@@ -358,6 +361,7 @@ impl<'a> Scan<'a> {
             }
             _ if insert && is(word, "CONFLICT") && self.previous_word_is("ON") => {
                 self.clause = Clause::OnConflict;
+                self.out.upserts = true;
             }
             Clause::OnConflict if is(word, "NOTHING") || is(word, "WHERE") => {
                 self.skips_rows = true;
@@ -398,6 +402,7 @@ impl<'a> Scan<'a> {
             returning: self.out.returning,
             insert_rows,
             insert_into: self.out.insert_into.map(shift),
+            upserts: self.out.upserts,
             selects: self.out.selects,
             suspicious: self.out.suspicious,
             counters: self.out.counters,

@@ -46,6 +46,8 @@ pub(crate) struct Statement<'a> {
     inlinable: bool,
     /// The table of an INSERT.
     table: Option<String>,
+    /// It is an INSERT that may update a row in place of writing a new one.
+    upserts: bool,
     /// How its rows come back, and their names where the text tells.
     pub(crate) encodings: Vec<Encoding>,
     pub(crate) names: Vec<String>,
@@ -64,6 +66,7 @@ impl<'a> Statement<'a> {
             insert_rows: InsertRows::Unknown,
             inlinable: false,
             table: None,
+            upserts: false,
             encodings: Vec::new(),
             names: Vec::new(),
             source: None,
@@ -80,6 +83,11 @@ impl<'a> Statement<'a> {
     /// The table of an INSERT, as it is written.
     pub(crate) fn insert_table(&self) -> Option<&str> {
         self.table.as_deref()
+    }
+
+    /// Whether the rows that it writes are new ones, each of which sets the last rowid.
+    pub(crate) fn writes_new_rows(&self) -> bool {
+        self.is_insert() && !self.upserts
     }
 
     pub(crate) fn is_insert(&self) -> bool {
@@ -149,6 +157,7 @@ impl<'a> Statement<'a> {
         statement.insert_rows = scanned.insert_rows;
         let table = scanned.insert_into.clone();
         statement.table = table.map(|range| scanned.text[range].to_owned());
+        statement.upserts = scanned.upserts;
         statement.counted = scanned.verb.writes_rows();
         statement.inlinable =
             scanned.verb == Verb::Insert && !scanned.selects && !scanned.returning;
@@ -212,6 +221,7 @@ impl<'a> Statement<'a> {
             insert_rows: self.insert_rows,
             inlinable: self.inlinable,
             table: self.table,
+            upserts: self.upserts,
             encodings: self.encodings,
             names: self.names,
             source: self

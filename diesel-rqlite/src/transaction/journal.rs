@@ -208,15 +208,17 @@ impl Journal {
         !self.inconsistent
     }
 
-    /// The table of the INSERT that came last, if it wrote a row: its rowid is the last one, unless it has none.
+    /// The table of the INSERT that came last, if it wrote a new row: its rowid is the last one, unless it has none.
     pub(crate) fn last_insert(&self) -> Option<&str> {
         let last = self.entries.iter().rev().find_map(|entry| match entry {
             Entry::Rows(_) => None,
             Entry::Write(write) => Some(Some(write)),
             _ => Some(None),
         });
-        let inserted =
-            |write: &Write| matches!(write.count, Count::Shown(1..) | Count::Assumed(1..));
+        let inserted = |write: &Write| {
+            write.statement.writes_new_rows()
+                && matches!(write.count, Count::Shown(1..) | Count::Assumed(1..))
+        };
         let write = last.flatten().filter(|write| inserted(write))?;
         write.statement.insert_table()
     }
