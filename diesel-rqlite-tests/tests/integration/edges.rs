@@ -133,3 +133,24 @@ fn a_lock_is_given_back_when_the_first_statement_fails() {
         assert_eq!(outcome, Ok(2), "{sql}");
     }
 }
+
+/// Without a rowid, equal rows must be as many as were shown.
+#[test]
+fn returned_rows_are_compared_as_often_as_they_are_there() {
+    let mut db = Database::with(
+        "CREATE TABLE kv (k TEXT PRIMARY KEY, v INTEGER) WITHOUT ROWID; INSERT INTO kv VALUES ('a', 1), ('b', 1), ('c', 2)",
+    );
+    let mut other = db.another();
+    let outcome = db.transaction(|conn| {
+        let update = diesel::sql_query("UPDATE kv SET v = v + 0 RETURNING v");
+        #[derive(QueryableByName)]
+        struct V {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            v: i64,
+        }
+        let rows: Vec<V> = update.load(conn)?;
+        run(&mut other, "UPDATE kv SET v = 2 WHERE k = 'b'")?;
+        Ok::<_, Error>(rows.iter().map(|row| row.v).sum::<i64>())
+    });
+    assert!(is_conflict(&outcome), "{outcome:?}");
+}

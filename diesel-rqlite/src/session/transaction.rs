@@ -15,13 +15,15 @@ use crate::protocol::request::{Endpoint, Exchange, ReadConsistency};
 use crate::protocol::response::{Answer, StatementResult};
 use crate::protocol::rows::{Rows, Value};
 use crate::sql::cells::{self, TextCell};
-use crate::sql::key::{ByKey, by_key};
+use crate::sql::key::{ByKey, by_key, written_table};
 use crate::statement::{self, Batch, Read, Statement};
 use crate::transaction::TransactionMode;
 use crate::transaction::exactly_once::{Commits, was_applied};
 use crate::transaction::{
     CREATE_TABLES, Count, Guard, Part, RowKey, Verdict, Write, is_own_table_missing, row_of,
 };
+
+const ROWID: &str = "_rowid_";
 
 impl<C: Client> Session<C> {
     /// Runs statements as if everything the transaction did had been applied, and keeps nothing of it.
@@ -87,15 +89,16 @@ impl<C: Client> Session<C> {
     async fn guarded_read(&mut self, read: &Read<'_>, names: Vec<String>) -> QueryResult<Rows> {
         let guarded = read.in_transaction(&self.entropy(), names.len());
         let by_key = read.by_key();
+        let table = by_key.as_ref().map(|by_key| &*by_key.table);
         let mut form = TextCell::Counted;
         let texts = loop {
             let query = guarded.rows(form);
-            let keys = self.primary_key_query(by_key.as_ref());
+            let keys = self.primary_key_query(table);
             let tails: Vec<_> = std::iter::once(&query).chain(&keys).collect();
             let mut results = self.look(&tails, false).await?.into_iter();
             let texts = first(results.by_ref().take(1).collect())
                 .and_then(|result| rows_of(result, &query))?;
-            self.learn_primary_key(by_key.as_ref(), results.next());
+            self.learn_primary_key(table, results.next());
             if form == TextCell::Hex || !texts.has_replacement_character() {
                 break texts;
             }
@@ -141,25 +144,25 @@ impl<C: Client> Session<C> {
     }
 
     /// Asks which columns are the primary key of a table, unless that is known.
-    fn primary_key_query(&self, by_key: Option<&ByKey>) -> Option<Statement<'static>> {
-        let table = by_key.map(|by_key| &by_key.table)?;
+    fn primary_key_query(&self, table: Option<&str>) -> Option<Statement<'static>> {
+        let table = table?;
         (!self.keys.contains_key(table)).then(|| {
             Statement::with_binds(
                 "SELECT lower(name) FROM pragma_table_info(?) WHERE pk > 0",
-                vec![Bind::Text(table.clone().into())],
+                vec![Bind::Text(table.to_owned().into())],
             )
         })
     }
 
-    fn learn_primary_key(&mut self, by_key: Option<&ByKey>, result: Option<StatementResult>) {
-        if let (Some(by_key), Some(StatementResult::Rows(rows))) = (by_key, result)
+    fn learn_primary_key(&mut self, table: Option<&str>, result: Option<StatementResult>) {
+        if let (Some(table), Some(StatementResult::Rows(rows))) = (table, result)
             && rows.width() == 1
         {
             let columns = (0..rows.len()).filter_map(|row| match rows.value(row, 0) {
                 Some(Value::Text(column)) => Some(column.to_owned()),
                 _ => None,
             });
-            self.keys.insert(by_key.table.clone(), columns.collect());
+            self.keys.insert(table.to_owned(), columns.collect());
         }
     }
 
@@ -306,11 +309,12 @@ impl<C: Client> Session<C> {
         form: &Statement<'_>,
     ) -> QueryResult<StatementResult> {
         let by_key = by_key(&statement.sql);
-        let keys = self.primary_key_query(by_key.as_ref());
+        let table = by_key.as_ref().map(|by_key| &*by_key.table);
+        let keys = self.primary_key_query(table);
         let tails: Vec<_> = std::iter::once(form).chain(&keys).collect();
         let mut results = self.look(&tails, true).await?.into_iter();
         let result = first(results.by_ref().take(1).collect())?;
-        self.learn_primary_key(by_key.as_ref(), results.next());
+        self.learn_primary_key(table, results.next());
         match result {
             StatementResult::Failed(message) => Err(self.write_failed(statement, &message)),
             result => Ok(result),
@@ -330,17 +334,17 @@ impl<C: Client> Session<C> {
         let Some(source) = statement.source.take() else {
             return Ok(Rows::default());
         };
-        let mut rowid = true;
+        let mut key = vec![ROWID.to_owned()];
         let result = loop {
             let outcome = self
-                .look_at_write(&statement, &source.looked_at(rowid))
+                .look_at_write(&statement, &source.looked_at(&key))
                 .await;
             match outcome {
                 // A table WITHOUT ROWID, or a view.
                 Err(Error::DatabaseError(_, information))
-                    if rowid && information.message() == "no such column: _rowid_" =>
+                    if key == [ROWID] && information.message() == "no such column: _rowid_" =>
                 {
-                    rowid = false;
+                    key = self.primary_key_of(&statement).await?;
                 }
                 outcome => break outcome?,
             }
@@ -352,9 +356,9 @@ impl<C: Client> Session<C> {
             .transaction
             .options
             .guards
-            .then(|| source.guarded(&rows, rowid));
+            .then(|| source.guarded(&rows, &key));
         let count = Count::Shown(rows.len());
-        if rowid {
+        for _ in &key {
             rows.drop_last_column();
         }
         rows.columns.clone_from(&source.names);
@@ -376,6 +380,20 @@ impl<C: Client> Session<C> {
             count,
             seen,
         });
+    /// The columns of the primary key of the table that is written, in quotes. None: it has no key, or is a view.
+    async fn primary_key_of(&mut self, statement: &Statement<'static>) -> QueryResult<Vec<String>> {
+        let Some(table) = written_table(&statement.sql) else {
+            return Ok(Vec::new());
+        };
+        if let Some(query) = self.primary_key_query(Some(&table)) {
+            let mut results = self.look(&[&query], false).await?;
+            self.learn_primary_key(Some(&table), results.pop());
+        }
+        let columns = self.keys.get(&table).into_iter().flatten();
+        let quoted = columns.map(|column| format!("\"{}\"", column.replace('"', "\"\"")));
+        Ok(quoted.collect())
+    }
+
     }
 
     /// What a write tells about the rows that are there.
