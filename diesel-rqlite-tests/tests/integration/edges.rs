@@ -73,6 +73,91 @@ fn savepoints_that_are_left_open_end_with_their_transaction() {
     assert_eq!(count(&mut other), Ok(6));
 }
 
+#[test]
+fn a_batch_that_fails_in_the_middle_leaves_nothing() {
+    let mut db = Database::with_options(SCHEMA, "transaction=eager");
+    let mut other = db.another();
+    // Rows with different columns are different statements.
+    let rows = vec![
+        (Some(t::id.eq(7)), t::name.eq("new")),
+        (None, t::name.eq("one")),
+    ];
+    let insert = |conn: &mut RqliteConnection| {
+        let failed = diesel::insert_into(t::table).values(&rows).execute(conn);
+        assert_kind!(failed, UniqueViolation);
+        run(conn, "INSERT INTO t (name) VALUES ('behind')")
+    };
+    assert_eq!(db.transaction(insert), Ok(1));
+    assert_eq!(db.count("t"), 3);
+    // That it fails was shown.
+    run(&mut db, "DELETE FROM t WHERE name = 'behind'").expect("deletes");
+    let outcome = db.transaction(|conn| {
+        insert(conn)?;
+        run(&mut other, "DELETE FROM t WHERE name = 'one'")
+    });
+    assert!(is_conflict(&outcome), "{outcome:?}");
+}
+
+/// What says that an INSERT fails is an INSERT that skips rows; it must not fail where nothing has changed.
+#[test]
+fn an_insert_that_fails_in_several_ways_is_no_conflict() {
+    let trigger = "CREATE TRIGGER no BEFORE INSERT ON t WHEN new.n = 13 BEGIN SELECT RAISE(ABORT, 'thirteen'); END; \
+         CREATE TABLE log (n INTEGER NOT NULL); \
+         CREATE TRIGGER log AFTER INSERT ON t WHEN new.n = 5 BEGIN INSERT INTO log VALUES (NULL); END";
+    for mode in ["eager", "interactive"] {
+        let mut db = Database::with_options(SCHEMA, &format!("transaction={mode}"));
+        db.batch_execute(trigger).expect("creates");
+        let mut insert = |values: &str| {
+            let sql = format!("INSERT INTO t (name, n) VALUES {values}");
+            let closure = |conn: &mut RqliteConnection| {
+                let inner = conn.transaction(|conn| {
+                    run(conn, &sql)?;
+                    t::table.count().get_result::<i64>(conn)
+                });
+                assert!(inner.is_err());
+                run(conn, "UPDATE t SET n = n + 1").map(|_| ())
+            };
+            let outcome = db.transaction(closure);
+            match mode {
+                "eager" => outcome,
+                // A first run may find out that it has to ask.
+                _ => outcome.or_else(|_| db.transaction(closure)),
+            }
+        };
+        assert_eq!(insert("('one', 1), ('new', 13)"), Ok(()), "{mode}");
+        assert_eq!(insert("('new', 5)"), Ok(()), "{mode}");
+        assert_eq!(insert("('two', 1)"), Ok(()), "{mode}");
+    }
+}
+
+/// It may have decided what the closure did next.
+#[test]
+fn a_count_told_in_a_part_that_is_rolled_back_must_be_right() {
+    let mut db = Database::with(SCHEMA);
+    let mut decide = |missing: i64| {
+        db.transaction(|conn| {
+            let mut counts = Vec::new();
+            let inner = conn.transaction(|conn| {
+                for id in [1, 2, missing] {
+                    counts.push(set(conn, id, 0)?);
+                }
+                Err::<(), _>(Error::RollbackTransaction)
+            });
+            assert_eq!(inner, Err(Error::RollbackTransaction));
+            diesel::insert_into(t::table)
+                .values(t::n.eq(counts[2] as i64))
+                .execute(conn)?;
+            Ok::<_, Error>(counts)
+        })
+    };
+    let outcome = decide(500);
+    assert!(is_conflict(&outcome), "{outcome:?}");
+    assert_eq!(decide(500), Ok(vec![1, 1, 0]));
+    assert_eq!(decide(1), Ok(vec![1, 1, 1]));
+    assert_eq!(db.count("t"), 4);
+    assert_eq!(db.one("SELECT n AS value FROM t WHERE id = 1"), 1);
+}
+
 diesel::define_sql_function! {
     /// SQLite's own.
     fn last_insert_rowid() -> diesel::sql_types::BigInt;

@@ -246,8 +246,8 @@ impl<C: Client> Session<C> {
     /// A query of several statements failed in the middle: nothing of it stays.
     fn forget_query(&mut self, before: usize, error: Error) -> Error {
         let is_usable = self.transaction.check_usable().is_ok();
-        if is_usable && self.transaction.journal.is_query_behind(before) {
-            self.transaction.journal.truncate(before);
+        if is_usable {
+            self.transaction.journal.undo_query(before);
         }
         error
     }
@@ -316,15 +316,29 @@ impl<C: Client> Session<C> {
         let result = first(results.by_ref().take(1).collect())?;
         self.learn_primary_key(table, results.next());
         match result {
-            StatementResult::Failed(message) => Err(self.write_failed(statement, &message)),
+            StatementResult::Failed(message) => Err(self.write_failed(statement, &message).await),
             result => Ok(result),
         }
     }
 
     /// That a row can't be inserted has been shown, too.
-    fn write_failed(&mut self, statement: &Statement<'static>, message: &str) -> Error {
-        self.transaction.journal.show_failure(statement, message);
+    async fn write_failed(&mut self, statement: &Statement<'static>, message: &str) -> Error {
+        if let Some(write) = Write::failed(statement, message)
+            && self.is_so(&write).await
+        {
+            self.transaction.journal.failed(write);
+        }
         error::statement_error(message, None)
+    }
+
+    /// Whether a write has its count. One that skips the rows it can't write may fail all the same: at another row,
+    /// or in a trigger, in which it also skips rows.
+    async fn is_so(&mut self, write: &Write) -> bool {
+        let guard = write.count.guard();
+        let tails: Vec<_> = std::iter::once(&write.statement).chain(&guard).collect();
+        let results = self.look(&tails, true).await.unwrap_or_default();
+        let failed = |result: &StatementResult| matches!(result, StatementResult::Failed(_));
+        results.len() == tails.len() && !results.iter().any(failed)
     }
 
     async fn take_returning(&mut self, mut statement: Statement<'static>) -> QueryResult<Rows> {
@@ -366,20 +380,6 @@ impl<C: Client> Session<C> {
         Ok(rows)
     }
 
-    fn keep(
-        &mut self,
-        statement: Statement<'static>,
-        guarded: Option<Statement<'static>>,
-        count: Count,
-        seen: bool,
-    ) {
-        self.learn_from(&statement, count);
-        self.transaction.journal.write(Write {
-            statement,
-            guarded,
-            count,
-            seen,
-        });
     /// The columns of the primary key of the table that is written, in quotes. None: it has no key, or is a view.
     async fn primary_key_of(&mut self, statement: &Statement<'static>) -> QueryResult<Vec<String>> {
         let Some(table) = written_table(&statement.sql) else {
@@ -394,6 +394,20 @@ impl<C: Client> Session<C> {
         Ok(quoted.collect())
     }
 
+    fn keep(
+        &mut self,
+        statement: Statement<'static>,
+        guarded: Option<Statement<'static>>,
+        count: Count,
+        seen: bool,
+    ) {
+        self.learn_from(&statement, count);
+        self.transaction.journal.write(Write {
+            statement,
+            guarded,
+            count,
+            seen,
+        });
     }
 
     /// What a write tells about the rows that are there.
