@@ -239,3 +239,325 @@ fn returned_rows_are_compared_as_often_as_they_are_there() {
     });
     assert!(is_conflict(&outcome), "{outcome:?}");
 }
+
+/// A default that is a time is another one when the log is run again, and so is what a guard finds there.
+#[test]
+#[ignore = "known: the commit is lost where a node runs its log again, before version 10 at any restart"]
+fn a_default_that_is_a_time_does_not_lose_the_commit() {
+    let mut db = Database::with(
+        "CREATE TABLE posts (id INTEGER PRIMARY KEY, at INTEGER NOT NULL DEFAULT (unixepoch()))",
+    );
+    #[derive(QueryableByName)]
+    struct At {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        at: i64,
+    }
+    let at = db.transaction(|conn| {
+        let posted = "INSERT INTO posts (id) VALUES (1) RETURNING at";
+        Ok::<_, Error>(diesel::sql_query(posted).get_result::<At>(conn)?.at)
+    });
+    let Ok(at) = at else {
+        panic!("not committed: {at:?}");
+    };
+    while db.one("SELECT unixepoch() AS value") == at {
+        std::thread::yield_now();
+    }
+    db.node.restart();
+    assert_eq!(db.count("posts"), 1);
+}
+
+/// Whether a change behind a closure's statement is noticed at the commit.
+fn is_noticed(db: &mut Database, other: &mut RqliteConnection, shown: &str, change: &str) -> bool {
+    let outcome = db.transaction(|conn| {
+        #[derive(QueryableByName)]
+        struct Any {
+            #[diesel(sql_type = diesel::sql_types::Nullable<diesel::sql_types::Binary>, column_name = a)]
+            _a: Option<Vec<u8>>,
+        }
+        diesel::sql_query(shown).load::<Any>(conn)?;
+        other.batch_execute(change)?;
+        run(conn, "INSERT INTO log VALUES (1)")
+    });
+    match &outcome {
+        Ok(_) => false,
+        Err(_) if is_conflict(&outcome) => true,
+        Err(error) => panic!("{shown}, {change}: {error}"),
+    }
+}
+
+#[test]
+fn values_that_differ_are_told_apart() {
+    let mut db = Database::with("CREATE TABLE v (id INTEGER PRIMARY KEY, a); CREATE TABLE log (n)");
+    let mut other = db.another();
+    let pairs = [
+        ("1", "2", true),
+        // They are shown as the same.
+        ("1", "1.0", false),
+        ("0.0", "-0.0", false),
+        ("1", "'1'", true),
+        ("1", "'i1,'", true),
+        ("NULL", "''", true),
+        ("NULL", "'n'", true),
+        ("NULL", "0", true),
+        ("''", "x''", true),
+        ("'a'", "x'61'", true),
+        ("'a'", "'A'", true),
+        ("'a'", "'a '", true),
+        ("'a'", "'a' || char(0)", true),
+        ("'a' || char(0) || 'b'", "'a' || char(0) || 'c'", true),
+        ("CAST(x'ff' AS TEXT)", "CAST(x'fe' AS TEXT)", true),
+        ("CAST(x'ff' AS TEXT)", "char(65533)", true),
+        ("CAST(x'ff' AS TEXT)", "x'ff'", true),
+        ("'é'", "'e' || char(769)", true),
+        ("0.1", "0.1 + 1.4e-17", true),
+        ("5e-324", "1e-323", true),
+        ("5e-324", "0", true),
+        ("-5e-324", "5e-324", true),
+        ("2.2250738585072014e-308", "2.2250738585072009e-308", true),
+        ("1e300", "1e300 * (1 + 2.3e-16)", true),
+        ("9e999", "-9e999", true),
+        ("9e999", "1.7976931348623157e308", true),
+        ("9007199254740992", "9007199254740993", true),
+        ("9007199254740993", "9007199254740992.0", true),
+        ("9007199254740992.0", "9007199254740994.0", true),
+        ("9.3e18", "9.3e18 + 2048", true),
+        ("9223372036854775807", "9223372036854775808.0", true),
+        ("-9223372036854775808", "-9223372036854775807", true),
+        ("-9223372036854775808", "-9.3e18", true),
+    ];
+    for shown in [
+        "SELECT a FROM v",
+        "SELECT a FROM v WHERE id = 1 ORDER BY a LIMIT 1",
+        "SELECT max(a) AS a FROM v",
+        "UPDATE v SET id = id RETURNING a",
+    ] {
+        for (before, after, differs) in pairs {
+            for (before, after) in [(before, after), (after, before)] {
+                db.batch_execute(&format!("REPLACE INTO v VALUES (1, {before})"))
+                    .expect("sets");
+                let change = format!("UPDATE v SET a = {after}");
+                let noticed = is_noticed(&mut db, &mut other, shown, &change);
+                assert_eq!(noticed, differs, "{shown}: {before} to {after}");
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_that_differ_are_told_apart() {
+    const ROWS: &str = "DROP TABLE IF EXISTS v; DROP TABLE IF EXISTS w; DROP VIEW IF EXISTS both; \
+        CREATE TABLE v (id INTEGER PRIMARY KEY, a, b); CREATE TABLE w (k TEXT PRIMARY KEY, a) WITHOUT ROWID; \
+        CREATE VIEW both AS SELECT v.a FROM v JOIN w ON w.a = v.b; \
+        INSERT INTO v VALUES (1, 'x', 1), (2, 'y', 2), (3, 'y', 3), (4, 'z', 3); \
+        INSERT INTO w VALUES ('p', 1), ('q', 1), ('r', 3)";
+    let mut db = Database::with("CREATE TABLE log (n)");
+    let mut other = db.another();
+    let pairs = [
+        // One row more or less.
+        ("SELECT a FROM v", "DELETE FROM v WHERE id = 3", true),
+        ("SELECT a FROM v", "INSERT INTO v VALUES (9, 'y', 0)", true),
+        (
+            "SELECT a FROM v WHERE b > 5",
+            "INSERT INTO v VALUES (9, 'y', 9)",
+            true,
+        ),
+        (
+            "SELECT DISTINCT a FROM v",
+            "DELETE FROM v WHERE id = 3",
+            false,
+        ),
+        (
+            "SELECT a FROM v UNION SELECT a FROM w",
+            "DELETE FROM w WHERE k = 'q'",
+            false,
+        ),
+        (
+            "SELECT a FROM v UNION ALL SELECT a FROM w",
+            "DELETE FROM w WHERE k = 'q'",
+            true,
+        ),
+        // As many, but others.
+        ("SELECT a FROM v", "UPDATE v SET a = 'x' WHERE id = 2", true),
+        (
+            "SELECT a FROM v",
+            "UPDATE v SET a = CASE id WHEN 1 THEN 'y' ELSE 'x' END WHERE id < 3",
+            false,
+        ),
+        (
+            "SELECT a, id FROM v",
+            "UPDATE v SET a = CASE id WHEN 1 THEN 'y' ELSE 'x' END WHERE id < 3",
+            true,
+        ),
+        // Values that are put together in another way.
+        (
+            "SELECT a, a || a AS c FROM v WHERE id = 1",
+            "UPDATE v SET a = 'xx' WHERE id = 1",
+            true,
+        ),
+        (
+            "SELECT a, b FROM v WHERE id = 1",
+            "UPDATE v SET a = 1, b = 'x' WHERE id = 1",
+            true,
+        ),
+        // Order, and what is beyond a limit.
+        (
+            "SELECT a FROM v ORDER BY b, id",
+            "UPDATE v SET b = 9 WHERE id = 1",
+            true,
+        ),
+        (
+            "SELECT a FROM v ORDER BY b",
+            "UPDATE v SET b = 2.5 WHERE id = 3",
+            false,
+        ),
+        (
+            "SELECT a FROM v ORDER BY id LIMIT 2",
+            "DELETE FROM v WHERE id = 4",
+            false,
+        ),
+        (
+            "SELECT a FROM v ORDER BY id LIMIT 2",
+            "INSERT INTO v VALUES (0, 'w', 0)",
+            true,
+        ),
+        (
+            "SELECT a FROM v LIMIT 2",
+            "INSERT INTO v VALUES (0, 'w', 0)",
+            true,
+        ),
+        (
+            "SELECT a FROM v LIMIT 1 OFFSET 3",
+            "INSERT INTO v VALUES (0, 'w', 0)",
+            true,
+        ),
+        (
+            "SELECT a FROM v LIMIT 3, 9",
+            "DELETE FROM v WHERE id = 1",
+            true,
+        ),
+        // Aggregates, joins, subqueries, views.
+        (
+            "SELECT count(*) AS a FROM v",
+            "DELETE FROM v WHERE id = 1",
+            true,
+        ),
+        ("SELECT count(*) AS a FROM v", "UPDATE v SET a = 1", false),
+        (
+            "SELECT sum(b) AS a FROM v",
+            "UPDATE v SET b = b + 0.5 WHERE id = 1",
+            true,
+        ),
+        (
+            "SELECT sum(b) AS a FROM v",
+            "UPDATE v SET b = 3 - b WHERE id < 3",
+            false,
+        ),
+        (
+            "SELECT a FROM v GROUP BY a HAVING count(*) > 1",
+            "DELETE FROM v WHERE id = 3",
+            true,
+        ),
+        (
+            "SELECT max(b) AS a FROM v WHERE a = 'none'",
+            "INSERT INTO v VALUES (9, 'none', NULL)",
+            false,
+        ),
+        (
+            "SELECT max(b) AS a FROM v WHERE a = 'none'",
+            "INSERT INTO v VALUES (9, 'none', 0)",
+            true,
+        ),
+        (
+            "SELECT v.a FROM v JOIN w ON w.a = v.b",
+            "DELETE FROM w WHERE k = 'q'",
+            true,
+        ),
+        (
+            "SELECT v.a FROM v JOIN w ON w.a = v.b",
+            "UPDATE w SET a = 2 WHERE k = 'p'",
+            true,
+        ),
+        (
+            "SELECT a FROM both",
+            "UPDATE v SET b = 7 WHERE id = 1",
+            true,
+        ),
+        (
+            "SELECT a FROM both",
+            "UPDATE v SET b = 7 WHERE id = 2",
+            false,
+        ),
+        (
+            "SELECT a FROM v WHERE b IN (SELECT a FROM w)",
+            "UPDATE w SET a = 2 WHERE k = 'r'",
+            true,
+        ),
+        (
+            "SELECT EXISTS (SELECT 1 FROM w WHERE a = 2) AS a",
+            "UPDATE w SET a = 2 WHERE k = 'r'",
+            true,
+        ),
+        (
+            "SELECT row_number() OVER (ORDER BY b, id) AS a FROM v",
+            "DELETE FROM v WHERE id = 1",
+            true,
+        ),
+        (
+            "WITH c AS (SELECT a FROM w) SELECT count(*) AS a FROM c",
+            "DELETE FROM w",
+            true,
+        ),
+        // The schema.
+        (
+            "SELECT name AS a FROM sqlite_master WHERE type = 'index'",
+            "CREATE INDEX i ON v (a)",
+            true,
+        ),
+        (
+            "SELECT name AS a FROM pragma_table_info('v')",
+            "ALTER TABLE v ADD COLUMN c",
+            true,
+        ),
+        // Writes.
+        (
+            "UPDATE v SET b = b + 1 WHERE a = 'y' RETURNING a",
+            "UPDATE v SET a = 'y' WHERE id = 4; DELETE FROM v WHERE id = 2",
+            true,
+        ),
+        (
+            "UPDATE v SET b = b + 1 WHERE a = 'y' RETURNING a",
+            "DELETE FROM v WHERE id = 2",
+            true,
+        ),
+        (
+            "UPDATE v SET b = b + 1 RETURNING b AS a",
+            "UPDATE v SET b = 2 WHERE id = 3",
+            true,
+        ),
+        (
+            "DELETE FROM w WHERE a = 1 RETURNING a",
+            "UPDATE w SET k = 's' WHERE k = 'q'",
+            true,
+        ),
+        (
+            "INSERT INTO v (a) VALUES (1) RETURNING id AS a",
+            "INSERT INTO v VALUES (5, 1, 1)",
+            true,
+        ),
+        (
+            "INSERT INTO v (a) SELECT a FROM w RETURNING a",
+            "UPDATE w SET a = 3 WHERE k = 'p'",
+            true,
+        ),
+        (
+            "INSERT OR IGNORE INTO w VALUES ('p', 5) RETURNING a",
+            "DELETE FROM w WHERE k = 'p'",
+            true,
+        ),
+    ];
+    for (shown, change, differs) in pairs {
+        db.batch_execute(ROWS).expect("fills");
+        let noticed = is_noticed(&mut db, &mut other, shown, change);
+        assert_eq!(noticed, differs, "{shown}: {change}");
+    }
+}
