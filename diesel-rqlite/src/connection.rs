@@ -181,6 +181,8 @@ impl RqliteConnection {
         if self.session.transaction.is_open() {
             return self.session.transaction.begin(name);
         }
+        // Also where the lock can't be had, which is no conflict.
+        self.session.transaction.conflicted = false;
         let options = self.next.take();
         let options = options.unwrap_or_else(|| self.config.transaction_options());
         let immediate = options.immediate;

@@ -1,11 +1,13 @@
 //! Where a transaction on the client and one on a server could part.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
-use diesel_rqlite::{RqliteConnection, RqliteLock};
+use diesel_rqlite::{Lock, LockError, LockGuard, RqliteConnection, RqliteLock, ThreadLock};
 
 use crate::support::{Database, assert_kind};
 
@@ -217,6 +219,37 @@ fn a_lock_is_given_back_when_the_first_statement_fails() {
             .run(|conn| t::table.count().get_result::<i64>(conn));
         assert_eq!(outcome, Ok(2), "{sql}");
     }
+}
+
+/// A lock that is had once.
+#[derive(Clone, Default)]
+struct Once(Arc<AtomicUsize>);
+
+impl Lock for Once {
+    fn name(&self) -> &str {
+        "once"
+    }
+
+    fn acquire(&self) -> Result<Box<dyn LockGuard>, LockError> {
+        match self.0.fetch_add(1, Ordering::SeqCst) {
+            0 => ThreadLock::new("once").acquire(),
+            _ => Err(LockError::timeout("once", Duration::ZERO)),
+        }
+    }
+}
+
+#[test]
+fn a_lock_that_can_not_be_had_is_no_conflict() {
+    let mut db = Database::with(SCHEMA);
+    let mut other = db.another();
+    let lock = Once::default();
+    let outcome = db.build_transaction().lock(&lock).retries(5).run(|conn| {
+        t::table.count().get_result::<i64>(conn)?;
+        run(&mut other, "INSERT INTO t (n) VALUES (7)")?;
+        set(conn, 1, 5)
+    });
+    assert_kind!(outcome, UnableToSendCommand);
+    assert_eq!(lock.0.load(Ordering::SeqCst), 2, "after one conflict");
 }
 
 /// Without a rowid, equal rows must be as many as were shown.

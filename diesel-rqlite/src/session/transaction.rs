@@ -610,8 +610,12 @@ fn first(results: Vec<StatementResult>) -> QueryResult<StatementResult> {
 
 /// The one text of each row.
 fn texts_of(rows: &Rows) -> QueryResult<Vec<&str>> {
-    let texts = (0..rows.len()).map(|row| match (rows.width(), rows.value(row, 0)) {
-        (1, Some(Value::Text(text))) => Some(text),
+    let texts = (0..rows.len()).map(|row| match rows.width() {
+        1 => match rows.value(row, 0) {
+            Some(Value::Text(text)) => Some(text),
+            _ => None,
+        },
+        // Without a column there is no value to look at.
         _ => None,
     });
     texts.collect::<Option<_>>().ok_or_else(unreadable_cells)
@@ -620,4 +624,19 @@ fn texts_of(rows: &Rows) -> QueryResult<Vec<&str>> {
 fn unreadable_cells() -> Error {
     let message = "unreadable answer: rows that are not written as they were asked for".to_owned();
     error::failure(Failure::Unknown(message), true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_without_columns_are_unreadable() {
+        let body = br#"{"results":[{"columns":[],"values":[[]]}]}"#;
+        let mut answer = Answer::parse(body, &[]).expect("parses");
+        match answer.results.pop() {
+            Some(StatementResult::Rows(rows)) => assert!(texts_of(&rows).is_err()),
+            other => panic!("no rows: {other:?}"),
+        }
+    }
 }

@@ -94,9 +94,6 @@ impl Transaction {
     /// Opens the outermost transaction, or one inside another.
     pub(crate) fn begin(&mut self, name: Option<String>) -> QueryResult<()> {
         self.change(TransactionDepthChange::IncreaseDepth)?;
-        if self.marks.is_empty() {
-            self.conflicted = false;
-        }
         let at = self.journal.len();
         self.marks.push(Mark { at, name });
         Ok(())
