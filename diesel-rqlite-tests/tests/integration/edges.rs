@@ -253,6 +253,27 @@ fn a_lock_that_can_not_be_had_is_no_conflict() {
     assert_eq!(lock.0.load(Ordering::SeqCst), 2, "after one conflict");
 }
 
+/// The first read on a connection of the node's pool behind a change of the schema has the old columns.
+#[test]
+fn columns_are_those_of_the_new_schema() {
+    let mut db = Database::with("CREATE TABLE s (a, b)");
+    #[derive(QueryableByName, Debug, PartialEq)]
+    struct Row {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        a: i64,
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        b: i64,
+    }
+    for turn in 0..20 {
+        let columns = ["a, b", "b, c, a", "b, a"][turn % 3];
+        let script =
+            format!("DROP TABLE s; CREATE TABLE s ({columns}); INSERT INTO s (a, b) VALUES (1, 2)");
+        db.batch_execute(&script).expect("creates");
+        let rows = db.transaction(|conn| diesel::sql_query("SELECT * FROM s").load::<Row>(conn));
+        assert_eq!(rows, Ok(vec![Row { a: 1, b: 2 }]), "{columns}");
+    }
+}
+
 /// Without a rowid, equal rows must be as many as were shown.
 #[test]
 fn returned_rows_are_compared_as_often_as_they_are_there() {

@@ -81,9 +81,17 @@ impl<C: Client> Session<C> {
         }
         let names = match read.column_names() {
             Some(names) => names,
-            None => self.look_at(&read.columns()).await?.columns,
+            None => self.columns_of(read).await?,
         };
         self.guarded_read(read, names).await
+    }
+
+    /// The names of the columns, as the server knows them. See [`statement::raw_query`] for the query in front.
+    async fn columns_of(&mut self, read: &Read<'_>) -> QueryResult<Vec<String>> {
+        let (schema, columns) = (statement::read_of_schema(), read.columns());
+        let mut results = self.look(&[&schema, &columns], false).await?;
+        let last = first(results.pop().into_iter().collect())?;
+        rows_of(last, &columns).map(|rows| rows.columns)
     }
 
     async fn guarded_read(&mut self, read: &Read<'_>, names: Vec<String>) -> QueryResult<Rows> {

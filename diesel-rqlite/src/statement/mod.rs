@@ -21,7 +21,7 @@ use crate::sql::volatile::{self, Found};
 pub(crate) use self::plan::{Batch, Plan, strip_begin_and_commit};
 pub(crate) use self::read::Read;
 pub(crate) use self::returning::Returning;
-pub(crate) use self::wire::{body, execute, query, raw_query};
+pub(crate) use self::wire::{body, execute, query, raw_query, read_of_schema};
 
 /// Where a statement is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
