@@ -191,6 +191,8 @@ impl RqliteConnection {
         if self.session.transaction.is_open() {
             return self.session.transaction.begin(name);
         }
+        // Also where the lock can't be had, which is no conflict.
+        self.session.transaction.conflicted = false;
         let options = self.next.take();
         let options = options.unwrap_or_else(|| self.config.transaction_options());
         let immediate = options.immediate;
@@ -326,6 +328,30 @@ impl RqliteConnection {
                 }
                 None => sqlite(&format!("no such savepoint: {name}")),
             },
+        }
+    }
+
+    /// Commits the innermost transaction that Diesel began. One that can't be is rolled back.
+    fn commit_own(&mut self) -> QueryResult<()> {
+        let committed = self.close_savepoints(Self::commit);
+        if committed.is_err() {
+            self.roll_back_own()?;
+            return committed;
+        }
+        self.commit()
+    }
+
+    fn roll_back_own(&mut self) -> QueryResult<()> {
+        self.close_savepoints(Self::roll_back)?;
+        self.roll_back()
+    }
+
+    /// Ends the savepoints that were opened as SQL inside the innermost transaction that Diesel began: they end with
+    /// it, as on SQLite, or their end would be taken for its own.
+    fn close_savepoints(&mut self, end: impl Fn(&mut Self) -> QueryResult<()>) -> QueryResult<()> {
+        match self.session.transaction.depth_without_savepoints() {
+            Some(depth) => self.close_to(depth, end),
+            None => Ok(()),
         }
     }
 
@@ -540,11 +566,11 @@ impl TransactionManager<RqliteConnection> for RqliteTransactionManager {
     }
 
     fn rollback_transaction(connection: &mut RqliteConnection) -> QueryResult<()> {
-        connection.roll_back()
+        connection.roll_back_own()
     }
 
     fn commit_transaction(connection: &mut RqliteConnection) -> QueryResult<()> {
-        connection.commit()
+        connection.commit_own()
     }
 
     fn transaction_manager_status_mut(

@@ -3,6 +3,7 @@
 mod batch;
 mod cluster;
 mod connecting;
+mod edges;
 mod errors;
 mod exactly_once;
 mod failures;

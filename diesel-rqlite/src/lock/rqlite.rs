@@ -82,6 +82,8 @@ pub(crate) struct Lease {
     token: String,
     /// The number of the acquisition, while it is held.
     pub(crate) fence: Option<i64>,
+    /// It was asked for, and may be held also where no answer says so.
+    pub(crate) asked: bool,
 }
 
 /// The lock's row as it was seen.
@@ -135,6 +137,7 @@ impl Lease {
             lock,
             token,
             fence: None,
+            asked: false,
         }
     }
 

@@ -96,6 +96,7 @@ impl<C: Client> Session<C> {
         lease: &Lease,
         tails: &[&Statement<'_>],
     ) -> QueryResult<(Vec<StatementResult>, bool)> {
+        self.note_asked();
         let (acquire, look) = (lease.acquire(), lease.look());
         let mut statements = vec![&acquire, &look];
         statements.extend(tails);
@@ -129,7 +130,8 @@ impl<C: Client> Session<C> {
             }
             let seen = self.seen(results.next(), &look)?;
             let results: Vec<_> = results.collect();
-            // What fails when it is run undoes the acquisition; the next statement takes the lock then.
+            // What fails when it is run undoes the acquisition, what can't be prepared does not; the next statement
+            // takes the lock then, in either case.
             let failed = matches!(results.last(), Some(StatementResult::Failed(_)));
             let held = self.learn(seen.as_ref());
             if held && failed {
@@ -201,6 +203,7 @@ impl<C: Client> Session<C> {
     }
 
     async fn take_over(&mut self, lease: &Lease, seen: &Seen) -> QueryResult<bool> {
+        self.note_asked();
         let take_over = lease.take_over(seen);
         let look = lease.look();
         let exchange = Exchange::new(Endpoint::WriteAndAsk, statement::body(&[&take_over, &look]));
@@ -209,6 +212,12 @@ impl<C: Client> Session<C> {
         let answer = Answer::parse(&body, &[]).map_err(|error| error::unreadable(&error, true))?;
         let seen = self.seen(answer.results.into_iter().nth(1), &look)?;
         Ok(self.learn(seen.as_ref()))
+    }
+
+    fn note_asked(&mut self) {
+        if let Some(lease) = self.transaction.lease.as_mut() {
+            lease.asked = true;
+        }
     }
 
     /// Gives the lock back behind a transaction that wrote nothing. Where nothing compared what it read, that is only
@@ -230,15 +239,18 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Gives the lock back, if it is held. What fails here is cured by the lease's end.
+    /// Gives the lock back, if it may be held. What fails here is cured by the lease's end.
     pub(crate) async fn give_back_lock(&mut self) {
         let _ = self.release_lock().await;
     }
 
-    /// Whether it was still held; `None`, if it never was.
+    /// Whether it was still held; `None`, if it was never asked for.
     async fn release_lock(&mut self) -> Option<QueryResult<bool>> {
         let lease = self.transaction.lease.as_mut()?;
-        lease.fence.take()?;
+        lease.fence = None;
+        if !std::mem::take(&mut lease.asked) {
+            return None;
+        }
         let batch = Batch {
             statements: vec![lease.release()],
             atomic: false,

@@ -14,7 +14,7 @@ use crate::protocol::response::StatementResult;
 use crate::protocol::rows::{Rows, Value};
 use crate::sql::cells::{self, TextCell};
 use crate::sql::key::ByKey;
-use crate::statement::{Read, Statement};
+use crate::statement::{self, Read, Statement};
 use crate::transaction::{Guard, RowKey, TransactionMode, row_of};
 
 /// How many bytes a transaction may read and still be guarded: they are part of its commit, and of the Raft log.
@@ -91,9 +91,17 @@ impl<C: Client> Session<C> {
         }
         let names = match read.column_names() {
             Some(names) => names,
-            None => self.look_at(&read.columns()).await?.columns,
+            None => self.columns_of(read).await?,
         };
         self.guarded_read(read, names).await
+    }
+
+    /// The names of the columns, as the server knows them. See [`statement::raw_query`] for the query in front.
+    async fn columns_of(&mut self, read: &Read<'_>) -> QueryResult<Vec<String>> {
+        let (schema, columns) = (statement::read_of_schema(), read.columns());
+        let mut results = self.look(&[&schema, &columns], false).await?;
+        let last = first(results.pop().into_iter().collect())?;
+        rows_of(last, &columns).map(|rows| rows.columns)
     }
 
     fn warn_of_unguarded_read(&self) {
@@ -111,15 +119,16 @@ impl<C: Client> Session<C> {
     async fn guarded_read(&mut self, read: &Read<'_>, names: Vec<String>) -> QueryResult<Rows> {
         let guarded = read.in_transaction(&self.entropy(), names.len());
         let by_key = read.by_key();
+        let table = by_key.as_ref().map(|by_key| &*by_key.table);
         let mut form = TextCell::Counted;
         let texts = loop {
             let query = guarded.rows(form);
-            let keys = self.primary_key_query(by_key.as_ref());
+            let keys = self.primary_key_query(table);
             let tails: Vec<_> = std::iter::once(&query).chain(&keys).collect();
             let mut results = self.look(&tails, false).await?.into_iter();
             let texts = first(results.by_ref().take(1).collect())
                 .and_then(|result| rows_of(result, &query))?;
-            self.learn_primary_key(by_key.as_ref(), results.next());
+            self.learn_primary_key(table, results.next());
             if form == TextCell::Hex || !texts.has_replacement_character() {
                 break texts;
             }
@@ -173,29 +182,29 @@ impl<C: Client> Session<C> {
     }
 
     /// Asks which columns are the primary key of a table, unless that is known.
-    pub(super) fn primary_key_query(&self, by_key: Option<&ByKey>) -> Option<Statement<'static>> {
-        let table = by_key.map(|by_key| &by_key.table)?;
+    pub(super) fn primary_key_query(&self, table: Option<&str>) -> Option<Statement<'static>> {
+        let table = table?;
         (!self.keys.contains_key(table)).then(|| {
             Statement::with_binds(
                 "SELECT lower(name) FROM pragma_table_info(?) WHERE pk > 0",
-                vec![Bind::Text(table.clone().into())],
+                vec![Bind::Text(table.to_owned().into())],
             )
         })
     }
 
     pub(super) fn learn_primary_key(
         &mut self,
-        by_key: Option<&ByKey>,
+        table: Option<&str>,
         result: Option<StatementResult>,
     ) {
-        if let (Some(by_key), Some(StatementResult::Rows(rows))) = (by_key, result)
+        if let (Some(table), Some(StatementResult::Rows(rows))) = (table, result)
             && rows.width() == 1
         {
             let columns = (0..rows.len()).filter_map(|row| match rows.value(row, 0) {
                 Some(Value::Text(column)) => Some(column.to_owned()),
                 _ => None,
             });
-            self.keys.insert(by_key.table.clone(), columns.collect());
+            self.keys.insert(table.to_owned(), columns.collect());
         }
     }
 
@@ -217,8 +226,12 @@ pub(super) fn first(results: Vec<StatementResult>) -> QueryResult<StatementResul
 
 /// The one text of each row.
 fn texts_of(rows: &Rows) -> QueryResult<Vec<&str>> {
-    let texts = (0..rows.len()).map(|row| match (rows.width(), rows.value(row, 0)) {
-        (1, Some(Value::Text(text))) => Some(text),
+    let texts = (0..rows.len()).map(|row| match rows.width() {
+        1 => match rows.value(row, 0) {
+            Some(Value::Text(text)) => Some(text),
+            _ => None,
+        },
+        // Without a column there is no value to look at.
         _ => None,
     });
     texts.collect::<Option<_>>().ok_or_else(unreadable_cells)
@@ -227,4 +240,20 @@ fn texts_of(rows: &Rows) -> QueryResult<Vec<&str>> {
 fn unreadable_cells() -> Error {
     let message = "unreadable answer: rows that are not written as they were asked for".to_owned();
     error::failure(Failure::Unknown(message), true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::response::Answer;
+
+    #[test]
+    fn rows_without_columns_are_unreadable() {
+        let body = br#"{"results":[{"columns":[],"values":[[]]}]}"#;
+        let mut answer = Answer::parse(body, &[]).expect("parses");
+        match answer.results.pop() {
+            Some(StatementResult::Rows(rows)) => assert!(texts_of(&rows).is_err()),
+            other => panic!("no rows: {other:?}"),
+        }
+    }
 }

@@ -9,9 +9,12 @@ use super::{Client, Session};
 use crate::error;
 use crate::protocol::response::StatementResult;
 use crate::protocol::rows::Rows;
-use crate::sql::key::by_key;
+use crate::sql::key::{by_key, written_table};
 use crate::statement::{Batch, Statement};
 use crate::transaction::{Count, TransactionMode, Write};
+
+/// What tells equal rows apart, in a table that has it.
+const ROWID: &str = "_rowid_";
 
 impl<C: Client> Session<C> {
     /// Takes writes for the number of rows they affect.
@@ -91,7 +94,7 @@ impl<C: Client> Session<C> {
     /// A query of several statements failed in the middle: nothing of it stays, but that it failed.
     fn undo_query(&mut self, before: usize, error: Error) -> Error {
         if self.transaction.check_usable().is_ok() {
-            self.transaction.journal.roll_back(before);
+            self.transaction.journal.undo_query(before);
         }
         error
     }
@@ -153,21 +156,36 @@ impl<C: Client> Session<C> {
         form: &Statement<'_>,
     ) -> QueryResult<StatementResult> {
         let by_key = by_key(&statement.sql);
-        let keys = self.primary_key_query(by_key.as_ref());
+        let table = by_key.as_ref().map(|by_key| &*by_key.table);
+        let keys = self.primary_key_query(table);
         let tails: Vec<_> = std::iter::once(form).chain(&keys).collect();
         let mut results = self.look(&tails, true).await?.into_iter();
         let result = first(results.by_ref().take(1).collect())?;
-        self.learn_primary_key(by_key.as_ref(), results.next());
+        self.learn_primary_key(table, results.next());
         match result {
-            StatementResult::Failed(message) => Err(self.write_failed(statement, &message)),
+            StatementResult::Failed(message) => Err(self.write_failed(statement, &message).await),
             result => Ok(result),
         }
     }
 
     /// That a row can't be inserted has been shown, too.
-    fn write_failed(&mut self, statement: &Statement<'static>, message: &str) -> Error {
-        self.transaction.journal.show_failure(statement, message);
+    async fn write_failed(&mut self, statement: &Statement<'static>, message: &str) -> Error {
+        if let Some(write) = Write::failed(statement, message)
+            && self.is_so(&write).await
+        {
+            self.transaction.journal.failed(write);
+        }
         error::statement_error(message, None)
+    }
+
+    /// Whether a write has its count. One that skips the rows it can't write may fail all the same: at another row,
+    /// or in a trigger, in which it also skips rows.
+    async fn is_so(&mut self, write: &Write) -> bool {
+        let guard = write.count.guard();
+        let tails: Vec<_> = std::iter::once(&write.statement).chain(&guard).collect();
+        let results = self.look(&tails, true).await.unwrap_or_default();
+        let failed = |result: &StatementResult| matches!(result, StatementResult::Failed(_));
+        results.len() == tails.len() && !results.iter().any(failed)
     }
 
     async fn take_returning(&mut self, mut statement: Statement<'static>) -> QueryResult<Rows> {
@@ -177,17 +195,17 @@ impl<C: Client> Session<C> {
         let Some(source) = statement.source.take() else {
             return Ok(Rows::default());
         };
-        let mut rowid = true;
+        let mut key = vec![ROWID.to_owned()];
         let result = loop {
             let outcome = self
-                .look_at_write(&statement, &source.looked_at(rowid))
+                .look_at_write(&statement, &source.looked_at(&key))
                 .await;
             match outcome {
                 // A table WITHOUT ROWID, or a view.
                 Err(Error::DatabaseError(_, information))
-                    if rowid && information.message() == "no such column: _rowid_" =>
+                    if key == [ROWID] && information.message() == "no such column: _rowid_" =>
                 {
-                    rowid = false;
+                    key = self.primary_key_of(&statement).await?;
                 }
                 outcome => break outcome?,
             }
@@ -199,14 +217,28 @@ impl<C: Client> Session<C> {
             .transaction
             .options
             .guards
-            .then(|| source.guarded(&rows, rowid));
+            .then(|| source.guarded(&rows, &key));
         let count = Count::Shown(rows.len());
-        if rowid {
+        for _ in &key {
             rows.drop_last_column();
         }
         rows.columns.clone_from(&source.names);
         self.keep(statement, guarded, count, true);
         Ok(rows)
+    }
+
+    /// The columns of the primary key of the table that is written, in quotes. None: it has no key, or is a view.
+    async fn primary_key_of(&mut self, statement: &Statement<'static>) -> QueryResult<Vec<String>> {
+        let Some(table) = written_table(&statement.sql) else {
+            return Ok(Vec::new());
+        };
+        if let Some(query) = self.primary_key_query(Some(&table)) {
+            let mut results = self.look(&[&query], false).await?;
+            self.learn_primary_key(Some(&table), results.pop());
+        }
+        let columns = self.keys.get(&table).into_iter().flatten();
+        let quoted = columns.map(|column| format!("\"{}\"", column.replace('"', "\"\"")));
+        Ok(quoted.collect())
     }
 
     fn keep(

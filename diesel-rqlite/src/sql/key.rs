@@ -60,6 +60,24 @@ pub(crate) fn by_key(sql: &str) -> Option<ByKey> {
     })
 }
 
+/// The table of an INSERT, UPDATE or DELETE, if it comes first in the text.
+pub(crate) fn written_table(sql: &str) -> Option<String> {
+    let tokens: Vec<_> = Tokens::new(sql).map_while(Result::ok).collect();
+    let text = Text {
+        sql,
+        tokens: &tokens,
+    };
+    let or = |place| text.word(place).is_some_and(|word| is(word, "OR"));
+    let behind_or = |place| if or(place) { place + 2 } else { place };
+    let place = match text.word(0)? {
+        word if is(word, "INSERT") => behind_or(1) + 1,
+        word if is(word, "REPLACE") || is(word, "DELETE") => 2,
+        word if is(word, "UPDATE") => behind_or(1),
+        _ => return None,
+    };
+    text.name(place).map(|(table, _)| table)
+}
+
 fn is(word: &str, keyword: &str) -> bool {
     word.eq_ignore_ascii_case(keyword)
 }
@@ -237,6 +255,21 @@ mod tests {
         ] {
             assert_eq!(by_key(sql), None, "{sql}");
         }
+    }
+
+    #[test]
+    fn the_table_that_is_written() {
+        for sql in [
+            "INSERT INTO T VALUES (1)",
+            "insert or ignore into main.t DEFAULT VALUES",
+            "REPLACE INTO \"t\" VALUES (1)",
+            "UPDATE OR REPLACE t SET a = 1",
+            "UPDATE t AS x SET a = 1",
+            "DELETE FROM [t]",
+        ] {
+            assert_eq!(written_table(sql).as_deref(), Some("t"), "{sql}");
+        }
+        assert_eq!(written_table("SELECT a FROM t"), None);
     }
 
     #[test]

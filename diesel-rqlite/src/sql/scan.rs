@@ -49,6 +49,8 @@ pub(crate) struct Scanned<'a> {
     pub(crate) insert_rows: InsertRows,
     /// The table of an INSERT, as written.
     pub(crate) insert_into: Option<Range<usize>>,
+    /// `ON CONFLICT`: it may write no new row.
+    pub(crate) upserts: bool,
     /// `SELECT` stands in it somewhere.
     pub(crate) selects: bool,
     /// A name stands in it that may be one of [`super::volatile`].
@@ -124,6 +126,7 @@ struct Out {
     items: Vec<Range<usize>>,
     returning: bool,
     insert_into: Option<Range<usize>>,
+    upserts: bool,
     suspicious: bool,
     selects: bool,
     counters: bool,
@@ -363,6 +366,7 @@ impl<'a> Scan<'a> {
             }
             _ if insert && is(word, "CONFLICT") && self.previous_word_is("ON") => {
                 self.clause = Clause::OnConflict;
+                self.out.upserts = true;
             }
             Clause::OnConflict if is(word, "NOTHING") || is(word, "WHERE") => {
                 self.skips_rows = true;
@@ -403,6 +407,7 @@ impl<'a> Scan<'a> {
             returning: self.out.returning,
             insert_rows,
             insert_into: self.out.insert_into.map(shift),
+            upserts: self.out.upserts,
             selects: self.out.selects,
             suspicious: self.out.suspicious,
             counters: self.out.counters,
@@ -454,7 +459,7 @@ fn is_counter(name: &str) -> bool {
 }
 
 fn is_local(name: &str) -> bool {
-    const STARTS: [&str; 9] = [
+    const LOCAL: [&str; 10] = [
         "pragma_",
         "sqlite_compileoption_",
         "sqlite_dbpage",
@@ -463,12 +468,15 @@ fn is_local(name: &str) -> bool {
         "sqlite_stat",
         "sqlite_version",
         "dbstat",
+        "rootpage",
         "total_changes",
     ];
-    STARTS.iter().any(|start| {
+    const OF_SCHEMA: [&str; 3] = ["pragma_table_", "pragma_index_", "pragma_foreign_key_list"];
+    let starts = |start: &&str| {
         let beginning = name.get(..start.len());
         beginning.is_some_and(|beginning| is(beginning, start))
-    })
+    };
+    LOCAL.iter().any(starts) && !OF_SCHEMA.iter().any(starts)
 }
 
 fn ends_items(word: &str) -> bool {

@@ -21,7 +21,7 @@ use crate::sql::volatile::{self, Found};
 pub(crate) use self::plan::{Batch, Plan, strip_begin_and_commit};
 pub(crate) use self::read::Read;
 pub(crate) use self::returning::Returning;
-pub(crate) use self::wire::{body, execute, query, raw_query};
+pub(crate) use self::wire::{body, execute, query, raw_query, read_of_schema};
 
 /// Where a statement is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub(crate) struct Statement<'a> {
     inlinable: bool,
     /// The table of an INSERT.
     table: Option<String>,
+    /// It is an INSERT that may update a row in place of writing a new one.
+    upserts: bool,
     /// How its rows come back, and their names where the text tells.
     pub(crate) encodings: Vec<Encoding>,
     pub(crate) names: Vec<String>,
@@ -64,6 +66,7 @@ impl<'a> Statement<'a> {
             insert_rows: InsertRows::Unknown,
             inlinable: false,
             table: None,
+            upserts: false,
             encodings: Vec::new(),
             names: Vec::new(),
             source: None,
@@ -82,6 +85,11 @@ impl<'a> Statement<'a> {
         self.table.as_deref()
     }
 
+    /// Whether the rows that it writes are new ones, each of which sets the last rowid.
+    pub(crate) fn writes_new_rows(&self) -> bool {
+        self.is_insert() && !self.upserts
+    }
+
     pub(crate) fn is_insert(&self) -> bool {
         self.table.is_some()
     }
@@ -96,9 +104,11 @@ impl<'a> Statement<'a> {
         self.sql.len() + self.binds.iter().map(of_bind).sum::<usize>() + 8
     }
 
-    /// The value of a placeholder, by its number less one.
+    /// The value of a placeholder, by its place among all of them.
     pub(crate) fn bound(&self, place: usize) -> Option<Bind<'static>> {
-        self.binds.get(place).cloned().map(Bind::into_owned)
+        let scanned = scan_one(&self.sql).ok()?;
+        let number = *numbers(&scanned).ok()?.get(place)?;
+        self.binds.get(number - 1).cloned().map(Bind::into_owned)
     }
 
     /// An INSERT as one that skips the rows it can't write. `None`: it is no plain INSERT of rows.
@@ -147,6 +157,7 @@ impl<'a> Statement<'a> {
         statement.insert_rows = scanned.insert_rows;
         let table = scanned.insert_into.clone();
         statement.table = table.map(|range| scanned.text[range].to_owned());
+        statement.upserts = scanned.upserts;
         statement.counted = scanned.verb.writes_rows();
         statement.inlinable =
             scanned.verb == Verb::Insert && !scanned.selects && !scanned.returning;
@@ -210,6 +221,7 @@ impl<'a> Statement<'a> {
             insert_rows: self.insert_rows,
             inlinable: self.inlinable,
             table: self.table,
+            upserts: self.upserts,
             encodings: self.encodings,
             names: self.names,
             source: self

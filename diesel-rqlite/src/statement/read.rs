@@ -232,6 +232,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_of_one_node_is_not_compared() {
+        let local = |sql| scan_one(sql).expect("scans").local;
+        assert!(local("SELECT SQLite_Version()"));
+        assert!(local("SELECT file FROM pragma_database_list"));
+        assert!(local("SELECT rootpage FROM sqlite_master"));
+        assert!(!local("SELECT name FROM pragma_table_info('t')"));
+        assert!(!local("SELECT 'sqlite_version()'"));
+    }
+
+    #[test]
     fn the_columns_decide_where_the_query_does_not() {
         assert_eq!(fixed("SELECT a, b FROM t"), "SELECT a, b FROM t");
         assert_eq!(

@@ -58,11 +58,11 @@ impl<'a> Returning<'a> {
         binds.truncate(self.own_binds);
     }
 
-    /// As it is looked at. With the rowid behind the other columns, unless the table has none.
-    pub(crate) fn looked_at(&self, rowid: bool) -> Statement<'static> {
+    /// As it is looked at. Behind the other columns are those that tell equal rows apart.
+    pub(crate) fn looked_at(&self, key: &[String]) -> Statement<'static> {
         let mut sql = format!("{} RETURNING ", self.text);
         let mut encodings = Vec::with_capacity(self.items.len() + 1);
-        for item in self.all_items(rowid) {
+        for item in self.all_items(key) {
             if !encodings.is_empty() {
                 sql.push_str(", ");
             }
@@ -76,9 +76,8 @@ impl<'a> Returning<'a> {
         statement
     }
 
-    fn all_items(&self, rowid: bool) -> impl Iterator<Item = &str> {
-        let items = self.items.iter().map(String::as_str);
-        items.chain(rowid.then_some("_rowid_"))
+    fn all_items<'s>(&'s self, key: &'s [String]) -> impl Iterator<Item = &'s str> {
+        self.items.iter().chain(key).map(String::as_str)
     }
 
     fn owned_binds(&self) -> Vec<Bind<'static>> {
@@ -87,8 +86,8 @@ impl<'a> Returning<'a> {
     }
 
     /// As it is committed: fails unless it returns these rows, in any order.
-    pub(crate) fn guarded(&self, rows: &Rows, rowid: bool) -> Statement<'static> {
-        let items = self.all_items(rowid).zip(Classes::of(rows));
+    pub(crate) fn guarded(&self, rows: &Rows, key: &[String]) -> Statement<'static> {
+        let items = self.all_items(key).zip(Classes::of(rows));
         let items: Vec<_> = items
             .map(|(item, classes)| (item.to_owned(), classes))
             .collect();

@@ -17,8 +17,12 @@ pub(crate) fn query(statement: &Statement<'_>) -> Exchange {
 /// The request that runs raw SQL. Its answer is the last of two: after a change of the schema, the first read
 /// on each of a node's connections still has the old columns, and `SELECT *` shows values under wrong names.
 pub(crate) fn raw_query(statement: &Statement<'_>) -> Exchange {
-    let schema = Statement::plain("SELECT 1 FROM sqlite_master LIMIT 1");
-    Exchange::new(QUERY, body(&[&schema, statement]))
+    Exchange::new(QUERY, body(&[&read_of_schema(), statement]))
+}
+
+/// In front of a query whose columns the client does not know.
+pub(crate) fn read_of_schema() -> Statement<'static> {
+    Statement::plain("SELECT 1 FROM sqlite_master LIMIT 1")
 }
 
 /// The request that runs writes.

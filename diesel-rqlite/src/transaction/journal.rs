@@ -57,6 +57,34 @@ pub(crate) struct Write {
     pub(crate) seen: bool,
 }
 
+impl Write {
+    /// Whether the closure was told something of it that may have decided what it did next. That an INSERT goes well
+    /// is not, or one that was rolled back would be an error of the commit.
+    fn was_shown(&self) -> bool {
+        match self.count {
+            Count::Shown(_) | Count::FewerThan(_) => true,
+            Count::Assumed(_) => !self.statement.is_insert(),
+            Count::Untold => self.guarded.is_some(),
+        }
+    }
+
+    /// An INSERT that failed, as what can be said about it: it does not write all of its rows.
+    pub(crate) fn failed(statement: &Statement<'static>, message: &str) -> Option<Self> {
+        const IGNORED: [&str; 3] = ["UNIQUE", "NOT NULL", "CHECK"];
+        let is_ignored = IGNORED.iter().any(|kind| {
+            let rest = message.strip_prefix(kind);
+            rest.is_some_and(|rest| rest.starts_with(" constraint failed"))
+        });
+        let (instead, rows) = statement.or_ignore().filter(|_| is_ignored)?;
+        Some(Write {
+            statement: instead,
+            guarded: None,
+            count: Count::FewerThan(rows),
+            seen: true,
+        })
+    }
+}
+
 /// The number of rows that the closure was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Count {
@@ -80,8 +108,12 @@ impl Count {
         }
     }
 
-    fn was_shown(self) -> bool {
-        matches!(self, Count::Shown(_) | Count::FewerThan(_))
+    /// Fails unless the write in front of it has this count.
+    pub(crate) fn guard(self) -> Option<Statement<'static>> {
+        let condition = self.condition()?;
+        Some(Statement::plain(format!(
+            "SELECT CASE WHEN {condition} THEN 1 ELSE json_extract('{{}}','{GUARD}count') END"
+        )))
     }
 }
 
@@ -141,6 +173,17 @@ impl Journal {
         }
     }
 
+    /// Whether it is rolled back behind.
+    pub(crate) fn is_undone(&self, entry: usize) -> bool {
+        let before = self.entries[..entry].iter();
+        let depth = before.fold(0_usize, |depth, entry| match entry {
+            Entry::Savepoint(_) => depth + 1,
+            Entry::Release(_) => depth.saturating_sub(1),
+            _ => depth,
+        });
+        depth > 0
+    }
+
     pub(crate) fn query_at(&self, entry: usize) -> Option<&str> {
         match self.entries.get(entry) {
             Some(Entry::Rows(guard)) => Some(&guard.sql),
@@ -173,42 +216,41 @@ impl Journal {
         !self.inconsistent
     }
 
-    /// The table of the INSERT that came last, if it wrote a row: its rowid is the last one, unless it has none.
+    /// The table of the INSERT that came last, if it wrote a new row: its rowid is the last one, unless it has none.
     pub(crate) fn last_insert(&self) -> Option<&str> {
         let last = self.entries.iter().rev().find_map(|entry| match entry {
             Entry::Rows(_) => None,
             Entry::Write(write) => Some(Some(write)),
             _ => Some(None),
         });
-        let inserted =
-            |write: &Write| matches!(write.count, Count::Shown(1..) | Count::Assumed(1..));
+        let inserted = |write: &Write| {
+            write.statement.writes_new_rows()
+                && matches!(write.count, Count::Shown(1..) | Count::Assumed(1..))
+        };
         let write = last.flatten().filter(|write| inserted(write))?;
         write.statement.insert_table()
     }
 
-    /// An INSERT was shown to fail; what can be said about it is guarded.
-    pub(crate) fn show_failure(&mut self, statement: &Statement<'static>, message: &str) {
-        const IGNORED: [&str; 3] = ["UNIQUE", "NOT NULL", "CHECK"];
-        let is_ignored = IGNORED.iter().any(|kind| {
-            let rest = message.strip_prefix(kind);
-            rest.is_some_and(|rest| rest.starts_with(" constraint failed"))
-        });
-        if let Some((instead, rows)) = statement.or_ignore().filter(|_| is_ignored) {
-            self.failed(instead, rows);
+    /// A query of several statements, all of them behind `len`, failed: nothing of it stays. What it showed is that
+    /// it fails.
+    pub(crate) fn undo_query(&mut self, len: usize) {
+        let is_write = |entry: &Entry| matches!(entry, Entry::Write(_));
+        let behind = &self.entries[len..];
+        if behind.iter().all(is_write) {
+            self.entries.truncate(len);
+            self.recount();
+            self.known = Known::default();
+        } else if behind.first().is_some_and(is_write) {
+            self.roll_back(len);
         }
     }
 
     /// Adds an INSERT that failed: it must fail at the commit, too, where it is tried and undone.
-    fn failed(&mut self, instead: Statement<'static>, rows: usize) {
+    pub(crate) fn failed(&mut self, write: Write) {
         self.savepoints += 1;
         let name = format!("drq{}", self.savepoints);
         self.entries.push(Entry::Savepoint(name.clone()));
-        self.write(Write {
-            statement: instead,
-            guarded: None,
-            count: Count::FewerThan(rows),
-            seen: true,
-        });
+        self.write(write);
         self.entries.push(Entry::RollBackTo(name.clone()));
         self.entries.push(Entry::Release(name));
     }
@@ -258,8 +300,10 @@ impl Journal {
     /// Takes out a write that failed, and what came after it; that it fails stays guarded.
     pub(crate) fn take_failed(&mut self, entry: usize, message: &str) {
         let failed = self.entries.drain(entry..).next();
-        if let Some(Entry::Write(write)) = failed {
-            self.show_failure(&write.statement, message);
+        if let Some(Entry::Write(write)) = failed
+            && let Some(write) = Write::failed(&write.statement, message)
+        {
+            self.failed(write);
         }
         self.recount();
     }
@@ -269,7 +313,7 @@ impl Journal {
     pub(crate) fn roll_back(&mut self, mark: usize) {
         let shown = |entry: &Entry| match entry {
             Entry::Rows(_) => true,
-            Entry::Write(write) => write.guarded.is_some() || write.count.was_shown(),
+            Entry::Write(write) => write.was_shown(),
             _ => false,
         };
         let last = self.entries[mark..].iter().rposition(shown);
@@ -348,10 +392,7 @@ fn push_entry<'j>(parts: &mut Parts<'j>, place: usize, entry: &'j Entry) {
 }
 
 fn push_count(parts: &mut Parts<'_>, place: usize, write: &Write) {
-    if let Some(condition) = write.count.condition() {
-        let guard = format!(
-            "SELECT CASE WHEN {condition} THEN 1 ELSE json_extract('{{}}','{GUARD}count') END"
-        );
-        parts.push(Part::Count(place), Statement::plain(guard));
+    if let Some(guard) = write.count.guard() {
+        parts.push(Part::Count(place), guard);
     }
 }

@@ -142,6 +142,12 @@ impl Transaction {
         self.marks.iter().rposition(named).map(|place| place + 1)
     }
 
+    /// The depth of the innermost transaction that is no SAVEPOINT given as SQL.
+    pub(crate) fn depth_without_savepoints(&self) -> Option<usize> {
+        let place = self.marks.iter().rposition(|mark| mark.name.is_none());
+        place.map(|place| place + 1)
+    }
+
     /// `ROLLBACK TO`: undoes what came after the savepoint that is now innermost, which stays open.
     pub(crate) fn roll_back_to_mark(&mut self) {
         if let Some(mark) = self.marks.last() {

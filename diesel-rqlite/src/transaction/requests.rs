@@ -3,7 +3,7 @@
 use diesel::QueryResult;
 use diesel::result::Error;
 
-use super::journal::Count;
+use super::journal::{Count, Write};
 use super::parts::{Part, Parts};
 use super::{Transaction, exactly_once};
 use crate::error;
@@ -197,12 +197,23 @@ impl Transaction {
     /// Why a statement of the journal failed.
     pub(super) fn part_failed(&mut self, part: Part, message: &str) -> Error {
         let cause = Some(message.to_owned());
+        let told = self.is_told_by_client(part);
+        if told {
+            self.past.assumed_wrongly = true;
+        }
         match part {
             Part::Rows(entry) => {
                 let query = self.journal.query_at(entry).unwrap_or_default();
                 let message = format!(
                     "rows that the transaction read have changed: {}",
                     shortened(query)
+                );
+                self.conflict(message, cause)
+            }
+            Part::Write(_) if told => {
+                let message = format!(
+                    "a write that was expected to go well fails, and so would be rolled back; run again, the \
+                     transaction asks for each write: {message}"
                 );
                 self.conflict(message, cause)
             }
@@ -219,22 +230,15 @@ impl Transaction {
             }
             Part::Count(entry) => {
                 let write = self.journal.write_at(entry);
-                let count = write.map(|write| write.count);
-                let sql = write.map_or("", |write| &write.statement.sql);
-                let message = match count {
-                    Some(Count::Assumed(rows)) => format!(
-                        "a write does not affect {rows} rows, as was expected; run again, the transaction asks for \
-                         each count: {}",
-                        shortened(sql)
-                    ),
-                    _ => format!(
-                        "a write affects another number of rows now: {}",
-                        shortened(sql)
-                    ),
+                let sql = shortened(write.map_or("", |write| &write.statement.sql));
+                let message = if told {
+                    format!(
+                        "a write does not affect as many rows as was expected; run again, the transaction asks for \
+                         each count: {sql}"
+                    )
+                } else {
+                    format!("a write affects another number of rows now: {sql}")
                 };
-                if matches!(count, Some(Count::Assumed(_))) {
-                    self.past.assumed_wrongly = true;
-                }
                 self.conflict(message, cause)
             }
             Part::Fence | Part::TakeLock => {
@@ -253,6 +257,21 @@ impl Transaction {
     /// A later acquisition of the lock has been in the database.
     pub(crate) fn fenced_off(&mut self, message: &str) -> Error {
         self.part_failed(Part::Fence, message)
+    }
+
+    /// Whether what failed is what the client said of a write by itself: that it goes well, what it counts, or that it
+    /// fails.
+    fn is_told_by_client(&self, part: Part) -> bool {
+        let (Part::Write(entry) | Part::Count(entry)) = part else {
+            return false;
+        };
+        let write = self.journal.write_at(entry);
+        let is_told = |write: &Write| match write.count {
+            Count::Assumed(_) => matches!(part, Part::Count(_)) || self.journal.is_undone(entry),
+            Count::FewerThan(_) => true,
+            Count::Untold | Count::Shown(_) => false,
+        };
+        write.is_some_and(is_told)
     }
 
     pub(crate) fn lock_name(&self) -> &str {
