@@ -297,7 +297,6 @@ fn returned_rows_are_compared_as_often_as_they_are_there() {
 
 /// A default that is a time is another one on each node, and so is what a guard finds there.
 #[test]
-#[ignore = "known: a commit is lost on nodes that apply it later, and before version 9 at any restart"]
 fn a_default_that_is_a_time_does_not_lose_the_commit() {
     let cluster = Cluster::start(3);
     let leader = cluster.leader();

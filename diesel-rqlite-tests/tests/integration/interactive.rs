@@ -860,3 +860,48 @@ fn more_than_can_be_guarded_may_be_read_but_not_with_anything_else() {
     );
     assert_eq!(db.count("big"), 1);
 }
+
+/// As if this were a node that applies the commit later: its own time is another one.
+#[test]
+fn defaults_that_differ_between_nodes_are_shown_but_not_compared() {
+    let mut db = Database::with(
+        "CREATE TABLE posts (id INTEGER PRIMARY KEY, title TEXT NOT NULL, at TEXT NOT NULL DEFAULT (hex(randomblob(8))))",
+    );
+    diesel::table! { posts (id) { id -> Integer, title -> Text, at -> Text, } }
+    type Post = (i32, String, String);
+    let mut other = db.another();
+    let post = |conn: &mut RqliteConnection, title: &str| {
+        diesel::insert_into(posts::table)
+            .values(posts::title.eq(title.to_owned()))
+            .get_result::<Post>(conn)
+    };
+    let outcome = db.transaction(|conn| {
+        let (id, ..) = post(conn, "a")?;
+        let found: Post = posts::table.find(id).first(conn)?;
+        assert_eq!(found.1, "a");
+        posts::table.order(posts::at).load::<Post>(conn)?;
+        diesel::update(posts::table.filter(posts::at.ne("x")))
+            .set(posts::title.eq("b"))
+            .execute(conn)
+    });
+    assert_eq!(outcome, Ok(1));
+    let outcome = db.transaction(|conn| {
+        let found: Post = posts::table.find(1).first(conn)?;
+        diesel::update(posts::table.find(1))
+            .set(posts::at.eq("x"))
+            .execute(&mut other)?;
+        post(conn, &found.1)
+    });
+    assert!(
+        outcome.is_ok(),
+        "it may be another one on each node: {outcome:?}"
+    );
+    let outcome = db.transaction(|conn| {
+        let found: Post = posts::table.find(1).first(conn)?;
+        diesel::update(posts::table.find(1))
+            .set(posts::title.eq("x"))
+            .execute(&mut other)?;
+        post(conn, &found.1)
+    });
+    is_conflict(outcome);
+}

@@ -14,6 +14,7 @@ use crate::protocol::response::StatementResult;
 use crate::protocol::rows::{Rows, Value};
 use crate::sql::cells::{self, TextCell};
 use crate::sql::key::ByKey;
+use crate::sql::unstable::{self, Unstable};
 use crate::statement::{self, Read, Statement};
 use crate::transaction::{Guard, RowKey, TransactionMode, row_of};
 
@@ -124,10 +125,12 @@ impl<C: Client> Session<C> {
         let texts = loop {
             let query = guarded.rows(form);
             let keys = self.primary_key_query(table);
-            let tails: Vec<_> = std::iter::once(&query).chain(&keys).collect();
+            let schema = Statement::plain(unstable::QUERY);
+            let tails: Vec<_> = [&query, &schema].into_iter().chain(&keys).collect();
             let mut results = self.look(&tails, false).await?.into_iter();
             let texts = first(results.by_ref().take(1).collect())
                 .and_then(|result| rows_of(result, &query))?;
+            self.learn_unstable(results.next());
             self.learn_primary_key(table, results.next());
             if form == TextCell::Hex || !texts.has_replacement_character() {
                 break texts;
@@ -145,10 +148,12 @@ impl<C: Client> Session<C> {
                 },
                 false => None,
             };
-            let guard = Guard {
-                statement: guarded.guard(texts, &rows, form, inserted_into),
+            let compared = read.comparable(&self.unstable, &rows.columns);
+            let statement = guarded.guard(texts, &rows, form, inserted_into, &compared);
+            let guard = statement.map(|statement| Guard {
+                statement,
                 sql: read.text().to_owned(),
-            };
+            });
             let row =
                 (rows.len() == 1).then(|| self.row_of(by_key.as_ref()?, |place| read.bound(place)));
             self.show(guard, row.flatten());
@@ -156,13 +161,28 @@ impl<C: Client> Session<C> {
         Ok(rows)
     }
 
-    fn show(&mut self, guard: Guard, row: Option<RowKey>) {
+    /// Notes what must not be compared, since each node has its own.
+    pub(super) fn learn_unstable(&mut self, result: Option<StatementResult>) {
+        if let Some(StatementResult::Rows(rows)) = result
+            && rows.width() == 3
+        {
+            self.unstable = Unstable::of(&rows);
+        }
+    }
+
+    fn show(&mut self, guard: Option<Guard>, row: Option<RowKey>) {
         let journal = &mut self.transaction.journal;
+        if let Some(row) = row {
+            journal.known().set(row, true);
+        }
+        let Some(guard) = guard else {
+            return;
+        };
         if journal.guard_bytes() + guard.statement.size() > GUARDS {
             // As long as nothing else is done, nothing has to be compared.
             journal.unguarded = Some(guard.sql);
         } else {
-            journal.show(guard, row);
+            journal.show(guard);
         }
     }
 

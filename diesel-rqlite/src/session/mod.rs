@@ -27,6 +27,7 @@ use crate::protocol::response::{Answer, StatementResult};
 use crate::protocol::rows::Rows;
 use crate::sql::pin::Entropy;
 use crate::sql::scan::Scanned;
+use crate::sql::unstable::Unstable;
 use crate::statement::{self, Batch, Place, Plan, Statement};
 use crate::transaction::exactly_once::Commits;
 use crate::transaction::{PrimaryKeys, Transaction};
@@ -62,6 +63,8 @@ pub(crate) struct Session<C> {
     pub(crate) transaction: Transaction,
     /// Learnt along the way.
     keys: PrimaryKeys,
+    /// As of the last look.
+    unstable: Unstable,
     /// The numbers of this connection's commits, once it has one.
     commits: Option<Commits>,
 }
@@ -105,6 +108,7 @@ impl<C: Client> Session<C> {
             settings,
             transaction: Transaction::default(),
             keys: PrimaryKeys::new(),
+            unstable: Unstable::default(),
             commits: None,
         }
     }

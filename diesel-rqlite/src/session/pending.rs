@@ -10,6 +10,7 @@ use crate::error;
 use crate::protocol::response::StatementResult;
 use crate::protocol::rows::Rows;
 use crate::sql::key::{by_key, written_table};
+use crate::sql::unstable;
 use crate::statement::{Batch, Statement};
 use crate::transaction::{Count, TransactionMode, Write};
 
@@ -116,7 +117,7 @@ impl<C: Client> Session<C> {
         let result = self.look_at_write(&statement, &statement).await?;
         let rows = affected(&result);
         let count = match statement.counted {
-            true => Count::Shown(rows),
+            true => self.shown(&statement, rows),
             false => Count::Untold,
         };
         let told = if statement.counted { rows } else { 0 };
@@ -158,9 +159,11 @@ impl<C: Client> Session<C> {
         let by_key = by_key(&statement.sql);
         let table = by_key.as_ref().map(|by_key| &*by_key.table);
         let keys = self.primary_key_query(table);
-        let tails: Vec<_> = std::iter::once(form).chain(&keys).collect();
+        let schema = Statement::plain(unstable::QUERY);
+        let tails: Vec<_> = [form, &schema].into_iter().chain(&keys).collect();
         let mut results = self.look(&tails, true).await?.into_iter();
         let result = first(results.by_ref().take(1).collect())?;
+        self.learn_unstable(results.next());
         self.learn_primary_key(table, results.next());
         match result {
             StatementResult::Failed(message) => Err(self.write_failed(statement, &message).await),
@@ -217,14 +220,23 @@ impl<C: Client> Session<C> {
             .transaction
             .options
             .guards
-            .then(|| source.guarded(&rows, &key));
-        let count = Count::Shown(rows.len());
+            .then(|| source.guarded(&rows, &key, &self.unstable))
+            .flatten();
+        let count = self.shown(&statement, rows.len());
         for _ in &key {
             rows.drop_last_column();
         }
         rows.columns.clone_from(&source.names);
         self.keep(statement, guarded, count, true);
         Ok(rows)
+    }
+
+    /// A count that a server told. It is not compared where it depends on what each node has of its own.
+    fn shown(&self, statement: &Statement<'_>, rows: usize) -> Count {
+        match self.unstable.decides_about(&statement.sql) {
+            true => Count::Untold,
+            false => Count::Shown(rows),
+        }
     }
 
     /// The columns of the primary key of the table that is written, in quotes. None: it has no key, or is a view.

@@ -12,6 +12,7 @@ pub(crate) mod refuse;
 pub(crate) mod results;
 pub(crate) mod scan;
 pub(crate) mod tokens;
+pub(crate) mod unstable;
 pub(crate) mod volatile;
 
 /// Why a text is not sent.

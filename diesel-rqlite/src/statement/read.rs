@@ -15,6 +15,7 @@ use crate::sql::placeholders::{check_count, numbers};
 use crate::sql::results::{self, Encoded};
 use crate::sql::scan::{Scanned, Verb, scan_one, unquoted};
 use crate::sql::tokens::Tokens;
+use crate::sql::unstable::{Comparable, Unstable};
 use crate::sql::volatile::{self, Volatile};
 
 /// A query, which may be sent in several forms.
@@ -99,6 +100,11 @@ impl<'a> Read<'a> {
         results::item_names(&self.scanned, width)
     }
 
+    /// What of its rows may be compared later.
+    pub(crate) fn comparable(&self, unstable: &Unstable, names: &[String]) -> Comparable {
+        unstable.comparable(self.scanned.text, &self.scanned.items, names)
+    }
+
     /// The row it is about, if it finds it by a key.
     pub(crate) fn by_key(&self) -> Option<ByKey> {
         by_key(self.scanned.text)
@@ -158,22 +164,49 @@ impl GuardedRead {
         Statement::with_binds(sql, self.binds.clone())
     }
 
-    /// The statement that fails unless the query returns these rows, given as their texts, and as what they mean.
+    /// The statement that fails unless the query returns these rows, given as their texts, and as what they mean. `None`:
+    /// nothing of them may be compared.
     /// `inserted_into`: what it asks for is the rowid of the last INSERT, which the table may not have; then it is
     /// anything, and another thing on each node.
     pub(crate) fn guard(
         &self,
         texts: Vec<&str>,
         rows: &Rows,
-        text: TextCell,
+        form: TextCell,
         inserted_into: Option<&str>,
-    ) -> Statement<'static> {
-        let classes = Classes::of(rows);
+        compared: &Comparable,
+    ) -> Option<Statement<'static>> {
         let unless = inserted_into.map(without_rowid).unwrap_or_default();
-        let sql = cells::guard(&self.text, &classes, text, self.ordered, &unless);
+        let mut columns = cells::columns(&Classes::of(rows));
+        let (form, expected) = match compared {
+            Comparable::Nothing => return None,
+            Comparable::All => (form, cells::expected(texts, self.ordered)),
+            Comparable::Some(compared) => {
+                let mut compared = compared.iter();
+                columns.retain(|_| compared.next() == Some(&true));
+                (TextCell::Hex, self.expected_of(rows, &columns))
+            }
+        };
+        let sql = cells::guard(
+            &self.text,
+            self.width,
+            &columns,
+            form,
+            self.ordered,
+            &unless,
+        );
         let mut binds = self.binds.clone();
-        binds.push(Bind::Text(Cow::Owned(cells::expected(texts, self.ordered))));
-        Statement::with_binds(sql, binds)
+        binds.push(Bind::Text(Cow::Owned(expected)));
+        Some(Statement::with_binds(sql, binds))
+    }
+
+    /// The text of all rows with these columns only.
+    fn expected_of(&self, rows: &Rows, columns: &[(String, Classes)]) -> String {
+        let names: Vec<_> = columns.iter().map(|(name, _)| name.as_str()).collect();
+        let is_wanted = |column: usize| names.contains(&format!("c{column}").as_str());
+        let texts = (0..rows.len()).map(|row| cells::row_text(rows, row, is_wanted));
+        let texts: Vec<_> = texts.collect();
+        cells::expected(texts.iter().map(String::as_str).collect(), self.ordered)
     }
 }
 

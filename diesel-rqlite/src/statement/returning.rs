@@ -13,6 +13,7 @@ use crate::sql::cells::{self, Classes, GUARD, TextCell};
 use crate::sql::placeholders::{number_variables, placeholders};
 use crate::sql::results::{self, Encoding};
 use crate::sql::scan::{Scanned, scan_one};
+use crate::sql::unstable::Unstable;
 use crate::sql::{SqlError, results::returning_items};
 
 /// See the module.
@@ -85,26 +86,39 @@ impl<'a> Returning<'a> {
         binds.map(Bind::into_owned).collect()
     }
 
-    /// As it is committed: fails unless it returns these rows, in any order.
-    pub(crate) fn guarded(&self, rows: &Rows, key: &[String]) -> Statement<'static> {
-        let items = self.all_items(key).zip(Classes::of(rows));
-        let items: Vec<_> = items
-            .map(|(item, classes)| (item.to_owned(), classes))
+    /// As it is committed: fails unless it returns these rows, in any order, as far as they may be compared.
+    pub(crate) fn guarded(
+        &self,
+        rows: &Rows,
+        key: &[String],
+        unstable: &Unstable,
+    ) -> Option<Statement<'static>> {
+        let items: Vec<_> = self.all_items(key).collect();
+        let wanted: Vec<_> = items
+            .iter()
+            .map(|item| unstable.is_comparable(&self.text, item))
             .collect();
-        let row = cells::row(&items, TextCell::Hex);
+        let compared = items.iter().zip(Classes::of(rows)).zip(&wanted);
+        let compared: Vec<_> = compared
+            .filter(|(_, wanted)| **wanted)
+            .map(|((item, classes), _)| ((*item).to_owned(), classes))
+            .collect();
+        if compared.is_empty() {
+            return None;
+        }
+        let row = cells::row(&compared, TextCell::Hex);
         let place = self.binds.len() + 1;
         let sql = format!(
             "{} RETURNING CASE WHEN {row} IN (SELECT value FROM json_each(?{place})) IS NOT DISTINCT FROM 1 \
              THEN 1 ELSE json_extract('{{}}','{GUARD}returning') END",
             self.text
         );
-        let texts: Vec<_> = (0..rows.len())
-            .map(|row| cells::row_text(rows, row))
-            .collect();
+        let texts = (0..rows.len()).map(|row| cells::row_text(rows, row, |column| wanted[column]));
+        let texts: Vec<_> = texts.collect();
         let mut binds = self.owned_binds();
         let expected = serde_json::to_string(&texts).unwrap_or_default();
         binds.push(Bind::Text(Cow::Owned(expected)));
-        Statement::with_binds(sql, binds)
+        Some(Statement::with_binds(sql, binds))
     }
 
     pub(super) fn into_owned(self) -> Returning<'static> {

@@ -1,6 +1,6 @@
 //! What a transaction has done so far: the writes to apply, and what has to be true for them to be applied.
 
-use super::known::{Known, RowKey};
+use super::known::Known;
 use super::parts::{Part, Parts};
 use crate::sql::cells::GUARD;
 use crate::statement::Statement;
@@ -141,10 +141,7 @@ impl Journal {
     }
 
     /// Adds rows that were shown. The same rows, read again with nothing in between, are guarded already.
-    pub(crate) fn show(&mut self, guard: Guard, row: Option<RowKey>) {
-        if let Some(row) = row {
-            self.known.set(row, true);
-        }
+    pub(crate) fn show(&mut self, guard: Guard) {
         let behind_writes = self.entries.iter().rev();
         let mut recent = behind_writes.map_while(|entry| match entry {
             Entry::Rows(guard) => Some(guard),

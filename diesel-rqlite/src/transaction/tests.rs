@@ -24,7 +24,7 @@ fn show(transaction: &mut Transaction, sql: &'static str) {
         statement: Statement::plain(sql),
         sql: sql.to_owned(),
     };
-    transaction.journal.show(guard, None);
+    transaction.journal.show(guard);
 }
 
 /// The texts of the commit.
