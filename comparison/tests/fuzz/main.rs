@@ -114,7 +114,7 @@ fn interactive(
             return Some("a conflict left something behind".to_owned());
         }
         let message = ran.log.shown.join("\n");
-        if !message.contains("as was expected") {
+        if !message.contains("run again") {
             return Some(format!("a conflict without another writer: {message}"));
         }
         ran = Ran::of(conn, program);

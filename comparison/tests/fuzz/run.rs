@@ -289,14 +289,18 @@ fn operation<R: Runner>(
         Operation::Load(query, ordered) => conn.rows(query).map(|rows| sorted(rows, *ordered)),
         Operation::Script(sql) => conn.script(sql).map(|()| "done".to_owned()),
         Operation::Dsl(dsl) => conn.dsl(dsl),
-        Operation::Nested(inner, end) => conn
-            .within(|conn| {
+        Operation::Nested(inner, end) => {
+            let outcome = conn.within(|conn| {
                 steps(conn, inner, log)?;
                 ended(*end)
-            })
-            .map(|()| "ended".to_owned()),
+            });
+            log.written = None;
+            outcome.map(|()| "ended".to_owned())
+        }
         Operation::Savepoint(name, inside, end, behind) => {
-            savepoint(conn, name, (inside, *end, behind), log)
+            let outcome = savepoint(conn, name, (inside, *end, behind), log);
+            log.written = None;
+            outcome
         }
         Operation::Counter => return written.map(|counter| ask(conn, counter)),
     };
@@ -320,6 +324,8 @@ fn savepoint<R: Runner>(
 ) -> QueryResult<String> {
     conn.batch_execute(&format!("SAVEPOINT {name}"))?;
     steps(conn, inside, log)?;
+    // What the connection did last in a part that is rolled back may never be sent.
+    log.written = None;
     if end == End::RollBack {
         conn.batch_execute(&format!("ROLLBACK TO {name}"))?;
     }
