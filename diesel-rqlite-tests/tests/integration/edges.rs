@@ -148,7 +148,7 @@ fn a_count_told_in_a_part_that_is_rolled_back_must_be_right() {
             });
             assert_eq!(inner, Err(Error::RollbackTransaction));
             diesel::insert_into(t::table)
-                .values(t::n.eq(counts[2] as i64))
+                .values(t::n.eq(i64::try_from(counts[2]).expect("a few")))
                 .execute(conn)?;
             Ok::<_, Error>(counts)
         })

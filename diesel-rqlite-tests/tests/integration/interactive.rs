@@ -491,7 +491,10 @@ fn triggers_that_skip_rows_are_a_conflict_once() {
     )
     .expect("creates");
     is_conflict(db.transaction(|conn| open(conn, 9, "ghost")));
-    assert_eq!(db.transaction(|conn| open(conn, 9, "ghost")), Ok(0));
+    // What was told wrongly once is asked for from then on.
+    for _ in 0..2 {
+        assert_eq!(db.transaction(|conn| open(conn, 9, "ghost")), Ok(0));
+    }
     assert_eq!(db.transaction(|conn| open(conn, 9, "real")), Ok(1));
 }
 

@@ -548,7 +548,7 @@ fn selected_rows_may_be_upserted() {
         .values(
             post::table
                 .filter(post::id.lt(3))
-                .as_rows_of((archive::id, archive::title)),
+                .into_rows_of((archive::id, archive::title)),
         )
         .on_conflict_do_nothing()
         .execute(&mut *db);
@@ -559,7 +559,7 @@ fn selected_rows_may_be_upserted() {
                 .select((post::title, post::id))
                 .order(post::id.desc())
                 .limit(2)
-                .as_rows_of((archive::title, archive::id)),
+                .into_rows_of((archive::title, archive::id)),
         )
         .on_conflict(archive::id)
         .do_update()

@@ -27,7 +27,7 @@ use crate::sql::tokens::{TokenKind, Tokens};
 ///
 /// # fn main() {
 /// let upsert = diesel::insert_into(archive::table)
-///     .values(posts::table.as_rows_of((archive::id, archive::title)))
+///     .values(posts::table.into_rows_of((archive::id, archive::title)))
 ///     .on_conflict(archive::id)
 ///     .do_update()
 ///     .set(archive::title.eq(excluded(archive::title)));
@@ -40,7 +40,7 @@ use crate::sql::tokens::{TokenKind, Tokens};
 /// ```
 pub trait RqliteInsertSelectDsl: AsQuery + Sized {
     /// The rows of this query, for these columns of the table that is inserted into.
-    fn as_rows_of<C>(self, columns: C) -> SelectedRows<Self::Query, C>
+    fn into_rows_of<C>(self, columns: C) -> SelectedRows<Self::Query, C>
     where
         C: Expression<SqlType = Self::SqlType> + NonAggregate,
     {
@@ -53,7 +53,7 @@ pub trait RqliteInsertSelectDsl: AsQuery + Sized {
 
 impl<T: AsQuery> RqliteInsertSelectDsl for T {}
 
-/// What [`as_rows_of`](RqliteInsertSelectDsl::as_rows_of) makes of a query.
+/// What [`into_rows_of`](RqliteInsertSelectDsl::into_rows_of) makes of a query.
 #[derive(Clone, Copy, Debug)]
 pub struct SelectedRows<Q, C> {
     query: Q,

@@ -13,7 +13,7 @@ use crate::protocol::request::{Endpoint, Exchange};
 use crate::protocol::response::{Answer, StatementResult};
 use crate::statement::{self, Batch, Statement};
 use crate::transaction::exactly_once::{Commits, was_applied};
-use crate::transaction::{CREATE_TABLES, Part, Past, Verdict, is_own_table_missing};
+use crate::transaction::{CREATE_TABLES, Part, Verdict, is_own_table_missing};
 
 type Statements = Vec<(Part, Statement<'static>)>;
 
@@ -30,7 +30,7 @@ impl<C: Client> Session<C> {
             Err(error) => Err(error),
         };
         if outcome.is_ok() {
-            self.transaction.past = Past::default();
+            self.transaction.past.went_well();
         } else {
             self.give_back_lock().await;
             self.keys.clear();

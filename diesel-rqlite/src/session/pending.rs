@@ -138,7 +138,7 @@ impl<C: Client> Session<C> {
 
     /// What a write will count, if the client can tell.
     fn assume(&mut self, statement: &Statement<'_>) -> Option<usize> {
-        if self.transaction.past.assumed_wrongly {
+        if !self.transaction.past.may_assume(&statement.sql) {
             return None;
         }
         if let Some(rows) = statement.known_rows() {

@@ -8,6 +8,7 @@ mod mode;
 mod parts;
 mod requests;
 
+use std::collections::HashSet;
 use std::time::SystemTime;
 
 use diesel::QueryResult;
@@ -67,12 +68,37 @@ struct Broken {
 }
 
 /// What the last transaction of this connection teaches the next one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Past {
     /// It failed since something had changed. Rows from a node that lags behind would fail again.
     pub(crate) conflict: bool,
     /// It told a count of its own, which was wrong. All counts are to be asked for.
     pub(crate) assumed_wrongly: bool,
+    /// The writes whose counts were told wrongly, by their text: they are always asked for.
+    wrong: HashSet<String>,
+}
+
+impl Past {
+    /// Nobody has so many statements; a program that puts values into their text may.
+    const MOST: usize = 1000;
+
+    pub(crate) fn may_assume(&self, sql: &str) -> bool {
+        !self.assumed_wrongly && !self.wrong.contains(sql)
+    }
+
+    fn was_wrong_about(&mut self, sql: &str) {
+        self.assumed_wrongly = true;
+        if self.wrong.len() >= Self::MOST {
+            self.wrong.clear();
+        }
+        self.wrong.insert(sql.to_owned());
+    }
+
+    /// A transaction was committed.
+    pub(crate) fn went_well(&mut self) {
+        self.conflict = false;
+        self.assumed_wrongly = false;
+    }
 }
 
 impl std::fmt::Debug for Transaction {

@@ -198,8 +198,10 @@ impl Transaction {
     pub(super) fn part_failed(&mut self, part: Part, message: &str) -> Error {
         let cause = Some(message.to_owned());
         let told = self.is_told_by_client(part);
-        if told {
-            self.past.assumed_wrongly = true;
+        if told && let Part::Write(entry) | Part::Count(entry) = part {
+            let write = self.journal.write_at(entry);
+            let sql = write.map_or("", |write| &write.statement.sql);
+            self.past.was_wrong_about(sql);
         }
         match part {
             Part::Rows(entry) => {

@@ -14,7 +14,7 @@ use crate::lock::{Fence, LockError, LockGuard};
 const LONGEST_CALL: Duration = Duration::from_secs(2);
 
 /// What the last request gets, even if the time to wait is over: a lock may be asked for without waiting.
-const LAST_CALL: Duration = Duration::from_millis(100);
+const LAST_CALL: Duration = Duration::from_millis(500);
 
 /// What is the same for all requests of an acquisition.
 #[derive(Clone)]

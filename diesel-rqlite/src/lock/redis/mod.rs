@@ -110,7 +110,7 @@ macro_rules! lock {
             }
 
             /// How long to wait for it, 30 seconds if not set. It is asked for at least once, and the last
-            /// request may take a tenth of a second more.
+            /// request may take half a second more.
             #[must_use]
             pub fn timeout(mut self, timeout: Duration) -> Self {
                 self.0.timeout = timeout;

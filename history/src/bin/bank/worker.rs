@@ -8,7 +8,7 @@ use std::time::Duration;
 use diesel::connection::InstrumentationEvent;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use diesel_rqlite::{Retries, RqliteConnection, TransactionBuilder};
+use diesel_rqlite::{RqliteConnection, RunAgain, TransactionBuilder};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -90,7 +90,7 @@ fn connect(url: &str, seen: &Arc<Mutex<Seen>>) -> Result<RqliteConnection, Error
         thread::sleep(Duration::from_millis(100));
     };
     let seen = Arc::clone(seen);
-    // Retries hide their causes.
+    // RunAgain hide their causes.
     connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
         if let InstrumentationEvent::FinishQuery {
             error: Some(error), ..
@@ -185,7 +185,7 @@ fn transaction<'a>(
     connection: &'a mut RqliteConnection,
     orders: &Orders,
     lock: &Chosen,
-) -> TransactionBuilder<'a, Retries> {
+) -> TransactionBuilder<'a, RunAgain> {
     let builder = connection.build_transaction().mode(orders.mode.into());
     let builder = match orders.exactly_once {
         true => builder.exactly_once(),
