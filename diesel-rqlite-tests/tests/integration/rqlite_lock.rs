@@ -36,6 +36,11 @@ fn an_uncontended_lock_costs_no_request() {
     let (outcome, requests) = db.requests(locked);
     assert_eq!((outcome, requests), (Ok(1), 2), "the read and the commit");
     let (outcome, requests) = db.requests(|conn| {
+        let builder = conn.build_transaction().deferred();
+        builder.lock(&lock).run(increment)
+    });
+    assert_eq!((outcome, requests), (Ok(0), 2), "the same");
+    let (outcome, requests) = db.requests(|conn| {
         conn.build_transaction().lock(&lock).run(|conn| {
             diesel::insert_into(t::table)
                 .values(t::n.eq(5))
@@ -72,6 +77,27 @@ fn locks_make_deferred_transactions_take_turns() {
         });
         assert_eq!(value(&mut db), 40, "{lock}");
     }
+}
+
+/// What can't be written as JSON is read in another form, under the lock all the same.
+#[test]
+fn the_lock_is_taken_with_any_read() {
+    diesel::table! { r (id) { id -> Integer, v -> Double, } }
+    let mut db = Database::with(SCHEMA);
+    diesel::sql_query("CREATE TABLE r AS SELECT 1 AS id, 9e999 AS v")
+        .execute(&mut *db)
+        .expect("creates");
+    let mut other = db.another();
+    let lock = RqliteLock::new("t").timeout(Duration::ZERO);
+    let outcome = db.build_transaction().deferred().lock(&lock).run(|conn| {
+        let infinite: f64 = r::table.find(1).select(r::v).first(conn)?;
+        assert_eq!(infinite, f64::INFINITY);
+        let refused = other.build_transaction().lock(&lock).run(increment);
+        assert_kind!(refused, UnableToSendCommand);
+        increment(conn)
+    });
+    assert_eq!(outcome, Ok(0));
+    assert_eq!(value(&mut db), 1);
 }
 
 #[test]

@@ -100,15 +100,22 @@ impl<C: Client> Session<C> {
         let (acquire, look) = (lease.acquire(), lease.look());
         let mut statements = vec![&acquire, &look];
         statements.extend(tails);
-        let exchange = Exchange::new(Endpoint::WriteAndAsk, statement::body(&statements));
+        let mut exchange = Exchange::new(Endpoint::WriteAndAsk, statement::body(&statements));
         let encodings: Vec<_> = statements
             .iter()
             .map(|statement| statement.encodings.clone())
             .collect();
         let mut created = false;
         loop {
-            let body = self.send(&exchange).await;
-            let body = body.map_err(|failure| error::failure(failure, true))?;
+            let body = match self.send(&exchange).await {
+                // It has all been run, but a value that was read can't be written as JSON.
+                Err(Failure::Unwritable(_)) if statements.len() > 2 => {
+                    statements.truncate(2);
+                    exchange.body = statement::body(&statements);
+                    continue;
+                }
+                outcome => outcome.map_err(|failure| error::failure(failure, true))?,
+            };
             let answer = Answer::parse(&body, &encodings)
                 .map_err(|error| error::unreadable(&error, true))?;
             if let Some(message) = &answer.error {

@@ -4,7 +4,7 @@ use diesel::QueryResult;
 use diesel::result::Error;
 
 use super::alone::is_about_subquery;
-use super::{Client, Session, rows_of};
+use super::{Client, Session, named, rows_of};
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
 use crate::error;
@@ -31,7 +31,8 @@ impl<C: Client> Session<C> {
         self.check_guarded()?;
         if self.wants_lock() {
             if !writes && !self.transaction.journal.has_writes() {
-                if let Some(results) = self.lock_and_look(tails).await? {
+                let results = self.lock_and_look(tails).await?.unwrap_or_default();
+                if !results.is_empty() {
                     return Ok(results);
                 }
             } else {
@@ -74,6 +75,9 @@ impl<C: Client> Session<C> {
     ) -> QueryResult<Rows> {
         self.transaction.check_usable()?;
         if self.transaction.options.mode == TransactionMode::Deferred {
+            if let Some(rows) = self.read_with_lock(read, types).await? {
+                return Ok(rows);
+            }
             self.take_lock_if_wanted().await?;
             self.raise_fence_if_wanted().await?;
             self.warn_of_unguarded_read();
@@ -103,6 +107,27 @@ impl<C: Client> Session<C> {
         let mut results = self.look(&[&schema, &columns], false).await?;
         let last = first(results.pop().into_iter().collect())?;
         rows_of(last, &columns).map(|rows| rows.columns)
+    }
+
+    /// Takes a lock in rqlite and reads, in one request. `None`: there is no lock to take, another held it, or the rows
+    /// need another form.
+    async fn read_with_lock(
+        &mut self,
+        read: &Read<'_>,
+        types: Option<&[RqliteType]>,
+    ) -> QueryResult<Option<Rows>> {
+        let Some(types) = types.filter(|_| self.wants_lock() && read.is_wrappable()) else {
+            return Ok(None);
+        };
+        let statement = read.typed(types);
+        let results = self.lock_and_look(&[&statement]).await?;
+        let result = results.and_then(|results| results.into_iter().next());
+        Ok(match result {
+            Some(StatementResult::Rows(rows)) if !rows.may_be_lossy() => {
+                Some(named(rows, &statement))
+            }
+            _ => None,
+        })
     }
 
     fn warn_of_unguarded_read(&self) {
