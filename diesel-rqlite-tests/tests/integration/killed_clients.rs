@@ -169,6 +169,6 @@ fn an_eager_client_can_be_killed_at_any_step() {
 
 #[test]
 fn a_deferred_client_can_be_killed_at_any_step() {
-    // As an interactive one, and the lock is taken by itself.
-    in_mode("deferred", 5);
+    // As an interactive one.
+    in_mode("deferred", 4);
 }
