@@ -196,8 +196,6 @@ impl RqliteConnection {
         let options = self.next.take();
         let options = options.unwrap_or_else(|| self.config.transaction_options());
         let immediate = options.immediate;
-        // Not known from the last one: a lock that is not to be had now is no conflict.
-        self.session.transaction.conflicted = false;
         self.holding
             .begin(&mut self.session.transaction, &options)?;
         self.session.transaction.options = options;

@@ -101,7 +101,7 @@ impl<'a> RqliteValue<'a> {
 }
 
 /// The integer a REAL stands for, if it is one.
-fn whole(number: f64) -> Option<i64> {
+pub(crate) fn whole(number: f64) -> Option<i64> {
     const BOUND: f64 = 9_223_372_036_854_775_808.0;
     #[allow(clippy::cast_possible_truncation)]
     let integer = number as i64;

@@ -111,7 +111,7 @@ impl<C: Client> Session<C> {
             .filter(|_| self.transaction.options.exactly_once)
         {
             before.push((Part::CommitNumber, commits.number()));
-            after.extend(commits.prune().map(|prune| (Part::Savepoint, prune)));
+            after.extend(commits.prune().map(|prune| (Part::Own, prune)));
         }
         if let Some((name, fence)) = &self.transaction.fence {
             before.push((Part::Fence, fence::check(name, fence)));
@@ -120,10 +120,10 @@ impl<C: Client> Session<C> {
             if lease.is_held() {
                 before.push((Part::Fence, lease.check()));
             } else {
-                before.push((Part::Savepoint, lease.acquire()));
+                before.push((Part::Own, lease.acquire()));
                 before.push((Part::TakeLock, lease.check()));
             }
-            after.push((Part::ReleaseLock, lease.release()));
+            after.push((Part::Own, lease.release()));
         }
         (before, after)
     }

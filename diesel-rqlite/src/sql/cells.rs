@@ -19,9 +19,13 @@ use std::fmt::Write as _;
 
 use super::results::SUBQUERY;
 use crate::protocol::rows::{Rows, Value};
+use crate::value::whole;
 
 /// The message of a guard that fails is `bad JSON path: 'drq:…'`.
 pub(crate) const GUARD: &str = "drq:";
+
+/// 2^62: a REAL times or by a power of two is exact.
+const SCALE: f64 = 4_611_686_018_427_387_904.0;
 
 /// How text is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +142,6 @@ fn real(value: &str) -> String {
 
 /// A REAL as `cell` writes it.
 fn push_real(text: &mut String, real: f64) {
-    const SCALE: f64 = 4_611_686_018_427_387_904.0;
     if real.is_infinite() {
         text.push_str(if real > 0.0 { "rInf," } else { "r-Inf," });
         return;
@@ -192,14 +195,6 @@ fn push_hex(text: &mut String, tag: char, bytes: &[u8]) {
     text.push(',');
 }
 
-/// The integer that a REAL is, where SQLite's CAST finds the same.
-fn whole(value: f64) -> Option<i64> {
-    const BOUND: f64 = 9_223_372_036_854_775_808.0;
-    #[allow(clippy::cast_possible_truncation)]
-    let integer = value as i64;
-    (value.fract() == 0.0 && (-BOUND..BOUND).contains(&value)).then_some(integer)
-}
-
 /// The values of rows that came as texts, one a row. `None`: the texts are not what [`row`] writes.
 pub(crate) fn decode<'t>(texts: impl Iterator<Item = &'t str>, names: Vec<String>) -> Option<Rows> {
     let width = names.len();
@@ -244,7 +239,6 @@ fn decode_cell<'t>(text: &'t str, rows: &mut Rows) -> Option<&'t str> {
 }
 
 fn decode_real(body: &str) -> Option<f64> {
-    const SCALE: f64 = 4_611_686_018_427_387_904.0;
     match body {
         "Inf" => return Some(f64::INFINITY),
         "-Inf" => return Some(f64::NEG_INFINITY),

@@ -13,8 +13,6 @@ const VALIDATE_ALWAYS: usize = 16 << 10;
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
     entries: Vec<Entry>,
-    /// How many writes will be applied, or are part of something that was rolled back after it was seen.
-    writes: usize,
     /// Bytes of all guards over rows, and of those that were part of the last validation.
     guard_bytes: usize,
     validated_bytes: usize,
@@ -124,7 +122,7 @@ impl Journal {
 
     /// Whether there is a write, be it one that was rolled back after it was seen.
     pub(crate) fn has_writes(&self) -> bool {
-        self.writes > 0
+        self.entries.iter().any(is_write)
     }
 
     /// Whether anything is left to apply.
@@ -159,7 +157,6 @@ impl Journal {
     }
 
     pub(crate) fn write(&mut self, write: Write) {
-        self.writes += 1;
         self.entries.push(Entry::Write(write));
     }
 
@@ -190,9 +187,8 @@ impl Journal {
 
     /// The place of a write among all writes, counted from 1, and their number.
     pub(crate) fn place_of_write(&self, entry: usize) -> (usize, usize) {
-        let is_write = |entry: &&Entry| matches!(entry, Entry::Write(_));
-        let before = self.entries[..=entry].iter().filter(is_write).count();
-        (before, self.entries.iter().filter(is_write).count())
+        let writes = |entries: &[Entry]| entries.iter().filter(|entry| is_write(entry)).count();
+        (writes(&self.entries[..=entry]), writes(&self.entries))
     }
 
     /// Whether the next request should compare all rows read so far.
@@ -231,7 +227,6 @@ impl Journal {
     /// A query of several statements, all of them behind `len`, failed: nothing of it stays. What it showed is that
     /// it fails.
     pub(crate) fn undo_query(&mut self, len: usize) {
-        let is_write = |entry: &Entry| matches!(entry, Entry::Write(_));
         let behind = &self.entries[len..];
         if behind.iter().all(is_write) {
             self.entries.truncate(len);
@@ -318,7 +313,6 @@ impl Journal {
         // A savepoint that was opened before the last of them is closed behind it.
         let end = end + self.open_savepoints(mark, end);
         self.entries.truncate(end);
-        let is_write = |entry: &Entry| matches!(entry, Entry::Write(_));
         if self.entries[mark..].iter().any(is_write) {
             self.savepoints += 1;
             let name = format!("drq{}", self.savepoints);
@@ -359,15 +353,11 @@ impl Journal {
     }
 
     fn recount(&mut self) {
-        self.writes = 0;
-        self.guard_bytes = 0;
-        for entry in &self.entries {
-            match entry {
-                Entry::Write(_) => self.writes += 1,
-                Entry::Rows(guard) => self.guard_bytes += guard.statement.size(),
-                _ => {}
-            }
-        }
+        let sizes = self.entries.iter().map(|entry| match entry {
+            Entry::Rows(guard) => guard.statement.size(),
+            _ => 0,
+        });
+        self.guard_bytes = sizes.sum();
     }
 
     pub(crate) fn known(&mut self) -> &mut Known {
@@ -375,15 +365,19 @@ impl Journal {
     }
 }
 
+fn is_write(entry: &Entry) -> bool {
+    matches!(entry, Entry::Write(_))
+}
+
 fn push_entry<'j>(parts: &mut Parts<'j>, place: usize, entry: &'j Entry) {
     let control = |sql: String| Statement::plain(sql);
     match entry {
         Entry::Rows(guard) => parts.push_ref(Part::Rows(place), &guard.statement),
-        Entry::Savepoint(name) => parts.push(Part::Savepoint, control(format!("SAVEPOINT {name}"))),
+        Entry::Savepoint(name) => parts.push(Part::Own, control(format!("SAVEPOINT {name}"))),
         Entry::RollBackTo(name) => {
-            parts.push(Part::Savepoint, control(format!("ROLLBACK TO {name}")));
+            parts.push(Part::Own, control(format!("ROLLBACK TO {name}")));
         }
-        Entry::Release(name) => parts.push(Part::Savepoint, control(format!("RELEASE {name}"))),
+        Entry::Release(name) => parts.push(Part::Own, control(format!("RELEASE {name}"))),
         Entry::Write(_) => {}
     }
 }

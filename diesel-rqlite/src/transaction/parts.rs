@@ -13,11 +13,11 @@ pub(crate) enum Part {
     Fence,
     /// Whether the lock was free.
     TakeLock,
-    ReleaseLock,
     Rows(usize),
     Write(usize),
     Count(usize),
-    Savepoint,
+    /// Of this crate's own: savepoints, its tables. Nothing in it depends on what others do.
+    Own,
 }
 
 /// Statements, and what each is about.

@@ -250,9 +250,7 @@ impl Transaction {
                     cause,
                 )
             }
-            Part::CommitNumber | Part::ReleaseLock | Part::Savepoint => {
-                error::statement_error(message, None)
-            }
+            Part::CommitNumber | Part::Own => error::statement_error(message, None),
         }
     }
 

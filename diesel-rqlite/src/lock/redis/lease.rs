@@ -9,6 +9,7 @@ use super::store::{ACQUIRE, Call, Failure, RELEASE, RENEW, Store};
 use crate::lock::renewal::{Renewal, Renewed};
 use crate::lock::thread::Held as Turn;
 use crate::lock::{Fence, LockError, LockGuard};
+use crate::session::jittered;
 
 /// However long the lease: nobody waits longer for one answer.
 const LONGEST_CALL: Duration = Duration::from_secs(2);
@@ -180,18 +181,6 @@ fn gone(number: i64) -> &'static str {
     }
 }
 
-/// Processes that found the lock held at the same time ask again at different times.
-fn jittered(interval: Duration) -> Duration {
-    let mut random = [0; 2];
-    // Without randomness it is the interval itself.
-    let part = match getrandom::fill(&mut random) {
-        Ok(()) => f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX),
-        Err(_) => 0.5,
-    };
-    let seconds = interval.as_secs_f64() * (0.5 + part);
-    Duration::try_from_secs_f64(seconds).unwrap_or(interval)
-}
-
 /// The lock while it is held.
 pub(super) struct Held {
     lease: Lease,
@@ -233,25 +222,5 @@ impl Drop for Held {
             // Nobody is there to be told; the lease ends by itself.
             let _ = self.give_back();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn jitter_is_around_the_interval() {
-        let interval = Duration::from_millis(50);
-        let waits: Vec<_> = (0..100).map(|_| jittered(interval)).collect();
-        assert!(
-            waits
-                .iter()
-                .all(|wait| (interval / 2..=interval * 3 / 2).contains(wait)),
-            "{waits:?}"
-        );
-        assert!(waits.iter().any(|wait| *wait != waits[0]), "{waits:?}");
-        assert_eq!(jittered(Duration::ZERO), Duration::ZERO);
-        assert!(jittered(Duration::MAX) > Duration::from_secs(1));
     }
 }
