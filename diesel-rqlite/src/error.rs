@@ -13,11 +13,14 @@
 //! | [`QueryBuilderError`](Error::QueryBuilderError) | the SQL can't be sent as it is | no |
 //! | [`DeserializationError`](Error::DeserializationError) | a returned value does not fit its type | yes |
 
+use diesel::QueryResult;
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
 
 use crate::lock::LockError;
 use crate::protocol::call::Failure;
+use crate::protocol::response::Answer;
 use crate::sql::SqlError;
+use crate::sql::results::Encoding;
 
 /// A message with what can be told from it.
 #[derive(Debug, Default, PartialEq)]
@@ -218,8 +221,27 @@ pub(crate) fn is_unwritable(error: &Error) -> bool {
     }
 }
 
+/// What a body says, unless it can't be read, or the request failed as a whole.
+pub(crate) fn answer(
+    body: &[u8],
+    encodings: &[Vec<Encoding>],
+    is_read: bool,
+) -> QueryResult<Answer> {
+    let answer = Answer::parse(body, encodings).map_err(|error| unreadable(&error, is_read))?;
+    match &answer.error {
+        Some(message) => Err(request_error(message, is_read)),
+        None => Ok(answer),
+    }
+}
+
+/// An answer that says less than was asked.
+pub(crate) fn cut_short() -> Error {
+    let message = "an answer with too few results".to_owned();
+    failure(Failure::Unknown(message), true)
+}
+
 /// An answer that is none of rqlite's.
-pub(crate) fn unreadable(error: &serde_json::Error, is_read: bool) -> Error {
+fn unreadable(error: &serde_json::Error, is_read: bool) -> Error {
     failure(
         Failure::Unknown(format!("unreadable answer: {error}")),
         is_read,

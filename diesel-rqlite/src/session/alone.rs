@@ -7,7 +7,7 @@ use super::{Client, Session, named, rows_of_query};
 use crate::backend::RqliteType;
 use crate::error;
 use crate::protocol::call::Failure;
-use crate::protocol::response::{Answer, StatementResult};
+use crate::protocol::response::StatementResult;
 use crate::protocol::rows::Rows;
 use crate::sql::results::SUBQUERY;
 use crate::statement::{self, Batch, Read, Statement};
@@ -103,11 +103,7 @@ impl<C: Client> Session<C> {
             .iter()
             .map(|statement| statement.encodings.clone())
             .collect();
-        let answer =
-            Answer::parse(&body, &encodings).map_err(|error| error::unreadable(&error, false))?;
-        if let Some(message) = &answer.error {
-            return Err(error::request_error(message, false));
-        }
+        let answer = error::answer(&body, &encodings, false)?;
         if let Some((place, message)) = answer.first_failure() {
             let which = (statements.len() > 1)
                 .then(|| format!("statement {} of {}", place + 1, statements.len()));

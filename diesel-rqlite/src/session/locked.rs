@@ -11,7 +11,7 @@ use crate::lock::fence;
 use crate::lock::rqlite::{Lease, Seen};
 use crate::protocol::call::Failure;
 use crate::protocol::request::{Endpoint, Exchange, ReadConsistency};
-use crate::protocol::response::{Answer, StatementResult};
+use crate::protocol::response::StatementResult;
 use crate::statement::{self, Batch, Statement};
 use crate::transaction::{TransactionMode, is_own_table_missing};
 
@@ -42,19 +42,10 @@ impl<C: Client> Session<C> {
         let exchange = Exchange::new(Endpoint::WriteAndAsk, statement::body(&[&raise]));
         let mut created = false;
         loop {
-            let body = self.send(&exchange).await;
-            let body = body.map_err(|failure| error::failure(failure, true))?;
-            let answer =
-                Answer::parse(&body, &[]).map_err(|error| error::unreadable(&error, true))?;
-            if let Some(message) = &answer.error {
-                return Err(error::request_error(message, true));
-            }
+            let answer = self.answer(&exchange, &[]).await?;
             match answer.first_failure() {
                 None if answer.results.len() == 1 => break,
-                None => {
-                    let message = "an answer without a result".to_owned();
-                    return Err(error::failure(Failure::Unknown(message), true));
-                }
+                None => return Err(error::cut_short()),
                 Some((_, message)) if is_own_table_missing(message) && !created => {
                     created = true;
                     self.create_tables().await?;
@@ -116,11 +107,7 @@ impl<C: Client> Session<C> {
                 }
                 outcome => outcome.map_err(|failure| error::failure(failure, true))?,
             };
-            let answer = Answer::parse(&body, &encodings)
-                .map_err(|error| error::unreadable(&error, true))?;
-            if let Some(message) = &answer.error {
-                return Err(error::request_error(message, true));
-            }
+            let answer = error::answer(&body, &encodings, true)?;
             let mut results = answer.results.into_iter();
             match results.next() {
                 Some(StatementResult::Failed(message))
@@ -135,7 +122,7 @@ impl<C: Client> Session<C> {
                 }
                 _ => {}
             }
-            let seen = self.seen(results.next(), &look)?;
+            let seen = Seen::of(&rows_of(results.next(), &look)?);
             let results: Vec<_> = results.collect();
             // What fails when it is run undoes the acquisition, what can't be prepared does not; the next statement
             // takes the lock then, in either case.
@@ -146,18 +133,6 @@ impl<C: Client> Session<C> {
             }
             return Ok((results, held));
         }
-    }
-
-    fn seen(
-        &self,
-        result: Option<StatementResult>,
-        look: &Statement<'_>,
-    ) -> QueryResult<Option<Seen>> {
-        let Some(result) = result else {
-            let message = "an answer without a result".to_owned();
-            return Err(error::failure(Failure::Unknown(message), true));
-        };
-        Ok(Seen::of(&rows_of(result, look)?))
     }
 
     fn learn(&mut self, seen: Option<&Seen>) -> bool {
@@ -203,9 +178,7 @@ impl<C: Client> Session<C> {
     async fn look_at_lock(&mut self, lease: &Lease) -> QueryResult<Option<Seen>> {
         let look = lease.look();
         let exchange = statement::query(&look).at(ReadConsistency::Weak);
-        let body = self.send(&exchange).await;
-        let body = body.map_err(|failure| error::failure(failure, true))?;
-        let rows = super::rows_of_query(&body, &look)?;
+        let rows = self.ask_by(&exchange, &look).await?;
         Ok(Seen::of(&rows))
     }
 
@@ -214,10 +187,8 @@ impl<C: Client> Session<C> {
         let take_over = lease.take_over(seen);
         let look = lease.look();
         let exchange = Exchange::new(Endpoint::WriteAndAsk, statement::body(&[&take_over, &look]));
-        let body = self.send(&exchange).await;
-        let body = body.map_err(|failure| error::failure(failure, true))?;
-        let answer = Answer::parse(&body, &[]).map_err(|error| error::unreadable(&error, true))?;
-        let seen = self.seen(answer.results.into_iter().nth(1), &look)?;
+        let answer = self.answer(&exchange, &[]).await?;
+        let seen = Seen::of(&rows_of(answer.results.into_iter().nth(1), &look)?);
         Ok(self.learn(seen.as_ref()))
     }
 
@@ -262,18 +233,10 @@ impl<C: Client> Session<C> {
             statements: vec![lease.release()],
             atomic: false,
         };
-        let released = self.send(&statement::execute(&batch)).await;
-        let released = released.map_err(|failure| error::failure(failure, true));
-        Some(released.and_then(|body| {
-            let answer =
-                Answer::parse(&body, &[]).map_err(|error| error::unreadable(&error, true))?;
-            match &answer.results[..] {
-                [StatementResult::Executed { rows_affected }] => Ok(*rows_affected > 0),
-                _ => {
-                    let message = "an answer without a result".to_owned();
-                    Err(error::failure(Failure::Unknown(message), true))
-                }
-            }
+        let released = self.answer(&statement::execute(&batch), &[]).await;
+        Some(released.and_then(|answer| match &answer.results[..] {
+            [StatementResult::Executed { rows_affected }] => Ok(*rows_affected > 0),
+            _ => Err(error::cut_short()),
         }))
     }
 }

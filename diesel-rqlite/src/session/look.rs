@@ -64,8 +64,8 @@ impl<C: Client> Session<C> {
     }
 
     async fn look_at(&mut self, statement: &Statement<'_>) -> QueryResult<Rows> {
-        let results = self.look(&[statement], false).await?;
-        first(results).and_then(|result| rows_of(result, statement))
+        let mut results = self.look(&[statement], false).await?;
+        rows_of(results.pop(), statement)
     }
 
     pub(super) async fn transaction_read(
@@ -105,8 +105,7 @@ impl<C: Client> Session<C> {
     async fn columns_of(&mut self, read: &Read<'_>) -> QueryResult<Vec<String>> {
         let (schema, columns) = (statement::read_of_schema(), read.columns());
         let mut results = self.look(&[&schema, &columns], false).await?;
-        let last = first(results.pop().into_iter().collect())?;
-        rows_of(last, &columns).map(|rows| rows.columns)
+        rows_of(results.pop(), &columns).map(|rows| rows.columns)
     }
 
     /// Takes a lock in rqlite and reads, in one request. `None`: there is no lock to take, another held it, or the rows
@@ -145,18 +144,11 @@ impl<C: Client> Session<C> {
     async fn guarded_read(&mut self, read: &Read<'_>, names: Vec<String>) -> QueryResult<Rows> {
         let guarded = read.in_transaction(&self.entropy(), names.len());
         let by_key = read.by_key();
-        let table = by_key.as_ref().map(|by_key| &*by_key.table);
         let mut form = TextCell::Counted;
         let texts = loop {
             let query = guarded.rows(form);
-            let keys = self.primary_key_query(table);
-            let schema = Statement::plain(unstable::QUERY);
-            let tails: Vec<_> = [&query, &schema].into_iter().chain(&keys).collect();
-            let mut results = self.look(&tails, false).await?.into_iter();
-            let texts = first(results.by_ref().take(1).collect())
-                .and_then(|result| rows_of(result, &query))?;
-            self.learn_unstable(results.next());
-            self.learn_primary_key(table, results.next());
+            let result = self.look_and_learn(&query, by_key.as_ref(), false).await?;
+            let texts = rows_of(Some(result), &query)?;
             if form == TextCell::Hex || !texts.has_replacement_character() {
                 break texts;
             }
@@ -186,8 +178,26 @@ impl<C: Client> Session<C> {
         Ok(rows)
     }
 
+    /// Looks at one statement, and in the same request asks for what decides how it is guarded.
+    pub(super) async fn look_and_learn(
+        &mut self,
+        statement: &Statement<'_>,
+        by_key: Option<&ByKey>,
+        writes: bool,
+    ) -> QueryResult<StatementResult> {
+        let table = by_key.map(|by_key| &*by_key.table);
+        let keys = self.primary_key_query(table);
+        let schema = Statement::plain(unstable::QUERY);
+        let tails: Vec<_> = [statement, &schema].into_iter().chain(&keys).collect();
+        let mut results = self.look(&tails, writes).await?.into_iter();
+        let result = results.next().ok_or_else(error::cut_short)?;
+        self.learn_unstable(results.next());
+        self.learn_primary_key(table, results.next());
+        Ok(result)
+    }
+
     /// Notes what must not be compared, since each node has its own.
-    pub(super) fn learn_unstable(&mut self, result: Option<StatementResult>) {
+    fn learn_unstable(&mut self, result: Option<StatementResult>) {
         if let Some(StatementResult::Rows(rows)) = result
             && rows.width() == 3
         {
@@ -260,13 +270,6 @@ impl<C: Client> Session<C> {
     ) -> Option<RowKey> {
         row_of(by_key, &self.keys, value)
     }
-}
-
-pub(super) fn first(results: Vec<StatementResult>) -> QueryResult<StatementResult> {
-    results.into_iter().next().ok_or_else(|| {
-        let message = "an answer without a result".to_owned();
-        error::failure(Failure::Unknown(message), true)
-    })
 }
 
 /// The one text of each row.

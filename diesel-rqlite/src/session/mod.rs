@@ -26,6 +26,7 @@ use crate::protocol::request::{Exchange, Settings};
 use crate::protocol::response::{Answer, StatementResult};
 use crate::protocol::rows::Rows;
 use crate::sql::pin::Entropy;
+use crate::sql::results::Encoding;
 use crate::sql::scan::Scanned;
 use crate::sql::unstable::Unstable;
 use crate::statement::{self, Batch, Place, Plan, Statement};
@@ -129,11 +130,29 @@ impl<C: Client> Session<C> {
         }
     }
 
-    pub(crate) async fn ask(&mut self, statement: &Statement<'_>) -> QueryResult<Rows> {
-        let exchange = statement::query(statement);
-        let body = self.send(&exchange).await;
+    /// The answer to what changes nothing, or may be sent again.
+    async fn answer(
+        &mut self,
+        exchange: &Exchange,
+        encodings: &[Vec<Encoding>],
+    ) -> QueryResult<Answer> {
+        let body = self.send(exchange).await;
         let body = body.map_err(|failure| error::failure(failure, true))?;
-        rows_of_query(&body, statement)
+        error::answer(&body, encodings, true)
+    }
+
+    pub(crate) async fn ask(&mut self, statement: &Statement<'_>) -> QueryResult<Rows> {
+        self.ask_by(&statement::query(statement), statement).await
+    }
+
+    async fn ask_by(
+        &mut self,
+        exchange: &Exchange,
+        statement: &Statement<'_>,
+    ) -> QueryResult<Rows> {
+        let encodings = std::slice::from_ref(&statement.encodings);
+        let mut answer = self.answer(exchange, encodings).await?;
+        rows_of(answer.results.pop(), statement)
     }
 
     fn entropy(&mut self) -> System {
@@ -202,23 +221,13 @@ impl<C: Client> Session<C> {
 
 fn rows_of_query(body: &[u8], statement: &Statement<'_>) -> QueryResult<Rows> {
     let encodings = std::slice::from_ref(&statement.encodings);
-    let mut answer =
-        Answer::parse(body, encodings).map_err(|error| error::unreadable(&error, true))?;
-    if let Some(message) = &answer.error {
-        return Err(error::request_error(message, true));
-    }
-    match answer.results.pop() {
-        Some(result) => rows_of(result, statement),
-        None => {
-            let message = "an answer without a result".to_owned();
-            Err(error::failure(Failure::Unknown(message), true))
-        }
-    }
+    let mut answer = error::answer(body, encodings, true)?;
+    rows_of(answer.results.pop(), statement)
 }
 
 /// The rows of a query.
-fn rows_of(result: StatementResult, statement: &Statement<'_>) -> QueryResult<Rows> {
-    match result {
+fn rows_of(result: Option<StatementResult>, statement: &Statement<'_>) -> QueryResult<Rows> {
+    match result.ok_or_else(error::cut_short)? {
         StatementResult::Rows(rows) => Ok(named(rows, statement)),
         StatementResult::Failed(message) => Err(error::statement_error(&message, None)),
         // A PRAGMA that returns nothing.

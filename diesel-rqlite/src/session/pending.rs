@@ -4,13 +4,11 @@ use diesel::QueryResult;
 use diesel::result::Error;
 
 use super::alone::affected;
-use super::look::first;
 use super::{Client, Session};
 use crate::error;
 use crate::protocol::response::StatementResult;
 use crate::protocol::rows::Rows;
-use crate::sql::key::{by_key, written_table};
-use crate::sql::unstable;
+use crate::sql::key::{ByKey, by_key, written_table};
 use crate::statement::{Batch, Statement};
 use crate::transaction::{Count, TransactionMode, Write};
 
@@ -81,7 +79,9 @@ impl<C: Client> Session<C> {
             }
         }
         for statement in statements {
-            self.keep(statement, None, Count::Untold, seen);
+            let by_key = by_key(&statement.sql);
+            let write = Write::new(statement, Count::Untold);
+            self.keep(if seen { write.seen() } else { write }, by_key);
         }
         Ok(())
     }
@@ -104,24 +104,27 @@ impl<C: Client> Session<C> {
         if self.transaction.options.mode == TransactionMode::Deferred {
             return self.defer(statement);
         }
+        let by_key = by_key(&statement.sql);
         if self.transaction.options.mode == TransactionMode::Interactive {
             if !statement.counted {
-                self.keep(statement, None, Count::Untold, false);
+                self.keep(Write::new(statement, Count::Untold), None);
                 return Ok(0);
             }
-            if let Some(rows) = self.assume(&statement) {
-                self.keep(statement, None, Count::Assumed(rows), false);
+            if let Some(rows) = self.assume(&statement, by_key.as_ref()) {
+                self.keep(Write::new(statement, Count::Assumed(rows)), by_key);
                 return Ok(rows);
             }
         }
-        let result = self.look_at_write(&statement, &statement).await?;
+        let result = self
+            .look_at_write(&statement, &statement, by_key.as_ref())
+            .await?;
         let rows = affected(&result);
         let count = match statement.counted {
             true => self.shown(&statement, rows),
             false => Count::Untold,
         };
         let told = if statement.counted { rows } else { 0 };
-        self.keep(statement, None, count, true);
+        self.keep(Write::new(statement, count).seen(), by_key);
         Ok(told)
     }
 
@@ -132,20 +135,19 @@ impl<C: Client> Session<C> {
             return Err(Error::QueryBuilderError(message.into()));
         }
         let rows = statement.known_rows().unwrap_or(0);
-        self.keep(statement, None, Count::Untold, false);
+        self.keep(Write::new(statement, Count::Untold), None);
         Ok(rows)
     }
 
     /// What a write will count, if the client can tell.
-    fn assume(&mut self, statement: &Statement<'_>) -> Option<usize> {
+    fn assume(&mut self, statement: &Statement<'_>, by_key: Option<&ByKey>) -> Option<usize> {
         if !self.transaction.past.may_assume(&statement.sql) {
             return None;
         }
         if let Some(rows) = statement.known_rows() {
             return Some(rows);
         }
-        let by_key = by_key(&statement.sql)?;
-        let row = self.row_of(&by_key, |place| statement.bound(place))?;
+        let row = self.row_of(by_key?, |place| statement.bound(place))?;
         let known = self.transaction.journal.known();
         known.finds_its_row(&statement.sql, &row).map(usize::from)
     }
@@ -155,16 +157,9 @@ impl<C: Client> Session<C> {
         &mut self,
         statement: &Statement<'static>,
         form: &Statement<'_>,
+        by_key: Option<&ByKey>,
     ) -> QueryResult<StatementResult> {
-        let by_key = by_key(&statement.sql);
-        let table = by_key.as_ref().map(|by_key| &*by_key.table);
-        let keys = self.primary_key_query(table);
-        let schema = Statement::plain(unstable::QUERY);
-        let tails: Vec<_> = [form, &schema].into_iter().chain(&keys).collect();
-        let mut results = self.look(&tails, true).await?.into_iter();
-        let result = first(results.by_ref().take(1).collect())?;
-        self.learn_unstable(results.next());
-        self.learn_primary_key(table, results.next());
+        let result = self.look_and_learn(form, by_key, true).await?;
         match result {
             StatementResult::Failed(message) => Err(self.write_failed(statement, &message).await),
             result => Ok(result),
@@ -198,10 +193,11 @@ impl<C: Client> Session<C> {
         let Some(source) = statement.source.take() else {
             return Ok(Rows::default());
         };
+        let by_key = by_key(&statement.sql);
         let mut key = vec![ROWID.to_owned()];
         let result = loop {
             let outcome = self
-                .look_at_write(&statement, &source.looked_at(&key))
+                .look_at_write(&statement, &source.looked_at(&key), by_key.as_ref())
                 .await;
             match outcome {
                 // A table WITHOUT ROWID, or a view.
@@ -227,7 +223,8 @@ impl<C: Client> Session<C> {
             rows.drop_last_column();
         }
         rows.columns.clone_from(&source.names);
-        self.keep(statement, guarded, count, true);
+        let write = Write::new(statement, count).seen();
+        self.keep(Write { guarded, ..write }, by_key);
         Ok(rows)
     }
 
@@ -253,28 +250,17 @@ impl<C: Client> Session<C> {
         Ok(quoted.collect())
     }
 
-    fn keep(
-        &mut self,
-        statement: Statement<'static>,
-        guarded: Option<Statement<'static>>,
-        count: Count,
-        seen: bool,
-    ) {
-        self.learn_from(&statement, count);
-        self.transaction.journal.write(Write {
-            statement,
-            guarded,
-            count,
-            seen,
-        });
+    fn keep(&mut self, write: Write, by_key: Option<ByKey>) {
+        self.learn_from(&write, by_key);
+        self.transaction.journal.write(write);
     }
 
     /// What a write tells about the rows that are there.
-    fn learn_from(&mut self, statement: &Statement<'static>, count: Count) {
+    fn learn_from(&mut self, write: &Write, by_key: Option<ByKey>) {
+        let statement = &write.statement;
         if statement.is_insert() {
             return;
         }
-        let by_key = by_key(&statement.sql);
         let row = by_key
             .as_ref()
             .and_then(|by_key| self.row_of(by_key, |place| statement.bound(place)));
@@ -284,10 +270,10 @@ impl<C: Client> Session<C> {
         let known = self.transaction.journal.known();
         match (by_key, row) {
             (Some(by_key), Some(row)) if !by_key.sets_key() => {
-                if let Count::Shown(rows) = count {
+                if let Count::Shown(rows) = write.count {
                     known.tried(&statement.sql, rows == 1);
                 }
-                let found = matches!(count, Count::Shown(1) | Count::Assumed(1));
+                let found = matches!(write.count, Count::Shown(1) | Count::Assumed(1));
                 known.set(row, found && !by_key.sets.is_empty());
             }
             _ => known.forget(),

@@ -35,6 +35,12 @@ impl ByKey {
 
 /// Looks at `SELECT columns FROM t WHERE …`, `UPDATE t SET … WHERE …` or `DELETE FROM t WHERE …`.
 pub(crate) fn by_key(sql: &str) -> Option<ByKey> {
+    const VERBS: [&str; 3] = ["SELECT", "UPDATE", "DELETE"];
+    // An INSERT may be long.
+    let first = Tokens::new(sql).next()?.ok()?;
+    if !VERBS.iter().any(|verb| is(&sql[first.range.clone()], verb)) {
+        return None;
+    }
     let tokens: Vec<_> = Tokens::new(sql).map_while(Result::ok).collect();
     let text = Text {
         sql,

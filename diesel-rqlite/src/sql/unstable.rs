@@ -155,6 +155,9 @@ impl Unstable {
 
     /// Whether the number of rows that a write finds may be another one elsewhere.
     pub(crate) fn decides_about(&self, sql: &str) -> bool {
+        if self.is_empty() {
+            return false;
+        }
         let tokens: Vec<_> = Tokens::new(sql).map_while(Result::ok).collect();
         let is = |token: &Token, word: &str| sql[token.range.clone()].eq_ignore_ascii_case(word);
         let selects = tokens.iter().any(|token| is(token, "SELECT"));
@@ -176,11 +179,10 @@ impl Unstable {
         let of_table = |(table, column): &(String, String)| {
             words.0.contains(table) && words.0.contains(column)
         };
-        !self.is_empty()
-            && (self.everything
-                || words.any(&self.views)
-                || (condition.is_some() || selects) && words.any(&self.tables)
-                || self.columns.iter().any(of_table))
+        self.everything
+            || words.any(&self.views)
+            || (condition.is_some() || selects) && words.any(&self.tables)
+            || self.columns.iter().any(of_table)
     }
 }
 

@@ -56,6 +56,21 @@ pub(crate) struct Write {
 }
 
 impl Write {
+    /// No server has seen it yet.
+    pub(crate) fn new(statement: Statement<'static>, count: Count) -> Self {
+        Write {
+            statement,
+            guarded: None,
+            count,
+            seen: false,
+        }
+    }
+
+    /// A server has run it well.
+    pub(crate) fn seen(self) -> Self {
+        Write { seen: true, ..self }
+    }
+
     /// Whether the closure was told something of it that may have decided what it did next. That an INSERT goes well
     /// is not, or one that was rolled back would be an error of the commit.
     fn was_shown(&self) -> bool {
@@ -74,12 +89,7 @@ impl Write {
             rest.is_some_and(|rest| rest.starts_with(" constraint failed"))
         });
         let (instead, rows) = statement.or_ignore().filter(|_| is_ignored)?;
-        Some(Write {
-            statement: instead,
-            guarded: None,
-            count: Count::FewerThan(rows),
-            seen: true,
-        })
+        Some(Write::new(instead, Count::FewerThan(rows)).seen())
     }
 }
 

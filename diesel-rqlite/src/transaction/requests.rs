@@ -86,11 +86,7 @@ impl Transaction {
 
     /// The results of a peek's tails, up to the first that failed.
     pub(crate) fn peeked(&mut self, peek: &Peek, body: &[u8]) -> QueryResult<Vec<StatementResult>> {
-        let answer = Answer::parse(body, &peek.encodings)
-            .map_err(|error| error::unreadable(&error, true))?;
-        if let Some(message) = &answer.error {
-            return Err(error::request_error(message, true));
-        }
+        let answer = error::answer(body, &peek.encodings, true)?;
         let mut results = answer.results.into_iter();
         for part in &peek.parts {
             match results.next() {
@@ -98,7 +94,7 @@ impl Transaction {
                     return Err(self.part_failed(*part, &message));
                 }
                 Some(_) => {}
-                None => return Err(cut_short()),
+                None => return Err(error::cut_short()),
             }
         }
         self.journal.validated(peek.validates);
@@ -117,7 +113,7 @@ impl Transaction {
             _ => false,
         };
         if looked.len() != tails || (peek.writes && !undone) {
-            return Err(cut_short());
+            return Err(error::cut_short());
         }
         Ok(looked)
     }
@@ -292,11 +288,6 @@ pub(crate) const CREATE_TABLES: [&str; 3] = [
 
 pub(crate) fn is_own_table_missing(message: &str) -> bool {
     message.starts_with("no such table: __diesel_rqlite_")
-}
-
-fn cut_short() -> Error {
-    let message = "an answer with too few results".to_owned();
-    error::failure(Failure::Unknown(message), true)
 }
 
 /// Enough of a query to know it by.
