@@ -60,6 +60,7 @@
 //! | `numeric` | | `BigDecimal`: exact, unless the column turns it into a REAL |
 //! | `serde_json` | | `serde_json::Value` as `Json` (text) and `Jsonb` (SQLite's binary form) |
 //! | `uuid` | | `Uuid`, stored as text |
+//! | `diesel-dynamic-schema` | | rows and columns that are known only when the program runs |
 //! | `r2d2` | | pools of connections |
 //! | `tracing` | | warnings about transactions that may not do what is expected |
 //! | `redis` | | `ValkeyLock` and `RedisLock`, with TLS |
@@ -73,6 +74,8 @@ mod backend;
 mod bind_collector;
 mod config;
 mod connection;
+#[cfg(feature = "diesel-dynamic-schema")]
+mod dynamic_schema;
 mod error;
 mod expression;
 mod lock;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use diesel::deserialize::Result;
 
+use crate::backend::RqliteType;
 use crate::protocol::rows::Value;
 
 /// One value of a row. Never NULL: Diesel asks for that before.
@@ -27,6 +28,16 @@ impl<'a> RqliteValue<'a> {
     #[cfg(any(feature = "numeric", feature = "serde_json", feature = "uuid"))]
     pub(crate) fn value(&self) -> Value<'a> {
         self.value
+    }
+
+    /// How the value is stored: `Text`, `Binary`, `Long` or `Double`. Never `None`: NULL has no value.
+    pub fn value_type(&self) -> Option<RqliteType> {
+        Some(match self.value {
+            Value::Text(_) => RqliteType::Text,
+            Value::Integer(_) => RqliteType::Long,
+            Value::Real(_) => RqliteType::Double,
+            Value::Binary(_) => RqliteType::Binary,
+        })
     }
 
     /// Text; numbers as SQLite prints them.
