@@ -2,8 +2,8 @@
 
 use chrono::NaiveDateTime;
 use diesel::dsl::{
-    avg, count, count_star, cume_dist, dense_rank, first_value, lag, last_value,
-    lead, max, min, nth_value, ntile, percent_rank, rank, row_number, sum,
+    avg, count, count_star, cume_dist, dense_rank, first_value, lag, last_value, lead, max, min,
+    nth_value, ntile, percent_rank, rank, row_number, sum,
 };
 use diesel::prelude::*;
 use diesel::sql_types::{Integer, Nullable};

@@ -72,7 +72,8 @@ fn program(conn: &mut Database, shown: &mut Shown) {
 
 #[test]
 fn two_backends_in_one_type() {
-    let node = Rqlited::start();
+    // Compiled along with Diesel's connection is a SQLite that enforces foreign keys.
+    let node = Rqlited::builder().foreign_keys().start();
     let (mut reference, mut ours) = (Shown::default(), Shown::default());
     let mut sqlite = Database::establish(":memory:").expect("opens");
     assert!(matches!(sqlite, Database::Sqlite(_)));
@@ -88,16 +89,31 @@ fn pools_of_connections() {
     macro_rules! pooled {
         ($connection:ty, $url:expr, $shown:ident) => {{
             let manager = ConnectionManager::<$connection>::new($url);
-            let pool = Pool::builder().max_size(1).test_on_check_out(true).build(manager).expect("connects");
+            let pool = Pool::builder()
+                .max_size(1)
+                .test_on_check_out(true)
+                .build(manager)
+                .expect("connects");
             let conn = &mut *pool.get().expect("is handed out");
             conn.batch_execute(SCHEMA).expect("creates");
             $shown.add(people::table.order(people::id).load::<Person>(conn));
             $shown.add(conn.transaction(|conn| {
-                diesel::update(people::table.find(1)).set(people::age.eq(9)).execute(conn)?;
+                diesel::update(people::table.find(1))
+                    .set(people::age.eq(9))
+                    .execute(conn)?;
                 Err::<(), _>(diesel::result::Error::RollbackTransaction)
             }));
-            drop(pool.get_timeout(std::time::Duration::from_millis(1)).map(|_| ()).expect_err("there is only one"));
-            $shown.add(people::table.find(1).select(people::age).first::<Option<i32>>(conn));
+            drop(
+                pool.get_timeout(std::time::Duration::from_millis(1))
+                    .map(|_| ())
+                    .expect_err("there is only one"),
+            );
+            $shown.add(
+                people::table
+                    .find(1)
+                    .select(people::age)
+                    .first::<Option<i32>>(conn),
+            );
         }};
     }
     let node = Rqlited::start();
@@ -121,10 +137,16 @@ impl FromSql<Any, diesel::sqlite::Sqlite> for Dynamic {
     fn from_sql(value: diesel::sqlite::SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
         use diesel::sqlite::{Sqlite, SqliteType};
         match value.value_type() {
-            Some(SqliteType::Long) => FromSql::<BigInt, Sqlite>::from_sql(value).map(Dynamic::Integer),
-            Some(SqliteType::Double) => FromSql::<Double, Sqlite>::from_sql(value).map(Dynamic::Real),
+            Some(SqliteType::Long) => {
+                FromSql::<BigInt, Sqlite>::from_sql(value).map(Dynamic::Integer)
+            }
+            Some(SqliteType::Double) => {
+                FromSql::<Double, Sqlite>::from_sql(value).map(Dynamic::Real)
+            }
             Some(SqliteType::Text) => FromSql::<Text, Sqlite>::from_sql(value).map(Dynamic::Text),
-            Some(SqliteType::Binary) => FromSql::<Binary, Sqlite>::from_sql(value).map(Dynamic::Blob),
+            Some(SqliteType::Binary) => {
+                FromSql::<Binary, Sqlite>::from_sql(value).map(Dynamic::Blob)
+            }
             _ => Err("a value of no storage class".into()),
         }
     }
@@ -133,10 +155,16 @@ impl FromSql<Any, diesel::sqlite::Sqlite> for Dynamic {
 impl FromSql<Any, Rqlite> for Dynamic {
     fn from_sql(value: RqliteValue<'_>) -> deserialize::Result<Self> {
         match value.value_type() {
-            Some(RqliteType::Long) => FromSql::<BigInt, Rqlite>::from_sql(value).map(Dynamic::Integer),
-            Some(RqliteType::Double) => FromSql::<Double, Rqlite>::from_sql(value).map(Dynamic::Real),
+            Some(RqliteType::Long) => {
+                FromSql::<BigInt, Rqlite>::from_sql(value).map(Dynamic::Integer)
+            }
+            Some(RqliteType::Double) => {
+                FromSql::<Double, Rqlite>::from_sql(value).map(Dynamic::Real)
+            }
             Some(RqliteType::Text) => FromSql::<Text, Rqlite>::from_sql(value).map(Dynamic::Text),
-            Some(RqliteType::Binary) => FromSql::<Binary, Rqlite>::from_sql(value).map(Dynamic::Blob),
+            Some(RqliteType::Binary) => {
+                FromSql::<Binary, Rqlite>::from_sql(value).map(Dynamic::Blob)
+            }
             _ => Err("a value of no storage class".into()),
         }
     }
@@ -161,10 +189,11 @@ same! {
 
     fn rows_known_at_run_time(conn, shown) {
         conn.batch_execute("CREATE TABLE anything (a, b REAL, c DATETIME, d BOOLEAN);
-            INSERT INTO anything VALUES (1, 1, '2020-01-01', 1), (1.0, 2.5, 7, 'x'), ('1', NULL, x'00', 2), (x'31', 'y', NULL, 0)")
+            INSERT INTO anything VALUES (1, 1, '2020-01-01', 1), (1.0, 2.5, 7, 'x'), ('1', NULL, x'00', 2), (x'31', 'y', NULL, 0), (-3.0, 4.0, 5e15, 0.5)")
             .expect("creates");
         shown.add(diesel::sql_query("SELECT * FROM anything ORDER BY rowid").load::<DynamicRow<NamedField<Option<Dynamic>>>>(conn));
-        shown.add(diesel::sql_query("SELECT rowid + 0.5, 'a', 1.0, x'ff' FROM anything").load::<DynamicRow<Dynamic>>(conn));
+        shown.add(diesel::sql_query("SELECT rowid + 0.5, 'a', 1.0, x'ff', b FROM anything WHERE b IS NOT NULL").load::<DynamicRow<Dynamic>>(conn));
+        shown.add(diesel::sql_query("UPDATE anything SET b = 7 WHERE a = 1 AND c > 8 RETURNING a, b, b + 0.5 AS c").load::<DynamicRow<Option<Dynamic>>>(conn));
         shown.add(diesel::sql_query("SELECT * FROM anything ORDER BY rowid").load::<DynamicRow<Option<Dynamic>>>(conn));
     }
 }

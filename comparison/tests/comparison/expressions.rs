@@ -16,7 +16,10 @@ extern "SQL" {
     fn lower(text: Text) -> Text;
     fn length(text: Text) -> Integer;
     fn iif(condition: Bool, yes: Text, no: Text) -> Text;
-    fn coalesce<T: diesel::sql_types::SqlType + diesel::sql_types::SingleValue>(first: Nullable<T>, second: T) -> T;
+    fn coalesce<T: diesel::sql_types::SqlType + diesel::sql_types::SingleValue>(
+        first: Nullable<T>,
+        second: T,
+    ) -> T;
     fn abs(number: Integer) -> Integer;
     fn round(number: Double, digits: Integer) -> Double;
     fn hex(bytes: Binary) -> Text;
@@ -24,7 +27,9 @@ extern "SQL" {
     fn substr(text: Text, from: Integer, length: Integer) -> Text;
     fn printf(format: Text, number: Integer) -> Text;
     #[sql_name = "typeof"]
-    fn storage_class<T: diesel::sql_types::SqlType + diesel::sql_types::SingleValue>(value: T) -> Text;
+    fn storage_class<T: diesel::sql_types::SqlType + diesel::sql_types::SingleValue>(
+        value: T,
+    ) -> Text;
     #[sql_name = "json_patch"]
     fn patched(target: Text, patch: Text) -> Text;
     #[aggregate]

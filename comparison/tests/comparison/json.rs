@@ -27,8 +27,6 @@ same! {
         result!(Option<i32>: own::json_array_length_with_path::<Jsonb, _, _>(object(), "$.a"));
         result!(Option<i32>: own::json_array_length_with_path::<Json, _, _>(object(), "$.x"));
         result!(i32: own::json_error_position::<Text, _>("{\"a\":}"));
-        result!(String: own::json_pretty::<Json, _>(object()));
-        result!(String: own::json_pretty_with_indentation::<Json, _, _>(object(), ">"));
         result!(bool: own::json_valid::<Json, _>(object()));
         result!(String: own::json_type::<Jsonb, _>(object()));
         result!(Option<String>: own::json_type_with_path::<Json, _, _>(object(), "$.a[1]"));
@@ -68,4 +66,38 @@ same! {
         shown.add(diesel::sql_query("UPDATE documents SET plain = 'no json' WHERE id = 1").execute(conn));
         shown.add(documents::table.find(1).select(documents::plain).first::<Option<Value>>(conn));
     }
+}
+
+/// json_pretty is a function of SQLite 3.46; on an older server its error says so.
+#[test]
+fn functions_of_newer_versions() {
+    let (mut sqlite, (_node, mut rqlite)) = (crate::kit::sqlite(), crate::kit::rqlite());
+    let value = || document!({"a": [1, {}]});
+    macro_rules! pretty {
+        ($own:ident, $conn:expr) => {{
+            let plain = crate::kit::own::$own::json_pretty::<Json, _>(value());
+            let indented =
+                crate::kit::own::$own::json_pretty_with_indentation::<Json, _, _>(value(), ">");
+            [
+                crate::kit::shown(diesel::select(plain).get_result::<String>($conn)),
+                crate::kit::shown(diesel::select(indented).get_result::<String>($conn)),
+            ]
+        }};
+    }
+    let version = diesel::select(diesel::dsl::sql::<Text>("sqlite_version()"))
+        .get_result::<String>(&mut rqlite)
+        .expect("reads");
+    let minor: u32 = version
+        .split('.')
+        .nth(1)
+        .and_then(|minor| minor.parse().ok())
+        .expect("a version");
+    let wanted = match minor {
+        ..46 => [
+            "Unknown: no such function: json_pretty".to_owned(),
+            "Unknown: no such function: json_pretty".to_owned(),
+        ],
+        _ => pretty!(sqlite, &mut sqlite),
+    };
+    assert_eq!(pretty!(rqlite, &mut rqlite), wanted);
 }

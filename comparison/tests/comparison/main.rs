@@ -11,6 +11,7 @@ mod joins;
 mod json;
 mod kit;
 mod raw_sql;
+mod round_trips;
 mod selects;
 mod structs;
 mod transactions;

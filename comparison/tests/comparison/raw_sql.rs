@@ -106,16 +106,37 @@ fn debug_query_shows_the_same_text() {
         }};
     }
     use crate::kit::pets;
-    text!(people::table.filter(people::id.eq(1).or(people::name.like("A%"))).limit(3).offset(1));
+    text!(
+        people::table
+            .filter(people::id.eq(1).or(people::name.like("A%")))
+            .limit(3)
+            .offset(1)
+    );
     text!(people::table.offset(1).select(people::id));
-    text!(people::table.left_join(pets::table).select((people::id, pets::name.nullable())));
-    text!(people::table.select(people::id).union_all(pets::table.select(pets::id)));
+    text!(
+        people::table
+            .left_join(pets::table)
+            .select((people::id, pets::name.nullable()))
+    );
+    text!(
+        people::table
+            .select(people::id)
+            .union_all(pets::table.select(pets::id))
+    );
     text!(diesel::insert_into(people::table).values((people::name.eq("x"), people::age.eq(1))));
     text!(diesel::update(people::table.find(1)).set(people::age.eq(2)));
-    text!(diesel::delete(people::table.filter(people::id.eq_any([1, 2]))));
+    text!(diesel::delete(
+        people::table.filter(people::id.eq_any([1, 2]))
+    ));
     text!(diesel::replace_into(people::table).values(people::name.eq("x")));
     text!(diesel::insert_or_ignore_into(people::table).values(people::name.eq("x")));
-    text!(diesel::insert_into(people::table).values(people::name.eq("x")).on_conflict(people::name).do_update().set(people::age.eq(1)));
+    text!(
+        diesel::insert_into(people::table)
+            .values(people::name.eq("x"))
+            .on_conflict(people::name)
+            .do_update()
+            .set(people::age.eq(1))
+    );
     text!(diesel::insert_into(people::table).default_values());
     text!(diesel::sql_query("SELECT ?").bind::<Integer, _>(1));
     text!(people::table.select(people::id.cast::<Text>()));

@@ -17,8 +17,12 @@ const PLACES: &str = "CREATE TABLE places (id INTEGER PRIMARY KEY, country TEXT 
 
 macro_rules! all_people {
     ($conn:ident, $shown:ident) => {
-        $shown.add(people::table.order(people::id).select((people::id, people::name, people::age))
-            .load::<(i32, String, Option<i32>)>($conn))
+        $shown.add(
+            people::table
+                .order(people::id)
+                .select((people::id, people::name, people::age))
+                .load::<(i32, String, Option<i32>)>($conn),
+        )
     };
 }
 
@@ -76,19 +80,53 @@ fn conflicts_of_selected_rows() {
     const ARCHIVE: &str = "CREATE TABLE archive (id INTEGER PRIMARY KEY, title TEXT NOT NULL); INSERT INTO archive VALUES (1, 'old')";
     sqlite.batch_execute(ARCHIVE).expect("creates");
     rqlite.batch_execute(ARCHIVE).expect("creates");
-    let rows = || people::table.filter(people::id.lt(3)).select((people::id, people::name));
+    let rows = || {
+        people::table
+            .filter(people::id.lt(3))
+            .select((people::id, people::name))
+    };
     let columns = (archive::id, archive::title);
     let update = || archive::title.eq(excluded(archive::title));
 
-    let reference = diesel::insert_into(archive::table).values(rows()).into_columns(columns).on_conflict(archive::id).do_nothing().execute(&mut sqlite);
-    let ours = diesel::insert_into(archive::table).values(rows().into_rows_of(columns)).on_conflict(archive::id).do_nothing().execute(&mut rqlite);
+    let reference = diesel::insert_into(archive::table)
+        .values(rows())
+        .into_columns(columns)
+        .on_conflict(archive::id)
+        .do_nothing()
+        .execute(&mut sqlite);
+    let ours = diesel::insert_into(archive::table)
+        .values(rows().into_rows_of(columns))
+        .on_conflict(archive::id)
+        .do_nothing()
+        .execute(&mut rqlite);
     assert_eq!(ours, reference);
-    let reference = diesel::insert_into(archive::table).values(rows()).into_columns(columns).on_conflict(archive::id).do_update().set(update()).execute(&mut sqlite);
-    let ours = diesel::insert_into(archive::table).values(rows().into_rows_of(columns)).on_conflict(archive::id).do_update().set(update()).execute(&mut rqlite);
+    let reference = diesel::insert_into(archive::table)
+        .values(rows())
+        .into_columns(columns)
+        .on_conflict(archive::id)
+        .do_update()
+        .set(update())
+        .execute(&mut sqlite);
+    let ours = diesel::insert_into(archive::table)
+        .values(rows().into_rows_of(columns))
+        .on_conflict(archive::id)
+        .do_update()
+        .set(update())
+        .execute(&mut rqlite);
     assert_eq!(ours, reference);
-    let reference = diesel::insert_into(archive::table).values(rows().into_boxed()).into_columns(columns).on_conflict_do_nothing().execute(&mut sqlite);
-    let ours = diesel::insert_into(archive::table).values(rows().into_boxed().into_rows_of(columns)).on_conflict_do_nothing().execute(&mut rqlite);
+    let reference = diesel::insert_into(archive::table)
+        .values(rows().into_boxed())
+        .into_columns(columns)
+        .on_conflict_do_nothing()
+        .execute(&mut sqlite);
+    let ours = diesel::insert_into(archive::table)
+        .values(rows().into_boxed().into_rows_of(columns))
+        .on_conflict_do_nothing()
+        .execute(&mut rqlite);
     assert_eq!(ours, reference);
     let all = archive::table.order(archive::id);
-    assert_eq!(all.load::<(i32, String)>(&mut rqlite), all.load::<(i32, String)>(&mut sqlite));
+    assert_eq!(
+        all.load::<(i32, String)>(&mut rqlite),
+        all.load::<(i32, String)>(&mut sqlite)
+    );
 }

@@ -63,7 +63,9 @@ impl<C: Client> Session<C> {
             },
         };
         match rows {
-            Some(rows) if !rows.may_be_lossy() || !read.is_wrappable() => Ok(rows),
+            Some(rows) if !rows.may_be_lossy() || !read.is_wrappable() => {
+                Ok(rows.with_whole_reals())
+            }
             Some(rows) => self.ask(&read.tagged(rows.columns)).await,
             None if !read.is_wrappable() => Err(error::failure(
                 Failure::Unwritable("rqlite can't write the values as JSON".to_owned()),

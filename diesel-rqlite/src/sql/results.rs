@@ -24,7 +24,8 @@ pub(crate) enum Encoding {
     Integer,
     /// As text, the way SQLite converts to it.
     Text,
-    /// Text and BLOBs in hexadecimal behind a letter for their storage class; infinite REALs as text.
+    /// Text and BLOBs in hexadecimal behind a letter for their storage class; infinite and whole REALs as text, or
+    /// they would be no JSON, or INTEGERs. (But 0.0: no SQL tells it from -0.0, and as a number it keeps its sign.)
     Tagged,
     /// The same, with numbers as text.
     TaggedText,
@@ -68,8 +69,8 @@ impl Encoding {
                 sql,
                 "CASE typeof({value}) {BLOB}({value}) WHEN 'text' THEN 't' || hex({value}) \
                  WHEN 'real' THEN CASE WHEN {value} IN (9e999, -9e999) THEN 'r' || {value} \
-                 WHEN abs({value}) > 9007199254740992 AND CAST({value} AS INTEGER) = {value} \
-                 THEN CAST({value} AS INTEGER) ELSE {value} END ELSE {value} END"
+                 WHEN {value} <> 0 AND CAST({value} AS INTEGER) = {value} \
+                 THEN 'r' || CAST({value} AS INTEGER) ELSE {value} END ELSE {value} END"
             ),
             Encoding::TaggedText => write!(
                 sql,

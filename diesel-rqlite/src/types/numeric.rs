@@ -12,14 +12,19 @@ use diesel::sql_types::Numeric;
 
 use crate::backend::Rqlite;
 use crate::protocol::rows::Value;
-use crate::value::RqliteValue;
+use crate::value::{RqliteValue, whole};
 
 const MAX_DIGITS: u64 = 10_000;
 
 impl FromSql<Numeric, Rqlite> for BigDecimal {
     fn from_sql(mut value: RqliteValue<'_>) -> deserialize::Result<Self> {
-        if let Value::Integer(number) = value.value() {
-            return Ok(number.into());
+        let integer = match value.value() {
+            Value::Integer(number) => Some(number),
+            Value::Real(number) => whole(number),
+            _ => None,
+        };
+        if let Some(integer) = integer {
+            return Ok(integer.into());
         }
         // The shortest digits that mean this REAL, as everybody else prints it.
         let parsed = value.read_text()?.trim().parse();
