@@ -7,6 +7,7 @@ mod aggregates;
 mod connections;
 mod errors;
 mod expressions;
+mod imported;
 mod joins;
 mod json;
 mod kit;

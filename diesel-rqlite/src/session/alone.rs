@@ -29,7 +29,7 @@ impl<C: Client> Session<C> {
         let exchange = statement::query(&statement);
         let body = match self.send(&exchange).await {
             Err(Failure::Unwritable(_)) => {
-                return self.ask(&read.tagged(statement.names)).await;
+                return self.ask(&read.exact(types, statement.names)).await;
             }
             outcome => outcome.map_err(|failure| error::failure(failure, true))?,
         };
@@ -45,7 +45,7 @@ impl<C: Client> Session<C> {
             rows => rows?,
         };
         if rows.may_be_lossy() {
-            return self.ask(&read.tagged(statement.names)).await;
+            return self.ask(&read.exact(types, statement.names)).await;
         }
         Ok(rows)
     }

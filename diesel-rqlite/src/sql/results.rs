@@ -54,6 +54,14 @@ impl Encoding {
         }
     }
 
+    /// What is exact for all values, also those that are no JSON.
+    fn exact(kind: RqliteType) -> Self {
+        match kind {
+            RqliteType::Binary | RqliteType::Text => Encoding::TaggedText,
+            _ => Encoding::Tagged,
+        }
+    }
+
     /// Appends the expression that yields a value so encoded.
     pub(crate) fn push(self, sql: &mut String, value: &str) {
         // Writing to a String can't fail.
@@ -97,6 +105,20 @@ pub(crate) fn typed_query(scanned: &Scanned<'_>, types: &[RqliteType]) -> Encode
         sql: subquery(scanned, &encodings),
         encodings,
         names: item_names(scanned, types.len()),
+    }
+}
+
+/// The same, exact for every value SQLite can hold: numbers that are read as text are made text by the server.
+pub(crate) fn exact_query(
+    scanned: &Scanned<'_>,
+    types: &[RqliteType],
+    names: Vec<String>,
+) -> Encoded {
+    let encodings: Vec<_> = types.iter().copied().map(Encoding::exact).collect();
+    Encoded {
+        sql: subquery(scanned, &encodings),
+        encodings,
+        names,
     }
 }
 

@@ -46,6 +46,11 @@ impl<'a> Read<'a> {
         self.encoded(results::typed_query(&self.scanned, types))
     }
 
+    /// For columns of known types, exact for every value.
+    pub(crate) fn exact(&self, types: &[RqliteType], names: Vec<String>) -> Statement<'a> {
+        self.encoded(results::exact_query(&self.scanned, types, names))
+    }
+
     /// Exact for every value, with the names of its columns.
     pub(crate) fn tagged(&self, names: Vec<String>) -> Statement<'a> {
         self.encoded(results::tagged(&self.scanned, names))
