@@ -19,21 +19,79 @@ use crate::kit::connect;
 
 /// As SQL.
 const LITERALS: [&str; 22] = [
-    "1", "-7", "70000", "5000000000", "123456789012", "0", "1.0", "2.5", "-0.5", "1e10", "0.125", "'1'",
-    "' 2 '", "'2.5'", "'abc'", "''", "'12abc'", "'x''41'''", "'true'", "x'00ff'", "x'31'", "NULL",
+    "1",
+    "-7",
+    "70000",
+    "5000000000",
+    "123456789012",
+    "0",
+    "1.0",
+    "2.5",
+    "-0.5",
+    "1e10",
+    "0.125",
+    "'1'",
+    "' 2 '",
+    "'2.5'",
+    "'abc'",
+    "''",
+    "'12abc'",
+    "'x''41'''",
+    "'true'",
+    "x'00ff'",
+    "x'31'",
+    "NULL",
 ];
 
 const TIMES: [&str; 30] = [
-    "'2024-02-29'", "'2024-02-30'", "'2024-2-9'", "'0001-01-01'", "'9999-12-31'", "'2024-02-29 13:14'",
-    "'2024-02-29 13:14:15'", "'2024-02-29 13:14:15.5'", "'2024-02-29 13:14:15.123456789'", "'2024-02-29T13:14'",
-    "'2024-02-29T13:14:15'", "'2024-02-29T13:14:15Z'", "'2024-02-29T13:14:15.25+05:30'", "'2024-02-29 13:14:15-01:00'",
-    "'2024-02-29 24:00:00'", "'13:14'", "'13:14:15'", "'13:14:15.123456'", "'13:14Z'", "'13:14:15+02:00'", "'25:00'",
-    "'now'", "''", "'2460369.5'", "2460369.5", "2460370", "1709212455", "0", "x'323032342d30322d3239'", "NULL",
+    "'2024-02-29'",
+    "'2024-02-30'",
+    "'2024-2-9'",
+    "'0001-01-01'",
+    "'9999-12-31'",
+    "'2024-02-29 13:14'",
+    "'2024-02-29 13:14:15'",
+    "'2024-02-29 13:14:15.5'",
+    "'2024-02-29 13:14:15.123456789'",
+    "'2024-02-29T13:14'",
+    "'2024-02-29T13:14:15'",
+    "'2024-02-29T13:14:15Z'",
+    "'2024-02-29T13:14:15.25+05:30'",
+    "'2024-02-29 13:14:15-01:00'",
+    "'2024-02-29 24:00:00'",
+    "'13:14'",
+    "'13:14:15'",
+    "'13:14:15.123456'",
+    "'13:14Z'",
+    "'13:14:15+02:00'",
+    "'25:00'",
+    "'now'",
+    "''",
+    "'2460369.5'",
+    "2460369.5",
+    "2460370",
+    "1709212455",
+    "0",
+    "x'323032342d30322d3239'",
+    "NULL",
 ];
 
 const DECLARED: [&str; 15] = [
-    "INTEGER", "BIGINT", "REAL", "DOUBLE", "TEXT", "VARCHAR(9)", "BLOB", "BOOLEAN", "DATE", "DATETIME", "TIMESTAMP",
-    "TIME", "NUMERIC", "DECIMAL(10,2)", "",
+    "INTEGER",
+    "BIGINT",
+    "REAL",
+    "DOUBLE",
+    "TEXT",
+    "VARCHAR(9)",
+    "BLOB",
+    "BOOLEAN",
+    "DATE",
+    "DATETIME",
+    "TIMESTAMP",
+    "TIME",
+    "NUMERIC",
+    "DECIMAL(10,2)",
+    "",
 ];
 
 /// A value, or that it can't be read.
@@ -57,7 +115,10 @@ where
 fn file(literals: &[&str]) -> (SqliteConnection, Vec<u8>) {
     let mut sqlite = SqliteConnection::establish(":memory:").expect("opens");
     for (place, declared) in DECLARED.iter().enumerate() {
-        let rows: Vec<_> = literals.iter().map(|literal| format!("({literal})")).collect();
+        let rows: Vec<_> = literals
+            .iter()
+            .map(|literal| format!("({literal})"))
+            .collect();
         let rows = rows.join(", ");
         sqlite
             .batch_execute(&format!(
@@ -112,7 +173,13 @@ macro_rules! reads_alike {
     }};
 }
 
-fn compare<T: Debug + PartialEq>(ours: &Column<T>, reference: &Column<T>, literals: &[&str], what: &str, differs: fn(&T, &str) -> bool) {
+fn compare<T: Debug + PartialEq>(
+    ours: &Column<T>,
+    reference: &Column<T>,
+    literals: &[&str],
+    what: &str,
+    differs: fn(&T, &str) -> bool,
+) {
     let (Ok(ours), Ok(reference)) = (ours, reference) else {
         panic!("{what}: {ours:?} {reference:?}");
     };
@@ -122,15 +189,22 @@ fn compare<T: Debug + PartialEq>(ours: &Column<T>, reference: &Column<T>, litera
             (Some(Seen::DoesNotFit), Some(Seen::Value(made))) => differs(made, literal),
             _ => false,
         };
-        assert!(refused || ours == reference, "{literal} as {what}: {ours:?}, and {reference:?} by Diesel's SQLite");
+        assert!(
+            refused || ours == reference,
+            "{literal} as {what}: {ours:?}, and {reference:?} by Diesel's SQLite"
+        );
     }
 }
 
 /// What SQLite makes a number of although it is none, or none that fits.
 fn is_no<T: PartialEq + TryFrom<i64>>(made: &T, literal: &str) -> bool {
     let exact = literal.trim_matches(['\'', ' ']).parse::<f64>().ok();
-    let exact = exact.filter(|number| number.fract() == 0.0 && number.abs() < 9e18).map(|number| number as i64);
-    exact.and_then(|number| T::try_from(number).ok()).is_none_or(|exact| exact != *made)
+    let exact = exact
+        .filter(|number| number.fract() == 0.0 && number.abs() < 9e18)
+        .map(|number| number as i64);
+    exact
+        .and_then(|number| T::try_from(number).ok())
+        .is_none_or(|exact| exact != *made)
 }
 
 #[test]
@@ -143,9 +217,20 @@ fn values_of_other_classes_than_declared() {
     reads_alike!(sqlite, rqlite, &LITERALS, BigInt, i64, is_no);
     reads_alike!(sqlite, rqlite, &LITERALS, Integer, i32, is_no);
     reads_alike!(sqlite, rqlite, &LITERALS, SmallInt, i16, is_no);
-    reads_alike!(sqlite, rqlite, &LITERALS, Bool, bool, |_, literal| is_no::<i64>(&i64::MIN, literal));
-    reads_alike!(sqlite, rqlite, &LITERALS, Double, f64, |_, literal| literal.trim_matches(['\'', ' ']).parse::<f64>().is_err());
-    reads_alike!(sqlite, rqlite, &LITERALS, Float, f32, |_, literal| literal.trim_matches(['\'', ' ']).parse::<f64>().is_err());
+    reads_alike!(sqlite, rqlite, &LITERALS, Bool, bool, |_, literal| is_no::<
+        i64,
+    >(
+        &i64::MIN,
+        literal
+    ));
+    reads_alike!(sqlite, rqlite, &LITERALS, Double, f64, |_, literal| literal
+        .trim_matches(['\'', ' '])
+        .parse::<f64>()
+        .is_err());
+    reads_alike!(sqlite, rqlite, &LITERALS, Float, f32, |_, literal| literal
+        .trim_matches(['\'', ' '])
+        .parse::<f64>()
+        .is_err());
 }
 
 #[test]
@@ -156,10 +241,19 @@ fn dates_and_times_in_all_formats() {
     reads_alike!(sqlite, rqlite, &TIMES, Text, String, |_, _| false);
     reads_alike!(sqlite, rqlite, &TIMES, Date, NaiveDate, |_, _| false);
     reads_alike!(sqlite, rqlite, &TIMES, Time, NaiveTime, |_, _| false);
-    reads_alike!(sqlite, rqlite, &TIMES, Timestamp, NaiveDateTime, |_, _| false);
+    reads_alike!(sqlite, rqlite, &TIMES, Timestamp, NaiveDateTime, |_, _| {
+        false
+    });
     reads_alike!(sqlite, rqlite, &TIMES, Date, time::Date, |_, _| false);
     reads_alike!(sqlite, rqlite, &TIMES, Time, time::Time, |_, _| false);
-    reads_alike!(sqlite, rqlite, &TIMES, Timestamp, time::PrimitiveDateTime, |_, _| false);
+    reads_alike!(
+        sqlite,
+        rqlite,
+        &TIMES,
+        Timestamp,
+        time::PrimitiveDateTime,
+        |_, _| false
+    );
 }
 
 /// Diesel's SQLite reads decimals as REALs.
@@ -168,9 +262,32 @@ fn decimals_and_documents() {
     const NUMBERS: [&str; 8] = ["1", "-7", "2.5", "0.125", "1e10", "'2.5'", "'12'", "NULL"];
     let (mut sqlite, bytes) = file(&NUMBERS);
     let (_node, mut rqlite) = load(&bytes, "db/load");
-    reads_alike!(&mut sqlite, &mut rqlite, &NUMBERS, Numeric, BigDecimal, |_, _| false);
-    const DOCUMENTS: [&str; 8] = ["'{\"a\": [1, 2.5]}'", "'[]'", "'null'", "'{'", "7", "'\"x\"'", "''", "NULL"];
+    reads_alike!(
+        &mut sqlite,
+        &mut rqlite,
+        &NUMBERS,
+        Numeric,
+        BigDecimal,
+        |_, _| false
+    );
+    const DOCUMENTS: [&str; 8] = [
+        "'{\"a\": [1, 2.5]}'",
+        "'[]'",
+        "'null'",
+        "'{'",
+        "7",
+        "'\"x\"'",
+        "''",
+        "NULL",
+    ];
     let (mut sqlite, bytes) = file(&DOCUMENTS);
     let (_node, mut rqlite) = load(&bytes, "db/load");
-    reads_alike!(&mut sqlite, &mut rqlite, &DOCUMENTS, Json, serde_json::Value, |_, _| false);
+    reads_alike!(
+        &mut sqlite,
+        &mut rqlite,
+        &DOCUMENTS,
+        Json,
+        serde_json::Value,
+        |_, _| false
+    );
 }

@@ -595,8 +595,11 @@ fn number(text: &str) -> BigDecimal {
 
 #[test]
 fn decimals() {
-    let short = (-999_999_999_999_999_i64..999_999_999_999_999, 0_i64..15)
-        .prop_map(|(digits, scale)| BigDecimal::new(digits.into(), scale));
+    let with_digits = |digits: u32| {
+        let most = 10_i64.pow(digits);
+        (-most..most, 0..i64::from(digits))
+            .prop_map(|(digits, scale)| BigDecimal::new(digits.into(), scale))
+    };
     let edges = || {
         [
             "0",
@@ -604,7 +607,6 @@ fn decimals() {
             "-0.1",
             "9223372036854775807",
             "-9223372036854775808",
-            "1e-7",
         ]
         .map(number)
         .to_vec()
@@ -612,9 +614,17 @@ fn decimals() {
     comes_back!(
         Numeric,
         BigDecimal,
-        ["NUMERIC", "DECIMAL(10,2)", "TEXT", "", "STRICT ANY"],
+        ["NUMERIC", "DECIMAL(10,2)", "", "STRICT ANY"],
         edges(),
-        short
+        with_digits(15)
+    );
+    // Bound as a REAL, of which a TEXT column makes text. From 14 digits on, new versions of SQLite write 17.
+    comes_back!(
+        Numeric,
+        BigDecimal,
+        ["TEXT", "VARCHAR(9)"],
+        edges(),
+        with_digits(12)
     );
     let long = "-?[1-9][0-9]{20,30}\\.[0-9]{0,9}[1-9]".prop_map(|text| number(&text));
     let edges = vec![

@@ -141,7 +141,11 @@ impl Rows {
     pub(crate) fn with_whole_reals(mut self) -> Self {
         // Beyond, a REAL may be none of the digits it is written with.
         const EXACT: u64 = 1 << 53;
-        let is_real = |declared: &String| ["real", "floa", "doub"].iter().any(|name| declared.contains(name));
+        let is_real = |declared: &String| {
+            ["real", "floa", "doub"]
+                .iter()
+                .any(|name| declared.contains(name))
+        };
         let reals: Vec<bool> = self.types.iter().map(is_real).collect();
         if !reals.contains(&true) || reals.len() != self.width() {
             return self;
