@@ -80,6 +80,8 @@ mod error;
 mod expression;
 mod lock;
 mod migration;
+#[cfg(all(doctest, feature = "serde_json"))]
+mod must_not_compile;
 mod protocol;
 mod query_builder;
 mod row;

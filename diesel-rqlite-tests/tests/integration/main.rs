@@ -14,6 +14,7 @@ mod kit;
 mod lock_sites;
 mod locks;
 mod migrations;
+mod misfits;
 mod proxy;
 mod queries;
 mod reads;
