@@ -19,7 +19,7 @@ use crate::backend::RqliteType;
 pub(crate) enum Encoding {
     /// As rqlite writes it, without the declared type.
     Plain,
-    /// The same, with a whole REAL as INTEGER: rqlite writes the shortest digits of a REAL and pads them with zeros,
+    /// The same, with an infinite REAL as text, and a whole one as INTEGER: rqlite writes the shortest digits of a REAL and pads them with zeros,
     /// which beyond 2^53 is another integer. (No text SQLite makes of a REAL is exact on all versions.)
     Integer,
     /// As text, the way SQLite converts to it.
@@ -70,7 +70,8 @@ impl Encoding {
             Encoding::Integer => write!(
                 sql,
                 "CASE typeof({value}) WHEN 'real' THEN CASE WHEN CAST({value} AS INTEGER) = {value} \
-                 THEN CAST({value} AS INTEGER) ELSE {value} END ELSE +{value} END"
+                 THEN CAST({value} AS INTEGER) WHEN abs({value}) = 9e999 THEN {value} || '' ELSE {value} END \
+                 ELSE +{value} END"
             ),
             Encoding::Text => write!(sql, "CAST({value} AS TEXT)"),
             Encoding::Tagged => write!(
@@ -360,7 +361,7 @@ mod tests {
             encoded.sql,
             "INSERT INTO \"t\" (\"a\") VALUES (?) RETURNING \
              CASE typeof(\"a\") WHEN 'real' THEN CASE WHEN CAST(\"a\" AS INTEGER) = \"a\" \
-             THEN CAST(\"a\" AS INTEGER) ELSE \"a\" END ELSE +\"a\" END, \
+             THEN CAST(\"a\" AS INTEGER) WHEN abs(\"a\") = 9e999 THEN \"a\" || '' ELSE \"a\" END ELSE +\"a\" END, \
              CASE typeof((b + 1)) WHEN 'blob' THEN 'b' || hex((b + 1)) WHEN 'null' THEN NULL \
              ELSE 't' || hex((b + 1)) END"
         );
