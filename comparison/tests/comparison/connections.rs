@@ -13,6 +13,8 @@ use crate::kit::{NewPerson, Person, SCHEMA, Shown, people, pets, same};
 
 /// SQLite in development, rqlite in production. rqlite first: it refuses the URLs of others, SQLite makes a file.
 #[derive(diesel::MultiConnection)]
+// There are two of them.
+#[allow(clippy::large_enum_variant)]
 enum Database {
     Rqlite(RqliteConnection),
     Sqlite(SqliteConnection),
@@ -176,7 +178,7 @@ same! {
         let people = diesel_dynamic_schema::table("people");
         let (id, name) = (people.column::<Integer, _>("id"), people.column::<Text, _>("name"));
         shown.add(people.select((id, name)).filter(name.ne("Bob")).order(id).load::<(i32, String)>(conn));
-        shown.add(people.clone().select(id).filter(id.eq_any([1, 2])).into_boxed().order(id).limit(1).load::<i32>(conn));
+        shown.add(people.select(id).filter(id.eq_any([1, 2])).into_boxed().order(id).limit(1).load::<i32>(conn));
         let mut some: DynamicSelectClause<'_, own::Backend, _> = DynamicSelectClause::new();
         some.add_field(id);
         some.add_field(people.column::<diesel::sql_types::Nullable<Double>, _>("height"));
@@ -184,7 +186,7 @@ same! {
         some.add_field(people.column::<diesel::sql_types::Nullable<Binary>, _>("photo"));
         some.add_field(people.column::<diesel::sql_types::Nullable<Text>, _>("born"));
         some.add_field(people.column::<diesel::sql_types::Bool, _>("active"));
-        shown.add(people.clone().select(some).order(id).load::<DynamicRow<NamedField<Option<Dynamic>>>>(conn));
+        shown.add(people.select(some).order(id).load::<DynamicRow<NamedField<Option<Dynamic>>>>(conn));
     }
 
     fn rows_known_at_run_time(conn, shown) {

@@ -141,7 +141,6 @@ pub(crate) mod own {
             jsonb_group_object, jsonb_patch, jsonb_remove_1,
         };
         pub(crate) type Backend = diesel::sqlite::Sqlite;
-        pub(crate) type Connection = diesel::SqliteConnection;
     }
     pub(crate) mod rqlite {
         pub(crate) use diesel_rqlite::RqliteExpressionMethods as Methods;
@@ -153,7 +152,6 @@ pub(crate) mod own {
             jsonb_group_object, jsonb_patch, jsonb_remove_1,
         };
         pub(crate) type Backend = diesel_rqlite::Rqlite;
-        pub(crate) type Connection = diesel_rqlite::RqliteConnection;
     }
 }
 
