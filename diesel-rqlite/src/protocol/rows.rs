@@ -373,7 +373,9 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
                 self.rows.push_text(value);
                 Ok(())
             }
-            Encoding::Tagged | Encoding::TaggedText => self.rows.push_tagged(value),
+            Encoding::Tagged | Encoding::Compared | Encoding::TaggedText => {
+                self.rows.push_tagged(value)
+            }
         }
     }
 

@@ -27,7 +27,9 @@ pub(crate) enum Encoding {
     /// Text and BLOBs in hexadecimal behind a letter for their storage class; infinite and whole REALs as text, or
     /// they would be no JSON, or INTEGERs. (But 0.0: no SQL tells it from -0.0, and as a number it keeps its sign.)
     Tagged,
-    /// The same, with numbers as text.
+    /// The same with a whole REAL as INTEGER, as a transaction shows and compares it.
+    Compared,
+    /// As [`Tagged`](Self::Tagged), with numbers as text.
     TaggedText,
 }
 
@@ -74,13 +76,8 @@ impl Encoding {
                  ELSE +{value} END"
             ),
             Encoding::Text => write!(sql, "CAST({value} AS TEXT)"),
-            Encoding::Tagged => write!(
-                sql,
-                "CASE typeof({value}) {BLOB}({value}) WHEN 'text' THEN 't' || hex({value}) \
-                 WHEN 'real' THEN CASE WHEN {value} IN (9e999, -9e999) THEN 'r' || {value} \
-                 WHEN {value} <> 0 AND CAST({value} AS INTEGER) = {value} \
-                 THEN 'r' || CAST({value} AS INTEGER) ELSE {value} END ELSE {value} END"
-            ),
+            Encoding::Tagged => tagged_value(sql, value, "'r' || "),
+            Encoding::Compared => tagged_value(sql, value, ""),
             Encoding::TaggedText => write!(
                 sql,
                 "CASE typeof({value}) {BLOB}({value}) WHEN 'null' THEN NULL ELSE 't' || hex({value}) END"
@@ -90,6 +87,17 @@ impl Encoding {
 }
 
 const BLOB: &str = "WHEN 'blob' THEN 'b' || hex";
+
+/// `whole`: what is in front of the digits of a whole REAL.
+fn tagged_value(sql: &mut String, value: &str, whole: &str) -> std::fmt::Result {
+    write!(
+        sql,
+        "CASE typeof({value}) {BLOB}({value}) WHEN 'text' THEN 't' || hex({value}) \
+         WHEN 'real' THEN CASE WHEN {value} IN (9e999, -9e999) THEN 'r' || {value} \
+         WHEN {value} <> 0 AND CAST({value} AS INTEGER) = {value} \
+         THEN {whole}CAST({value} AS INTEGER) ELSE {value} END ELSE {value} END"
+    )
+}
 
 /// A text to send and how its answer is to be read.
 #[derive(Debug)]
