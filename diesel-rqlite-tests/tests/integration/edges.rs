@@ -7,10 +7,12 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
-use diesel_rqlite::{Lock, LockError, LockGuard, RqliteConnection, RqliteLock, ThreadLock};
+use diesel_rqlite::{Lock, LockError, LockGuard, RqliteLock, ThreadLock};
+use super::RqliteConnection;
 use diesel_rqlite_tests::Cluster;
 
-use crate::support::{Database, assert_kind, connect};
+use super::database::{Database, connect};
+use crate::support::assert_kind;
 
 diesel::table! {
     t (id) {

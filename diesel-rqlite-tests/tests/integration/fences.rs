@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use super::RqliteConnection;
 use diesel::prelude::*;
 use diesel::result::Error;
-use diesel_rqlite::{Fence, Lock, LockError, LockGuard, RqliteConnection, RqliteLock};
+use diesel_rqlite::{Fence, Lock, LockError, LockGuard, RqliteLock};
 
-use crate::support::{Database, assert_kind};
+use super::database::Database;
+use crate::support::assert_kind;
 
 diesel::table! { t (id) { id -> Integer, n -> Integer, } }
 

@@ -5,12 +5,13 @@ use std::env;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use super::RqliteConnection;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel_rqlite::{RqliteConnection, RqliteLock, TransactionMode};
+use diesel_rqlite::{RqliteLock, TransactionMode};
 
+use super::database::{Database, connect};
 use crate::proxy::{Fate, Proxy};
-use crate::support::{Database, connect};
 
 diesel::table! { accounts (id) { id -> Integer, balance -> Integer, } }
 diesel::table! { log (id) { id -> Integer, amount -> Integer, } }

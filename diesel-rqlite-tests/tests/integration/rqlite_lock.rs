@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 use diesel::result::Error;
-use diesel_rqlite::{Lock, LockError, LockGuard, RqliteConnection, RqliteLock, ThreadLock};
+use diesel_rqlite::{Lock, LockError, LockGuard, RqliteLock, ThreadLock};
+use super::RqliteConnection;
 
-use crate::support::{Database, assert_kind};
+use super::database::Database;
+use crate::support::assert_kind;
 
 diesel::table! { t (id) { id -> Integer, n -> Integer, } }
 
