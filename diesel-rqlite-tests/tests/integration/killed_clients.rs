@@ -78,7 +78,10 @@ fn client_in_another_process() {
 
 fn client(name: &str, proxy: &Proxy) -> Child {
     Command::new(env::current_exe().expect("is a file"))
-        .args(["--exact", "killed_clients::client_in_another_process"])
+        .args([
+            "--exact",
+            "blocking::killed_clients::client_in_another_process",
+        ])
         .env("TRANSFER_IN_MODE", name)
         .env("TRANSFER_AT", proxy.url())
         .stdout(Stdio::null())

@@ -19,6 +19,8 @@ macro_rules! on_both_connections {
         mod exactly_once;
         #[path = "../failures/mod.rs"]
         mod failures;
+        #[path = "../fences.rs"]
+        mod fences;
         #[path = "../interactive.rs"]
         mod interactive;
         #[path = "../migrations.rs"]
@@ -44,5 +46,6 @@ mod blocking;
 mod kit;
 mod lock_sites;
 mod locks;
+mod own_locks;
 mod proxy;
 mod support;

@@ -18,14 +18,13 @@ impl<C: Client> Session<C> {
         read: &Read<'_>,
         types: Option<&[RqliteType]>,
     ) -> QueryResult<Rows> {
-        match types {
-            Some(types) if read.is_wrappable() => self.typed_read(read, types).await,
-            _ => self.untyped_read(read).await,
+        match read.exact(types) {
+            Some(statement) => self.exact_read(read, statement).await,
+            None => self.untyped_read(read).await,
         }
     }
 
-    async fn typed_read(&mut self, read: &Read<'_>, types: &[RqliteType]) -> QueryResult<Rows> {
-        let statement = read.typed(types);
+    async fn exact_read(&mut self, read: &Read<'_>, statement: Statement<'_>) -> QueryResult<Rows> {
         let exchange = statement::query(&statement);
         let body = match self.send(&exchange).await {
             Err(Failure::Unwritable(_)) => {
@@ -50,7 +49,8 @@ impl<C: Client> Session<C> {
         Ok(rows)
     }
 
-    /// Raw SQL: sent as it is, and once more in an exact form if its columns turn out to need it.
+    /// Raw SQL that does not name its columns: sent as it is, and once more in an exact form if they turn out to need
+    /// it.
     pub(super) async fn untyped_read(&mut self, read: &Read<'_>) -> QueryResult<Rows> {
         let statement = read.plain();
         let rows = match self.send(&statement::raw_query(&statement)).await {

@@ -4,4 +4,7 @@ mod adapter;
 
 pub(crate) use self::adapter::{RqliteConnection, connect_by};
 
+/// Whether the connection is told the types of a query's columns.
+const KNOWS_TYPES: bool = false;
+
 crate::on_both_connections!();

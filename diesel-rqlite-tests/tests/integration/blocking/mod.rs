@@ -2,13 +2,14 @@
 
 pub(crate) use diesel_rqlite::RqliteConnection;
 
+/// Whether the connection is told the types of a query's columns.
+const KNOWS_TYPES: bool = true;
+
 fn connect_by(config: &diesel_rqlite::RqliteConfig) -> diesel::ConnectionResult<RqliteConnection> {
     config.connect()
 }
 
 crate::on_both_connections!();
 
-#[path = "../fences.rs"]
-mod fences;
 #[path = "../killed_clients.rs"]
 mod killed_clients;
