@@ -34,7 +34,7 @@ use send_wrapper::SendWrapper;
 use tokio::runtime::Runtime;
 
 /// Runs a future to its end. Its connections are driven by other threads.
-pub(super) fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
