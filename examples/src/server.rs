@@ -10,7 +10,7 @@ use crate::Failure;
 /// The server that an environment variable names; without it one that runs as long as this value lives.
 pub struct Server {
     url: String,
-    _own: Option<Box<dyn Any + Send + Sync>>,
+    own: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl Server {
@@ -59,7 +59,12 @@ impl Server {
             Some(url) => (url, None),
             None => start().map(|(url, own)| (url, Some(own)))?,
         };
-        Ok(Server { url, _own: own })
+        Ok(Server { url, own })
+    }
+
+    /// Whether it was started here.
+    pub fn is_own(&self) -> bool {
+        self.own.is_some()
     }
 
     /// Where it is.

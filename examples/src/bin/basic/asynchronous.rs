@@ -1,3 +1,5 @@
+//! By an asynchronous connection: what `blocking` does, with `.await`.
+
 // Not `diesel::prelude::*`: its `RunQueryDsl` is the one of blocking connections.
 use diesel::dsl::{count_star, max, min, sum};
 use diesel::result::{DatabaseErrorKind, Error};

@@ -1,3 +1,5 @@
+//! By a blocking connection.
+
 use diesel::dsl::{count_star, max, min, sum};
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};

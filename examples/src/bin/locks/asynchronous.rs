@@ -1,3 +1,5 @@
+//! By asynchronous connections, each in a task.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -1,3 +1,5 @@
+//! By blocking connections, each in a thread.
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 

@@ -1,3 +1,5 @@
+//! By an asynchronous connection: what `blocking` does, with `.await`.
+
 // Not `diesel::prelude::*`: its `RunQueryDsl` and `SaveChangesDsl` are those of blocking connections.
 use diesel::dsl::sum;
 use diesel::result::Error;

@@ -1,3 +1,5 @@
+//! By a blocking connection.
+
 use diesel::dsl::sum;
 use diesel::prelude::*;
 use diesel::result::Error;

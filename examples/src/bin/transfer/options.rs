@@ -17,7 +17,7 @@ Processes move 50.00 at a time from one account to the other. At the end all mon
   --no-lock         no transactions either: read, compute, write, as if alone. Shows what is lost
   --kill-worker     one dies in the middle of a transfer; another takes its place
   --expire-lease    one is stopped in the middle of a transfer for longer than its lease
-  --stop-leader     of three nodes, the leader is stopped, and goes on when another one leads
+  --stop-leader     of three nodes, started for it, the leader is stopped, and goes on when another leads
 
 RQLITE_URL, REDIS_URL and VALKEY_URL name servers to use; else they are started.";
 
@@ -99,9 +99,7 @@ impl Options {
     pub(crate) fn trouble(&self, worker: u32) -> Option<Trouble> {
         match worker {
             0 if self.kill_worker => Some(Trouble::Dies),
-            0 | 1 if self.expire_lease && worker == u32::from(self.kill_worker) => {
-                Some(Trouble::Stops)
-            }
+            _ if self.expire_lease && worker == u32::from(self.kill_worker) => Some(Trouble::Stops),
             _ => None,
         }
     }

@@ -53,14 +53,18 @@ fn do_until_done(
 ) -> Result<(), Failure> {
     for _ in 0..ATTEMPTS {
         say(Event::Attempt);
-        let failed = match bank::transfer(conn, id, || get_into(trouble.take())) {
-            Ok(Done::Now) => return Ok(say(Event::Committed)),
-            Ok(Done::Before) => return Ok(say(Event::Found)),
+        let event = match bank::transfer(conn, id, || get_into(trouble.take())) {
+            Ok(Done::Now) => Event::Committed,
+            Ok(Done::Before) => Event::Found,
             Err(error) => what_failed(error)?,
         };
-        say(failed);
+        say(event);
+        let longest = match event {
+            Event::Committed | Event::Found => return Ok(()),
+            Event::NotSent => 200,
+            _ => 20,
+        };
         // Of random length, so that those who met do not meet again.
-        let longest = if failed == Event::NotSent { 200 } else { 20 };
         thread::sleep(Duration::from_millis(fastrand::u64(1..=longest)));
     }
     Err(format!("transfer {id} was not done after {ATTEMPTS} attempts").into())
