@@ -58,15 +58,18 @@ impl IntoResponse for ApiError {
             ApiError::NotFound => (StatusCode::NOT_FOUND, "no such account".to_owned()),
             ApiError::Exists(message) => (StatusCode::CONFLICT, message),
             ApiError::Invalid(message) => (StatusCode::UNPROCESSABLE_ENTITY, message),
-            ApiError::Unavailable(message) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                format!("nothing was done, try again: {message}"),
-            ),
-            ApiError::Unknown(message) => (
-                StatusCode::GATEWAY_TIMEOUT,
-                format!("it is not known whether this was done, look or send it again: {message}"),
-            ),
-            ApiError::Internal(message) => (StatusCode::INTERNAL_SERVER_ERROR, message),
+            ApiError::Unavailable(reason) => {
+                let message = "nothing was done, try again";
+                (StatusCode::SERVICE_UNAVAILABLE, logged(message, &reason))
+            }
+            ApiError::Unknown(reason) => {
+                let message = "it may have been done or not: send it again, it is done once";
+                (StatusCode::GATEWAY_TIMEOUT, logged(message, &reason))
+            }
+            ApiError::Internal(reason) => {
+                let message = "it failed";
+                (StatusCode::INTERNAL_SERVER_ERROR, logged(message, &reason))
+            }
         };
         let body = Json(json!({ "error": message }));
         match status {
@@ -76,4 +79,10 @@ impl IntoResponse for ApiError {
             _ => (status, body).into_response(),
         }
     }
+}
+
+/// Reasons name servers, which are nobody's business but ours.
+fn logged(message: &str, reason: &str) -> String {
+    eprintln!("{message}: {reason}");
+    message.to_owned()
 }

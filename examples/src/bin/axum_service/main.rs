@@ -11,7 +11,7 @@
 //!     -H 'content-type: application/json' localhost:3000/transfers
 //! curl localhost:3000/accounts
 //! ```
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod api;
 mod bank;
@@ -19,6 +19,7 @@ mod error;
 mod load;
 
 use std::future::Future;
+use std::num::NonZeroU32;
 
 use diesel::connection::SimpleConnection;
 use diesel_async::pooled_connection::deadpool::Pool;
@@ -38,7 +39,7 @@ fn main() -> Result<(), Failure> {
         match name.as_str() {
             "--load" => has_load = true,
             "--listen" => listen = value()?,
-            "--clients" => load.clients = value()?.parse()?,
+            "--clients" => load.clients = value()?.parse::<NonZeroU32>()?.get(),
             "--requests" => load.requests = value()?.parse()?,
             _ => return Err(format!("{name} is no option").into()),
         }

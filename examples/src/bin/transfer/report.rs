@@ -76,15 +76,8 @@ pub(crate) fn check(options: &Options, tallies: &[Tally], state: &State) -> bool
 fn loss(total: i64, state: &State) -> String {
     let sum = state.source + state.target;
     let undone = (total - state.target) / AMOUNT;
-    format!(
-        "{undone} transfers were overwritten, and {} {}",
-        money((total - sum).abs()),
-        if sum < total {
-            "vanished"
-        } else {
-            "came from nowhere"
-        }
-    )
+    let off = money(sum - total);
+    format!("{undone} transfers were overwritten, and the sum is off by {off}")
 }
 
 /// Whether there was the trouble that was asked for.
