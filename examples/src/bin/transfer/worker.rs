@@ -79,7 +79,8 @@ fn what_failed(error: Error) -> Result<Event, Error> {
                 false => Ok(Event::Conflict),
             }
         }
-        // It may have been applied, or still be. The transfer's number in the log will tell.
+        // It may have been applied, or still be. The transfer's number in the log will tell. A transaction without
+        // such a number is settled by `build_transaction().exactly_once()`.
         Error::DatabaseError(Kind::ClosedConnection, _) => Ok(Event::Unknown),
         Error::DatabaseError(Kind::UnableToSendCommand, _) => Ok(Event::NotSent),
         other => Err(other),
