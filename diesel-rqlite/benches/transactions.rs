@@ -47,14 +47,15 @@ fn transfer(conn: &mut RqliteConnection) -> QueryResult<usize> {
         .execute(conn)
 }
 
-type Built = for<'a> fn(TransactionBuilder<'a>) -> TransactionBuilder<'a>;
+type Builder<'a> = TransactionBuilder<'a, RqliteConnection>;
+type Built = for<'a> fn(Builder<'a>) -> Builder<'a>;
 type Group<'c> = BenchmarkGroup<'c, criterion::measurement::WallTime>;
 
 fn measure(
     group: &mut Group<'_>,
     conn: &mut RqliteConnection,
     name: &str,
-    build: impl for<'a> Fn(TransactionBuilder<'a>) -> TransactionBuilder<'a>,
+    build: impl for<'a> Fn(Builder<'a>) -> Builder<'a>,
 ) {
     // What is made or learnt once.
     build(conn.build_transaction()).run(transfer).unwrap();

@@ -5,16 +5,21 @@ use std::time::Duration;
 
 use diesel::ConnectionResult;
 use diesel::result::ConnectionError;
+#[cfg(feature = "async")]
+use diesel_async::pooled_connection::ManagerConfig;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+#[cfg(feature = "async")]
+use crate::connection::AsyncRqliteConnection;
 use crate::connection::RqliteConnection;
 use crate::lock::{Locking, RqliteLock, ThreadLock, TransactionLock};
 use crate::protocol::nodes::{Node, Nodes};
 use crate::protocol::request::{ReadConsistency, Settings};
-use crate::session::Session;
+use crate::session::{Client, Session};
 use crate::transaction::{Options, TransactionMode};
-use crate::transport::blocking::Http;
+#[cfg(feature = "async")]
+use crate::transport::asynchronous::Shared;
 
 const DEFAULT_PORT: u16 = 4001;
 
@@ -67,6 +72,8 @@ pub struct RqliteConfig {
     leader_timeout: Duration,
     transaction: Options,
     pub(crate) ca_pem: Option<Vec<u8>>,
+    #[cfg(feature = "async")]
+    pub(crate) shared: Shared,
 }
 
 #[derive(Clone, PartialEq)]
@@ -96,6 +103,8 @@ impl RqliteConfig {
             leader_timeout: Duration::from_secs(10),
             transaction: Options::default(),
             ca_pem: None,
+            #[cfg(feature = "async")]
+            shared: Shared::default(),
         }
     }
 
@@ -154,7 +163,7 @@ impl RqliteConfig {
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout.min(FOREVER);
-        self
+        self.with_own_connections()
     }
 
     /// How long sending a request may take, then waiting for its answer, then receiving it.
@@ -200,7 +209,7 @@ impl RqliteConfig {
     #[must_use]
     pub fn ca_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.ca_pem = Some(pem.into());
-        self
+        self.with_own_connections()
     }
 
     /// Connects, and asks the leader once (at level `none`: the node) whether it answers.
@@ -214,9 +223,59 @@ impl RqliteConfig {
         RqliteConnection::connect(self, &format!("{self:?}"))
     }
 
+    /// The same for an asynchronous connection.
+    ///
+    /// Those of one configuration, its clones included, share their HTTP connections: there are as many as there are
+    /// requests at one time. They belong to the runtime in which they were made, which must run as long as they are
+    /// used; do not share a configuration between runtimes.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`connect`](Self::connect).
+    #[cfg(feature = "async")]
+    pub async fn connect_async(&self) -> ConnectionResult<AsyncRqliteConnection> {
+        self.check()?;
+        AsyncRqliteConnection::connect(self, &format!("{self:?}")).await
+    }
+
+    /// What a pool of asynchronous connections does to make one:
+    /// [`connect_async`](Self::connect_async), so that they share their HTTP connections. The URL that is given to
+    /// the manager along with it is not looked at.
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "deadpool")]
+    /// # {
+    /// use diesel_async::pooled_connection::{AsyncDieselConnectionManager, deadpool::Pool};
+    /// use diesel_rqlite::{AsyncRqliteConnection, RqliteConfig};
+    ///
+    /// let config = RqliteConfig::new("localhost", 4001).manager_config();
+    /// let manager = AsyncDieselConnectionManager::<AsyncRqliteConnection>::new_with_config("", config);
+    /// let pool = Pool::builder(manager).max_size(16).build();
+    /// # }
+    /// ```
+    #[cfg(feature = "async")]
+    pub fn manager_config(&self) -> ManagerConfig<AsyncRqliteConnection> {
+        let config = self.clone();
+        let mut manager = ManagerConfig::default();
+        manager.custom_setup = Box::new(move |_| {
+            let config = config.clone();
+            Box::pin(async move { config.connect_async().await })
+        });
+        manager
+    }
+
     #[cfg(not(feature = "rustls"))]
     pub(crate) fn uses_tls(&self) -> bool {
         self.nodes.iter().any(|node| node.tls)
+    }
+
+    /// Connections that are made in another way are not those of the configuration that this was cloned from.
+    fn with_own_connections(self) -> Self {
+        RqliteConfig {
+            #[cfg(feature = "async")]
+            shared: Shared::default(),
+            ..self
+        }
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -233,9 +292,9 @@ impl RqliteConfig {
             .collect()
     }
 
-    pub(crate) fn session(&self) -> ConnectionResult<Session<Http>> {
+    pub(crate) fn session<C: Client>(&self) -> ConnectionResult<Session<C>> {
         let nodes = Nodes::new(self.nodes());
-        Ok(Session::new(Http::new(self)?, nodes, self.settings()))
+        Ok(Session::new(C::open(self)?, nodes, self.settings()))
     }
 
     pub(crate) fn transaction_options(&self) -> Options {

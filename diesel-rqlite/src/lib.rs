@@ -85,6 +85,7 @@ mod must_not_compile;
 mod protocol;
 mod query_builder;
 mod row;
+mod runtime;
 mod session;
 mod sql;
 mod statement;
@@ -98,16 +99,24 @@ pub use self::backend::{
 };
 pub use self::bind_collector::{RqliteBindCollector, RqliteBindData, RqliteBindValue};
 pub use self::config::{ConfigError, RqliteConfig};
+#[cfg(feature = "async")]
+pub use self::connection::{AsyncRqliteConnection, AsyncRqliteTransactionManager};
 pub use self::connection::{RqliteConnection, RqliteTransactionManager};
 #[cfg(feature = "postgres_backend")]
 pub use self::expression::json_functions;
 pub use self::expression::{Parens, RqliteExpressionMethods};
+#[cfg(feature = "async")]
+pub use self::lock::{AsyncLock, AsyncLockGuard, LockFuture};
 pub use self::lock::{Fence, Lock, LockError, LockGuard, RqliteLock, ThreadLock, TransactionLock};
 #[cfg(feature = "redis")]
 pub use self::lock::{RedisLock, ValkeyLock};
 pub use self::protocol::request::ReadConsistency;
 pub use self::query_builder::{RqliteInsertSelectDsl, RqliteQueryBuilder, SelectedRows};
+#[cfg(feature = "async")]
+pub use self::row::RqliteStream;
 pub use self::row::{RqliteCursor, RqliteField, RqliteRow};
+#[cfg(feature = "async")]
+pub use self::transaction::AsyncFunc;
 pub use self::transaction::{RunAgain, RunOnce, Transaction, TransactionBuilder, TransactionMode};
 pub use self::value::RqliteValue;
 

@@ -133,3 +133,29 @@ impl Iterator for RqliteCursor {
         }
     }
 }
+
+/// The same for diesel-async: all of them are there, so that it never waits.
+#[cfg(feature = "async")]
+#[derive(Debug)]
+pub struct RqliteStream {
+    cursor: RqliteCursor,
+}
+
+#[cfg(feature = "async")]
+impl RqliteStream {
+    pub(crate) fn new(cursor: RqliteCursor) -> Self {
+        RqliteStream { cursor }
+    }
+}
+
+#[cfg(feature = "async")]
+impl futures_core::Stream for RqliteStream {
+    type Item = QueryResult<RqliteRow>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        _context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        std::task::Poll::Ready(self.cursor.next())
+    }
+}

@@ -3,7 +3,8 @@
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
-use crate::support::{Database, assert_kind};
+use super::database::Database;
+use crate::support::assert_kind;
 
 diesel::table! {
     items {

@@ -4,7 +4,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel_rqlite_tests::Cluster;
 
-use crate::support::connect;
+use super::database::connect;
 
 diesel::table! {
     t (id) {

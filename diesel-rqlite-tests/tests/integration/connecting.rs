@@ -9,10 +9,11 @@ use std::thread;
 use diesel::connection::{Instrumentation, InstrumentationEvent, SimpleConnection};
 use diesel::prelude::*;
 use diesel::result::{ConnectionError, Error};
-use diesel_rqlite::{RqliteConfig, RqliteConnection};
+use diesel_rqlite::RqliteConfig;
+use super::RqliteConnection;
 use diesel_rqlite_tests::Rqlited;
 
-use crate::support::{Database, connect};
+use super::database::{Database, connect};
 
 diesel::table! {
     t (id) {
@@ -105,7 +106,7 @@ fn tls_with_the_certificate_it_was_given() {
     assert_eq!(
         t::table
             .select(t::id)
-            .load::<i32>(&mut config.connect().expect("connects")),
+            .load::<i32>(&mut super::connect_by(&config).expect("connects")),
         Ok(vec![1])
     );
 

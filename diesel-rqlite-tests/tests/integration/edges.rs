@@ -1,16 +1,18 @@
 //! Where a transaction on the client and one on a server could part.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
-use diesel_rqlite::{Lock, LockError, LockGuard, RqliteConnection, RqliteLock, ThreadLock};
+use diesel_rqlite::RqliteLock;
+use super::RqliteConnection;
 use diesel_rqlite_tests::Cluster;
 
-use crate::support::{Database, assert_kind, connect};
+use super::database::{Database, connect};
+use crate::own_locks::Once;
+use crate::support::assert_kind;
 
 diesel::table! {
     t (id) {
@@ -222,23 +224,7 @@ fn a_lock_is_given_back_when_the_first_statement_fails() {
     }
 }
 
-/// A lock that is had once.
-#[derive(Clone, Default)]
-struct Once(Arc<AtomicUsize>);
-
-impl Lock for Once {
-    fn name(&self) -> &str {
-        "once"
-    }
-
-    fn acquire(&self) -> Result<Box<dyn LockGuard>, LockError> {
-        match self.0.fetch_add(1, Ordering::SeqCst) {
-            0 => ThreadLock::new("once").acquire(),
-            _ => Err(LockError::timeout("once", Duration::ZERO)),
-        }
-    }
-}
-
+/// A conflict is run again; that the lock is not to be had then is no conflict.
 #[test]
 fn a_lock_that_can_not_be_had_is_no_conflict() {
     let mut db = Database::with(SCHEMA);

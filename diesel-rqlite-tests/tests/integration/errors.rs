@@ -10,7 +10,8 @@ use diesel_rqlite::{ReadConsistency, RqliteConfig};
 use diesel_rqlite_tests::{Rqlited, User};
 
 use crate::proxy::{Fate, Proxy};
-use crate::support::{Database, assert_kind, connect};
+use super::database::{Database, connect};
+use crate::support::assert_kind;
 
 const SCHEMA: &str = "
     CREATE TABLE parent (id INTEGER PRIMARY KEY);
@@ -119,7 +120,7 @@ fn refused_connection() {
         .expect("a port")
         .port();
     let began = Instant::now();
-    let outcome = diesel_rqlite::RqliteConnection::establish(&format!("rqlite://127.0.0.1:{port}"));
+    let outcome = super::RqliteConnection::establish(&format!("rqlite://127.0.0.1:{port}"));
     let Err(ConnectionError::BadConnection(message)) = outcome else {
         panic!("{outcome:?}");
     };
@@ -156,11 +157,11 @@ fn unauthorised() {
         .user(User::new("admin", "s3cret", &["all"]))
         .user(User::new("reader", "r", &["query"]))
         .start();
-    assert!(diesel_rqlite::RqliteConnection::establish(&node.url()).is_ok());
+    assert!(super::RqliteConnection::establish(&node.url()).is_ok());
     let nobody = format!("rqlite://{}", node.address());
     let wrong = format!("rqlite://admin:wr0ng@{}", node.address());
     for url in [nobody, wrong] {
-        let error = diesel_rqlite::RqliteConnection::establish(&url).expect_err("refused");
+        let error = super::RqliteConnection::establish(&url).expect_err("refused");
         let message = error.to_string();
         assert!(
             message.contains("401") && !message.contains("wr0ng"),
@@ -189,7 +190,7 @@ fn lost_answer_is_unknown_and_the_write_is_not_repeated() {
     let mut db = database();
     // The first request is that of `establish`.
     let proxy = dropping_proxy(db.node.address(), 2, b"");
-    let mut through = RqliteConfig::new(
+    let config = RqliteConfig::new(
         "127.0.0.1",
         proxy
             .rsplit(':')
@@ -197,9 +198,8 @@ fn lost_answer_is_unknown_and_the_write_is_not_repeated() {
             .and_then(|port| port.parse().ok())
             .expect("a port"),
     )
-    .read_consistency(ReadConsistency::Strong)
-    .connect()
-    .expect("connects");
+    .read_consistency(ReadConsistency::Strong);
+    let mut through = super::connect_by(&config).expect("connects");
     let outcome = diesel::sql_query("INSERT INTO parent VALUES (NULL)").execute(&mut through);
     let information = assert_kind!(outcome, ClosedConnection);
     assert!(

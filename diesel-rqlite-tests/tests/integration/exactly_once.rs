@@ -3,10 +3,11 @@
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::Error;
-use diesel_rqlite::RqliteConnection;
+use super::RqliteConnection;
 
 use crate::proxy::{Fate, Proxy};
-use crate::support::{Database, assert_kind, connect};
+use super::database::{Database, connect};
+use crate::support::assert_kind;
 
 diesel::table! { t (id) { id -> Integer, n -> Integer, } }
 

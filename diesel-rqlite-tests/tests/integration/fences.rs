@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use super::RqliteConnection;
 use diesel::prelude::*;
 use diesel::result::Error;
-use diesel_rqlite::{Fence, Lock, LockError, LockGuard, RqliteConnection, RqliteLock};
+use diesel_rqlite::RqliteLock;
 
-use crate::support::{Database, assert_kind};
+use super::database::Database;
+use crate::own_locks::Numbered;
+use crate::support::assert_kind;
 
 diesel::table! { t (id) { id -> Integer, n -> Integer, } }
 
@@ -23,46 +26,6 @@ fn increment(conn: &mut RqliteConnection) -> QueryResult<usize> {
 
 fn value(db: &mut Database) -> i64 {
     db.one("SELECT n AS value FROM t")
-}
-
-/// A lock elsewhere, which gives out the numbers it is told to.
-#[derive(Clone)]
-struct Numbered {
-    number: i64,
-    owner: &'static str,
-    lost: bool,
-}
-
-struct Held(Numbered);
-
-impl Lock for Numbered {
-    fn name(&self) -> &str {
-        "elsewhere"
-    }
-
-    fn acquire(&self) -> Result<Box<dyn LockGuard>, LockError> {
-        Ok(Box::new(Held(self.clone())))
-    }
-}
-
-impl LockGuard for Held {
-    fn fence(&self) -> Option<Fence> {
-        Some(Fence {
-            number: self.0.number,
-            owner: self.0.owner.to_owned(),
-        })
-    }
-
-    fn check(&self) -> Result<(), LockError> {
-        match self.0.lost {
-            true => Err(LockError::lost("elsewhere", "its lease ended")),
-            false => Ok(()),
-        }
-    }
-
-    fn release(self: Box<Self>) -> Result<(), LockError> {
-        Ok(())
-    }
 }
 
 #[test]

@@ -4,9 +4,10 @@ use diesel::connection::SimpleConnection;
 use diesel::dsl::count_star;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
-use diesel_rqlite::RqliteConnection;
+use super::RqliteConnection;
 
-use crate::support::{Database, assert_kind};
+use super::database::Database;
+use crate::support::assert_kind;
 
 diesel::table! {
     accounts (id) {

@@ -5,12 +5,13 @@ use std::env;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use super::RqliteConnection;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel_rqlite::{RqliteConnection, RqliteLock, TransactionMode};
+use diesel_rqlite::{RqliteLock, TransactionMode};
 
+use super::database::{Database, connect};
 use crate::proxy::{Fate, Proxy};
-use crate::support::{Database, connect};
 
 diesel::table! { accounts (id) { id -> Integer, balance -> Integer, } }
 diesel::table! { log (id) { id -> Integer, amount -> Integer, } }
@@ -77,7 +78,10 @@ fn client_in_another_process() {
 
 fn client(name: &str, proxy: &Proxy) -> Child {
     Command::new(env::current_exe().expect("is a file"))
-        .args(["--exact", "killed_clients::client_in_another_process"])
+        .args([
+            "--exact",
+            "blocking::killed_clients::client_in_another_process",
+        ])
         .env("TRANSFER_IN_MODE", name)
         .env("TRANSFER_AT", proxy.url())
         .stdout(Stdio::null())

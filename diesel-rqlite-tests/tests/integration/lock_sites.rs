@@ -5,8 +5,10 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use diesel_rqlite::{Lock, RedisLock, ValkeyLock};
+use diesel_rqlite::{AsyncLockGuard, Fence, Lock, LockError, LockGuard, RedisLock, ValkeyLock};
 use diesel_rqlite_tests::{KeyServer, Product, RedisServer, ValkeyServer};
+
+use crate::asynchronous::block_on;
 
 /// What tests do to a server.
 pub(crate) trait Server {
@@ -65,11 +67,56 @@ impl Default for Settings {
     }
 }
 
+/// The asynchronous side of a lock, for a thread.
+struct ForTasks(Box<dyn Lock>);
+
+struct HeldByTask(Option<Box<dyn AsyncLockGuard>>);
+
+impl Lock for ForTasks {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn acquire(&self) -> Result<Box<dyn LockGuard>, LockError> {
+        let lock = self.0.as_async().expect("has one");
+        let held = block_on(lock.acquire_async())?;
+        Ok(Box::new(HeldByTask(Some(held))))
+    }
+}
+
+impl HeldByTask {
+    fn held(&self) -> &dyn AsyncLockGuard {
+        &**self.0.as_ref().expect("not released yet")
+    }
+}
+
+impl LockGuard for HeldByTask {
+    fn fence(&self) -> Option<Fence> {
+        self.held().fence()
+    }
+
+    fn check(&self) -> Result<(), LockError> {
+        self.held().check()
+    }
+
+    fn release(mut self: Box<Self>) -> Result<(), LockError> {
+        block_on(self.0.take().expect("not released yet").release_async())
+    }
+}
+
+impl Drop for HeldByTask {
+    fn drop(&mut self) {
+        block_on(async { drop(self.0.take()) });
+    }
+}
+
 /// A server, and how to make locks on it.
 pub(crate) struct Site {
     pub(crate) server: Box<dyn Server>,
     pub(crate) kind: &'static str,
     pub(crate) url: String,
+    /// Its locks are taken by their asynchronous side.
+    tasks: bool,
 }
 
 pub(crate) const KEY: &str = "test:{accounts}";
@@ -116,11 +163,23 @@ impl Site {
             server: Box::new(server),
             kind,
             url,
+            tasks: false,
+        }
+    }
+
+    pub(crate) fn for_tasks(self) -> Self {
+        Site {
+            tasks: true,
+            ..self
         }
     }
 
     pub(crate) fn lock(&self, settings: Settings) -> Box<dyn Lock> {
-        lock(self.kind, &self.url, settings)
+        let lock = lock(self.kind, &self.url, settings);
+        match self.tasks {
+            true => Box::new(ForTasks(lock)),
+            false => lock,
+        }
     }
 
     /// The token of whoever holds the lock.
@@ -144,6 +203,16 @@ macro_rules! on_each_server {
 
         mod redis {
             $(#[test] fn $test() { super::$test($crate::lock_sites::Site::redis()); })*
+        }
+
+        mod valkey_for_tasks {
+            $(#[test] fn $test() { super::$test($crate::lock_sites::Site::valkey().for_tasks()); })*
+        }
+
+        mod valkey_cluster_for_tasks {
+            $(#[test] fn $test() {
+                super::$test($crate::lock_sites::Site::valkey_cluster().for_tasks());
+            })*
         }
     };
 }

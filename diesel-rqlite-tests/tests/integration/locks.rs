@@ -216,7 +216,11 @@ on_each_server! {
 
     fn dropping_gives_it_back(site) {
         drop(site.lock(Settings::default()).acquire().expect("free"));
-        assert_eq!(site.holder(), "");
+        // That of a task does it in the background.
+        let began = Instant::now();
+        while !site.holder().is_empty() {
+            assert!(began.elapsed() < SOON);
+        }
     }
 
     fn busy_server_is_waited_for(site) {

@@ -1,25 +1,53 @@
 //! One file per promise of the README, against real nodes.
 
-mod batch;
-mod cluster;
-mod connecting;
-mod edges;
-mod errors;
-mod exactly_once;
-mod failures;
-mod fences;
-mod interactive;
-mod killed_clients;
+/// The tests that are run on both connections.
+macro_rules! on_both_connections {
+    () => {
+        #[path = "../batch.rs"]
+        mod batch;
+        #[path = "../cluster.rs"]
+        mod cluster;
+        #[path = "../connecting.rs"]
+        mod connecting;
+        #[path = "../database.rs"]
+        mod database;
+        #[path = "../edges.rs"]
+        mod edges;
+        #[path = "../errors.rs"]
+        mod errors;
+        #[path = "../exactly_once.rs"]
+        mod exactly_once;
+        #[path = "../failures/mod.rs"]
+        mod failures;
+        #[path = "../fences.rs"]
+        mod fences;
+        #[path = "../interactive.rs"]
+        mod interactive;
+        #[path = "../migrations.rs"]
+        mod migrations;
+        #[path = "../misfits.rs"]
+        mod misfits;
+        #[path = "../queries.rs"]
+        mod queries;
+        #[path = "../reads.rs"]
+        mod reads;
+        #[path = "../rqlite_lock.rs"]
+        mod rqlite_lock;
+        #[path = "../sql_text.rs"]
+        mod sql_text;
+        #[path = "../transactions.rs"]
+        mod transactions;
+        #[path = "../values.rs"]
+        mod values;
+    };
+}
+pub(crate) use on_both_connections;
+
+mod asynchronous;
+mod blocking;
 mod kit;
 mod lock_sites;
 mod locks;
-mod migrations;
-mod misfits;
+mod own_locks;
 mod proxy;
-mod queries;
-mod reads;
-mod rqlite_lock;
-mod sql_text;
 mod support;
-mod transactions;
-mod values;

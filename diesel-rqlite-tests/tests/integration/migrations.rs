@@ -2,7 +2,7 @@
 
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use crate::support::Database;
+use super::database::Database;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations");
 

@@ -5,7 +5,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::Error;
 
-use crate::support::Database;
+use super::database::Database;
 
 /// An error and what caused it, in one line.
 fn chain(error: &dyn std::error::Error) -> String {

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel::query_dsl::positional_order_dsl::PositionalOrderDsl;
 use diesel::upsert::excluded;
 
-use crate::support::Database;
+use super::database::Database;
 
 diesel::table! {
     authors {

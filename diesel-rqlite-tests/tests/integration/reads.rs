@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel_rqlite::RqliteConnection;
+use super::RqliteConnection;
 
-use crate::support::{Database, connect};
+use super::database::{Database, connect};
 
 diesel::table! {
     t (id) {

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel::result::Error;
 use diesel::sql_types::{Integer, Text};
 
-use crate::support::Database;
+use super::database::Database;
 
 diesel::table! {
     t (id) {

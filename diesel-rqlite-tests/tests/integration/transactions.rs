@@ -6,7 +6,8 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::Error;
 
-use crate::support::{Database, assert_kind};
+use super::database::Database;
+use crate::support::assert_kind;
 
 diesel::table! {
     t (id) {
@@ -21,7 +22,7 @@ fn database() -> Database {
     )
 }
 
-fn insert(conn: &mut diesel_rqlite::RqliteConnection, n: i32) -> QueryResult<usize> {
+fn insert(conn: &mut super::RqliteConnection, n: i32) -> QueryResult<usize> {
     diesel::insert_into(t::table)
         .values(t::n.eq(n))
         .execute(conn)
@@ -260,7 +261,7 @@ fn generated_id_of_a_pending_insert_can_be_used_in_sql() {
 fn transaction_control_as_sql_is_done_by_the_client() {
     let mut db = database();
     let mut other = db.another();
-    let committed = |other: &mut diesel_rqlite::RqliteConnection| {
+    let committed = |other: &mut super::RqliteConnection| {
         t::table
             .order(t::n)
             .select(t::n)
@@ -344,7 +345,7 @@ fn immediate_transactions_are_not_nested() {
 fn pooled_connections_commit_and_roll_back() {
     let db = database();
     let manager =
-        diesel::r2d2::ConnectionManager::<diesel_rqlite::RqliteConnection>::new(db.node.url());
+        diesel::r2d2::ConnectionManager::<super::RqliteConnection>::new(db.node.url());
     let pool = diesel::r2d2::Pool::builder()
         .max_size(1)
         .test_on_check_out(true)

@@ -6,9 +6,10 @@ use diesel::deserialize::{FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
 use diesel::prelude::*;
 use diesel::sql_types::{self, BigInt, Binary, Bool, Double, Nullable, SingleValue, Text};
-use diesel_rqlite::{Rqlite, RqliteConnection};
+use diesel_rqlite::Rqlite;
+use super::RqliteConnection;
 
-use crate::support::Database;
+use super::database::Database;
 
 /// Declared types whose values rqlite converts, and some that it does not.
 const DECLARED: [&str; 14] = [

@@ -5,6 +5,8 @@
 //! Transactions are correct without any lock, since a commit applies only if what its closure saw is still
 //! true; a lock makes them wait for each other instead of failing and running again.
 
+#[cfg(feature = "async")]
+mod asynchronous;
 pub(crate) mod fence;
 pub(crate) mod holding;
 #[cfg(feature = "redis")]
@@ -16,6 +18,8 @@ mod thread;
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(feature = "async")]
+pub use self::asynchronous::{AsyncLock, AsyncLockGuard, LockFuture};
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisLock, ValkeyLock};
 pub use self::rqlite::RqliteLock;
@@ -60,6 +64,13 @@ pub trait Lock: Send + Sync {
     ///
     /// [`LockError`], if it is not held when this returns.
     fn acquire(&self) -> Result<Box<dyn LockGuard>, LockError>;
+
+    /// The same lock for tasks: what transactions of an [`AsyncRqliteConnection`](crate::AsyncRqliteConnection) take.
+    /// Without one they can't begin.
+    #[cfg(feature = "async")]
+    fn as_async(&self) -> Option<&dyn AsyncLock> {
+        None
+    }
 }
 
 /// A lock while it is held. Dropping it gives it back, without saying whether that worked.
@@ -95,6 +106,44 @@ impl<L: Lock + ?Sized> Lock for Arc<L> {
 
     fn acquire(&self) -> Result<Box<dyn LockGuard>, LockError> {
         (**self).acquire()
+    }
+
+    #[cfg(feature = "async")]
+    fn as_async(&self) -> Option<&dyn AsyncLock> {
+        (**self).as_async()
+    }
+}
+
+/// A lock while it is held, by whichever side it was taken.
+pub(crate) enum Guard {
+    Blocking(Box<dyn LockGuard>),
+    #[cfg(feature = "async")]
+    Asynchronous(Box<dyn AsyncLockGuard>),
+}
+
+impl Guard {
+    fn fence(&self) -> Option<Fence> {
+        match self {
+            Guard::Blocking(guard) => guard.fence(),
+            #[cfg(feature = "async")]
+            Guard::Asynchronous(guard) => guard.fence(),
+        }
+    }
+
+    fn check(&self) -> Result<(), LockError> {
+        match self {
+            Guard::Blocking(guard) => guard.check(),
+            #[cfg(feature = "async")]
+            Guard::Asynchronous(guard) => guard.check(),
+        }
+    }
+
+    async fn release(self) -> Result<(), LockError> {
+        match self {
+            Guard::Blocking(guard) => guard.release(),
+            #[cfg(feature = "async")]
+            Guard::Asynchronous(guard) => guard.release_async().await,
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! Keeps a lease alive in the background.
 
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::runtime::{Background, Runtime, Ticker};
 
 /// What the background has to say about a lease.
 #[derive(Debug)]
@@ -14,14 +15,19 @@ struct State {
     lost: Option<String>,
 }
 
-/// A thread that renews a lease every third of it, until this is dropped. Without an answer it asks again sooner,
-/// so that a hiccup of the server costs no lease.
+/// Renews a lease every third of it, until this is dropped. Without an answer it asks again sooner, so that a hiccup
+/// of the server costs no lease.
 ///
 /// A lock that is held for less than that never hears of it.
 #[derive(Debug)]
 pub(crate) struct Renewal {
     state: Arc<Mutex<State>>,
-    _stop: Sender<()>,
+    _background: Background,
+}
+
+/// Renews once.
+pub(crate) trait Renew: Send + 'static {
+    fn renew(&mut self) -> impl Future<Output = Renewed> + Send;
 }
 
 /// What came of one renewal.
@@ -36,49 +42,33 @@ pub(crate) enum Renewed {
 
 impl Renewal {
     /// `since` is when the acquisition was *sent*: the lease began after it.
-    pub(crate) fn start(
+    pub(crate) fn start<R: Runtime>(
         since: Instant,
         lease: Duration,
-        mut renew: impl FnMut() -> Renewed + Send + 'static,
+        renew: impl Renew,
     ) -> std::io::Result<Self> {
         let state = Arc::new(Mutex::new(State {
             until: since + lease,
             lost: None,
         }));
-        let (stop, stopped) = channel();
         let shared = Arc::clone(&state);
-        thread::Builder::new()
-            .name("diesel-rqlite lease".to_owned())
-            .spawn(move || {
-                let mut wait = lease / 3;
-                while stopped.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
-                    let asked = Instant::now();
-                    let renewed = renew();
-                    let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                    wait = lease / 3;
-                    match renewed {
-                        Renewed::Yes => state.until = asked + lease,
-                        Renewed::Unknown => wait = lease / 20,
-                        Renewed::Lost(reason) => {
-                            state.lost = Some(reason);
-                            return;
-                        }
-                    }
-                }
-            })?;
-        Ok(Renewal { state, _stop: stop })
+        let background =
+            R::in_background(move |ticker| keep_renewing(ticker, lease, renew, shared))?;
+        Ok(Renewal {
+            state,
+            _background: background,
+        })
     }
 
     /// Why the lease is over, if a renewal was told so. One that merely ran out may still be ours.
     pub(crate) fn is_known_lost(&self) -> Option<String> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.lost.clone()
+        locked(&self.state).lost.clone()
     }
 
     /// Why the lease is over, if it is.
     #[cfg(feature = "redis")]
     pub(crate) fn lost(&self) -> Option<String> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = locked(&self.state);
         match &state.lost {
             Some(reason) => Some(reason.clone()),
             None if Instant::now() >= state.until => {
@@ -87,4 +77,31 @@ impl Renewal {
             None => None,
         }
     }
+}
+
+async fn keep_renewing(
+    mut ticker: impl Ticker,
+    lease: Duration,
+    mut renew: impl Renew,
+    state: Arc<Mutex<State>>,
+) {
+    let mut wait = lease / 3;
+    while ticker.tick(wait).await {
+        let asked = Instant::now();
+        let renewed = renew.renew().await;
+        let mut state = locked(&state);
+        wait = lease / 3;
+        match renewed {
+            Renewed::Yes => state.until = asked + lease,
+            Renewed::Unknown => wait = lease / 20,
+            Renewed::Lost(reason) => {
+                state.lost = Some(reason);
+                return;
+            }
+        }
+    }
+}
+
+fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }

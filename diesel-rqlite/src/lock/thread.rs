@@ -4,9 +4,11 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "async")]
+use super::{AsyncLock, AsyncLockGuard, LockFuture};
 use super::{Lock, LockError, LockGuard};
 
-/// A lock between the threads of one process, by name: two values with the same name are the same lock.
+/// A lock between the threads, and the tasks, of one process, by name: two values with the same name are the same lock.
 ///
 /// First come, first served. It never outlives the process, so it has no lease and no fence.
 ///
@@ -38,7 +40,22 @@ struct Queue {
 #[derive(Debug, Default)]
 struct Tickets {
     next: u64,
-    waiting: VecDeque<u64>,
+    waiting: VecDeque<Ticket>,
+}
+
+#[derive(Debug)]
+struct Ticket {
+    number: u64,
+    /// Of a task; a thread waits for the change.
+    #[cfg(feature = "async")]
+    waker: Option<std::task::Waker>,
+}
+
+impl Tickets {
+    fn serves(&self, number: u64) -> bool {
+        let first = self.waiting.front();
+        first.is_some_and(|ticket| ticket.number == number)
+    }
 }
 
 impl Queue {
@@ -46,8 +63,34 @@ impl Queue {
         self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn leave(&self, ticket: u64) {
-        self.tickets().waiting.retain(|waiting| *waiting != ticket);
+    /// The last place in the queue, until what is returned is dropped.
+    fn join(self: &Arc<Self>) -> Held {
+        let mut tickets = self.tickets();
+        let number = tickets.next;
+        tickets.next += 1;
+        tickets.waiting.push_back(Ticket {
+            number,
+            #[cfg(feature = "async")]
+            waker: None,
+        });
+        Held {
+            queue: Arc::clone(self),
+            number,
+        }
+    }
+
+    fn leave(&self, number: u64) {
+        let mut tickets = self.tickets();
+        tickets.waiting.retain(|ticket| ticket.number != number);
+        #[cfg(feature = "async")]
+        if let Some(waker) = tickets
+            .waiting
+            .front_mut()
+            .and_then(|first| first.waker.take())
+        {
+            waker.wake();
+        }
+        drop(tickets);
         self.changed.notify_all();
     }
 }
@@ -99,25 +142,30 @@ impl ThreadLock {
     /// Waits for it, in turn.
     pub(super) fn enter(&self) -> Result<Held, LockError> {
         let began = Instant::now();
+        let held = self.queue.join();
         let mut tickets = self.queue.tickets();
-        let ticket = tickets.next;
-        tickets.next += 1;
-        tickets.waiting.push_back(ticket);
-        while tickets.waiting.front() != Some(&ticket) {
+        while !tickets.serves(held.number) {
             let left = self.timeout.saturating_sub(began.elapsed());
             if left.is_zero() {
                 drop(tickets);
-                self.queue.leave(ticket);
                 return Err(LockError::timeout(&self.name, self.timeout));
             }
             let waited = self.queue.changed.wait_timeout(tickets, left);
             tickets = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         drop(tickets);
-        Ok(Held {
-            queue: Arc::clone(&self.queue),
-            ticket,
-        })
+        Ok(held)
+    }
+
+    /// The same for a task.
+    #[cfg(feature = "async")]
+    pub(super) async fn enter_async(&self) -> Result<Held, LockError> {
+        let held = self.queue.join();
+        let served = std::future::poll_fn(|context| held.poll(context));
+        match tokio::time::timeout(self.timeout, served).await {
+            Ok(()) => Ok(held),
+            Err(_) => Err(LockError::timeout(&self.name, self.timeout)),
+        }
     }
 }
 
@@ -129,12 +177,46 @@ impl Lock for ThreadLock {
     fn acquire(&self) -> Result<Box<dyn LockGuard>, LockError> {
         Ok(Box::new(self.enter()?))
     }
+
+    #[cfg(feature = "async")]
+    fn as_async(&self) -> Option<&dyn AsyncLock> {
+        Some(self)
+    }
 }
 
-/// It is one's turn until this is dropped.
+#[cfg(feature = "async")]
+impl AsyncLock for ThreadLock {
+    fn acquire_async(&self) -> LockFuture<'_, Box<dyn AsyncLockGuard>> {
+        Box::pin(async { Ok(Box::new(self.enter_async().await?) as _) })
+    }
+}
+
+/// A place in the queue, until this is dropped.
 pub(super) struct Held {
     queue: Arc<Queue>,
-    ticket: u64,
+    number: u64,
+}
+
+#[cfg(feature = "async")]
+impl Held {
+    fn poll(&self, context: &std::task::Context<'_>) -> std::task::Poll<()> {
+        let mut tickets = self.queue.tickets();
+        if tickets.serves(self.number) {
+            return std::task::Poll::Ready(());
+        }
+        let mut waiting = tickets.waiting.iter_mut();
+        if let Some(ticket) = waiting.find(|ticket| ticket.number == self.number) {
+            ticket.waker = Some(context.waker().clone());
+        }
+        std::task::Poll::Pending
+    }
+}
+
+#[cfg(feature = "async")]
+impl AsyncLockGuard for Held {
+    fn release_async(self: Box<Self>) -> LockFuture<'static, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 impl LockGuard for Held {
@@ -145,7 +227,7 @@ impl LockGuard for Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.queue.leave(self.ticket);
+        self.queue.leave(self.number);
     }
 }
 

@@ -32,7 +32,7 @@ impl Node {
 }
 
 /// The nodes of a cluster, and which of them is asked next.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Nodes {
     known: Vec<Node>,
     current: usize,

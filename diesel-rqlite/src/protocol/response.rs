@@ -171,7 +171,10 @@ impl<'de> Visitor<'de> for ResultSeed<'_> {
         }
         match (error, columns) {
             (Some(error), _) => Ok(StatementResult::Failed(error)),
-            (None, Some(columns)) => {
+            (None, Some(mut columns)) => {
+                if self.encodings.first() == Some(&Encoding::Classes) && !columns.is_empty() {
+                    columns.remove(0);
+                }
                 // Absent when there are no rows.
                 let (values, width) = values.unwrap_or_default();
                 if values.len() > 0 && width != columns.len() {

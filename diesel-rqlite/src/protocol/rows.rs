@@ -26,6 +26,8 @@ pub(crate) struct Rows {
     rows: usize,
     /// A text has U+FFFD in it, which rqlite also writes for bytes that are no UTF-8.
     replacement_character: bool,
+    /// The storage classes of the row that is being read, where they come along.
+    classes: String,
     /// The cells whose bytes are those of a text that is no UTF-8.
     broken_text: Vec<usize>,
 }
@@ -161,6 +163,15 @@ impl Rows {
             }
         }
         self
+    }
+
+    /// How the value at this place of the row is written.
+    fn by_class(&self, place: usize) -> Encoding {
+        match self.classes.as_bytes().get(place) {
+            Some(b'b') => Encoding::Tagged,
+            Some(b'r') => Encoding::Real,
+            _ => Encoding::Plain,
+        }
     }
 
     fn push_text(&mut self, text: &str) {
@@ -306,10 +317,15 @@ impl<'de> Visitor<'de> for RowSeed<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut cells: A) -> Result<(), A::Error> {
         let mut encodings = self.encodings.iter();
+        let mut classes = 0..;
         loop {
+            let mut encoding = encodings.next().copied().unwrap_or(Encoding::Plain);
+            if encoding == Encoding::Classed {
+                encoding = self.rows.by_class(classes.next().unwrap_or_default());
+            }
             let cell = CellSeed {
                 rows: self.rows,
-                encoding: encodings.next().copied().unwrap_or(Encoding::Plain),
+                encoding,
             };
             if cells.next_element_seed(cell)?.is_none() {
                 return Ok(());
@@ -349,14 +365,22 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.rows.cells.push(Cell::Integer(value));
+        #[allow(clippy::cast_precision_loss)]
+        let cell = match self.encoding {
+            Encoding::Real => Cell::Real(value as f64),
+            _ => Cell::Integer(value),
+        };
+        self.rows.cells.push(cell);
         Ok(())
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<(), E> {
         // rqlite writes a REAL without a fraction as its digits; an INTEGER always fits an i64.
         #[allow(clippy::cast_precision_loss)]
-        let cell = i64::try_from(value).map_or(Cell::Real(value as f64), Cell::Integer);
+        let cell = match i64::try_from(value) {
+            Ok(value) if self.encoding != Encoding::Real => Cell::Integer(value),
+            _ => Cell::Real(value as f64),
+        };
         self.rows.cells.push(cell);
         Ok(())
     }
@@ -368,12 +392,17 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
 
     fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
         match self.encoding {
-            Encoding::Plain | Encoding::Integer | Encoding::Text => {
+            Encoding::Classes => {
+                self.rows.classes.clear();
+                self.rows.classes.push_str(value);
+                Ok(())
+            }
+            Encoding::Plain | Encoding::Integer | Encoding::Text | Encoding::Classed => {
                 self.rows.replacement_character |= value.contains(char::REPLACEMENT_CHARACTER);
                 self.rows.push_text(value);
                 Ok(())
             }
-            Encoding::Tagged | Encoding::Compared | Encoding::TaggedText => {
+            Encoding::Tagged | Encoding::Compared | Encoding::TaggedText | Encoding::Real => {
                 self.rows.push_tagged(value)
             }
         }

@@ -18,18 +18,22 @@ impl<C: Client> Session<C> {
         read: &Read<'_>,
         types: Option<&[RqliteType]>,
     ) -> QueryResult<Rows> {
-        match types {
-            Some(types) if read.is_wrappable() => self.typed_read(read, types).await,
-            _ => self.untyped_read(read).await,
+        match read.exact(types) {
+            Some(statement) => self.exact_read(read, types, statement).await,
+            None => self.untyped_read(read).await,
         }
     }
 
-    async fn typed_read(&mut self, read: &Read<'_>, types: &[RqliteType]) -> QueryResult<Rows> {
-        let statement = read.typed(types);
+    async fn exact_read(
+        &mut self,
+        read: &Read<'_>,
+        types: Option<&[RqliteType]>,
+        statement: Statement<'_>,
+    ) -> QueryResult<Rows> {
         let exchange = statement::query(&statement);
         let body = match self.send(&exchange).await {
             Err(Failure::Unwritable(_)) => {
-                return self.ask(&read.exact(types, statement.names)).await;
+                return self.ask(&read.tagged(types, statement.names)).await;
             }
             outcome => outcome.map_err(|failure| error::failure(failure, true))?,
         };
@@ -45,12 +49,13 @@ impl<C: Client> Session<C> {
             rows => rows?,
         };
         if rows.may_be_lossy() {
-            return self.ask(&read.exact(types, statement.names)).await;
+            return self.ask(&read.tagged(types, statement.names)).await;
         }
         Ok(rows)
     }
 
-    /// Raw SQL: sent as it is, and once more in an exact form if its columns turn out to need it.
+    /// Raw SQL that does not name its columns: sent as it is, and once more in an exact form if they turn out to need
+    /// it.
     pub(super) async fn untyped_read(&mut self, read: &Read<'_>) -> QueryResult<Rows> {
         let statement = read.plain();
         let rows = match self.send(&statement::raw_query(&statement)).await {
@@ -66,14 +71,14 @@ impl<C: Client> Session<C> {
             Some(rows) if !rows.may_be_lossy() || !read.is_wrappable() => {
                 Ok(rows.with_whole_reals())
             }
-            Some(rows) => self.ask(&read.tagged(rows.columns)).await,
+            Some(rows) => self.ask(&read.tagged(None, rows.columns)).await,
             None if !read.is_wrappable() => Err(error::failure(
                 Failure::Unwritable("rqlite can't write the values as JSON".to_owned()),
                 true,
             )),
             None => {
                 let columns = self.ask(&read.columns()).await?.columns;
-                self.ask(&read.tagged(columns)).await
+                self.ask(&read.tagged(None, columns)).await
             }
         }
     }

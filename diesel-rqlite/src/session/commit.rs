@@ -11,6 +11,7 @@ use crate::lock::fence;
 use crate::protocol::call::Failure;
 use crate::protocol::request::{Endpoint, Exchange};
 use crate::protocol::response::{Answer, StatementResult};
+use crate::runtime::Runtime;
 use crate::statement::{self, Batch, Statement};
 use crate::transaction::exactly_once::{Commits, was_applied};
 use crate::transaction::{CREATE_TABLES, Part, Verdict, is_own_table_missing};
@@ -43,6 +44,20 @@ impl<C: Client> Session<C> {
     pub(crate) async fn roll_back(&mut self) -> QueryResult<()> {
         if self.transaction.depth() == 1 {
             self.give_back_lock().await;
+        }
+        self.transaction.roll_back()
+    }
+
+    /// Rolls back the innermost transaction without waiting: its lock is given back in the background.
+    pub(crate) fn abandon(&mut self) -> QueryResult<()> {
+        if self.transaction.depth() == 1 {
+            self.keys.clear();
+            let lease = self.transaction.lease.take();
+            if let Some(lease) = lease.filter(|lease| lease.asked) {
+                let mut parting = self.another();
+                parting.transaction.lease = Some(lease);
+                C::Runtime::detach(async move { parting.give_back_lock().await });
+            }
         }
         self.transaction.roll_back()
     }
@@ -173,7 +188,7 @@ impl<C: Client> Session<C> {
             if began.elapsed() >= patience {
                 return unknown();
             }
-            self.client.wait(jittered(Duration::from_millis(100))).await;
+            C::Runtime::wait(jittered(Duration::from_millis(100))).await;
         }
     }
 }

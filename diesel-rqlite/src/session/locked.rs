@@ -12,6 +12,7 @@ use crate::lock::rqlite::{Lease, Seen};
 use crate::protocol::call::Failure;
 use crate::protocol::request::{Endpoint, Exchange, ReadConsistency};
 use crate::protocol::response::StatementResult;
+use crate::runtime::Runtime;
 use crate::statement::{self, Batch, Statement};
 use crate::transaction::{TransactionMode, is_own_table_missing};
 
@@ -171,7 +172,7 @@ impl<C: Client> Session<C> {
                 let error = LockError::timeout(&lease.lock.name, lease.lock.timeout);
                 return Err(error::lock(&error));
             }
-            self.client.wait(jittered(lease.lock.retry_interval)).await;
+            C::Runtime::wait(jittered(lease.lock.retry_interval)).await;
         }
     }
 
@@ -226,7 +227,7 @@ impl<C: Client> Session<C> {
     async fn release_lock(&mut self) -> Option<QueryResult<bool>> {
         let lease = self.transaction.lease.as_mut()?;
         lease.fence = None;
-        if !std::mem::take(&mut lease.asked) {
+        if !lease.asked {
             return None;
         }
         let batch = Batch {
@@ -234,6 +235,9 @@ impl<C: Client> Session<C> {
             atomic: false,
         };
         let released = self.answer(&statement::execute(&batch), &[]).await;
+        if let Some(lease) = self.transaction.lease.as_mut() {
+            lease.asked = false;
+        }
         Some(released.and_then(|answer| match &answer.results[..] {
             [StatementResult::Executed { rows_affected }] => Ok(*rows_affected > 0),
             _ => Err(error::cut_short()),

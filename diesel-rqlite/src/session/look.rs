@@ -115,10 +115,9 @@ impl<C: Client> Session<C> {
         read: &Read<'_>,
         types: Option<&[RqliteType]>,
     ) -> QueryResult<Option<Rows>> {
-        let Some(types) = types.filter(|_| self.wants_lock() && read.is_wrappable()) else {
+        let Some(statement) = read.exact(types).filter(|_| self.wants_lock()) else {
             return Ok(None);
         };
-        let statement = read.typed(types);
         let results = self.lock_and_look(&[&statement]).await?;
         let result = results.and_then(|results| results.into_iter().next());
         Ok(match result {

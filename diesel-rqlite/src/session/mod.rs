@@ -1,7 +1,7 @@
 //! A connection without Diesel: what is sent for a query, in which order, and what becomes of it.
 //!
 //! Written once for all clients. Its functions are `async`; a blocking client never lets them wait, so that
-//! [`now`] may run them to their end.
+//! [`now`](crate::runtime::now) may run them to their end.
 
 mod alone;
 mod commit;
@@ -10,21 +10,21 @@ mod look;
 mod pending;
 
 use std::future::Future;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use diesel::QueryResult;
+use diesel::{ConnectionResult, QueryResult};
 
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
+use crate::config::RqliteConfig;
 use crate::error;
 use crate::protocol::call::{Call, Failure, SendError, Step};
 use crate::protocol::nodes::Nodes;
 use crate::protocol::request::{Exchange, Settings};
 use crate::protocol::response::{Answer, StatementResult};
 use crate::protocol::rows::Rows;
+use crate::runtime::Runtime;
 use crate::sql::pin::Entropy;
 use crate::sql::results::Encoding;
 use crate::sql::scan::Scanned;
@@ -33,26 +33,16 @@ use crate::statement::{self, Batch, Place, Plan, Statement};
 use crate::transaction::exactly_once::Commits;
 use crate::transaction::{PrimaryKeys, Transaction};
 
-/// What sends requests, and waits.
-pub(crate) trait Client {
+/// What sends requests. A clone of it may use the same connections to a node.
+pub(crate) trait Client: Clone + Send + 'static {
+    type Runtime: Runtime;
+
+    fn open(config: &RqliteConfig) -> ConnectionResult<Self>;
+
     fn send(
         &mut self,
         request: http::Request<Bytes>,
     ) -> impl Future<Output = Result<http::Response<Bytes>, SendError>> + Send;
-
-    fn wait(&mut self, delay: Duration) -> impl Future<Output = ()> + Send;
-}
-
-/// Runs a future whose client never waits for anything but the thread it is on.
-pub(crate) fn now<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    let mut context = Context::from_waker(Waker::noop());
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
-            return output;
-        }
-        std::thread::yield_now();
-    }
 }
 
 /// One client's conversation with a cluster.
@@ -115,6 +105,15 @@ impl<C: Client> Session<C> {
         }
     }
 
+    /// One that knows the same nodes, and nothing of the transaction.
+    pub(crate) fn another(&self) -> Self {
+        Session::new(
+            self.client.clone(),
+            self.nodes.clone(),
+            self.settings.clone(),
+        )
+    }
+
     pub(crate) async fn send(&mut self, exchange: &Exchange) -> Result<Bytes, Failure> {
         let began = Instant::now();
         let mut call = Call::new(&mut self.nodes, &self.settings, exchange);
@@ -124,7 +123,7 @@ impl<C: Client> Session<C> {
                     let outcome = self.client.send(request).await;
                     call.received(outcome, began.elapsed());
                 }
-                Step::Wait(delay) => self.client.wait(delay).await,
+                Step::Wait(delay) => C::Runtime::wait(delay).await,
                 Step::Done(outcome) => return outcome,
             }
         }

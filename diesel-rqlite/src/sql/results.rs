@@ -31,6 +31,12 @@ pub(crate) enum Encoding {
     Compared,
     /// As [`Tagged`](Self::Tagged), with numbers as text.
     TaggedText,
+    /// In front of others: the storage classes of the values behind it, a letter for each.
+    Classes,
+    /// As rqlite writes it, and what it can't write as if tagged; which of both is in the classes.
+    Classed,
+    /// What the classes say is a REAL.
+    Real,
 }
 
 /// A name no table of a user has.
@@ -82,6 +88,12 @@ impl Encoding {
                 sql,
                 "CASE typeof({value}) {BLOB}({value}) WHEN 'null' THEN NULL ELSE 't' || hex({value}) END"
             ),
+            Encoding::Classes => write!(sql, "substr(typeof({value}),1,1)"),
+            Encoding::Classed | Encoding::Real => write!(
+                sql,
+                "CASE typeof({value}) {BLOB}({value}) WHEN 'real' THEN \
+                 CASE WHEN {value} IN (9e999, -9e999) THEN 'r' || {value} ELSE {value} END ELSE {value} END"
+            ),
         };
     }
 }
@@ -111,37 +123,50 @@ pub(crate) struct Encoded {
 pub(crate) fn typed_query(scanned: &Scanned<'_>, types: &[RqliteType]) -> Encoded {
     let encodings: Vec<_> = types.iter().copied().map(Encoding::of_query).collect();
     Encoded {
-        sql: subquery(scanned, &encodings),
+        sql: subquery(scanned, &encodings, ""),
         encodings,
         names: item_names(scanned, types.len()),
     }
 }
 
-/// The same, exact for every value SQLite can hold: numbers that are read as text are made text by the server.
-pub(crate) fn exact_query(
+/// Any query with this many columns: exact for nearly all values, and shows where it is not. The storage classes of a
+/// row come in front of its values, so that these can be written as they are.
+pub(crate) fn classed(scanned: &Scanned<'_>, names: Vec<String>) -> Encoded {
+    let mut classes = String::new();
+    for index in 0..names.len() {
+        classes.push_str(if index == 0 { "" } else { "||" });
+        Encoding::Classes.push(&mut classes, &format!("c{index}"));
+    }
+    let values = vec![Encoding::Classed; names.len()];
+    let mut encodings = vec![Encoding::Classes];
+    encodings.extend_from_slice(&values);
+    Encoded {
+        sql: subquery(scanned, &values, &classes),
+        encodings,
+        names,
+    }
+}
+
+/// Any query with this many columns, exact for every value SQLite can hold, at twice the bytes. Numbers that are read as
+/// text are made text by the server.
+pub(crate) fn tagged(
     scanned: &Scanned<'_>,
-    types: &[RqliteType],
+    types: Option<&[RqliteType]>,
     names: Vec<String>,
 ) -> Encoded {
-    let encodings: Vec<_> = types.iter().copied().map(Encoding::exact).collect();
+    let encodings: Vec<_> = match types {
+        Some(types) => types.iter().copied().map(Encoding::exact).collect(),
+        None => vec![Encoding::Tagged; names.len()],
+    };
     Encoded {
-        sql: subquery(scanned, &encodings),
+        sql: subquery(scanned, &encodings, ""),
         encodings,
         names,
     }
 }
 
-/// Any query with this many columns, exact for every value SQLite can hold, at twice the bytes.
-pub(crate) fn tagged(scanned: &Scanned<'_>, names: Vec<String>) -> Encoded {
-    let encodings = vec![Encoding::Tagged; names.len()];
-    Encoded {
-        sql: subquery(scanned, &encodings),
-        encodings,
-        names,
-    }
-}
-
-fn subquery(query: &Scanned<'_>, encodings: &[Encoding]) -> String {
+/// `first` is selected in front of the values.
+fn subquery(query: &Scanned<'_>, encodings: &[Encoding], first: &str) -> String {
     let mut sql = format!("WITH {SUBQUERY}(");
     for index in 0..encodings.len() {
         let _ = write!(sql, "{}c{index}", if index == 0 { "" } else { "," });
@@ -153,9 +178,9 @@ fn subquery(query: &Scanned<'_>, encodings: &[Encoding]) -> String {
     } else {
         ""
     };
-    let _ = write!(sql, ") AS {once}({}) SELECT ", query.text);
+    let _ = write!(sql, ") AS {once}({}) SELECT {first}", query.text);
     for (index, encoding) in encodings.iter().enumerate() {
-        if index > 0 {
+        if index > 0 || !first.is_empty() {
             sql.push(',');
         }
         encoding.push(&mut sql, &format!("c{index}"));

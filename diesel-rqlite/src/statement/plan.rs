@@ -430,7 +430,7 @@ mod tests {
             }
             let types = (next(2) == 0).then_some(&types[..next(4)]);
             if let Ok(Plan::Read(read)) = Plan::new(&sql, binds, types, place, &mut Fixed) {
-                let _ = read.typed(types.unwrap_or_default());
+                let _ = read.exact(types);
                 let _ = read.in_transaction(&Fixed, 2).rows(TextCell::Counted);
             }
         }

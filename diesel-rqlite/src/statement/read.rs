@@ -41,19 +41,24 @@ impl<'a> Read<'a> {
         self.with(Statement::plain(self.scanned.text))
     }
 
-    /// For columns of known types.
-    pub(crate) fn typed(&self, types: &[RqliteType]) -> Statement<'a> {
-        self.encoded(results::typed_query(&self.scanned, types))
-    }
-
-    /// For columns of known types, exact for every value.
-    pub(crate) fn exact(&self, types: &[RqliteType], names: Vec<String>) -> Statement<'a> {
-        self.encoded(results::exact_query(&self.scanned, types, names))
+    /// In a form in which nearly all values are exact, and one that is not shows. `None`: there is none, since it can't
+    /// stand inside a subquery, or neither types nor the text tell how many columns it has.
+    pub(crate) fn exact(&self, types: Option<&[RqliteType]>) -> Option<Statement<'a>> {
+        // SQLite has a limit for how deep an expression is, which a concatenation of so many classes is.
+        const MOST: usize = 250;
+        match types {
+            _ if !self.is_wrappable() => None,
+            Some(types) => Some(self.encoded(results::typed_query(&self.scanned, types))),
+            None => {
+                let names = self.column_names().filter(|names| names.len() <= MOST)?;
+                Some(self.encoded(results::classed(&self.scanned, names)))
+            }
+        }
     }
 
     /// Exact for every value, with the names of its columns.
-    pub(crate) fn tagged(&self, names: Vec<String>) -> Statement<'a> {
-        self.encoded(results::tagged(&self.scanned, names))
+    pub(crate) fn tagged(&self, types: Option<&[RqliteType]>, names: Vec<String>) -> Statement<'a> {
+        self.encoded(results::tagged(&self.scanned, types, names))
     }
 
     /// No rows, but its columns.

@@ -1,5 +1,7 @@
 //! Transactions that are not as their connection's configuration says.
 
+#[cfg(feature = "async")]
+use std::future::Future;
 use std::thread;
 use std::time::Duration;
 
@@ -7,17 +9,20 @@ use diesel::connection::Connection;
 use diesel::result::Error;
 
 use super::{Options, TransactionMode};
-use crate::connection::RqliteConnection;
+#[cfg(feature = "async")]
+use crate::connection::{AsyncRqliteConnection, run_async};
+use crate::connection::{HasCore, RqliteConnection};
 use crate::lock::{Locking, TransactionLock};
 use crate::session::jittered;
 
 /// Builds one transaction: see [`RqliteConnection::build_transaction`].
 ///
-/// Made by [`retries`](Self::retries) it runs its closure again, which then has to be `FnMut`.
+/// Made by [`retries`](Self::retries) it runs its closure again, which then has to be `FnMut`; on an asynchronous
+/// connection, `Clone`.
 #[derive(Debug)]
 #[must_use = "nothing happens before `run`"]
-pub struct TransactionBuilder<'a, R = RunOnce> {
-    connection: &'a mut RqliteConnection,
+pub struct TransactionBuilder<'a, C, R = RunOnce> {
+    connection: &'a mut C,
     options: Options,
     retries: R,
 }
@@ -28,17 +33,40 @@ pub struct RunOnce;
 
 /// The closure is run again after a conflict, so many times.
 #[derive(Debug)]
-pub struct RunAgain(u32);
+pub struct RunAgain {
+    left: u32,
+    pause: Duration,
+}
 
-impl<'a> TransactionBuilder<'a> {
-    pub(crate) fn new(connection: &'a mut RqliteConnection, options: Options) -> Self {
+impl RunAgain {
+    /// How long to wait before the next attempt; `None`: there is none.
+    fn after<T, E>(
+        &mut self,
+        outcome: &Result<T, E>,
+        connection: &mut impl HasCore,
+    ) -> Option<Duration> {
+        const LONGEST: Duration = Duration::from_millis(250);
+        if outcome.is_ok() || self.left == 0 || !connection.core().has_conflicted() {
+            return None;
+        }
+        self.left -= 1;
+        let pause = jittered(self.pause);
+        self.pause = LONGEST.min(self.pause * 2);
+        Some(pause)
+    }
+}
+
+impl<'a, C> TransactionBuilder<'a, C> {
+    pub(crate) fn new(connection: &'a mut C, options: Options) -> Self {
         TransactionBuilder {
             connection,
             options,
             retries: RunOnce,
         }
     }
+}
 
+impl TransactionBuilder<'_, RqliteConnection> {
     /// Runs the transaction.
     ///
     /// # Errors
@@ -49,45 +77,103 @@ impl<'a> TransactionBuilder<'a> {
         F: FnOnce(&mut RqliteConnection) -> Result<T, E>,
         E: From<Error>,
     {
-        if self.connection.is_in_transaction() {
-            return Err(Error::AlreadyInTransaction.into());
-        }
-        self.connection.set_next_options(self.options);
+        self.connection.core().prepare(self.options)?;
         self.connection.transaction(f)
     }
 }
 
-impl TransactionBuilder<'_, RunAgain> {
+impl TransactionBuilder<'_, RqliteConnection, RunAgain> {
     /// Runs the transaction, and again after a conflict, with growing pauses of random length.
     ///
     /// # Errors
     ///
     /// Those of the last attempt.
-    pub fn run<T, E, F>(self, mut f: F) -> Result<T, E>
+    pub fn run<T, E, F>(mut self, mut f: F) -> Result<T, E>
     where
         F: FnMut(&mut RqliteConnection) -> Result<T, E>,
         E: From<Error>,
     {
-        const LONGEST: Duration = Duration::from_millis(250);
-        if self.connection.is_in_transaction() {
-            return Err(Error::AlreadyInTransaction.into());
-        }
-        let mut pause = Duration::from_millis(2);
-        let mut left = self.retries.0;
         loop {
-            self.connection.set_next_options(self.options.clone());
+            self.connection.core().prepare(self.options.clone())?;
             let outcome = self.connection.transaction(&mut f);
-            if outcome.is_ok() || left == 0 || !self.connection.has_conflicted() {
-                return outcome;
+            match self.retries.after(&outcome, self.connection) {
+                Some(pause) => thread::sleep(pause),
+                None => return outcome,
             }
-            left -= 1;
-            thread::sleep(jittered(pause));
-            pause = LONGEST.min(pause * 2);
         }
     }
 }
 
-impl<'a, R> TransactionBuilder<'a, R> {
+#[cfg(feature = "async")]
+impl TransactionBuilder<'_, AsyncRqliteConnection> {
+    /// Runs the transaction.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`AsyncConnection::transaction`](diesel_async::AsyncConnection::transaction);
+    /// `AlreadyInTransaction` inside of another one.
+    pub async fn run<T, E, F>(self, f: F) -> Result<T, E>
+    where
+        for<'r> F: AsyncFnOnce(&'r mut AsyncRqliteConnection) -> Result<T, E>
+            + AsyncFunc<&'r mut AsyncRqliteConnection, Result<T, E>, Fut: Send>
+            + Send,
+        E: From<Error> + Send,
+        T: Send,
+    {
+        self.connection.core().prepare(self.options)?;
+        run_async(self.connection, f).await
+    }
+}
+
+#[cfg(feature = "async")]
+impl TransactionBuilder<'_, AsyncRqliteConnection, RunAgain> {
+    /// Runs the transaction, and again after a conflict, with growing pauses of random length. Each attempt gets a
+    /// clone of the closure.
+    ///
+    /// # Errors
+    ///
+    /// Those of the last attempt.
+    pub async fn run<T, E, F>(mut self, f: F) -> Result<T, E>
+    where
+        for<'r> F: AsyncFnOnce(&'r mut AsyncRqliteConnection) -> Result<T, E>
+            + AsyncFunc<&'r mut AsyncRqliteConnection, Result<T, E>, Fut: Send>
+            + Clone
+            + Send,
+        E: From<Error> + Send,
+        T: Send,
+    {
+        loop {
+            self.connection.core().prepare(self.options.clone())?;
+            let outcome = run_async(self.connection, f.clone()).await;
+            match self.retries.after(&outcome, self.connection) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return outcome,
+            }
+        }
+    }
+}
+
+/// A closure whose future is `Send`: see diesel-async, which has the same one and does not export it.
+///
+/// Implemented for all of them, and not to be implemented by anyone else.
+#[cfg(feature = "async")]
+pub trait AsyncFunc<T, R>:
+    AsyncFnOnce(T) -> R + FnOnce(T) -> <Self as AsyncFunc<T, R>>::Fut
+{
+    /// What it returns.
+    type Fut: Future<Output = R>;
+}
+
+#[cfg(feature = "async")]
+impl<F, T, Fut, R> AsyncFunc<T, R> for F
+where
+    F: AsyncFnOnce(T) -> R + FnOnce(T) -> Fut,
+    Fut: Future<Output = R>,
+{
+    type Fut = Fut;
+}
+
+impl<'a, C, R> TransactionBuilder<'a, C, R> {
     /// In [`TransactionMode::Interactive`].
     pub fn interactive(self) -> Self {
         self.mode(TransactionMode::Interactive)
@@ -152,11 +238,14 @@ impl<'a, R> TransactionBuilder<'a, R> {
 
     /// Runs the closure up to so many times more, whenever it or its commit ends in a
     /// [`SerializationFailure`](diesel::result::DatabaseErrorKind::SerializationFailure).
-    pub fn retries(self, retries: u32) -> TransactionBuilder<'a, RunAgain> {
+    pub fn retries(self, retries: u32) -> TransactionBuilder<'a, C, RunAgain> {
         TransactionBuilder {
             connection: self.connection,
             options: self.options,
-            retries: RunAgain(retries),
+            retries: RunAgain {
+                left: retries,
+                pause: Duration::from_millis(2),
+            },
         }
     }
 }

@@ -19,6 +19,8 @@ use crate::error;
 use crate::lock::rqlite::Lease;
 use crate::lock::{Fence, LockError};
 
+#[cfg(feature = "async")]
+pub use self::builder::AsyncFunc;
 pub use self::builder::{RunAgain, RunOnce, TransactionBuilder};
 pub(crate) use self::journal::{Count, Guard, Journal, Write};
 pub(crate) use self::known::{PrimaryKeys, RowKey, row_of};

@@ -4,8 +4,6 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::Duration;
 
 use bytes::Bytes;
 use diesel::result::ConnectionError;
@@ -18,10 +16,11 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use crate::config::RqliteConfig;
 use crate::protocol::call::SendError;
+use crate::runtime::Blocking;
 use crate::session::Client;
 
 /// An HTTP client. Its redirects are off: `protocol::call` follows them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Http {
     agent: ureq::Agent,
     addresses: Addresses,
@@ -29,7 +28,7 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    pub(crate) fn new(config: &RqliteConfig) -> Result<Self, ConnectionError> {
+    fn new(config: &RqliteConfig) -> Result<Self, ConnectionError> {
         let builder = ureq::Agent::config_builder()
             .user_agent(concat!("diesel-rqlite/", env!("CARGO_PKG_VERSION")))
             .accept("application/json")
@@ -94,15 +93,17 @@ impl Http {
 }
 
 impl Client for Http {
+    type Runtime = Blocking;
+
+    fn open(config: &RqliteConfig) -> Result<Self, ConnectionError> {
+        Http::new(config)
+    }
+
     async fn send(
         &mut self,
         request: http::Request<Bytes>,
     ) -> Result<http::Response<Bytes>, SendError> {
         self.post(request)
-    }
-
-    async fn wait(&mut self, delay: Duration) {
-        thread::sleep(delay);
     }
 }
 

@@ -1,3 +1,5 @@
 //! Sends one request to one node, nothing else.
 
+#[cfg(feature = "async")]
+pub(crate) mod asynchronous;
 pub(crate) mod blocking;

@@ -4,14 +4,14 @@
 //! what it made there.
 #![allow(clippy::print_stdout)]
 
-use std::error::Error;
-
 use chrono::{NaiveDate, NaiveDateTime};
 use diesel::prelude::*;
+use diesel::result::DatabaseErrorKind;
 use diesel::upsert::excluded;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use diesel_rqlite::RqliteConnection;
-use diesel_rqlite_tests::{Rqlited, rqlited_binary};
+use diesel_rqlite_examples::{Failure, Server};
+use diesel_rqlite_tests::rqlited_binary;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations");
 
@@ -100,22 +100,12 @@ struct Renamed<'a> {
     name: Option<&'a str>,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let given = std::env::var("RQLITE_URL")
-        .ok()
-        .filter(|url| !url.is_empty());
-    let (_node, url) = match given {
-        Some(url) => (None, url),
-        None => {
-            let node = Rqlited::builder().try_start()?;
-            if let Ok(binary) = rqlited_binary() {
-                println!("started {}", binary.version);
-            }
-            let url = node.url();
-            (Some(node), url)
-        }
-    };
-    let mut conn = RqliteConnection::establish(&url)?;
+fn main() -> Result<(), Failure> {
+    let server = Server::rqlite()?;
+    if let (true, Ok(binary)) = (server.is_own(), rqlited_binary()) {
+        println!("started {}", binary.version);
+    }
+    let mut conn = RqliteConnection::establish(server.url())?;
     println!("connected with {} HTTP request(s)\n", conn.http_requests());
 
     step(&mut conn, "migrate", migrate)?;
@@ -148,14 +138,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-type Outcome = Result<String, Box<dyn Error + Send + Sync>>;
+type Outcome = Result<String, Failure>;
 
 /// Runs one step and prints what came of it, and what it cost.
 fn step(
     conn: &mut RqliteConnection,
     title: &str,
     run: fn(&mut RqliteConnection) -> Outcome,
-) -> Result<(), Box<dyn Error>> {
+) -> Result<(), Failure> {
     let before = conn.http_requests();
     let outcome = run(conn).map_err(|error| format!("{title}: {error}"))?;
     let requests = conn.http_requests() - before;
@@ -171,6 +161,7 @@ fn step(
 
 fn migrate(conn: &mut RqliteConnection) -> Outcome {
     let versions = conn.run_pending_migrations(MIGRATIONS)?;
+    assert_eq!(versions.len(), 2);
     Ok(format!("{} migrations run", versions.len()))
 }
 
@@ -182,6 +173,7 @@ fn insert_one(conn: &mut RqliteConnection) -> Outcome {
     let rows = diesel::insert_into(constellations::table)
         .values(&new)
         .execute(conn)?;
+    assert_eq!(rows, 1);
     Ok(format!("{rows} row: {}", new.name))
 }
 
@@ -197,6 +189,7 @@ fn insert_constellations(conn: &mut RqliteConnection) -> Outcome {
     let inserted = diesel::insert_into(constellations::table)
         .values(&rows)
         .execute(conn)?;
+    assert_eq!(inserted, 87);
     Ok(format!("{inserted} rows"))
 }
 
@@ -220,6 +213,7 @@ fn insert_objects(conn: &mut RqliteConnection) -> Outcome {
     let inserted = diesel::insert_into(objects::table)
         .values(&rows)
         .execute(conn)?;
+    assert_eq!(inserted, 110);
     Ok(format!(
         "{inserted} rows; one request more for the ids of the constellations"
     ))
@@ -236,6 +230,8 @@ fn brightest_galaxies(conn: &mut RqliteConnection) -> Outcome {
         .limit(3)
         .select((objects::id, objects::name, objects::magnitude))
         .load(conn)?;
+    let ids: Vec<_> = found.iter().map(|(id, ..)| *id).collect();
+    assert_eq!(ids, [31, 33, 81]);
     let lines = found.iter().map(|(id, name, magnitude)| {
         format!(
             "M{id} {}, magnitude {magnitude}",
@@ -253,6 +249,7 @@ fn richest_constellations(conn: &mut RqliteConnection) -> Outcome {
         .limit(3)
         .select((constellations::name, diesel::dsl::count(objects::id)))
         .load(conn)?;
+    assert_eq!(found[0], ("Sagittarius".to_owned(), 15));
     let lines = found
         .iter()
         .map(|(name, count)| format!("{name}: {count} objects"));
@@ -268,6 +265,7 @@ fn objects_of_the_bears(conn: &mut RqliteConnection) -> Outcome {
     let children = Object::belonging_to(&bears)
         .select(Object::as_select())
         .load(conn)?;
+    assert_eq!((bears.len(), children.len()), (2, 7));
     let lines = children
         .grouped_by(&bears)
         .into_iter()
@@ -298,12 +296,14 @@ fn rename(conn: &mut RqliteConnection) -> Outcome {
         name: Some("Pinwheel of Triangulum"),
     };
     let rows = diesel::update(&changes).set(&changes).execute(conn)?;
+    assert_eq!(rows, 1);
     Ok(format!("{rows} row"))
 }
 
 fn delete_stars(conn: &mut RqliteConnection) -> Outcome {
     let no_nebulae = objects::kind.eq_any(["double star", "asterism", "star cloud"]);
     let rows = diesel::delete(objects::table.filter(no_nebulae)).execute(conn)?;
+    assert_eq!(rows, 3);
     Ok(format!("{rows} rows"))
 }
 
@@ -323,6 +323,7 @@ fn observe(conn: &mut RqliteConnection) -> Outcome {
         .values(&new)
         .returning(Observation::as_returning())
         .get_result(conn)?;
+    assert_eq!((seen.id, seen.seen_at), (1, night(21)));
     Ok(format!("#{} at {}: {}", seen.id, seen.seen_at, seen.note))
 }
 
@@ -346,6 +347,8 @@ fn observe_again(conn: &mut RqliteConnection) -> Outcome {
         .set(observations::note.eq(excluded(observations::note)))
         .returning(Observation::as_returning())
         .get_results(conn)?;
+    let ids: Vec<_> = seen.iter().map(|row| row.id).collect();
+    assert_eq!(ids, [1, 2]);
     let lines = seen
         .iter()
         .map(|row| format!("#{} at {}: {}", row.id, row.seen_at, row.note));
@@ -366,7 +369,9 @@ fn commit(conn: &mut RqliteConnection) -> Outcome {
             .values(&night)
             .execute(conn)
     })?;
-    Ok("an update and an insert, applied together".to_owned())
+    let clouds = observations::table.filter(observations::note.like("%clouds"));
+    assert_eq!(clouds.count().get_result(conn), Ok(2_i64));
+    Ok("an update and an insert, applied together; one request more to look".to_owned())
 }
 
 fn roll_back(conn: &mut RqliteConnection) -> Outcome {
@@ -375,8 +380,9 @@ fn roll_back(conn: &mut RqliteConnection) -> Outcome {
         Err::<(), _>(diesel::result::Error::RollbackTransaction)
     });
     let left: i64 = observations::table.count().get_result(conn)?;
+    assert_eq!(left, 3);
     Ok(format!(
-        "{}: still {left} observations (the request is that of the count)",
+        "{}: still {left} observations (one request is that of the count)",
         outcome.err().ok_or("it was committed")?
     ))
 }
@@ -390,7 +396,10 @@ fn break_a_constraint(conn: &mut RqliteConnection) -> Outcome {
         .values(&twice)
         .execute(conn)
     {
-        Err(diesel::result::Error::DatabaseError(kind, information)) => Ok(format!(
+        Err(diesel::result::Error::DatabaseError(
+            kind @ DatabaseErrorKind::UniqueViolation,
+            information,
+        )) => Ok(format!(
             "{kind:?} in table {:?}, column {:?}",
             information.table_name().unwrap_or_default(),
             information.column_name().unwrap_or_default()
@@ -401,5 +410,6 @@ fn break_a_constraint(conn: &mut RqliteConnection) -> Outcome {
 
 fn revert(conn: &mut RqliteConnection) -> Outcome {
     let versions = conn.revert_all_migrations(MIGRATIONS)?;
+    assert_eq!(versions.len(), 2);
     Ok(format!("{} migrations reverted", versions.len()))
 }

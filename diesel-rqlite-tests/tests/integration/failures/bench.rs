@@ -3,11 +3,12 @@
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::Error;
-use diesel_rqlite::{RqliteConnection, TransactionMode};
+use diesel_rqlite::TransactionMode;
+use super::super::RqliteConnection;
 use diesel_rqlite_tests::Rqlited;
 
 use super::cases::SCHEMA;
-use crate::support::Database;
+use super::super::database::Database;
 
 #[derive(QueryableByName)]
 pub(super) struct Value {

@@ -1,14 +1,19 @@
 //! One acquisition: asks until it is granted, keeps it, gives it back.
 
 use std::fmt::Write;
+use std::marker::PhantomData;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use super::store::{ACQUIRE, Call, Failure, RELEASE, RENEW, Store};
-use crate::lock::renewal::{Renewal, Renewed};
+use super::store::{ACQUIRE, Call, Caller, Failure, RELEASE, RENEW, Store};
+use crate::lock::renewal::{Renew, Renewal, Renewed};
 use crate::lock::thread::Held as Turn;
+#[cfg(feature = "async")]
+use crate::lock::{AsyncLockGuard, LockFuture};
 use crate::lock::{Fence, LockError, LockGuard};
+#[cfg(feature = "async")]
+use crate::runtime::Tokio;
+use crate::runtime::{Blocking, now};
 use crate::session::jittered;
 
 /// However long the lease: nobody waits longer for one answer.
@@ -18,16 +23,29 @@ const LONGEST_CALL: Duration = Duration::from_secs(2);
 const LAST_CALL: Duration = Duration::from_millis(500);
 
 /// What is the same for all requests of an acquisition.
-#[derive(Clone)]
-pub(super) struct Lease {
+pub(super) struct Lease<R> {
     store: Arc<Store>,
     name: String,
     keys: [String; 2],
     token: String,
     lease: Duration,
+    runtime: PhantomData<R>,
 }
 
-impl Lease {
+// Derived it would ask for a runtime that can be cloned.
+impl<R> Clone for Lease<R> {
+    fn clone(&self) -> Self {
+        Lease {
+            store: Arc::clone(&self.store),
+            name: self.name.clone(),
+            keys: self.keys.clone(),
+            token: self.token.clone(),
+            ..*self
+        }
+    }
+}
+
+impl<R: Caller> Lease<R> {
     pub(super) fn new(
         store: Arc<Store>,
         name: String,
@@ -47,42 +65,48 @@ impl Lease {
             keys,
             token,
             lease,
+            runtime: PhantomData,
         })
     }
 
     /// `began` is when the waiting did, for the lock or for the `turn` to ask for it.
-    pub(super) fn acquire(
+    pub(super) async fn acquire(
         self,
         turn: Turn,
         began: Instant,
         timeout: Duration,
         retry_interval: Duration,
-    ) -> Result<Held, LockError> {
+    ) -> Result<Held<R>, LockError> {
+        let mut claim = Claim {
+            lease: self,
+            turn: Some(turn),
+            may_be_held: false,
+        };
         loop {
             let left = timeout.saturating_sub(began.elapsed());
             let since = Instant::now();
-            let wait = match self.ask(left.max(LAST_CALL)) {
-                Ok(Asked::Granted(number)) => return self.keep(turn, since, number),
+            let wait = match claim.ask(left.max(LAST_CALL)).await {
+                Ok(Asked::Granted(number)) => return claim.keep(since, number),
                 // Not longer than the other's lease lasts if nobody renews it.
                 Ok(Asked::Held(_)) if left.is_zero() => {
-                    return Err(LockError::timeout(&self.name, timeout));
+                    return Err(LockError::timeout(&claim.lease.name, timeout));
                 }
                 Ok(Asked::Held(ends)) => jittered(retry_interval).min(ends),
                 Err(Failure::Passing(_)) if !left.is_zero() => jittered(retry_interval),
-                Err(failure) => return Err(self.unavailable(failure)),
+                Err(failure) => return Err(claim.lease.unavailable(failure)),
             };
             let left = timeout.saturating_sub(began.elapsed());
-            thread::sleep(wait.min(left));
+            R::wait(wait.min(left)).await;
         }
     }
 
-    fn ask(&self, limit: Duration) -> Result<Asked, Failure> {
+    async fn ask(&self, limit: Duration) -> Result<Asked, Failure> {
         let call = Call {
             script: ACQUIRE,
             keys: &self.keys,
             arguments: &[&self.token, &self.lease.as_millis().to_string()],
         };
-        let answer = self.store.call(call, self.patience().min(limit))?;
+        let answer = R::call(&self.store, call, self.patience().min(limit)).await?;
         match answer.numbers[..] {
             [1, fence] => Ok(Asked::Granted(fence)),
             // No end, if the key was made by somebody else: then the interval is what counts.
@@ -94,56 +118,13 @@ impl Lease {
         }
     }
 
-    fn keep(self, turn: Turn, since: Instant, number: i64) -> Result<Held, LockError> {
-        let renewed = self.clone();
-        let renewal = Renewal::start(since, self.lease, move || renewed.renew());
-        // Without a renewal it is given back at once: dropping it does.
-        let (renewal, failed) = match renewal {
-            Ok(renewal) => (Some(renewal), None),
-            Err(error) => (None, Some(error)),
-        };
-        let held = Held {
-            fence: Fence {
-                number,
-                owner: self.token.clone(),
-            },
-            lease: self,
-            renewal,
-            released: false,
-            _turn: turn,
-        };
-        match failed {
-            None => Ok(held),
-            Some(error) => Err(LockError::unavailable(
-                &held.lease.name,
-                format!("no thread to renew it: {error}"),
-            )),
-        }
-    }
-
-    fn renew(&self) -> Renewed {
-        let call = Call {
-            script: RENEW,
-            keys: &self.keys[..1],
-            arguments: &[&self.token, &self.lease.as_millis().to_string()],
-        };
-        match self.store.call(call, self.patience()) {
-            Ok(answer) => match answer.numbers[..] {
-                [1] => Renewed::Yes,
-                [number] => Renewed::Lost(gone(number).to_owned()),
-                _ => Renewed::Unknown,
-            },
-            Err(_) => Renewed::Unknown,
-        }
-    }
-
-    fn release(&self) -> Result<(), LockError> {
+    async fn release(&self) -> Result<(), LockError> {
         let call = Call {
             script: RELEASE,
             keys: &self.keys[..1],
             arguments: &[&self.token],
         };
-        let answer = self.store.call(call, self.patience());
+        let answer = R::call(&self.store, call, self.patience()).await;
         let answer = answer.map_err(|failure| self.unavailable(failure))?;
         match answer.numbers[..] {
             [1] => Ok(()),
@@ -181,46 +162,127 @@ fn gone(number: i64) -> &'static str {
     }
 }
 
-/// The lock while it is held.
-pub(super) struct Held {
-    lease: Lease,
-    fence: Fence,
-    renewal: Option<Renewal>,
-    released: bool,
-    /// Ends after the lock is given back.
-    _turn: Turn,
-}
-
-impl Held {
-    fn give_back(&mut self) -> Result<(), LockError> {
-        self.released = true;
-        self.renewal = None;
-        self.lease.release()
+impl<R: Caller> Renew for Lease<R> {
+    async fn renew(&mut self) -> Renewed {
+        let call = Call {
+            script: RENEW,
+            keys: &self.keys[..1],
+            arguments: &[&self.token, &self.lease.as_millis().to_string()],
+        };
+        match R::call(&self.store, call, self.patience()).await {
+            Ok(answer) => match answer.numbers[..] {
+                [1] => Renewed::Yes,
+                [number] => Renewed::Lost(gone(number).to_owned()),
+                _ => Renewed::Unknown,
+            },
+            Err(_) => Renewed::Unknown,
+        }
     }
 }
 
-impl LockGuard for Held {
+/// An acquisition from its first request to its release.
+struct Claim<R: Caller> {
+    lease: Lease<R>,
+    /// Ends after the lock is given back.
+    turn: Option<Turn>,
+    may_be_held: bool,
+}
+
+impl<R: Caller> Claim<R> {
+    async fn ask(&mut self, limit: Duration) -> Result<Asked, Failure> {
+        self.may_be_held = true;
+        let asked = self.lease.ask(limit).await;
+        // Where there is no answer, a lease that was granted ends by itself: the server has no time for us.
+        self.may_be_held = matches!(asked, Ok(Asked::Granted(_)));
+        asked
+    }
+
+    fn keep(self, since: Instant, number: i64) -> Result<Held<R>, LockError> {
+        // Without a renewal it is given back at once: dropping it does.
+        let renewal = Renewal::start::<R>(since, self.lease.lease, self.lease.clone());
+        let renewal = renewal.map_err(|error| {
+            let reason = format!("nothing to renew it in the background: {error}");
+            LockError::unavailable(&self.lease.name, reason)
+        })?;
+        Ok(Held {
+            fence: Fence {
+                number,
+                owner: self.lease.token.clone(),
+            },
+            renewal,
+            claim: self,
+        })
+    }
+
+    async fn release(&mut self) -> Result<(), LockError> {
+        let released = self.lease.release().await;
+        self.may_be_held = false;
+        released
+    }
+}
+
+impl<R: Caller> Drop for Claim<R> {
+    /// Nobody is there to be told whether that works; if not, the lease ends by itself.
+    fn drop(&mut self) {
+        if self.may_be_held {
+            let (lease, turn) = (self.lease.clone(), self.turn.take());
+            R::detach(async move {
+                let _ = lease.release().await;
+                drop(turn);
+            });
+        }
+    }
+}
+
+/// The lock while it is held.
+pub(super) struct Held<R: Caller> {
+    fence: Fence,
+    renewal: Renewal,
+    claim: Claim<R>,
+}
+
+impl<R: Caller> Held<R> {
+    fn check(&self) -> Result<(), LockError> {
+        match self.renewal.lost() {
+            Some(reason) => Err(LockError::lost(&self.claim.lease.name, reason)),
+            None => Ok(()),
+        }
+    }
+
+    async fn give_back(self) -> Result<(), LockError> {
+        let Held {
+            renewal, mut claim, ..
+        } = self;
+        drop(renewal);
+        claim.release().await
+    }
+}
+
+impl LockGuard for Held<Blocking> {
     fn fence(&self) -> Option<Fence> {
         Some(self.fence.clone())
     }
 
     fn check(&self) -> Result<(), LockError> {
-        match self.renewal.as_ref().and_then(Renewal::lost) {
-            Some(reason) => Err(LockError::lost(&self.lease.name, reason)),
-            None => Ok(()),
-        }
+        self.check()
     }
 
-    fn release(mut self: Box<Self>) -> Result<(), LockError> {
-        self.give_back()
+    fn release(self: Box<Self>) -> Result<(), LockError> {
+        now(self.give_back())
     }
 }
 
-impl Drop for Held {
-    fn drop(&mut self) {
-        if !self.released {
-            // Nobody is there to be told; the lease ends by itself.
-            let _ = self.give_back();
-        }
+#[cfg(feature = "async")]
+impl AsyncLockGuard for Held<Tokio> {
+    fn fence(&self) -> Option<Fence> {
+        Some(self.fence.clone())
+    }
+
+    fn check(&self) -> Result<(), LockError> {
+        self.check()
+    }
+
+    fn release_async(self: Box<Self>) -> LockFuture<'static, ()> {
+        Box::pin(self.give_back())
     }
 }

@@ -1,5 +1,7 @@
 //! Locks in Redis and Valkey.
 
+#[cfg(feature = "async")]
+mod asynchronous;
 mod lease;
 mod store;
 
@@ -8,8 +10,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::lease::{Held, Lease};
-use self::store::Store;
+use self::store::{Caller, Store};
+#[cfg(feature = "async")]
+use super::{AsyncLock, AsyncLockGuard, LockFuture};
 use super::{Lock, LockError, LockGuard, ThreadLock};
+#[cfg(feature = "async")]
+use crate::runtime::Tokio;
+use crate::runtime::{Blocking, now};
 
 const PREFIX: &str = "diesel-rqlite:";
 
@@ -132,7 +139,19 @@ macro_rules! lock {
             }
 
             fn acquire(&self) -> Result<Box<dyn LockGuard>, LockError> {
-                self.0.acquire().map(|held| Box::new(held) as Box<dyn LockGuard>)
+                Ok(Box::new(now(self.0.acquire::<Blocking>())?))
+            }
+
+            #[cfg(feature = "async")]
+            fn as_async(&self) -> Option<&dyn AsyncLock> {
+                Some(self)
+            }
+        }
+
+        #[cfg(feature = "async")]
+        impl AsyncLock for $lock {
+            fn acquire_async(&self) -> LockFuture<'_, Box<dyn AsyncLockGuard>> {
+                Box::pin(async { Ok(Box::new(self.0.acquire::<Tokio>().await?) as _) })
             }
         }
 
@@ -182,9 +201,9 @@ impl ServerLock {
         }
     }
 
-    fn acquire(&self) -> Result<Held, LockError> {
+    async fn acquire<R: Caller>(&self) -> Result<Held<R>, LockError> {
         let began = Instant::now();
-        let turn = self.queue.clone().timeout(self.timeout).enter();
+        let turn = R::enter(&self.queue.clone().timeout(self.timeout)).await;
         // Who was first in the queue may have found out that there is more to say than "held".
         let turn = turn.map_err(|timeout| match self.store.trouble() {
             Some(reason) => LockError::unavailable(&self.name, reason),
@@ -196,7 +215,8 @@ impl ServerLock {
             self.keys(),
             self.lease,
         )?;
-        lease.acquire(turn, began, self.timeout, self.retry_interval)
+        let acquired = lease.acquire(turn, began, self.timeout, self.retry_interval);
+        acquired.await
     }
 
     /// The lock and its fence. What is in braces decides about the slot, up to the first that closes.
@@ -297,6 +317,6 @@ mod tests {
         fn between_threads<T: Send + Sync>() {}
         between_threads::<RedisLock>();
         between_threads::<ValkeyLock>();
-        between_threads::<Held>();
+        between_threads::<Held<Blocking>>();
     }
 }

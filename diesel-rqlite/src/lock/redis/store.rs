@@ -1,5 +1,6 @@
 //! The server, or the cluster of them: connections, scripts, errors.
 
+use std::future::Future;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -8,6 +9,14 @@ use std::time::{Duration, Instant};
 use redis::cluster::{ClusterClient, ClusterClientBuilder, ClusterConfig, ClusterConnection};
 use redis::io::tcp::TcpSettings;
 use redis::{Client, Cmd, Connection, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError};
+
+#[cfg(feature = "async")]
+use super::asynchronous;
+use crate::lock::thread::Held;
+use crate::lock::{LockError, ThreadLock};
+#[cfg(feature = "async")]
+use crate::runtime::Tokio;
+use crate::runtime::{Blocking, Runtime};
 
 pub(super) const ACQUIRE: &str = include_str!("acquire.lua");
 pub(super) const RENEW: &str = include_str!("renew.lua");
@@ -38,17 +47,22 @@ const LASTING: [&str; 2] = ["AuthenticationFailed", "invalid peer certificate"];
 
 /// Where locks are held.
 pub(super) struct Store {
-    server: Server,
+    pub(super) server: Server,
     /// For errors.
     address: String,
     /// Not to be in errors: a server may answer with what it was sent.
     password: Option<String>,
     idle: Mutex<Vec<Link>>,
+    /// Of the tasks, shared by all of them.
+    #[cfg(feature = "async")]
+    pub(super) shared: Mutex<Option<asynchronous::Link>>,
     trouble: Mutex<Option<String>>,
 }
 
 #[derive(Clone)]
-enum Server {
+// There is one of it for each lock.
+#[allow(clippy::large_enum_variant)]
+pub(super) enum Server {
     Single(Client),
     Cluster(ClusterClient),
 }
@@ -65,6 +79,56 @@ pub(super) struct Call<'a> {
     pub(super) script: &'static str,
     pub(super) keys: &'a [String],
     pub(super) arguments: &'a [&'a str],
+}
+
+/// A way of waiting in which the server is asked.
+pub(super) trait Caller: Runtime {
+    /// Waits for one's turn in this process.
+    fn enter(queue: &ThreadLock) -> impl Future<Output = Result<Held, LockError>> + Send;
+
+    /// Runs a script. One round trip on a connection that is there.
+    fn run(
+        store: &Store,
+        call: Call<'_>,
+        limit: Duration,
+    ) -> impl Future<Output = Result<Answer, Failure>> + Send;
+
+    /// Runs a script, and notes whether that worked.
+    fn call(
+        store: &Store,
+        call: Call<'_>,
+        limit: Duration,
+    ) -> impl Future<Output = Result<Answer, Failure>> + Send {
+        async move {
+            let outcome = Self::run(store, call, limit).await;
+            *locked(&store.trouble) = match &outcome {
+                Ok(_) => None,
+                Err(Failure::Passing(reason) | Failure::Lasting(reason)) => Some(reason.clone()),
+            };
+            outcome
+        }
+    }
+}
+
+impl Caller for Blocking {
+    async fn enter(queue: &ThreadLock) -> Result<Held, LockError> {
+        queue.enter()
+    }
+
+    async fn run(store: &Store, call: Call<'_>, limit: Duration) -> Result<Answer, Failure> {
+        store.run(call, limit)
+    }
+}
+
+#[cfg(feature = "async")]
+impl Caller for Tokio {
+    async fn enter(queue: &ThreadLock) -> Result<Held, LockError> {
+        queue.enter_async().await
+    }
+
+    async fn run(store: &Store, call: Call<'_>, limit: Duration) -> Result<Answer, Failure> {
+        asynchronous::run(store, call, limit).await
+    }
 }
 
 pub(super) struct Answer {
@@ -119,6 +183,8 @@ impl Store {
             address,
             password,
             idle: Mutex::default(),
+            #[cfg(feature = "async")]
+            shared: Mutex::default(),
             trouble: Mutex::default(),
         }
     }
@@ -131,16 +197,6 @@ impl Store {
     /// Why the last call failed, if it did.
     pub(super) fn trouble(&self) -> Option<String> {
         locked(&self.trouble).clone()
-    }
-
-    /// Runs a script. One round trip on a connection that is there.
-    pub(super) fn call(&self, call: Call<'_>, limit: Duration) -> Result<Answer, Failure> {
-        let outcome = self.run(call, limit);
-        *locked(&self.trouble) = match &outcome {
-            Ok(_) => None,
-            Err(Failure::Passing(reason) | Failure::Lasting(reason)) => Some(reason.clone()),
-        };
-        outcome
     }
 
     fn run(&self, call: Call<'_>, limit: Duration) -> Result<Answer, Failure> {
@@ -223,7 +279,7 @@ impl Store {
         Ok(numbers)
     }
 
-    fn failure(&self, error: &RedisError) -> Failure {
+    pub(super) fn failure(&self, error: &RedisError) -> Failure {
         let text = error.to_string();
         let passing = match error.kind() {
             _ if LASTING.iter().any(|words| text.contains(words)) => false,
@@ -275,7 +331,7 @@ fn password(information: &ConnectionInfo) -> Option<String> {
 }
 
 /// The whole script each time: half a kilobyte, and no second round trip for a server that has forgotten it.
-fn command(call: Call<'_>) -> Cmd {
+pub(super) fn command(call: Call<'_>) -> Cmd {
     let mut command = redis::cmd("EVAL");
     command.arg(call.script).arg(call.keys.len());
     command.arg(call.keys).arg(call.arguments);
@@ -302,13 +358,13 @@ fn within<T: Send + 'static>(
 
 /// The client asks rustls for the process's provider of cryptography, and rustls panics if there are two to
 /// choose from, as in a program that also uses aws-lc-rs.
-fn trusted_cryptography() {
+pub(super) fn trusted_cryptography() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         // Fails if another thread has been faster.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -185,7 +185,7 @@ fn transaction<'a>(
     connection: &'a mut RqliteConnection,
     orders: &Orders,
     lock: &Chosen,
-) -> TransactionBuilder<'a, RunAgain> {
+) -> TransactionBuilder<'a, RqliteConnection, RunAgain> {
     let builder = connection.build_transaction().mode(orders.mode.into());
     let builder = match orders.exactly_once {
         true => builder.exactly_once(),

@@ -1,0 +1,326 @@
+//! A future that is dropped, behind every number of polls: nothing is left half done, and the connection goes on.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use diesel::result::Error;
+use diesel::{ExpressionMethods, QueryDsl, QueryResult};
+use diesel_async::{AsyncConnection, RunQueryDsl, SimpleAsyncConnection, TransactionManager as _};
+use diesel_rqlite::{
+    AsyncRqliteConnection, AsyncRqliteTransactionManager as Manager, RqliteLock, ThreadLock,
+    TransactionLock, TransactionMode, ValkeyLock,
+};
+use diesel_rqlite_tests::{Rqlited, ValkeyServer};
+
+use super::adapter::block_on;
+
+diesel::table! { accounts (id) { id -> Integer, balance -> Integer, } }
+diesel::table! { transfers (id) { id -> Integer, } }
+
+const SCHEMA: &str = "CREATE TABLE accounts (id INTEGER PRIMARY KEY, balance INTEGER NOT NULL); \
+    INSERT INTO accounts VALUES (1, 1000), (2, 0); CREATE TABLE transfers (id INTEGER PRIMARY KEY)";
+
+const MODES: [TransactionMode; 3] = [
+    TransactionMode::Interactive,
+    TransactionMode::Eager,
+    TransactionMode::Deferred,
+];
+
+/// Polls a future so many times; `None`: it was not done then, and is dropped.
+async fn polled<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut left = polls;
+    poll_fn(|context| match left {
+        0 => Poll::Ready(None),
+        _ => {
+            left -= 1;
+            future.as_mut().poll(context).map(Some)
+        }
+    })
+    .await
+}
+
+struct Bank {
+    node: Rqlited,
+    conn: AsyncRqliteConnection,
+}
+
+impl Bank {
+    fn new() -> Self {
+        let node = Rqlited::builder().start();
+        let mut conn = connect(&node);
+        block_on(conn.batch_execute(SCHEMA)).expect("creates");
+        Bank { node, conn }
+    }
+
+    /// Whether all is as after a whole number of transfers. Returns that number.
+    async fn transfers(&mut self) -> i32 {
+        // Of one moment: a commit may still be on its way.
+        let query = "SELECT (SELECT balance FROM accounts WHERE id = 1) AS one, \
+            (SELECT balance FROM accounts WHERE id = 2) AS two, (SELECT count(*) FROM transfers) AS transfers";
+        let found = diesel::sql_query(query)
+            .get_result::<State>(&mut self.conn)
+            .await;
+        let State {
+            one,
+            two,
+            transfers,
+        } = found.expect("reads");
+        assert_eq!((one, two), (1000 - transfers, transfers));
+        transfers
+    }
+
+    /// Nothing is left of a future that was dropped.
+    async fn is_clean(&mut self, told: &str) {
+        let before = self.conn.http_requests();
+        let outcome = self.conn.transaction(async |_| Ok::<_, Error>(())).await;
+        assert_eq!(outcome, Ok(()), "{told}");
+        assert_eq!(
+            self.conn.http_requests(),
+            before,
+            "{told}: nothing to commit"
+        );
+        let ended = Manager::commit_transaction(&mut self.conn).await;
+        assert!(
+            matches!(ended, Err(Error::NotInTransaction)),
+            "{told}: {ended:?}"
+        );
+    }
+}
+
+#[derive(diesel::QueryableByName)]
+struct State {
+    #[diesel(sql_type = diesel::sql_types::Integer)]
+    one: i32,
+    #[diesel(sql_type = diesel::sql_types::Integer)]
+    two: i32,
+    #[diesel(sql_type = diesel::sql_types::Integer)]
+    transfers: i32,
+}
+
+fn connect(node: &Rqlited) -> AsyncRqliteConnection {
+    block_on(AsyncRqliteConnection::establish(&node.url())).expect("connects")
+}
+
+/// Moves 1 from the first account to the second.
+async fn transfer(conn: &mut AsyncRqliteConnection) -> QueryResult<()> {
+    let balance = |id: i32| accounts::table.find(id).select(accounts::balance);
+    let (one, two): (i32, i32) = (balance(1).first(conn).await?, balance(2).first(conn).await?);
+    for (id, balance) in [(1, one - 1), (2, two + 1)] {
+        diesel::update(accounts::table.find(id))
+            .set(accounts::balance.eq(balance))
+            .execute(conn)
+            .await?;
+    }
+    diesel::insert_into(transfers::table)
+        .default_values()
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Drops a transfer behind every number of polls; in between, another client makes one.
+fn sweep(mode: TransactionMode, lock: Option<&impl TransactionLock>) {
+    let mut bank = Bank::new();
+    let mut other = connect(&bank.node);
+    for conn in [&mut bank.conn, &mut other] {
+        conn.set_transaction_mode(mode);
+        if let Some(lock) = lock {
+            conn.set_transaction_lock(lock);
+        }
+    }
+    block_on(async {
+        let mut polls = 0;
+        loop {
+            let told = format!("{mode:?}, dropped behind {polls} polls");
+            let done = polled(polls, bank.conn.transaction(transfer)).await;
+            bank.is_clean(&told).await;
+            if let Some(outcome) = done {
+                assert_eq!(outcome, Ok(()), "{told}");
+                break;
+            }
+            // It also gets the lock. Without one, a commit that is on its way is a conflict.
+            let moved = other.build_transaction().retries(50).run(transfer).await;
+            assert_eq!(moved, Ok(()), "{told}");
+            bank.transfers().await;
+            polls += 1;
+        }
+        assert!(polls > 3, "it waited: {polls}");
+        let committed = bank.transfers().await;
+        assert!(usize::try_from(committed).is_ok_and(|committed| committed > polls));
+    });
+}
+
+/// Long enough not to end within a transfer, short enough to be waited for.
+const LEASE: Duration = Duration::from_secs(3);
+
+#[test]
+fn transactions_without_a_lock() {
+    for mode in &MODES[..2] {
+        sweep(*mode, None::<&ThreadLock>);
+    }
+}
+
+#[test]
+fn transactions_under_a_lock_between_threads() {
+    for mode in MODES {
+        sweep(mode, Some(&ThreadLock::new(format!("dropped {mode:?}"))));
+    }
+}
+
+#[test]
+fn transactions_under_a_lock_in_rqlite() {
+    for mode in MODES {
+        sweep(mode, Some(&RqliteLock::new("accounts").lease(LEASE)));
+    }
+}
+
+#[test]
+fn transactions_under_a_lock_in_valkey() {
+    let server = ValkeyServer::start();
+    for mode in MODES {
+        let name = format!("{mode:?}");
+        let lock = ValkeyLock::new(&server.url(), name).expect("a URL");
+        sweep(mode, Some(&lock.lease(LEASE)));
+    }
+}
+
+#[test]
+fn statements_are_applied_as_a_whole_or_not_at_all() {
+    let mut bank = Bank::new();
+    let batch = "UPDATE accounts SET balance = balance - 1 WHERE id = 1; \
+        UPDATE accounts SET balance = balance + 1 WHERE id = 2; INSERT INTO transfers DEFAULT VALUES";
+    block_on(async {
+        for polls in 0.. {
+            let done = polled(polls, bank.conn.batch_execute(batch)).await;
+            bank.is_clean(&format!("behind {polls} polls")).await;
+            bank.transfers().await;
+            if let Some(outcome) = done {
+                assert_eq!(outcome, Ok(()));
+                break;
+            }
+        }
+        assert!(bank.transfers().await >= 1);
+    });
+}
+
+#[test]
+fn scripts_of_several_transactions_leave_none_open() {
+    let mut bank = Bank::new();
+    let one = "BEGIN; UPDATE accounts SET balance = balance - 1 WHERE id = 1; SAVEPOINT s; \
+        UPDATE accounts SET balance = balance + 1 WHERE id = 2; RELEASE s; \
+        INSERT INTO transfers DEFAULT VALUES; COMMIT;";
+    let script = format!("{one} SELECT 1; {one}");
+    block_on(async {
+        for polls in 0.. {
+            let done = polled(polls, bank.conn.batch_execute(&script)).await;
+            bank.is_clean(&format!("behind {polls} polls")).await;
+            bank.transfers().await;
+            if let Some(outcome) = done {
+                assert_eq!(outcome, Ok(()));
+                break;
+            }
+        }
+        assert!(bank.transfers().await >= 2);
+    });
+}
+
+/// The outer transaction goes on without the inner one.
+#[test]
+fn nested_transactions_are_rolled_back() {
+    let mut bank = Bank::new();
+    block_on(async {
+        for polls in 0.. {
+            let before = bank.transfers().await;
+            let inner_done = bank
+                .conn
+                .transaction(async |conn| {
+                    transfer(conn).await?;
+                    let inner = conn.transaction(async |conn| {
+                        transfer(conn).await?;
+                        // Also where the first statements need no request.
+                        accounts::table.count().get_result::<i64>(conn).await?;
+                        transfer(conn).await
+                    });
+                    Ok::<_, Error>(polled(polls, inner).await.is_some())
+                })
+                .await
+                .expect("the outer one commits");
+            let moved = bank.transfers().await - before;
+            assert_eq!(
+                moved,
+                if inner_done { 3 } else { 1 },
+                "behind {polls} polls"
+            );
+            if inner_done {
+                break;
+            }
+        }
+    });
+}
+
+/// In a transaction, a statement that was dropped is as if it had not been asked for.
+#[test]
+fn statements_of_a_transaction_are_not_done() {
+    for mode in MODES {
+        let mut bank = Bank::new();
+        bank.conn.set_transaction_mode(mode);
+        block_on(async {
+            for polls in 0.. {
+                let before = bank.transfers().await;
+                let done = bank
+                    .conn
+                    .transaction(async |conn| {
+                        let both = "UPDATE accounts SET balance = balance + 7";
+                        let both = diesel::sql_query(both).execute(conn);
+                        let done = polled(polls, both).await.is_some();
+                        if done {
+                            diesel::sql_query("UPDATE accounts SET balance = balance - 7")
+                                .execute(conn)
+                                .await?;
+                        }
+                        transfer(conn).await?;
+                        Ok::<_, Error>(done)
+                    })
+                    .await
+                    .expect("commits");
+                if mode == TransactionMode::Deferred && done {
+                    // Its reads do not see its own writes.
+                    break;
+                }
+                assert_eq!(bank.transfers().await - before, 1, "behind {polls} polls");
+                if done {
+                    break;
+                }
+            }
+        });
+    }
+}
+
+/// Whoever drops the future of a commit can't have it sent again.
+#[test]
+fn commits_are_not_sent_twice() {
+    let mut bank = Bank::new();
+    block_on(async {
+        for polls in 0.. {
+            Manager::begin_transaction(&mut bank.conn)
+                .await
+                .expect("begins");
+            transfer(&mut bank.conn).await.expect("moves");
+            let done = polled(polls, Manager::commit_transaction(&mut bank.conn)).await;
+            if done.is_none() && polls == 0 {
+                // It was not begun to be committed.
+                let rolled_back = Manager::rollback_transaction(&mut bank.conn).await;
+                assert_eq!(rolled_back, Ok(()));
+            }
+            bank.is_clean(&format!("behind {polls} polls")).await;
+            bank.transfers().await;
+            if let Some(outcome) = done {
+                assert_eq!(outcome, Ok(()));
+                break;
+            }
+        }
+    });
+}

@@ -1,0 +1,12 @@
+//! On the blocking connection.
+
+pub(crate) use diesel_rqlite::RqliteConnection;
+
+fn connect_by(config: &diesel_rqlite::RqliteConfig) -> diesel::ConnectionResult<RqliteConnection> {
+    config.connect()
+}
+
+crate::on_both_connections!();
+
+#[path = "../killed_clients.rs"]
+mod killed_clients;

@@ -1,0 +1,388 @@
+//! The asynchronous connection, for diesel-async.
+
+use std::future::Future;
+use std::ops::AsyncFnOnce;
+use std::pin::Pin;
+
+use diesel::associations::Identifiable;
+use diesel::connection::{CacheSize, Instrumentation, StrQueryHelper, TransactionManagerStatus};
+use diesel::query_builder::{AsChangeset, AsQuery, IntoUpdateTarget, QueryFragment, QueryId};
+use diesel::result::Error;
+use diesel::{ConnectionResult, QueryResult};
+use diesel_async::methods::LoadQuery;
+use diesel_async::pooled_connection::{PoolableConnection, RecyclingMethod};
+use diesel_async::{
+    AsyncConnection, AsyncConnectionCore, SimpleAsyncConnection, TransactionManager,
+    UpdateAndFetchResults,
+};
+
+use super::{Core, HasCore, Scope, collect_binds, render};
+use crate::backend::Rqlite;
+use crate::bind_collector::Bind;
+use crate::config::RqliteConfig;
+use crate::lock::TransactionLock;
+use crate::row::{RqliteCursor, RqliteRow, RqliteStream};
+use crate::transaction::{AsyncFunc, Transaction, TransactionBuilder, TransactionMode};
+use crate::transport::asynchronous::AsyncHttp;
+
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A connection to an rqlite cluster for [diesel-async](diesel_async), on tokio.
+///
+/// [`establish`](AsyncConnection::establish) takes a URL, see [`RqliteConfig`]; all of it means what it means for
+/// [`RqliteConnection`](crate::RqliteConnection), and so do transactions, locks and errors.
+///
+/// ```no_run
+/// use diesel::prelude::*;
+/// use diesel_async::{AsyncConnection, RunQueryDsl};
+/// use diesel_rqlite::AsyncRqliteConnection;
+///
+/// diesel::table! {
+///     posts {
+///         id -> Integer,
+///         title -> Text,
+///     }
+/// }
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut conn = AsyncRqliteConnection::establish("rqlite://localhost:4001").await?;
+/// conn.transaction(async |conn| {
+///     let count: i64 = posts::table.count().get_result(conn).await?;
+///     let title = format!("post {}", count + 1);
+///     diesel::insert_into(posts::table).values(posts::title.eq(title)).execute(conn).await
+/// })
+/// .await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Futures that are dropped
+///
+/// A query whose future is dropped was applied as a whole or not at all; which of both is not known. In a transaction
+/// it is as if it had not been asked for. A [`transaction`](AsyncConnection::transaction) whose future is dropped is
+/// rolled back and its lock given back, in the background, unless its commit is on the way: then that is applied as a
+/// whole or not at all. The connection can be used again in all cases.
+///
+/// What a *pool* hands out has a `transaction` of its own, which leaves the transaction open when its future is
+/// dropped. The pool sees that when it gets the connection back, and drops it. Use
+/// [`build_transaction`](Self::build_transaction), or `(&mut *conn).transaction(…)`, where you go on with the
+/// connection behind a timeout.
+pub struct AsyncRqliteConnection {
+    core: Core<AsyncHttp>,
+}
+
+impl std::fmt::Debug for AsyncRqliteConnection {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.core
+            .describe(formatter.debug_struct("AsyncRqliteConnection"))
+    }
+}
+
+impl HasCore for AsyncRqliteConnection {
+    type Client = AsyncHttp;
+
+    fn core(&mut self) -> &mut Core<AsyncHttp> {
+        &mut self.core
+    }
+}
+
+impl AsyncRqliteConnection {
+    pub(crate) async fn connect(config: &RqliteConfig, url: &str) -> ConnectionResult<Self> {
+        let core = Core::connect(config, url).await?;
+        Ok(AsyncRqliteConnection { core })
+    }
+
+    /// How many HTTP requests this connection has sent, retries and redirects included: to see what a program
+    /// costs.
+    pub fn http_requests(&self) -> u64 {
+        self.core.session.client.requests()
+    }
+
+    /// A transaction that is not as the connection's configuration says: another mode, another lock, retries.
+    ///
+    /// ```no_run
+    /// use diesel_async::{AsyncConnection, RunQueryDsl};
+    /// use diesel_rqlite::AsyncRqliteConnection;
+    ///
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut conn = AsyncRqliteConnection::establish("rqlite://localhost").await?;
+    /// let moved = conn
+    ///     .build_transaction()
+    ///     .exactly_once()
+    ///     .retries(5)
+    ///     .run(async |conn| diesel::sql_query("UPDATE accounts SET balance = balance + 1").execute(conn).await)
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn build_transaction(&mut self) -> TransactionBuilder<'_, Self> {
+        let options = self.core.config.transaction_options();
+        TransactionBuilder::new(self, options)
+    }
+
+    /// The lock that transactions take from now on: for connections that are made by a URL, such as those of a pool.
+    pub fn set_transaction_lock(&mut self, lock: &impl TransactionLock) {
+        self.core.config = self.core.config.clone().lock(lock);
+    }
+
+    /// What transactions do before their commit, from now on.
+    pub fn set_transaction_mode(&mut self, mode: TransactionMode) {
+        self.core.config = self.core.config.clone().transaction_mode(mode);
+    }
+
+    /// As [`transaction`](AsyncConnection::transaction), with the lock taken before the closure runs: what `BEGIN
+    /// IMMEDIATE` is on SQLite. Without a lock in the configuration it is an [`RqliteLock`](crate::RqliteLock) named
+    /// `database`.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyInTransaction` inside of another one.
+    pub async fn immediate_transaction<T, E, F>(&mut self, f: F) -> Result<T, E>
+    where
+        for<'r> F: AsyncFnOnce(&'r mut Self) -> Result<T, E>
+            + AsyncFunc<&'r mut Self, Result<T, E>, Fut: Send>
+            + Send,
+        E: From<Error> + Send,
+        T: Send,
+    {
+        let options = self.core.immediate_options();
+        self.core.prepare(options)?;
+        run(self, f).await
+    }
+
+    /// The same as [`immediate_transaction`](Self::immediate_transaction): readers are never kept out.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyInTransaction` inside of another one.
+    pub async fn exclusive_transaction<T, E, F>(&mut self, f: F) -> Result<T, E>
+    where
+        for<'r> F: AsyncFnOnce(&'r mut Self) -> Result<T, E>
+            + AsyncFunc<&'r mut Self, Result<T, E>, Fut: Send>
+            + Send,
+        E: From<Error> + Send,
+        T: Send,
+    {
+        self.immediate_transaction(f).await
+    }
+}
+
+/// Runs a transaction as it was prepared.
+pub(crate) async fn run<T, E, F>(connection: &mut AsyncRqliteConnection, f: F) -> Result<T, E>
+where
+    for<'r> F: AsyncFnOnce(&'r mut AsyncRqliteConnection) -> Result<T, E>
+        + AsyncFunc<&'r mut AsyncRqliteConnection, Result<T, E>, Fut: Send>
+        + Send,
+    E: From<Error> + Send,
+    T: Send,
+{
+    let mut scope = Scope::new(connection);
+    scope.core().begin(None).await?;
+    match f(scope.get()).await {
+        Ok(value) => {
+            scope.core().commit_own().await?;
+            Ok(value)
+        }
+        Err(error) => {
+            scope.core().roll_back_own().await?;
+            Err(error)
+        }
+    }
+}
+
+/// A query as text and values, which outlives its AST.
+struct Rendered {
+    sql: String,
+    binds: Vec<Bind<'static>>,
+}
+
+impl Rendered {
+    fn of<T: QueryFragment<Rqlite>>(source: &T) -> QueryResult<Self> {
+        let binds = collect_binds(source)?;
+        Ok(Rendered {
+            sql: render(source)?,
+            binds: binds.into_iter().map(Bind::into_owned).collect(),
+        })
+    }
+}
+
+impl AsyncRqliteConnection {
+    /// Tells instrumentation that a query begins.
+    fn start<T: QueryFragment<Rqlite>>(&mut self, source: &T) -> QueryResult<Rendered> {
+        let query = diesel::debug_query::<Rqlite, _>(source);
+        self.core.started(&query);
+        let rendered = Rendered::of(source);
+        if let Err(error) = &rendered {
+            self.core.finished(&query, Some(error));
+        }
+        rendered
+    }
+
+    fn finish<T>(&mut self, sql: &str, outcome: &QueryResult<T>) {
+        let query = StrQueryHelper::new(sql);
+        self.core.finished(&query, outcome.as_ref().err());
+    }
+}
+
+impl SimpleAsyncConnection for AsyncRqliteConnection {
+    /// Runs a script, all of it or nothing: its statements are one atomic request.
+    ///
+    /// It may be framed by `BEGIN` and `COMMIT`, which changes nothing. Its SELECTs are run for their errors.
+    async fn batch_execute(&mut self, query: &str) -> QueryResult<()> {
+        self.core.started(&StrQueryHelper::new(query));
+        let outcome = self.core.script(query).await;
+        self.finish(query, &outcome);
+        outcome
+    }
+}
+
+impl AsyncConnectionCore for AsyncRqliteConnection {
+    type ExecuteFuture<'conn, 'query> = BoxFuture<'conn, QueryResult<usize>>;
+    type LoadFuture<'conn, 'query> = BoxFuture<'conn, QueryResult<RqliteStream>>;
+    type Stream<'conn, 'query> = RqliteStream;
+    type Row<'conn, 'query> = RqliteRow;
+    type Backend = Rqlite;
+
+    fn load<'conn, 'query, T>(&'conn mut self, source: T) -> Self::LoadFuture<'conn, 'query>
+    where
+        T: AsQuery + 'query,
+        T::Query: QueryFragment<Rqlite> + QueryId + 'query,
+    {
+        let rendered = self.start(&source.as_query());
+        Box::pin(async move {
+            let Rendered { sql, binds } = rendered?;
+            // diesel-async knows the types of the columns, and does not tell.
+            let outcome = self.core.rows(&sql, binds, None).await;
+            self.finish(&sql, &outcome);
+            Ok(RqliteStream::new(RqliteCursor::new(outcome?)))
+        })
+    }
+
+    fn execute_returning_count<'conn, 'query, T>(
+        &'conn mut self,
+        source: T,
+    ) -> Self::ExecuteFuture<'conn, 'query>
+    where
+        T: QueryFragment<Rqlite> + QueryId + 'query,
+    {
+        let rendered = self.start(&source);
+        Box::pin(async move {
+            let Rendered { sql, binds } = rendered?;
+            let outcome = self.core.execute(&sql, binds).await;
+            self.finish(&sql, &outcome);
+            outcome
+        })
+    }
+}
+
+impl AsyncConnection for AsyncRqliteConnection {
+    type TransactionManager = AsyncRqliteTransactionManager;
+
+    async fn establish(database_url: &str) -> ConnectionResult<Self> {
+        let config: RqliteConfig = database_url.parse()?;
+        Self::connect(&config, database_url).await
+    }
+
+    fn transaction_state(&mut self) -> &mut Transaction {
+        &mut self.core.session.transaction
+    }
+
+    fn instrumentation(&mut self) -> &mut dyn Instrumentation {
+        &mut *self.core.instrumentation
+    }
+
+    fn set_instrumentation(&mut self, instrumentation: impl Instrumentation) {
+        self.core.instrumentation = instrumentation.into();
+    }
+
+    /// Does nothing: rqlite has no prepared statements.
+    fn set_prepared_statement_cache_size(&mut self, _size: CacheSize) {}
+}
+
+/// `save_changes` is one request, by RETURNING.
+impl<'b, Changes, Output, Tab, V> UpdateAndFetchResults<Changes, Output> for AsyncRqliteConnection
+where
+    Output: Send + 'static,
+    Changes: Copy + AsChangeset<Target = Tab> + Send + Identifiable<Table = Tab>,
+    Tab: diesel::Table + diesel::query_dsl::methods::FindDsl<Changes::Id> + 'b,
+    diesel::dsl::Find<Tab, Changes::Id>: IntoUpdateTarget<Table = Tab, WhereClause = V>,
+    diesel::query_builder::UpdateStatement<Tab, V, Changes::Changeset>: AsQuery,
+    diesel::dsl::Update<Changes, Changes>: LoadQuery<'b, Self, Output>,
+    V: Send + 'b,
+    Changes::Changeset: Send + 'b,
+    Tab::FromClause: Send,
+{
+    fn update_and_fetch<'conn, 'changes>(
+        &'conn mut self,
+        changeset: Changes,
+    ) -> BoxFuture<'changes, QueryResult<Output>>
+    where
+        Changes: 'changes,
+        'conn: 'changes,
+        Self: 'changes,
+    {
+        Box::pin(async move {
+            let update = diesel::update(changeset).set(changeset);
+            diesel_async::RunQueryDsl::get_result(update, self).await
+        })
+    }
+}
+
+impl PoolableConnection for AsyncRqliteConnection {
+    async fn ping(&mut self, config: &RecyclingMethod<Self>) -> QueryResult<()> {
+        match config {
+            RecyclingMethod::Fast => Ok(()),
+            RecyclingMethod::Verified => self.core.ping().await,
+            RecyclingMethod::CustomQuery(query) => {
+                let query = diesel::sql_query(query.as_ref());
+                self.execute_returning_count(query).await.map(|_| ())
+            }
+            RecyclingMethod::CustomFunction(check) => check(self).await,
+        }
+    }
+}
+
+/// Diesel's view of this crate's transactions: see [`TransactionMode`].
+#[derive(Debug)]
+pub struct AsyncRqliteTransactionManager;
+
+impl TransactionManager<AsyncRqliteConnection> for AsyncRqliteTransactionManager {
+    type TransactionStateData = Transaction;
+
+    async fn begin_transaction(connection: &mut AsyncRqliteConnection) -> QueryResult<()> {
+        connection.core.begin(None).await
+    }
+
+    async fn rollback_transaction(connection: &mut AsyncRqliteConnection) -> QueryResult<()> {
+        connection.core.roll_back_own().await
+    }
+
+    async fn commit_transaction(connection: &mut AsyncRqliteConnection) -> QueryResult<()> {
+        connection.core.commit_own().await
+    }
+
+    fn transaction_manager_status_mut(
+        connection: &mut AsyncRqliteConnection,
+    ) -> &mut TransactionManagerStatus {
+        &mut connection.core.session.transaction.status
+    }
+
+    /// Rolls back also where the future is dropped, or the callback panics.
+    // An `async fn` would ask for `R: 'conn`, which the trait does not have.
+    #[allow(clippy::manual_async_fn)]
+    fn transaction<'a, 'conn, F, R, E>(
+        connection: &'conn mut AsyncRqliteConnection,
+        callback: F,
+    ) -> impl Future<Output = Result<R, E>> + Send + 'conn
+    where
+        for<'r> F: AsyncFnOnce(&'r mut AsyncRqliteConnection) -> Result<R, E>
+            + AsyncFunc<&'r mut AsyncRqliteConnection, Result<R, E>, Fut: Send>
+            + Send
+            + 'a,
+        E: From<Error> + Send,
+        R: Send,
+        'a: 'conn,
+    {
+        async move { run(connection, callback).await }
+    }
+}

@@ -1,0 +1,286 @@
+//! The blocking connection.
+
+use diesel::associations::HasTable;
+use diesel::connection::{
+    CacheSize, Connection, ConnectionSealed, DefaultLoadingMode, Instrumentation, LoadConnection,
+    MultiConnectionHelper, SimpleConnection, StrQueryHelper, TransactionManager,
+    TransactionManagerStatus, WithMetadataLookup,
+};
+use diesel::expression::{MixedAggregates, QueryMetadata, ValidGrouping, is_aggregate};
+use diesel::query_builder::{AsChangeset, IntoUpdateTarget, Query, QueryFragment, QueryId};
+use diesel::query_dsl::{LoadQuery, RunQueryDsl, UpdateAndFetchResults};
+use diesel::result::Error;
+use diesel::{ConnectionResult, QueryResult, Table, dsl};
+
+use super::{Core, HasCore, Scope, collect_binds, render, types_of};
+use crate::backend::Rqlite;
+use crate::config::RqliteConfig;
+use crate::lock::TransactionLock;
+use crate::row::{RqliteCursor, RqliteRow};
+use crate::runtime::now;
+use crate::transaction::{Transaction, TransactionBuilder, TransactionMode};
+use crate::transport::blocking::Http;
+
+/// A connection to an rqlite cluster.
+///
+/// [`establish`](Connection::establish) takes a URL, see [`RqliteConfig`]. It holds one HTTP connection,
+/// to the leader where the read level needs one, and follows the leader when that changes.
+pub struct RqliteConnection {
+    core: Core<Http>,
+    metadata_lookup: (),
+}
+
+impl std::fmt::Debug for RqliteConnection {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.core
+            .describe(formatter.debug_struct("RqliteConnection"))
+    }
+}
+
+impl HasCore for RqliteConnection {
+    type Client = Http;
+
+    fn core(&mut self) -> &mut Core<Http> {
+        &mut self.core
+    }
+}
+
+impl RqliteConnection {
+    pub(crate) fn connect(config: &RqliteConfig, url: &str) -> ConnectionResult<Self> {
+        Ok(RqliteConnection {
+            core: now(Core::connect(config, url))?,
+            metadata_lookup: (),
+        })
+    }
+
+    /// How many HTTP requests this connection has sent, retries and redirects included: to see what a program
+    /// costs.
+    pub fn http_requests(&self) -> u64 {
+        self.core.session.client.requests()
+    }
+
+    /// A transaction that is not as the connection's configuration says: another mode, another lock, retries.
+    ///
+    /// ```no_run
+    /// use diesel::prelude::*;
+    /// use diesel_rqlite::RqliteConnection;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut conn = RqliteConnection::establish("rqlite://localhost")?;
+    /// let moved = conn
+    ///     .build_transaction()
+    ///     .exactly_once()
+    ///     .retries(5)
+    ///     .run(|conn| diesel::sql_query("UPDATE accounts SET balance = balance + 1").execute(conn))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn build_transaction(&mut self) -> TransactionBuilder<'_, Self> {
+        let options = self.core.config.transaction_options();
+        TransactionBuilder::new(self, options)
+    }
+
+    /// The lock that transactions take from now on: for connections that are made by a URL, such as those of a pool.
+    pub fn set_transaction_lock(&mut self, lock: &impl TransactionLock) {
+        self.core.config = self.core.config.clone().lock(lock);
+    }
+
+    /// What transactions do before their commit, from now on.
+    pub fn set_transaction_mode(&mut self, mode: TransactionMode) {
+        self.core.config = self.core.config.clone().transaction_mode(mode);
+    }
+
+    /// As [`transaction`](Connection::transaction), with the lock taken before the closure runs: what `BEGIN
+    /// IMMEDIATE` is on SQLite. Without a lock in the configuration it is an [`RqliteLock`] named `database`.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyInTransaction` inside of another one.
+    pub fn immediate_transaction<T, E, F>(&mut self, f: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Self) -> Result<T, E>,
+        E: From<Error>,
+    {
+        let options = self.core.immediate_options();
+        self.core.prepare(options)?;
+        self.transaction(f)
+    }
+
+    /// The same as [`immediate_transaction`](Self::immediate_transaction): readers are never kept out.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyInTransaction` inside of another one.
+    pub fn exclusive_transaction<T, E, F>(&mut self, f: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Self) -> Result<T, E>,
+        E: From<Error>,
+    {
+        self.immediate_transaction(f)
+    }
+
+    /// Tells instrumentation about a query around running it.
+    fn observed<T>(
+        &mut self,
+        query: &dyn diesel::connection::DebugQuery,
+        run: impl FnOnce(&mut Self) -> QueryResult<T>,
+    ) -> QueryResult<T> {
+        self.core.started(query);
+        let outcome = run(self);
+        self.core.finished(query, outcome.as_ref().err());
+        outcome
+    }
+}
+
+impl SimpleConnection for RqliteConnection {
+    /// Runs a script, all of it or nothing: its statements are one atomic request.
+    ///
+    /// It may be framed by `BEGIN` and `COMMIT`, which changes nothing. Its SELECTs are run for their errors.
+    fn batch_execute(&mut self, query: &str) -> QueryResult<()> {
+        self.observed(&StrQueryHelper::new(query), |connection| {
+            now(connection.core.script(query))
+        })
+    }
+}
+
+impl ConnectionSealed for RqliteConnection {}
+
+impl Connection for RqliteConnection {
+    type Backend = Rqlite;
+    type TransactionManager = RqliteTransactionManager;
+
+    fn establish(database_url: &str) -> ConnectionResult<Self> {
+        let config: RqliteConfig = database_url.parse()?;
+        Self::connect(&config, database_url)
+    }
+
+    fn execute_returning_count<T>(&mut self, source: &T) -> QueryResult<usize>
+    where
+        T: QueryFragment<Rqlite> + QueryId,
+    {
+        self.observed(&diesel::debug_query::<Rqlite, _>(source), |connection| {
+            let sql = render(source)?;
+            now(connection.core.execute(&sql, collect_binds(source)?))
+        })
+    }
+
+    fn transaction_state(&mut self) -> &mut Transaction {
+        &mut self.core.session.transaction
+    }
+
+    fn instrumentation(&mut self) -> &mut dyn Instrumentation {
+        &mut *self.core.instrumentation
+    }
+
+    fn set_instrumentation(&mut self, instrumentation: impl Instrumentation) {
+        self.core.instrumentation = instrumentation.into();
+    }
+
+    /// Does nothing: rqlite has no prepared statements.
+    fn set_prepared_statement_cache_size(&mut self, _size: CacheSize) {}
+}
+
+impl LoadConnection<DefaultLoadingMode> for RqliteConnection {
+    type Cursor<'conn, 'query> = RqliteCursor;
+    type Row<'conn, 'query> = RqliteRow;
+
+    fn load<'conn, 'query, T>(&'conn mut self, source: T) -> QueryResult<RqliteCursor>
+    where
+        T: Query + QueryFragment<Rqlite> + QueryId + 'query,
+        Rqlite: QueryMetadata<T::SqlType>,
+    {
+        let types = types_of::<T::SqlType>();
+        self.observed(&diesel::debug_query::<Rqlite, _>(&source), |connection| {
+            let sql = render(&source)?;
+            let binds = collect_binds(&source)?;
+            let rows = now(connection.core.rows(&sql, binds, types.as_deref()))?;
+            Ok(RqliteCursor::new(rows))
+        })
+    }
+}
+
+impl WithMetadataLookup for RqliteConnection {
+    fn metadata_lookup(&mut self) -> &mut () {
+        &mut self.metadata_lookup
+    }
+}
+
+impl MultiConnectionHelper for RqliteConnection {
+    fn to_any<'a>(lookup: &mut ()) -> &mut (dyn std::any::Any + 'a) {
+        lookup
+    }
+
+    fn from_any(lookup: &mut dyn std::any::Any) -> Option<&mut ()> {
+        lookup.downcast_mut()
+    }
+}
+
+/// `save_changes` is one request, by RETURNING.
+impl<'b, Changes, Output> UpdateAndFetchResults<Changes, Output> for RqliteConnection
+where
+    Changes: Copy + AsChangeset<Target = <Changes as HasTable>::Table> + IntoUpdateTarget,
+    dsl::Update<Changes, Changes>: LoadQuery<'b, RqliteConnection, Output>,
+    <Changes::Table as Table>::AllColumns: ValidGrouping<()>,
+    <<Changes::Table as Table>::AllColumns as ValidGrouping<()>>::IsAggregate:
+        MixedAggregates<is_aggregate::No, Output = is_aggregate::No>,
+{
+    fn update_and_fetch(&mut self, changeset: Changes) -> QueryResult<Output> {
+        diesel::update(changeset).set(changeset).get_result(self)
+    }
+}
+
+#[cfg(feature = "r2d2")]
+impl diesel::r2d2::R2D2Connection for RqliteConnection {
+    fn ping(&mut self) -> QueryResult<()> {
+        now(self.core.ping())
+    }
+
+    fn is_broken(&mut self) -> bool {
+        RqliteTransactionManager::is_broken_transaction_manager(self)
+    }
+}
+
+/// Diesel's view of this crate's transactions: see [`TransactionMode`](crate::TransactionMode).
+#[derive(Debug)]
+pub struct RqliteTransactionManager;
+
+impl TransactionManager<RqliteConnection> for RqliteTransactionManager {
+    type TransactionStateData = Transaction;
+
+    fn begin_transaction(connection: &mut RqliteConnection) -> QueryResult<()> {
+        now(connection.core.begin(None))
+    }
+
+    fn rollback_transaction(connection: &mut RqliteConnection) -> QueryResult<()> {
+        now(connection.core.roll_back_own())
+    }
+
+    fn commit_transaction(connection: &mut RqliteConnection) -> QueryResult<()> {
+        now(connection.core.commit_own())
+    }
+
+    fn transaction_manager_status_mut(
+        connection: &mut RqliteConnection,
+    ) -> &mut TransactionManagerStatus {
+        &mut connection.core.session.transaction.status
+    }
+
+    fn transaction<F, R, E>(connection: &mut RqliteConnection, callback: F) -> Result<R, E>
+    where
+        F: FnOnce(&mut RqliteConnection) -> Result<R, E>,
+        E: From<Error>,
+    {
+        let mut scope = Scope::new(connection);
+        Self::begin_transaction(scope.get())?;
+        match callback(scope.get()) {
+            Ok(value) => {
+                Self::commit_transaction(scope.get())?;
+                Ok(value)
+            }
+            Err(error) => {
+                Self::rollback_transaction(scope.get())?;
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,459 @@
+//! What both connections do: transactions, their locks, scripts. Diesel's traits are beside it, one file for each.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::time::Instant;
+
+use diesel::QueryResult;
+use diesel::connection::{DebugQuery, DynInstrumentation, InstrumentationEvent, StrQueryHelper};
+use diesel::result::{ConnectionError, ConnectionResult, Error};
+
+use crate::backend::RqliteType;
+use crate::bind_collector::Bind;
+use crate::config::RqliteConfig;
+use crate::error;
+use crate::lock::holding::Holding;
+use crate::lock::{Locking, RqliteLock};
+#[cfg(any(feature = "async", feature = "r2d2"))]
+use crate::protocol::request::ReadConsistency;
+use crate::protocol::rows::Rows;
+use crate::session::{Client, Session};
+use crate::sql::control::Control;
+use crate::sql::refuse;
+use crate::sql::scan::{Scanned, statements};
+#[cfg(any(feature = "async", feature = "r2d2"))]
+use crate::statement;
+use crate::statement::{Statement, strip_begin_and_commit};
+use crate::transaction::Options;
+
+/// A connection, whichever way it waits.
+pub(crate) struct Core<C: Client> {
+    pub(crate) session: Session<C>,
+    pub(crate) config: RqliteConfig,
+    /// Of the next transaction, if it is not to be as the configuration says.
+    next: Option<Options>,
+    holding: Holding,
+    pub(crate) instrumentation: DynInstrumentation,
+}
+
+/// How a transaction ends.
+#[derive(Clone, Copy)]
+enum End {
+    Commit,
+    RollBack,
+}
+
+impl<C: Client> Core<C> {
+    pub(crate) async fn connect(config: &RqliteConfig, url: &str) -> ConnectionResult<Self> {
+        let mut instrumentation = DynInstrumentation::default_instrumentation();
+        instrumentation.on_connection_event(InstrumentationEvent::start_establish_connection(url));
+        let connected = Self::reach(config).await;
+        instrumentation.on_connection_event(InstrumentationEvent::finish_establish_connection(
+            url,
+            connected.as_ref().err(),
+        ));
+        let mut core = connected?;
+        core.instrumentation = instrumentation;
+        Ok(core)
+    }
+
+    async fn reach(config: &RqliteConfig) -> ConnectionResult<Self> {
+        let mut core = Core {
+            session: config.session()?,
+            config: config.clone(),
+            next: None,
+            holding: Holding::default(),
+            instrumentation: DynInstrumentation::none(),
+        };
+        match core.session.ask(&Statement::plain("SELECT 1")).await {
+            Ok(_) => Ok(core),
+            Err(error) => Err(ConnectionError::BadConnection(error.to_string())),
+        }
+    }
+
+    pub(crate) fn immediate_options(&self) -> Options {
+        let mut options = self.config.transaction_options();
+        options.immediate = true;
+        if options.locking == Locking::None {
+            options.locking = Locking::Rqlite(RqliteLock::new("database"));
+        }
+        options
+    }
+
+    /// The next transaction, which must be an outermost one, is to be as these options say.
+    pub(crate) fn prepare(&mut self, options: Options) -> QueryResult<()> {
+        if self.is_in_transaction() {
+            return Err(Error::AlreadyInTransaction);
+        }
+        self.next = Some(options);
+        Ok(())
+    }
+
+    /// Whether the last transaction failed because something it was shown had changed, or its lock was lost.
+    pub(crate) fn has_conflicted(&self) -> bool {
+        self.session.transaction.conflicted
+    }
+
+    pub(crate) fn is_in_transaction(&self) -> bool {
+        self.session.transaction.is_open()
+    }
+
+    /// Whether the node is there; not whether it leads, which would cost a round of the cluster.
+    #[cfg(any(feature = "async", feature = "r2d2"))]
+    pub(crate) async fn ping(&mut self) -> QueryResult<()> {
+        let exchange = statement::query(&Statement::plain("SELECT 1")).at(ReadConsistency::None);
+        let answered = self.session.send(&exchange).await;
+        answered
+            .map(|_| ())
+            .map_err(|failure| error::failure(failure, true))
+    }
+
+    /// Opens a transaction, which takes its lock if it is the outermost one.
+    pub(crate) async fn begin(&mut self, name: Option<String>) -> QueryResult<()> {
+        let depth = self.depth(1);
+        self.event(depth, InstrumentationEvent::begin_transaction);
+        if self.is_in_transaction() {
+            return self.session.transaction.begin(name);
+        }
+        // Also where the lock can't be had, which is no conflict.
+        self.session.transaction.conflicted = false;
+        let options = self.next.take();
+        let options = options.unwrap_or_else(|| self.config.transaction_options());
+        let mut scope = Scope::new(self);
+        let core = scope.core();
+        let immediate = options.immediate;
+        core.holding
+            .begin::<C::Runtime>(&mut core.session.transaction, &options)
+            .await?;
+        core.session.transaction.options = options;
+        if let Err(error) = core.session.transaction.begin(name) {
+            core.holding.end().await;
+            return Err(error);
+        }
+        if immediate {
+            let began = Instant::now();
+            let taken = core.session.take_lock_if_wanted().await;
+            core.keep_lock(began);
+            if let Err(error) = taken {
+                core.roll_back().await?;
+                return Err(error);
+            }
+        }
+        scope.keep();
+        Ok(())
+    }
+
+    /// Commits the innermost transaction, savepoint or not.
+    async fn commit(&mut self) -> QueryResult<()> {
+        let depth = self.depth(0);
+        self.event(depth, InstrumentationEvent::commit_transaction);
+        if self.session.transaction.depth() != 1 {
+            return self.session.commit().await;
+        }
+        // A commit that is not waited for is over all the same: nobody may send it again.
+        let mut scope = Scope::above(self, 0);
+        let core = scope.core();
+        if let Err(lost) = core.holding.check() {
+            core.session.transaction.lose_lock(&lost);
+        }
+        let writes = core.session.transaction.journal.has_live_writes();
+        let query = StrQueryHelper::new("COMMIT");
+        if writes {
+            core.started(&query);
+        }
+        let outcome = core.session.commit().await;
+        if writes {
+            core.finished(&query, outcome.as_ref().err());
+        }
+        core.holding.end().await;
+        outcome
+    }
+
+    async fn roll_back(&mut self) -> QueryResult<()> {
+        let depth = self.depth(0);
+        self.event(depth, InstrumentationEvent::rollback_transaction);
+        if self.session.transaction.depth() != 1 {
+            return self.session.roll_back().await;
+        }
+        let mut scope = Scope::above(self, 0);
+        let core = scope.core();
+        let outcome = core.session.roll_back().await;
+        core.holding.end().await;
+        outcome
+    }
+
+    /// Rolls back what is open above a depth, without waiting: a lock is given back in the background.
+    pub(crate) fn abandon(&mut self, depth: usize) {
+        while self.session.transaction.depth() > depth {
+            let level = self.depth(0);
+            self.event(level, InstrumentationEvent::rollback_transaction);
+            if self.session.abandon().is_err() {
+                break;
+            }
+        }
+        if !self.is_in_transaction() {
+            self.holding.abandon();
+        }
+    }
+
+    /// Keeps a lock alive that was taken since `began`.
+    fn keep_lock(&mut self, began: Instant) {
+        if let Some(lease) = &self.session.transaction.lease {
+            self.holding.keep_alive::<C>(lease, began, &self.config);
+        }
+    }
+
+    pub(crate) async fn execute(&mut self, sql: &str, binds: Vec<Bind<'_>>) -> QueryResult<usize> {
+        if may_be_control(sql)
+            && let Ok([scanned]) = statements(sql).as_deref()
+            && let Some(control) = Control::of(scanned).map_err(error::not_sent)?
+        {
+            return self.control(control).await.map(|()| 0);
+        }
+        let began = Instant::now();
+        let outcome = self.session.execute(sql, binds).await;
+        self.keep_lock(began);
+        outcome
+    }
+
+    pub(crate) async fn rows(
+        &mut self,
+        sql: &str,
+        binds: Vec<Bind<'_>>,
+        types: Option<&[RqliteType]>,
+    ) -> QueryResult<Vec<Rows>> {
+        let began = Instant::now();
+        let outcome = self.session.rows(sql, binds, types).await;
+        self.keep_lock(began);
+        outcome
+    }
+
+    /// Runs a script: its statements as one atomic request, unless it begins and ends transactions of its own.
+    pub(crate) async fn script(&mut self, sql: &str) -> QueryResult<()> {
+        let mut found = statements(sql).map_err(error::not_sent)?;
+        let mut controls = Vec::with_capacity(found.len());
+        for scanned in &found {
+            let control = Control::of(scanned).map_err(error::not_sent)?;
+            if control.is_none() {
+                refuse::check(scanned).map_err(error::not_sent)?;
+            }
+            controls.push(control);
+        }
+        let number = controls.iter().flatten().count();
+        if number == 0 {
+            return self.run(&found, false).await;
+        }
+        if number == 2 && !self.is_in_transaction() && strip_begin_and_commit(&mut found) {
+            return self.run(&found, true).await;
+        }
+        let mut scope = Scope::new(self);
+        let outcome = scope.core().run_between(found, controls).await;
+        scope.keep();
+        outcome
+    }
+
+    async fn run_between(
+        &mut self,
+        found: Vec<Scanned<'_>>,
+        controls: Vec<Option<Control>>,
+    ) -> QueryResult<()> {
+        let mut statements = found.into_iter();
+        let mut group = Vec::new();
+        for control in controls {
+            let scanned = statements.next();
+            match control {
+                None => group.extend(scanned),
+                Some(control) => {
+                    self.run(&std::mem::take(&mut group), false).await?;
+                    self.control(control).await?;
+                }
+            }
+        }
+        self.run(&group, false).await
+    }
+
+    async fn run(&mut self, found: &[Scanned<'_>], framed: bool) -> QueryResult<()> {
+        let began = Instant::now();
+        let outcome = self.session.run(found, framed).await;
+        self.keep_lock(began);
+        outcome
+    }
+
+    /// `BEGIN`, `COMMIT` and the like, done to the client's transaction.
+    async fn control(&mut self, control: Control) -> QueryResult<()> {
+        let depth = self.session.transaction.depth();
+        let sqlite = |message: &str| Err(error::statement_error(message, None));
+        match control {
+            Control::Begin { .. } if depth > 0 => {
+                sqlite("cannot start a transaction within a transaction")
+            }
+            Control::Begin { immediate } => {
+                if immediate {
+                    self.next = Some(self.immediate_options());
+                }
+                self.begin(None).await
+            }
+            Control::Savepoint(name) => self.begin(Some(name)).await,
+            Control::Commit if depth == 0 => sqlite("cannot commit - no transaction is active"),
+            Control::Commit => self.close_to(0, End::Commit).await,
+            Control::RollBack if depth == 0 => sqlite("cannot rollback - no transaction is active"),
+            Control::RollBack => self.close_to(0, End::RollBack).await,
+            Control::Release(name) => match self.session.transaction.depth_of(&name) {
+                Some(depth) => self.close_to(depth - 1, End::Commit).await,
+                None => sqlite(&format!("no such savepoint: {name}")),
+            },
+            Control::RollBackTo(name) => match self.session.transaction.depth_of(&name) {
+                Some(depth) => {
+                    self.close_to(depth, End::RollBack).await?;
+                    self.session.transaction.roll_back_to_mark();
+                    Ok(())
+                }
+                None => sqlite(&format!("no such savepoint: {name}")),
+            },
+        }
+    }
+
+    /// Commits the innermost transaction that Diesel began. One that can't be is rolled back.
+    pub(crate) async fn commit_own(&mut self) -> QueryResult<()> {
+        let committed = self.close_savepoints(End::Commit).await;
+        if committed.is_err() {
+            self.roll_back_own().await?;
+            return committed;
+        }
+        self.commit().await
+    }
+
+    pub(crate) async fn roll_back_own(&mut self) -> QueryResult<()> {
+        self.close_savepoints(End::RollBack).await?;
+        self.roll_back().await
+    }
+
+    /// Ends the savepoints that were opened as SQL inside the innermost transaction that Diesel began: they end with
+    /// it, as on SQLite, or their end would be taken for its own.
+    async fn close_savepoints(&mut self, end: End) -> QueryResult<()> {
+        match self.session.transaction.depth_without_savepoints() {
+            Some(depth) => self.close_to(depth, end).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Ends transactions until only so many are open.
+    async fn close_to(&mut self, depth: usize, end: End) -> QueryResult<()> {
+        while self.session.transaction.depth() > depth {
+            match end {
+                End::Commit => self.commit().await?,
+                End::RollBack => self.roll_back().await?,
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn describe(&self, mut text: fmt::DebugStruct<'_, '_>) -> fmt::Result {
+        text.field("nodes", &self.session.nodes)
+            .field("transaction", &self.session.transaction)
+            .finish_non_exhaustive()
+    }
+
+    pub(crate) fn started(&mut self, query: &dyn DebugQuery) {
+        self.instrumentation
+            .on_connection_event(InstrumentationEvent::start_query(query));
+    }
+
+    pub(crate) fn finished(&mut self, query: &dyn DebugQuery, error: Option<&Error>) {
+        self.instrumentation
+            .on_connection_event(InstrumentationEvent::finish_query(query, error));
+    }
+
+    /// The depth of the innermost open transaction, after `change` more have begun.
+    fn depth(&self, change: usize) -> Option<NonZeroU32> {
+        let depth = u32::try_from(self.session.transaction.depth() + change).ok()?;
+        NonZeroU32::new(depth)
+    }
+
+    fn event(
+        &mut self,
+        depth: Option<NonZeroU32>,
+        event: fn(NonZeroU32) -> InstrumentationEvent<'static>,
+    ) {
+        if let Some(depth) = depth {
+            self.instrumentation.on_connection_event(event(depth));
+        }
+    }
+}
+
+impl<C: Client> Drop for Core<C> {
+    /// Gives back the lock of a transaction that is still open.
+    fn drop(&mut self) {
+        self.abandon(0);
+    }
+}
+
+/// What has a [`Core`].
+pub(crate) trait HasCore {
+    type Client: Client;
+
+    fn core(&mut self) -> &mut Core<Self::Client>;
+}
+
+impl<C: Client> HasCore for Core<C> {
+    type Client = C;
+
+    fn core(&mut self) -> &mut Core<C> {
+        self
+    }
+}
+
+/// Rolls back what was opened in it and is still open when it is dropped: behind a panic, or when nobody waits for a
+/// future any more. A later user of the connection must not commit it.
+pub(crate) struct Scope<'a, T: HasCore> {
+    of: &'a mut T,
+    depth: usize,
+}
+
+impl<'a, T: HasCore> Scope<'a, T> {
+    pub(crate) fn new(of: &'a mut T) -> Self {
+        let depth = of.core().session.transaction.depth();
+        Self::above(of, depth)
+    }
+
+    fn above(of: &'a mut T, depth: usize) -> Self {
+        Scope { of, depth }
+    }
+
+    pub(crate) fn get(&mut self) -> &mut T {
+        self.of
+    }
+
+    pub(crate) fn core(&mut self) -> &mut Core<T::Client> {
+        self.of.core()
+    }
+
+    /// All went its way: what is open now stays open.
+    fn keep(mut self) {
+        self.depth = usize::MAX;
+    }
+}
+
+impl<T: HasCore> Drop for Scope<'_, T> {
+    fn drop(&mut self) {
+        let depth = self.depth;
+        self.core().abandon(depth);
+    }
+}
+
+/// A text that can't be transaction control needs no second look; nor does a long one, such as a batch insert
+/// between BEGIN and COMMIT.
+fn may_be_control(sql: &str) -> bool {
+    const LONGEST: usize = 250;
+    const WORDS: [&str; 6] = ["BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"];
+    let sql = sql.trim_start();
+    let end = sql
+        .find(|c: char| !c.is_ascii_alphabetic())
+        .unwrap_or(sql.len());
+    match &sql[..end] {
+        _ if sql.len() > LONGEST => false,
+        // A comment, say.
+        "" => true,
+        word => WORDS.iter().any(|known| word.eq_ignore_ascii_case(known)),
+    }
+}

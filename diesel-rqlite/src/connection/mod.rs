@@ -1,0 +1,44 @@
+//! The connections: Diesel's traits on one side, requests and answers on the other.
+
+#[cfg(feature = "async")]
+mod asynchronous;
+mod blocking;
+mod core;
+
+use diesel::QueryResult;
+use diesel::expression::QueryMetadata;
+use diesel::query_builder::{QueryBuilder, QueryFragment};
+
+use crate::backend::{Rqlite, RqliteType};
+use crate::bind_collector::{Bind, RqliteBindCollector};
+use crate::migration;
+use crate::query_builder::RqliteQueryBuilder;
+
+#[cfg(feature = "async")]
+pub(crate) use self::asynchronous::run as run_async;
+#[cfg(feature = "async")]
+pub use self::asynchronous::{AsyncRqliteConnection, AsyncRqliteTransactionManager};
+pub use self::blocking::{RqliteConnection, RqliteTransactionManager};
+pub(crate) use self::core::{Core, HasCore, Scope};
+
+fn render<T: QueryFragment<Rqlite>>(source: &T) -> QueryResult<String> {
+    let mut builder = RqliteQueryBuilder::new();
+    source.to_sql(&mut builder, &Rqlite)?;
+    Ok(migration::with_run_on(builder.finish()))
+}
+
+fn collect_binds<T: QueryFragment<Rqlite>>(source: &T) -> QueryResult<Vec<Bind<'_>>> {
+    let mut collector = RqliteBindCollector::default();
+    source.collect_binds(&mut collector, &mut (), &Rqlite)?;
+    Ok(collector.binds)
+}
+
+/// The types of a query's columns; `None`: it is raw SQL, which has none.
+fn types_of<T>() -> Option<Vec<RqliteType>>
+where
+    Rqlite: QueryMetadata<T>,
+{
+    let mut types = Vec::new();
+    Rqlite::row_metadata(&mut (), &mut types);
+    types.into_iter().collect()
+}

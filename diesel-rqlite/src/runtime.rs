@@ -1,0 +1,162 @@
+//! What waits, and what goes on in the background: threads, or the tasks of an asynchronous runtime.
+
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Duration;
+
+use crate::lock::{Guard, Lock, LockError};
+
+/// The way in which a program waits.
+pub(crate) trait Runtime: Send + Sync + 'static {
+    type Ticker: Ticker;
+
+    fn wait(delay: Duration) -> impl Future<Output = ()> + Send;
+
+    /// Waits for a lock that is not in rqlite.
+    fn acquire(lock: &dyn Lock) -> impl Future<Output = Result<Guard, LockError>> + Send;
+
+    /// Runs this to its end without anyone who waits for it; at once, if nothing runs in the background.
+    fn detach(task: impl Future<Output = ()> + Send + 'static);
+
+    /// Runs this in the background until what is returned is dropped.
+    fn in_background<F: Future<Output = ()> + Send + 'static>(
+        task: impl FnOnce(Self::Ticker) -> F + Send + 'static,
+    ) -> io::Result<Background>;
+}
+
+/// Waits in the background.
+pub(crate) trait Ticker: Send {
+    /// Whether to go on.
+    fn tick(&mut self, delay: Duration) -> impl Future<Output = bool> + Send;
+}
+
+/// What goes on in the background, until this is dropped.
+pub(crate) struct Background {
+    _held: Box<dyn Send + Sync>,
+}
+
+impl std::fmt::Debug for Background {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Background")
+    }
+}
+
+/// Runs a future that never waits for anything but the thread it is on.
+pub(crate) fn now<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        thread::yield_now();
+    }
+}
+
+/// Blocks the thread.
+#[derive(Debug)]
+pub(crate) struct Blocking;
+
+impl Runtime for Blocking {
+    type Ticker = UntilDropped;
+
+    async fn wait(delay: Duration) {
+        thread::sleep(delay);
+    }
+
+    async fn acquire(lock: &dyn Lock) -> Result<Guard, LockError> {
+        lock.acquire().map(Guard::Blocking)
+    }
+
+    fn detach(task: impl Future<Output = ()> + Send + 'static) {
+        now(task);
+    }
+
+    fn in_background<F: Future<Output = ()> + Send + 'static>(
+        task: impl FnOnce(UntilDropped) -> F + Send + 'static,
+    ) -> io::Result<Background> {
+        let (stop, stopped) = channel::<()>();
+        thread::Builder::new()
+            .name("diesel-rqlite lease".to_owned())
+            .spawn(move || now(task(UntilDropped(stopped))))?;
+        Ok(Background {
+            _held: Box::new(stop),
+        })
+    }
+}
+
+pub(crate) struct UntilDropped(Receiver<()>);
+
+impl Ticker for UntilDropped {
+    async fn tick(&mut self, delay: Duration) -> bool {
+        self.0.recv_timeout(delay) == Err(RecvTimeoutError::Timeout)
+    }
+}
+
+#[cfg(feature = "async")]
+pub(crate) use self::asynchronous::Tokio;
+
+#[cfg(feature = "async")]
+mod asynchronous {
+    use tokio::runtime::Handle;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+
+    /// Lets the task wait.
+    #[derive(Debug)]
+    pub(crate) struct Tokio;
+
+    impl Runtime for Tokio {
+        type Ticker = Sleep;
+
+        async fn wait(delay: Duration) {
+            tokio::time::sleep(delay).await;
+        }
+
+        async fn acquire(lock: &dyn Lock) -> Result<Guard, LockError> {
+            let Some(lock) = lock.as_async() else {
+                let reason = "it has no asynchronous side: see `Lock::as_async`";
+                return Err(LockError::unavailable(lock.name(), reason));
+            };
+            lock.acquire_async().await.map(Guard::Asynchronous)
+        }
+
+        fn detach(task: impl Future<Output = ()> + Send + 'static) {
+            // At the end of a program there is no runtime left; then leases end by themselves.
+            if let Ok(runtime) = Handle::try_current() {
+                runtime.spawn(task);
+            }
+        }
+
+        fn in_background<F: Future<Output = ()> + Send + 'static>(
+            task: impl FnOnce(Sleep) -> F + Send + 'static,
+        ) -> io::Result<Background> {
+            let runtime = Handle::try_current().map_err(io::Error::other)?;
+            Ok(Background {
+                _held: Box::new(Aborted(runtime.spawn(task(Sleep)))),
+            })
+        }
+    }
+
+    pub(crate) struct Sleep;
+
+    impl Ticker for Sleep {
+        async fn tick(&mut self, delay: Duration) -> bool {
+            tokio::time::sleep(delay).await;
+            true
+        }
+    }
+
+    struct Aborted(JoinHandle<()>);
+
+    impl Drop for Aborted {
+        fn drop(&mut self) {
+            self.0.abort();
+        }
+    }
+}

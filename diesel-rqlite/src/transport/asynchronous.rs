@@ -1,0 +1,284 @@
+//! HTTP by hyper: connections that are kept alive, shared by the connections of one configuration.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use diesel::result::ConnectionError;
+use http::header::{ACCEPT, HeaderValue, USER_AGENT};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::{Client as Hyper, connect::HttpConnector};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::time::{timeout, timeout_at};
+use tower_service::Service;
+
+use crate::config::RqliteConfig;
+use crate::protocol::call::SendError;
+use crate::runtime::Tokio;
+use crate::session::Client;
+
+/// An HTTP client. It follows no redirects: `protocol::call` does.
+#[derive(Clone)]
+pub(crate) struct AsyncHttp {
+    client: Pool,
+    connect_timeout: Duration,
+    request_timeout: Duration,
+    requests: u64,
+}
+
+type Pool = Hyper<InTime<HttpsConnector<HttpConnector>>, Watched>;
+
+/// The HTTP connections of a configuration and its clones.
+#[derive(Clone, Default)]
+pub(crate) struct Shared(Arc<OnceLock<Pool>>);
+
+/// Which connections are shared makes no configuration another one.
+impl PartialEq for Shared {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl AsyncHttp {
+    /// How many requests have been sent.
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    async fn post(
+        &mut self,
+        mut request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, SendError> {
+        self.requests += 1;
+        let headers = request.headers_mut();
+        let name = concat!("diesel-rqlite/", env!("CARGO_PKG_VERSION"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(name));
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let sent = Arc::new(OnceLock::new());
+        let request = request.map(|body| Watched {
+            body,
+            sent: Arc::clone(&sent),
+        });
+        let failed = |message: String, timed_out: bool| SendError {
+            sent: sent.get().is_some(),
+            timed_out,
+            message,
+        };
+        let response = self.response(request, &sent).await;
+        let response = response.map_err(|(message, timed_out)| failed(message, timed_out))?;
+        let (head, body) = response.into_parts();
+        match timeout(self.request_timeout, body.collect()).await {
+            Ok(Ok(body)) => Ok(http::Response::from_parts(head, body.to_bytes())),
+            Ok(Err(error)) => Err(failed(chain(&error), false)),
+            Err(_) => Err(failed("timeout: receive body".to_owned(), true)),
+        }
+    }
+
+    /// What comes back before the body. The time to wait for it begins when all of the request has left.
+    async fn response(
+        &mut self,
+        request: http::Request<Watched>,
+        sent: &OnceLock<Instant>,
+    ) -> Result<http::Response<Incoming>, (String, bool)> {
+        let mut response = self.client.request(request);
+        let mut ends = Instant::now() + self.connect_timeout + self.request_timeout;
+        loop {
+            match timeout_at(ends.into(), &mut response).await {
+                Ok(outcome) => return outcome.map_err(|error| (chain(&error), is_timeout(&error))),
+                Err(_) => {
+                    let sent = sent.get().map(|sent| *sent + self.request_timeout);
+                    match sent.filter(|later| *later > Instant::now()) {
+                        Some(later) => ends = later,
+                        None => return Err(("timeout: receive response".to_owned(), true)),
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for AsyncHttp {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = formatter.debug_struct("AsyncHttp");
+        text.field("requests", &self.requests)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client for AsyncHttp {
+    type Runtime = Tokio;
+
+    fn open(config: &RqliteConfig) -> Result<Self, ConnectionError> {
+        let client = match config.shared.0.get() {
+            Some(client) => client.clone(),
+            None => {
+                let client = pool(config)?;
+                config.shared.0.get_or_init(|| client).clone()
+            }
+        };
+        Ok(AsyncHttp {
+            client,
+            connect_timeout: config.connect_timeout,
+            request_timeout: config.request_timeout,
+            requests: 0,
+        })
+    }
+
+    async fn send(
+        &mut self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, SendError> {
+        self.post(request).await
+    }
+}
+
+fn pool(config: &RqliteConfig) -> Result<Pool, ConnectionError> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(tls(config)?)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(tcp);
+    let connector = InTime {
+        connector,
+        limit: config.connect_timeout,
+    };
+    Ok(Hyper::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .build(connector))
+}
+
+fn tls(config: &RqliteConfig) -> Result<ClientConfig, ConnectionError> {
+    let bad = |reason: String| ConnectionError::BadConnection(format!("CA certificates: {reason}"));
+    let mut roots = RootCertStore::empty();
+    match &config.ca_pem {
+        Some(pem) => {
+            for certificate in CertificateDer::pem_slice_iter(pem) {
+                let certificate = certificate.map_err(|error| bad(error.to_string()))?;
+                let added = roots.add(certificate);
+                added.map_err(|error| bad(error.to_string()))?;
+            }
+            if roots.is_empty() {
+                return Err(bad("no certificate in the PEM".to_owned()));
+            }
+        }
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| bad(error.to_string()))?;
+    Ok(tls.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// Connects in time or not at all, looking up the address and the TLS handshake included.
+#[derive(Clone)]
+struct InTime<S> {
+    connector: S,
+    limit: Duration,
+}
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+impl<S> Service<http::Uri> for InTime<S>
+where
+    S: Service<http::Uri>,
+    S::Error: Into<BoxError>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.connector.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, uri: http::Uri) -> Self::Future {
+        let connecting = timeout(self.limit, self.connector.call(uri));
+        Box::pin(async move {
+            match connecting.await {
+                Ok(outcome) => outcome.map_err(Into::into),
+                Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+            }
+        })
+    }
+}
+
+/// A body that knows when the last of it was taken. Before that no server can have understood the request, whatever
+/// else happened to the connection.
+struct Watched {
+    body: Bytes,
+    sent: Arc<OnceLock<Instant>>,
+}
+
+impl Body for Watched {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        // In pieces, so that a connection that breaks in the middle is seen as such.
+        const PIECE: usize = 64 * 1024;
+        if self.is_end_stream() {
+            return Poll::Ready(None);
+        }
+        let piece = PIECE.min(self.body.len());
+        let piece = self.body.split_to(piece);
+        if self.body.is_empty() {
+            let _ = self.sent.set(Instant::now());
+        }
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.body.len() as u64)
+    }
+}
+
+/// What an error says, and what is behind it: hyper's own says little.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        let reason = error.to_string();
+        // Some repeat what is behind them.
+        if !text.contains(&reason) {
+            text.push_str(": ");
+            text.push_str(&reason);
+        }
+        next = error.source();
+    }
+    text
+}
+
+fn is_timeout(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let io = error.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}

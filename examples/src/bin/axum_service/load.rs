@@ -1,0 +1,297 @@
+//! Many clients at once, and whether everything they were told is so.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use diesel_async::RunQueryDsl;
+use diesel_rqlite::RqliteConfig;
+use diesel_rqlite_examples::Failure;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use self::client::Client;
+use crate::bank::{self, Account, Transfer, axum_transfers};
+
+mod client;
+
+const ACCOUNTS: i32 = 256;
+const CENTS: i64 = 100_000;
+
+/// How often a client sends a transfer that was answered by "try again".
+const TRIES: u32 = 20;
+
+/// How long a client waits that soon loses patience, in milliseconds: sometimes until its transfer is made.
+const PATIENCE: std::ops::Range<u64> = 0..50;
+
+/// How much.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load {
+    pub(crate) clients: u32,
+    /// Of all clients together: half of them transfers, half of them looks at an account.
+    pub(crate) requests: u32,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Load {
+            clients: 32,
+            requests: 4000,
+        }
+    }
+}
+
+#[tokio::main]
+pub(crate) async fn run(config: &RqliteConfig, load: &Load) -> Result<(), Failure> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let client = Client::new(listener.local_addr()?);
+    let (end, ended) = oneshot::channel::<()>();
+    let service = tokio::spawn(crate::serve(listener, crate::pool(config)?, async {
+        let _ = ended.await;
+    }));
+
+    open_accounts(&client).await?;
+    let began = Instant::now();
+    let mut told = work(&client, load).await?;
+    report(load, &told, began.elapsed());
+    told.merge(work_until_shutdown(&client, load, end).await?);
+    service.await??;
+    check(config, &told).await
+}
+
+/// What clients were told.
+#[derive(Debug, Default)]
+struct Told {
+    /// How long each request took, by what it was.
+    times: BTreeMap<&'static str, Vec<Duration>>,
+    /// How often each status came.
+    statuses: BTreeMap<u16, u32>,
+    /// How often a client did not wait for the answer.
+    gone_away: u32,
+    sent: Vec<Transfer>,
+    /// The ids of those that were acknowledged.
+    made: BTreeSet<String>,
+}
+
+impl Told {
+    fn note(&mut self, request: &'static str, began: Instant, status: u16) {
+        self.times.entry(request).or_default().push(began.elapsed());
+        *self.statuses.entry(status).or_default() += 1;
+    }
+
+    fn merge(&mut self, other: Told) {
+        for (request, times) in other.times {
+            self.times.entry(request).or_default().extend(times);
+        }
+        for (status, count) in other.statuses {
+            *self.statuses.entry(status).or_default() += count;
+        }
+        self.gone_away += other.gone_away;
+        self.sent.extend(other.sent);
+        self.made.extend(other.made);
+    }
+}
+
+/// Each owner opens an account twice, at the same time: one of both must be told that there is one.
+async fn open_accounts(client: &Client) -> Result<(), Failure> {
+    let mut requests = JoinSet::new();
+    for owner in (0..ACCOUNTS).chain(0..ACCOUNTS) {
+        let client = client.clone();
+        let body = json!({ "owner": format!("owner {owner}"), "cents": CENTS });
+        requests.spawn(async move { client.post("/accounts", body).await });
+    }
+    let mut statuses = BTreeMap::new();
+    while let Some(status) = requests.join_next().await {
+        *statuses.entry(status??).or_default() += 1;
+    }
+    assert_eq!(statuses, BTreeMap::from([(201, ACCOUNTS), (409, ACCOUNTS)]));
+    assert_eq!(client.get("/accounts/0").await?, 404);
+    Ok(())
+}
+
+async fn work(client: &Client, load: &Load) -> Result<Told, Failure> {
+    let mut clients = JoinSet::new();
+    let rounds = load.requests / load.clients / 2;
+    for number in 0..load.clients {
+        clients.spawn(work_as(client.clone(), number, rounds));
+    }
+    let mut told = Told::default();
+    while let Some(outcome) = clients.join_next().await {
+        told.merge(outcome??);
+    }
+    Ok(told)
+}
+
+async fn work_as(client: Client, number: u32, rounds: u32) -> Result<Told, Failure> {
+    let mut told = Told::default();
+    for round in 0..rounds {
+        let began = Instant::now();
+        let account = fastrand::i32(1..=ACCOUNTS);
+        let status = client.get(&format!("/accounts/{account}")).await?;
+        assert_eq!(status, 200);
+        told.note("GET account", began, status);
+
+        let transfer = any_transfer(format!("{number}-{round}"));
+        match round % 10 {
+            3 => send_twice(&client, &transfer, &mut told).await?,
+            7 => send_impatiently(&client, &transfer, &mut told).await?,
+            _ => send(&client, &transfer, &mut told).await?,
+        }
+        told.sent.push(transfer);
+    }
+    Ok(told)
+}
+
+fn any_transfer(id: String) -> Transfer {
+    let source = fastrand::i32(1..=ACCOUNTS);
+    let target = (source + fastrand::i32(0..ACCOUNTS - 1)) % ACCOUNTS + 1;
+    Transfer {
+        id,
+        source,
+        target,
+        cents: fastrand::i64(1..=100),
+    }
+}
+
+/// Until it is made: what says "try again" may be sent again, and so may what says "not known", by the same id.
+async fn send(client: &Client, transfer: &Transfer, told: &mut Told) -> Result<(), Failure> {
+    for _ in 0..TRIES {
+        let began = Instant::now();
+        let status = client.post("/transfers", json!(transfer)).await?;
+        told.note("POST transfer", began, status);
+        match status {
+            201 => {
+                told.made.insert(transfer.id.clone());
+                return Ok(());
+            }
+            503 | 504 => tokio::time::sleep(Duration::from_millis(50)).await,
+            other => return Err(format!("{transfer:?} was answered by {other}").into()),
+        }
+    }
+    Err(format!("{transfer:?} was not made").into())
+}
+
+/// Both at one time, as by a proxy that lost patience. It is one transfer.
+async fn send_twice(client: &Client, transfer: &Transfer, told: &mut Told) -> Result<(), Failure> {
+    let mut other = Told::default();
+    tokio::try_join!(
+        send(client, transfer, told),
+        send(client, transfer, &mut other)
+    )?;
+    told.merge(other);
+    Ok(())
+}
+
+/// Goes away in the middle, in which case the service drops what it does, and comes back.
+async fn send_impatiently(
+    client: &Client,
+    transfer: &Transfer,
+    told: &mut Told,
+) -> Result<(), Failure> {
+    let patience = Duration::from_millis(fastrand::u64(PATIENCE));
+    let sending = client.post("/transfers", json!(transfer));
+    match tokio::time::timeout(patience, sending).await {
+        Ok(answer) => answer.map(|_| ())?,
+        Err(_) => told.gone_away += 1,
+    }
+    send(client, transfer, told).await
+}
+
+/// With the first answer, the service is told to end: to what it has begun, it owes an answer.
+async fn work_until_shutdown(
+    client: &Client,
+    load: &Load,
+    end: oneshot::Sender<()>,
+) -> Result<Told, Failure> {
+    let mut told = Told::default();
+    let mut requests = JoinSet::new();
+    for number in 0..load.clients {
+        let transfer = any_transfer(format!("last-{number}"));
+        told.sent.push(transfer.clone());
+        let client = client.clone();
+        requests.spawn(async move {
+            let outcome = client.post("/transfers", json!(transfer)).await;
+            (transfer.id, outcome)
+        });
+    }
+    let mut end = Some(end);
+    while let Some(answer) = requests.join_next().await {
+        // Without an answer, it may have been made or not.
+        if let (id, Ok(201)) = answer? {
+            told.made.insert(id);
+        }
+        if let Some(end) = end.take() {
+            let _ = end.send(());
+        }
+    }
+    println!(
+        "{} transfers were acknowledged while it shut down",
+        told.made.len()
+    );
+    Ok(told)
+}
+
+fn report(load: &Load, told: &Told, took: Duration) {
+    let count: usize = told.times.values().map(Vec::len).sum();
+    println!(
+        "{count} requests by {} clients in {:.1} s: {:.0} requests/s",
+        load.clients,
+        took.as_secs_f64(),
+        count as f64 / took.as_secs_f64()
+    );
+    println!("\nmilliseconds   requests     50 %     95 %     99 %      max");
+    for (request, times) in &told.times {
+        let mut times = times.clone();
+        times.sort();
+        let of = |percent: usize| times[(times.len() - 1) * percent / 100].as_secs_f64() * 1000.0;
+        println!(
+            "{request:<14} {:>8} {:>8.1} {:>8.1} {:>8.1} {:>8.1}",
+            times.len(),
+            of(50),
+            of(95),
+            of(99),
+            of(100)
+        );
+    }
+    let statuses = told.statuses.iter();
+    let statuses: Vec<_> = statuses
+        .map(|(status, count)| format!("{status}: {count}"))
+        .collect();
+    println!(
+        "\nanswers        {}; not waited for: {}",
+        statuses.join(", "),
+        told.gone_away
+    );
+}
+
+/// The database itself is asked.
+async fn check(config: &RqliteConfig, told: &Told) -> Result<(), Failure> {
+    let mut conn = config.connect_async().await?;
+    let logged: Vec<Transfer> = axum_transfers::table.load(&mut conn).await?;
+    let accounts = bank::accounts(&mut conn).await?;
+
+    let ids: BTreeSet<_> = logged.iter().map(|transfer| transfer.id.clone()).collect();
+    let lost: Vec<_> = told.made.difference(&ids).collect();
+    assert!(lost.is_empty(), "acknowledged, and not there: {lost:?}");
+    let foreign: Vec<_> = logged
+        .iter()
+        .filter(|row| !told.sent.contains(row))
+        .collect();
+    assert!(foreign.is_empty(), "there, and never sent: {foreign:?}");
+
+    let mut balances: BTreeMap<i32, i64> = (1..=ACCOUNTS).map(|id| (id, CENTS)).collect();
+    for transfer in &logged {
+        *balances.entry(transfer.source).or_default() -= transfer.cents;
+        *balances.entry(transfer.target).or_default() += transfer.cents;
+    }
+    let found = |account: &Account| (account.id, account.cents);
+    let found: BTreeMap<_, _> = accounts.iter().map(found).collect();
+    assert_eq!(found, balances, "a transfer was lost, or done twice");
+    println!(
+        "{} transfers acknowledged, {} in the database: none was lost, none done twice",
+        told.made.len(),
+        logged.len()
+    );
+    Ok(())
+}
