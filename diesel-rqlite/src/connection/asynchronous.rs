@@ -64,9 +64,9 @@ type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// whole or not at all. The connection can be used again in all cases.
 ///
 /// What a *pool* hands out has a `transaction` of its own, which leaves the transaction open when its future is
-/// dropped. The pool sees that when it gets the connection back, and drops it. Use
-/// [`build_transaction`](Self::build_transaction), or `(&mut *conn).transaction(…)`, where you go on with the
-/// connection behind a timeout.
+/// dropped. The pool sees that, bb8 when it gets the connection back, deadpool and mobc when they would hand it out
+/// next, and drops it; a lock is given back then, or when the transaction has not been used for 30 s. Better use
+/// [`build_transaction`](Self::build_transaction), or `(&mut *conn).transaction(…)`, which roll back at once.
 pub struct AsyncRqliteConnection {
     core: Core<AsyncHttp>,
 }
@@ -350,7 +350,9 @@ impl TransactionManager<AsyncRqliteConnection> for AsyncRqliteTransactionManager
     type TransactionStateData = Transaction;
 
     async fn begin_transaction(connection: &mut AsyncRqliteConnection) -> QueryResult<()> {
-        connection.core.begin(None).await
+        connection.core.begin(None).await?;
+        connection.core.watch();
+        Ok(())
     }
 
     async fn rollback_transaction(connection: &mut AsyncRqliteConnection) -> QueryResult<()> {

@@ -143,6 +143,12 @@ impl<C: Client> Core<C> {
         Ok(())
     }
 
+    /// Gives the lock back of a transaction that nobody goes on with, see [`Holding::watch`].
+    #[cfg(feature = "async")]
+    pub(crate) fn watch(&mut self) {
+        self.holding.watch::<C::Runtime>(&self.session.transaction);
+    }
+
     /// Commits the innermost transaction, savepoint or not.
     async fn commit(&mut self) -> QueryResult<()> {
         let depth = self.depth(0);
@@ -153,6 +159,7 @@ impl<C: Client> Core<C> {
         // A commit that is not waited for is over all the same: nobody may send it again.
         let mut scope = Scope::above(self, 0);
         let core = scope.core();
+        let _in_use = core.holding.in_use();
         if let Err(lost) = core.holding.check() {
             core.session.transaction.lose_lock(&lost);
         }
@@ -210,6 +217,7 @@ impl<C: Client> Core<C> {
         {
             return self.control(control).await.map(|()| 0);
         }
+        let _in_use = self.holding.in_use();
         let began = Instant::now();
         let outcome = self.session.execute(sql, binds).await;
         self.keep_lock(began);
@@ -222,6 +230,7 @@ impl<C: Client> Core<C> {
         binds: Vec<Bind<'_>>,
         types: Option<&[RqliteType]>,
     ) -> QueryResult<Vec<Rows>> {
+        let _in_use = self.holding.in_use();
         let began = Instant::now();
         let outcome = self.session.rows(sql, binds, types).await;
         self.keep_lock(began);
@@ -273,6 +282,7 @@ impl<C: Client> Core<C> {
     }
 
     async fn run(&mut self, found: &[Scanned<'_>], framed: bool) -> QueryResult<()> {
+        let _in_use = self.holding.in_use();
         let began = Instant::now();
         let outcome = self.session.run(found, framed).await;
         self.keep_lock(began);
