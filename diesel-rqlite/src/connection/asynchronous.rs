@@ -330,6 +330,10 @@ where
 
 impl PoolableConnection for AsyncRqliteConnection {
     async fn ping(&mut self, config: &RecyclingMethod<Self>) -> QueryResult<()> {
+        // mobc asks nothing else of a connection that comes back: of `is_broken` diesel-async tells it the contrary.
+        if self.is_broken() {
+            return Err(Error::BrokenTransactionManager);
+        }
         match config {
             RecyclingMethod::Fast => Ok(()),
             RecyclingMethod::Verified => self.core.ping().await,

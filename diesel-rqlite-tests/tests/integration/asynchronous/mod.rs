@@ -2,6 +2,8 @@
 
 mod adapter;
 mod cancellation;
+mod pools;
+mod wrappers;
 
 pub(crate) use self::adapter::{RqliteConnection, block_on, connect_by};
 
