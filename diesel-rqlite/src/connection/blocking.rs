@@ -169,11 +169,11 @@ impl Connection for RqliteConnection {
     }
 
     fn instrumentation(&mut self) -> &mut dyn Instrumentation {
-        &mut *self.core.instrumentation
+        &mut **self.core.instrumentation()
     }
 
     fn set_instrumentation(&mut self, instrumentation: impl Instrumentation) {
-        self.core.instrumentation = instrumentation.into();
+        self.core.instrument(instrumentation.into());
     }
 
     /// Does nothing: rqlite has no prepared statements.

@@ -1,6 +1,7 @@
 //! On the asynchronous connection: by the same programs, and by what only it can do.
 
 mod adapter;
+mod beside;
 mod cancellation;
 mod pools;
 mod wrappers;
