@@ -61,6 +61,8 @@
 //! | `serde_json` | | `serde_json::Value` as `Json` (text) and `Jsonb` (SQLite's binary form) |
 //! | `uuid` | | `Uuid`, stored as text |
 //! | `diesel-dynamic-schema` | | rows and columns that are known only when the program runs |
+//! | `async` | | [`AsyncRqliteConnection`] for diesel-async, on tokio, with TLS |
+//! | `bb8`, `deadpool`, `mobc` | | pools of asynchronous connections; they switch on `async` |
 //! | `r2d2` | | pools of connections |
 //! | `tracing` | | warnings about transactions that may not do what is expected |
 //! | `redis` | | `ValkeyLock` and `RedisLock`, with TLS |
@@ -123,7 +125,7 @@ pub use self::value::RqliteValue;
 #[doc = include_str!("../docs/transactions.md")]
 pub mod transactions {}
 
-/// The README's program compiles.
-#[cfg(doctest)]
+/// The README's programs compile.
+#[cfg(all(doctest, feature = "deadpool"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
