@@ -1,5 +1,8 @@
 //! One file per promise of the README, against real nodes.
 
+// The same bodies run on both connections.
+#![allow(clippy::duplicate_mod)]
+
 /// The tests that are run on both connections.
 macro_rules! on_both_connections {
     () => {
