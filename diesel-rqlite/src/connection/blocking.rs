@@ -91,7 +91,7 @@ impl RqliteConnection {
     }
 
     /// As [`transaction`](Connection::transaction), with the lock taken before the closure runs: what `BEGIN
-    /// IMMEDIATE` is on SQLite. Without a lock in the configuration it is an [`RqliteLock`] named `database`.
+    /// IMMEDIATE` is on SQLite. Without a lock in the configuration it is an [`RqliteLock`](crate::RqliteLock) named `database`.
     ///
     /// # Errors
     ///

@@ -8,4 +8,8 @@ mod wrappers;
 
 pub(crate) use self::adapter::{RqliteConnection, block_on, connect_by};
 
+/// How many are opened for requests one after the other. Where the first is free a moment too late hyper opens another;
+/// there were 80 requests.
+const HTTP_CONNECTIONS: usize = 8;
+
 crate::on_both_connections!();

@@ -2,6 +2,9 @@
 
 pub(crate) use diesel_rqlite::RqliteConnection;
 
+/// How many are opened for requests one after the other.
+const HTTP_CONNECTIONS: usize = 1;
+
 fn connect_by(config: &diesel_rqlite::RqliteConfig) -> diesel::ConnectionResult<RqliteConnection> {
     config.connect()
 }
