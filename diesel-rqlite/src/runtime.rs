@@ -14,6 +14,9 @@ use crate::lock::{Guard, Lock, LockError};
 pub(crate) trait Runtime: Send + Sync + 'static {
     type Ticker: Ticker;
 
+    /// Whether a request may be on its way that nobody waits for any more.
+    const DROPS_FUTURES: bool;
+
     fn wait(delay: Duration) -> impl Future<Output = ()> + Send;
 
     /// Waits for a lock that is not in rqlite.
@@ -21,6 +24,11 @@ pub(crate) trait Runtime: Send + Sync + 'static {
 
     /// Runs this to its end without anyone who waits for it; at once, if nothing runs in the background.
     fn detach(task: impl Future<Output = ()> + Send + 'static);
+
+    /// Runs this to its end, even if nobody waits for that any more.
+    fn to_its_end<T: Send + 'static>(
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> impl Future<Output = T> + Send;
 
     /// Runs this in the background until what is returned is dropped.
     fn in_background<F: Future<Output = ()> + Send + 'static>(
@@ -64,6 +72,8 @@ pub(crate) struct Blocking;
 impl Runtime for Blocking {
     type Ticker = UntilDropped;
 
+    const DROPS_FUTURES: bool = false;
+
     async fn wait(delay: Duration) {
         thread::sleep(delay);
     }
@@ -74,6 +84,12 @@ impl Runtime for Blocking {
 
     fn detach(task: impl Future<Output = ()> + Send + 'static) {
         now(task);
+    }
+
+    fn to_its_end<T: Send + 'static>(
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> impl Future<Output = T> + Send {
+        task
     }
 
     fn in_background<F: Future<Output = ()> + Send + 'static>(
@@ -114,6 +130,8 @@ mod asynchronous {
     impl Runtime for Tokio {
         type Ticker = Sleep;
 
+        const DROPS_FUTURES: bool = true;
+
         async fn wait(delay: Duration) {
             tokio::time::sleep(delay).await;
         }
@@ -130,6 +148,19 @@ mod asynchronous {
             // At the end of a program there is no runtime left; then leases end by themselves.
             if let Ok(runtime) = Handle::try_current() {
                 runtime.spawn(task);
+            }
+        }
+
+        async fn to_its_end<T: Send + 'static>(
+            task: impl Future<Output = T> + Send + 'static,
+        ) -> T {
+            match tokio::spawn(task).await {
+                Ok(output) => output,
+                Err(error) => match error.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    // The runtime ends, and with it who waits here.
+                    Err(_) => std::future::pending().await,
+                },
             }
         }
 

@@ -116,7 +116,7 @@ impl AsyncRqliteConnection {
     /// How many HTTP requests this connection has sent, retries and redirects included: to see what a program
     /// costs.
     pub fn http_requests(&self) -> u64 {
-        self.core.session.client.requests()
+        self.core.session.client.requests() + self.core.requests_beside()
     }
 
     /// A transaction that is not as the connection's configuration says: another mode, another lock, retries.
@@ -296,15 +296,38 @@ impl AsyncConnectionCore for AsyncRqliteConnection {
     }
 }
 
+/// A query beside others.
+struct Beside<'a> {
+    of: &'a AsyncRqliteConnection,
+    core: Core<AsyncHttp>,
+    requests: u64,
+}
+
+impl AsyncRqliteConnection {
+    fn beside(&self) -> QueryResult<Beside<'_>> {
+        let core = self.core.beside()?;
+        let requests = core.session.client.requests();
+        Ok(Beside {
+            of: self,
+            core,
+            requests,
+        })
+    }
+}
+
+impl Drop for Beside<'_> {
+    fn drop(&mut self) {
+        let requests = self.core.session.client.requests() - self.requests;
+        self.of.core.was_beside(&mut self.core, requests);
+    }
+}
+
 impl SimpleAsyncConnection for &AsyncRqliteConnection {
     /// Runs a script beside other queries, all of it or nothing.
     async fn batch_execute(&mut self, query: &str) -> QueryResult<()> {
         self.core.started(&StrQueryHelper::new(query));
-        let outcome = match self.core.beside() {
-            Ok(mut core) => {
-                let outcome = core.script(query).await;
-                core.was_beside(outcome)
-            }
+        let outcome = match self.beside() {
+            Ok(mut beside) => beside.core.script(query).await,
             Err(error) => Err(error),
         };
         self.finish(query, &outcome);
@@ -329,8 +352,8 @@ impl AsyncConnectionCore for &AsyncRqliteConnection {
         let rendered = self.start(&source.as_query());
         Box::pin(async move {
             let Rendered { sql, binds } = rendered?;
-            let outcome = match self.core.beside() {
-                Ok(mut core) => core.rows(&sql, binds, None).await,
+            let outcome = match self.beside() {
+                Ok(mut beside) => beside.core.rows(&sql, binds, None).await,
                 Err(error) => Err(error),
             };
             self.finish(&sql, &outcome);
@@ -348,11 +371,8 @@ impl AsyncConnectionCore for &AsyncRqliteConnection {
         let rendered = self.start(&source);
         Box::pin(async move {
             let Rendered { sql, binds } = rendered?;
-            let outcome = match self.core.beside() {
-                Ok(mut core) => {
-                    let outcome = core.execute(&sql, binds).await;
-                    core.was_beside(outcome)
-                }
+            let outcome = match self.beside() {
+                Ok(mut beside) => beside.core.execute(&sql, binds).await,
                 Err(error) => Err(error),
             };
             self.finish(&sql, &outcome);

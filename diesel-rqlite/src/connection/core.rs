@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
+#[cfg(feature = "async")]
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{LockResult, Mutex, PoisonError};
 use std::time::Instant;
 
 use diesel::QueryResult;
@@ -15,9 +17,12 @@ use crate::config::RqliteConfig;
 use crate::error;
 use crate::lock::holding::Holding;
 use crate::lock::{Locking, RqliteLock};
+#[cfg(feature = "async")]
+use crate::protocol::nodes::Nodes;
 #[cfg(any(feature = "async", feature = "r2d2"))]
 use crate::protocol::request::ReadConsistency;
 use crate::protocol::rows::Rows;
+use crate::runtime::Runtime;
 use crate::session::{Client, Session};
 use crate::sql::control::Control;
 use crate::sql::refuse;
@@ -36,6 +41,24 @@ pub(crate) struct Core<C: Client> {
     holding: Holding,
     /// Queries may be told from several places at the same time.
     instrumentation: Mutex<DynInstrumentation>,
+    /// What queries beside this connection's own have learnt.
+    #[cfg(feature = "async")]
+    beside: Beside,
+    /// It is used for one query, and must leave no transaction open.
+    is_passing: bool,
+}
+
+/// What queries beside a connection's own have learnt: which node leads, say.
+#[cfg(feature = "async")]
+#[derive(Default)]
+struct Beside {
+    nodes: Mutex<Option<Nodes>>,
+    requests: AtomicU64,
+}
+
+/// What is behind a mutex is whole also where a panic came between.
+fn unpoisoned<T>(locked: LockResult<T>) -> T {
+    locked.unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How a transaction ends.
@@ -74,6 +97,9 @@ impl<C: Client> Core<C> {
             next: None,
             holding: Holding::default(),
             instrumentation: Mutex::new(DynInstrumentation::none()),
+            #[cfg(feature = "async")]
+            beside: Beside::default(),
+            is_passing: false,
         }
     }
 
@@ -174,11 +200,30 @@ impl<C: Client> Core<C> {
         if writes {
             core.started(&query);
         }
-        let outcome = core.session.commit().await;
+        let outcome = match core.holding.is_outside() {
+            true => core.commit_under_lock().await,
+            false => core.session.commit().await,
+        };
         if writes {
             core.finished(&query, outcome.as_ref().err());
         }
         core.holding.end().await;
+        outcome
+    }
+
+    /// Commits, and gives the lock back when it is known what came of that, even if nobody waits for it any more:
+    /// else the next holder could read what this commit is about to change.
+    async fn commit_under_lock(&mut self) -> QueryResult<()> {
+        let another = self.session.another();
+        let mut session = std::mem::replace(&mut self.session, another);
+        let mut holding = std::mem::take(&mut self.holding);
+        let (session, outcome) = C::Runtime::to_its_end(async move {
+            let outcome = session.commit().await;
+            holding.end().await;
+            (session, outcome)
+        })
+        .await;
+        self.session = session;
         outcome
     }
 
@@ -221,12 +266,17 @@ impl<C: Client> Core<C> {
             && let Ok([scanned]) = statements(sql).as_deref()
             && let Some(control) = Control::of(scanned).map_err(error::not_sent)?
         {
+            self.check_may_begin()?;
             return self.control(control).await.map(|()| 0);
         }
-        let _in_use = self.holding.in_use();
+        self.learn_from_beside();
+        let mut scope = Scope::of_query(self);
+        let core = scope.core();
+        let _in_use = core.holding.in_use();
         let began = Instant::now();
-        let outcome = self.session.execute(sql, binds).await;
-        self.keep_lock(began);
+        let outcome = core.session.execute(sql, binds).await;
+        core.keep_lock(began);
+        scope.keep();
         outcome
     }
 
@@ -236,10 +286,14 @@ impl<C: Client> Core<C> {
         binds: Vec<Bind<'_>>,
         types: Option<&[RqliteType]>,
     ) -> QueryResult<Vec<Rows>> {
-        let _in_use = self.holding.in_use();
+        self.learn_from_beside();
+        let mut scope = Scope::of_query(self);
+        let core = scope.core();
+        let _in_use = core.holding.in_use();
         let began = Instant::now();
-        let outcome = self.session.rows(sql, binds, types).await;
-        self.keep_lock(began);
+        let outcome = core.session.rows(sql, binds, types).await;
+        core.keep_lock(began);
+        scope.keep();
         outcome
     }
 
@@ -249,18 +303,44 @@ impl<C: Client> Core<C> {
         if self.is_in_transaction() {
             return Err(Error::AlreadyInTransaction);
         }
-        Ok(Self::of(self.session.another(), &self.config))
+        let mut core = Self::of(self.session.another(), &self.config);
+        core.is_passing = true;
+        if let Some(nodes) = &*unpoisoned(self.beside.nodes.lock()) {
+            core.session.nodes = nodes.clone();
+        }
+        Ok(core)
     }
 
-    /// What came of a query beside others. It must not have begun a transaction, which nobody could end.
+    /// Learns from a query that was beside others, which sent so many requests.
     #[cfg(feature = "async")]
-    pub(crate) fn was_beside<T>(self, outcome: QueryResult<T>) -> QueryResult<T> {
-        match self.is_in_transaction() {
+    pub(crate) fn was_beside(&self, other: &mut Self, requests: u64) {
+        let nodes = other.session.nodes.clone();
+        *unpoisoned(self.beside.nodes.lock()) = Some(nodes);
+        self.beside.requests.fetch_add(requests, Ordering::Relaxed);
+    }
+
+    /// How many requests were sent beside the session's own.
+    #[cfg(feature = "async")]
+    pub(crate) fn requests_beside(&self) -> u64 {
+        self.beside.requests.load(Ordering::Relaxed)
+    }
+
+    /// What was learnt beside is known from now on.
+    fn learn_from_beside(&mut self) {
+        #[cfg(feature = "async")]
+        if let Some(nodes) = unpoisoned(self.beside.nodes.get_mut()).take() {
+            self.session.nodes = nodes;
+        }
+    }
+
+    /// Nobody could end a transaction that a query beside others began.
+    fn check_may_begin(&self) -> QueryResult<()> {
+        match self.is_passing {
             true => Err(error::statement_error(
                 "a transaction needs the connection for itself",
                 None,
             )),
-            false => outcome,
+            false => Ok(()),
         }
     }
 
@@ -275,15 +355,15 @@ impl<C: Client> Core<C> {
             }
             controls.push(control);
         }
+        self.learn_from_beside();
+        let mut scope = Scope::of_query(self);
+        let core = scope.core();
         let number = controls.iter().flatten().count();
-        if number == 0 {
-            return self.run(&found, false).await;
-        }
-        if number == 2 && !self.is_in_transaction() && strip_begin_and_commit(&mut found) {
-            return self.run(&found, true).await;
-        }
-        let mut scope = Scope::new(self);
-        let outcome = scope.core().run_between(found, controls).await;
+        let framed = number == 2 && !core.is_in_transaction() && strip_begin_and_commit(&mut found);
+        let outcome = match framed || number == 0 {
+            true => core.run(&found, framed).await,
+            false => core.run_between(found, controls).await,
+        };
         scope.keep();
         outcome
     }
@@ -293,6 +373,7 @@ impl<C: Client> Core<C> {
         found: Vec<Scanned<'_>>,
         controls: Vec<Option<Control>>,
     ) -> QueryResult<()> {
+        self.check_may_begin()?;
         let mut statements = found.into_iter();
         let mut group = Vec::new();
         for control in controls {
@@ -396,14 +477,11 @@ impl<C: Client> Core<C> {
     }
 
     pub(crate) fn instrumentation(&mut self) -> &mut DynInstrumentation {
-        let instrumentation = self.instrumentation.get_mut();
-        instrumentation.unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.instrumentation.get_mut())
     }
 
     fn tell(&self, event: InstrumentationEvent<'_>) {
-        let instrumentation = self.instrumentation.lock();
-        let mut instrumentation = instrumentation.unwrap_or_else(PoisonError::into_inner);
-        instrumentation.on_connection_event(event);
+        unpoisoned(self.instrumentation.lock()).on_connection_event(event);
     }
 
     pub(crate) fn started(&self, query: &dyn DebugQuery) {
@@ -458,6 +536,8 @@ impl<C: Client> HasCore for Core<C> {
 pub(crate) struct Scope<'a, T: HasCore> {
     of: &'a mut T,
     depth: usize,
+    /// Of a query: the outermost transaction it is in, and what was in there before.
+    query: Option<(u64, usize)>,
 }
 
 impl<'a, T: HasCore> Scope<'a, T> {
@@ -467,7 +547,21 @@ impl<'a, T: HasCore> Scope<'a, T> {
     }
 
     fn above(of: &'a mut T, depth: usize) -> Self {
-        Scope { of, depth }
+        Scope {
+            of,
+            depth,
+            query: None,
+        }
+    }
+
+    /// Of one query, perhaps of several statements: it is collected as a whole, or nothing of it is.
+    fn of_query(of: &'a mut T) -> Self {
+        let transaction = &of.core().session.transaction;
+        let query = transaction.is_open();
+        let query = query.then(|| (transaction.serial(), transaction.journal.len()));
+        let mut scope = Self::new(of);
+        scope.query = query;
+        scope
     }
 
     pub(crate) fn get(&mut self) -> &mut T {
@@ -481,13 +575,24 @@ impl<'a, T: HasCore> Scope<'a, T> {
     /// All went its way: what is open now stays open.
     fn keep(mut self) {
         self.depth = usize::MAX;
+        self.query = None;
     }
 }
 
 impl<T: HasCore> Drop for Scope<'_, T> {
     fn drop(&mut self) {
-        let depth = self.depth;
-        self.core().abandon(depth);
+        let (mut depth, query) = (self.depth, self.query);
+        let core = self.core();
+        if query.is_some_and(|(serial, _)| serial != core.session.transaction.serial()) {
+            // A script has ended the transaction it was in, and begun another one.
+            depth = 0;
+        }
+        core.abandon(depth);
+        if let Some((_, before)) = query
+            && core.session.transaction.depth() == depth
+        {
+            core.session.transaction.undo_query(before);
+        }
     }
 }
 

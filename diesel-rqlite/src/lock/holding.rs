@@ -37,7 +37,7 @@ struct Kept {
 }
 
 /// When somebody used the transaction last.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 enum Used {
     #[default]
     Now,
@@ -85,6 +85,8 @@ impl Holding {
     #[cfg_attr(not(feature = "async"), allow(dead_code))]
     pub(crate) fn watch<R: Runtime>(&mut self, transaction: &Transaction) {
         if locked(&self.kept).outside.is_some() || transaction.lease.is_some() {
+            // From now on, whatever the connection did before, or if it never does anything.
+            locked(&self.kept).used = Used::Until(Instant::now());
             let kept = Arc::clone(&self.kept);
             // Nothing runs in the background where there is no runtime, and then no lock is renewed either.
             self._watch = R::in_background(move |ticker| watch(kept, ticker)).ok();
@@ -153,6 +155,11 @@ impl Holding {
         }
     }
 
+    /// Whether a lock is held that is not in rqlite.
+    pub(crate) fn is_outside(&self) -> bool {
+        locked(&self.kept).outside.is_some()
+    }
+
     /// Gives back what is held. Where that fails, the lock stays held until its lease ends.
     pub(crate) async fn end(&mut self) {
         let guard = self.clear();
@@ -203,6 +210,31 @@ impl<C: Client> Renew for SignsOfLife<C> {
             }
             Some([StatementResult::Executed { .. }]) => Renewed::Yes,
             _ => Renewed::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lock::RqliteLock;
+    use crate::runtime::Blocking;
+
+    #[test]
+    fn a_transaction_is_not_forgotten_when_it_begins() {
+        let mut holding = Holding::default();
+        let before = Instant::now();
+        let mut transaction = Transaction::default();
+        transaction.lease = Some(Lease::new(RqliteLock::new("l"), token()));
+        // What the connection did last, or that it has done nothing yet, is not what it is measured by.
+        for used in [Some(before), None] {
+            locked(&holding.kept).used = used.map_or(Used::Now, Used::Until);
+            holding.watch::<Blocking>(&transaction);
+            let used = locked(&holding.kept).used;
+            assert!(
+                matches!(used, Used::Until(time) if time > before),
+                "{used:?}"
+            );
         }
     }
 }

@@ -56,7 +56,7 @@ impl<C: Client> Session<C> {
             if let Some(lease) = lease.filter(|lease| lease.asked) {
                 let mut parting = self.another();
                 parting.transaction.lease = Some(lease);
-                C::Runtime::detach(async move { parting.give_back_lock().await });
+                C::Runtime::detach(async move { parting.give_back_lock_for_sure().await });
             }
         }
         self.transaction.roll_back()

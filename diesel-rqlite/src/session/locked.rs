@@ -1,6 +1,6 @@
 //! The lock that is a row in rqlite: taken with the first statement of a transaction, or waited for.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
 
@@ -221,6 +221,26 @@ impl<C: Client> Session<C> {
     /// Gives the lock back, if it may be held. What fails here is cured by the lease's end.
     pub(crate) async fn give_back_lock(&mut self) {
         let _ = self.release_lock().await;
+    }
+
+    /// Gives the lock back behind a request for it that nobody waits for any more, and that may come in later.
+    pub(crate) async fn give_back_lock_for_sure(&mut self) {
+        const LATER: [Duration; 3] = [
+            Duration::from_millis(100),
+            Duration::from_millis(400),
+            Duration::from_millis(1600),
+        ];
+        let lease = self.transaction.lease.as_ref();
+        let was_held = lease.is_some_and(Lease::is_held);
+        let mut released = self.release_lock().await;
+        for delay in LATER {
+            if was_held || !C::Runtime::DROPS_FUTURES || !matches!(released, Some(Ok(false))) {
+                return;
+            }
+            C::Runtime::wait(delay).await;
+            self.note_asked();
+            released = self.release_lock().await;
+        }
     }
 
     /// Whether it was still held; `None`, if it was never asked for.

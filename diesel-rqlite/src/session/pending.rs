@@ -94,9 +94,7 @@ impl<C: Client> Session<C> {
 
     /// A query of several statements failed in the middle: nothing of it stays, but that it failed.
     fn undo_query(&mut self, before: usize, error: Error) -> Error {
-        if self.transaction.check_usable().is_ok() {
-            self.transaction.journal.undo_query(before);
-        }
+        self.transaction.undo_query(before);
         error
     }
 

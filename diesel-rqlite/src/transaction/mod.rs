@@ -40,6 +40,8 @@ pub struct Transaction {
     /// The transactions that are open, the outermost first.
     marks: Vec<Mark>,
     broken: Option<Broken>,
+    /// Counts the outermost transactions.
+    serial: u64,
     /// What `now` means until the end.
     pub(crate) now: Option<SystemTime>,
     /// The lock in rqlite itself.
@@ -125,9 +127,24 @@ impl Transaction {
         !self.marks.is_empty()
     }
 
+    /// Tells the outermost transactions of a connection apart.
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// A query of several statements failed in the middle, or nobody waits for the rest: nothing of it stays.
+    pub(crate) fn undo_query(&mut self, before: usize) {
+        if self.check_usable().is_ok() && before < self.journal.len() {
+            self.journal.undo_query(before);
+        }
+    }
+
     /// Opens the outermost transaction, or one inside another.
     pub(crate) fn begin(&mut self, name: Option<String>) -> QueryResult<()> {
         self.change(TransactionDepthChange::IncreaseDepth)?;
+        if self.marks.is_empty() {
+            self.serial += 1;
+        }
         let at = self.journal.len();
         self.marks.push(Mark { at, name });
         Ok(())

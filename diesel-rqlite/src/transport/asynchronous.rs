@@ -1,11 +1,10 @@
 //! HTTP by hyper: connections that are kept alive, shared by the connections of one configuration.
 
-use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -65,13 +64,13 @@ impl AsyncHttp {
         let name = concat!("diesel-rqlite/", env!("CARGO_PKG_VERSION"));
         headers.insert(USER_AGENT, HeaderValue::from_static(name));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let sent = Arc::new(OnceLock::new());
+        let sent = Arc::new(Departure::default());
         let request = request.map(|body| Watched {
             body,
             sent: Arc::clone(&sent),
         });
         let failed = |message: String, timed_out: bool| SendError {
-            sent: sent.get().is_some(),
+            sent: sent.has_happened_or_never_will(),
             timed_out,
             message,
         };
@@ -89,7 +88,7 @@ impl AsyncHttp {
     async fn response(
         &mut self,
         request: http::Request<Watched>,
-        sent: &OnceLock<Instant>,
+        sent: &Departure,
     ) -> Result<http::Response<Incoming>, (String, bool)> {
         let mut response = self.client.request(request);
         let mut ends = Instant::now() + self.connect_timeout + self.request_timeout;
@@ -97,7 +96,7 @@ impl AsyncHttp {
             match timeout_at(ends.into(), &mut response).await {
                 Ok(outcome) => return outcome.map_err(|error| (chain(&error), is_timeout(&error))),
                 Err(_) => {
-                    let sent = sent.get().map(|sent| *sent + self.request_timeout);
+                    let sent = sent.time().map(|sent| sent + self.request_timeout);
                     match sent.filter(|later| *later > Instant::now()) {
                         Some(later) => ends = later,
                         None => return Err(("timeout: receive response".to_owned(), true)),
@@ -222,27 +221,77 @@ where
 /// else happened to the connection.
 struct Watched {
     body: Bytes,
-    sent: Arc<OnceLock<Instant>>,
+    sent: Arc<Departure>,
+}
+
+/// When the last of a body was taken, if it was.
+#[derive(Default)]
+struct Departure(Mutex<Departed>);
+
+#[derive(Clone, Copy, Default)]
+enum Departed {
+    #[default]
+    NotYet,
+    At(Instant),
+    /// It was given up before: it must not be taken any more.
+    Never,
+}
+
+impl Departure {
+    fn state(&self) -> MutexGuard<'_, Departed> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the last of it may be taken now.
+    fn depart(&self) -> bool {
+        let mut state = self.state();
+        match *state {
+            Departed::Never => false,
+            Departed::NotYet | Departed::At(_) => {
+                *state = Departed::At(Instant::now());
+                true
+            }
+        }
+    }
+
+    fn time(&self) -> Option<Instant> {
+        match *self.state() {
+            Departed::At(time) => Some(time),
+            Departed::NotYet | Departed::Never => None,
+        }
+    }
+
+    /// Whether it has left; if not, it never will: a task of hyper may still be about to write it.
+    fn has_happened_or_never_will(&self) -> bool {
+        let mut state = self.state();
+        match *state {
+            Departed::At(_) => true,
+            Departed::NotYet | Departed::Never => {
+                *state = Departed::Never;
+                false
+            }
+        }
+    }
 }
 
 impl Body for Watched {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = std::io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
         // In pieces, so that a connection that breaks in the middle is seen as such.
         const PIECE: usize = 64 * 1024;
         if self.is_end_stream() {
             return Poll::Ready(None);
         }
+        if self.body.len() <= PIECE && !self.sent.depart() {
+            return Poll::Ready(Some(Err(std::io::ErrorKind::TimedOut.into())));
+        }
         let piece = PIECE.min(self.body.len());
         let piece = self.body.split_to(piece);
-        if self.body.is_empty() {
-            let _ = self.sent.set(Instant::now());
-        }
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 

@@ -81,8 +81,14 @@ fn transactions_have_their_connection_for_themselves() {
             let (_, information) = database_error((&conn).batch_execute(&script).await);
             assert!(information.message().contains("for itself"), "{begin}");
         }
+        // Nothing of such a script is done.
+        let script = "INSERT INTO t (n) VALUES (8); BEGIN; INSERT INTO t (n) VALUES (9)";
+        let (_, information) = database_error((&conn).batch_execute(script).await);
+        assert!(information.message().contains("for itself"));
+        let before = conn.http_requests();
         assert_eq!(insert(&conn, 2).await, Ok(1));
         assert_eq!(rows(&conn).await, Ok(vec![2]));
+        assert!(conn.http_requests() >= before + 2, "they are counted");
         let whole = "BEGIN; INSERT INTO t (n) VALUES (3); COMMIT";
         assert_eq!((&conn).batch_execute(whole).await, Ok(()));
         assert_eq!(

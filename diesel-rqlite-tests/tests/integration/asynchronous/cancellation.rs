@@ -18,9 +18,11 @@ use super::adapter::block_on;
 
 diesel::table! { accounts (id) { id -> Integer, balance -> Integer, } }
 diesel::table! { transfers (id) { id -> Integer, } }
+diesel::table! { notes (id) { id -> Integer, n -> Integer, } }
 
 const SCHEMA: &str = "CREATE TABLE accounts (id INTEGER PRIMARY KEY, balance INTEGER NOT NULL); \
-    INSERT INTO accounts VALUES (1, 1000), (2, 0); CREATE TABLE transfers (id INTEGER PRIMARY KEY)";
+    INSERT INTO accounts VALUES (1, 1000), (2, 0); CREATE TABLE transfers (id INTEGER PRIMARY KEY); \
+    CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER NOT NULL DEFAULT 7)";
 
 const MODES: [TransactionMode; 3] = [
     TransactionMode::Interactive,
@@ -70,6 +72,11 @@ impl Bank {
         } = found.expect("reads");
         assert_eq!((one, two), (1000 - transfers, transfers));
         transfers
+    }
+
+    async fn notes(&mut self) -> i64 {
+        let notes = notes::table.count().get_result(&mut self.conn).await;
+        notes.expect("counts")
     }
 
     /// Nothing is left of a future that was dropped.
@@ -159,8 +166,9 @@ fn sweep(mode: TransactionMode, lock: Option<&impl TransactionLock>) {
     });
 }
 
-/// Long enough not to end within a transfer, short enough to be waited for.
-const LEASE: Duration = Duration::from_secs(3);
+/// A lock that is not given back is not had again in time.
+const LEASE: Duration = Duration::from_secs(3600);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 #[test]
 fn transactions_without_a_lock() {
@@ -179,7 +187,10 @@ fn transactions_under_a_lock_between_threads() {
 #[test]
 fn transactions_under_a_lock_in_rqlite() {
     for mode in MODES {
-        sweep(mode, Some(&RqliteLock::new("accounts").lease(LEASE)));
+        sweep(
+            mode,
+            Some(&RqliteLock::new("accounts").lease(LEASE).timeout(TIMEOUT)),
+        );
     }
 }
 
@@ -189,7 +200,7 @@ fn transactions_under_a_lock_in_valkey() {
     for mode in MODES {
         let name = format!("{mode:?}");
         let lock = ValkeyLock::new(&server.url(), name).expect("a URL");
-        sweep(mode, Some(&lock.lease(LEASE)));
+        sweep(mode, Some(&lock.lease(LEASE).timeout(TIMEOUT)));
     }
 }
 
@@ -305,6 +316,79 @@ fn statements_of_a_transaction_are_not_done() {
     }
 }
 
+/// The same for one that is several statements: nothing of it is done.
+#[test]
+fn queries_of_several_statements_are_not_done_in_part() {
+    for mode in MODES {
+        let mut bank = Bank::new();
+        bank.conn.set_transaction_mode(mode);
+        block_on(async {
+            for polls in 0.. {
+                let before = bank.notes().await;
+                let done = bank.conn.transaction(async |conn| {
+                    let rows = vec![Some(notes::n.eq(1)), None, Some(notes::n.eq(2)), None];
+                    let insert = diesel::insert_into(notes::table).values(rows);
+                    let done = match mode {
+                        // It has no rows to return before its commit.
+                        TransactionMode::Deferred => polled(polls, insert.execute(conn)).await.is_some(),
+                        _ => {
+                            let insert = insert.returning(notes::id);
+                            polled(polls, insert.get_results::<i32>(conn)).await.is_some()
+                        }
+                    };
+                    let script = "INSERT INTO notes (n) VALUES (3); SAVEPOINT s; \
+                        INSERT INTO notes (n) VALUES (4); RELEASE s; INSERT INTO notes (n) VALUES (5)";
+                    let also_done = polled(polls, conn.batch_execute(script)).await.is_some();
+                    Ok::<_, Error>((done, also_done))
+                });
+                let (done, also_done) = done.await.expect("commits");
+                let wanted = i64::from(done) * 4 + i64::from(also_done) * 3;
+                assert_eq!(
+                    bank.notes().await - before,
+                    wanted,
+                    "{mode:?}, {polls} polls"
+                );
+                if done && also_done && polls > 12 {
+                    break;
+                }
+            }
+        });
+    }
+}
+
+/// A script that ends the transaction it is in, and begins another one.
+#[test]
+fn scripts_that_begin_another_transaction_leave_it_not_open() {
+    let mut bank = Bank::new();
+    bank.conn.set_transaction_mode(TransactionMode::Eager);
+    block_on(async {
+        let mut all = 0;
+        for polls in 0.. {
+            let begun = Manager::begin_transaction(&mut bank.conn).await;
+            begun.expect("begins");
+            let script =
+                "INSERT INTO notes (n) VALUES (1); COMMIT; BEGIN; INSERT INTO notes (n) VALUES (2)";
+            let done = polled(polls, bank.conn.batch_execute(script)).await;
+            // The first one goes on without the script, or nothing is open.
+            let committed = Manager::commit_transaction(&mut bank.conn).await;
+            bank.is_clean(&format!("behind {polls} polls")).await;
+            if let Some(outcome) = done {
+                assert_eq!((outcome, committed), (Ok(()), Ok(())));
+                all += 1;
+            }
+            let second = notes::table.filter(notes::n.eq(2)).count();
+            assert_eq!(
+                second.get_result(&mut bank.conn).await,
+                Ok(all),
+                "behind {polls} polls"
+            );
+            if all > 0 && polls > 12 {
+                break;
+            }
+        }
+    });
+}
+
 /// Whoever drops the future of a commit can't have it sent again.
 #[test]
 fn commits_are_not_sent_twice() {
@@ -322,7 +406,8 @@ fn commits_are_not_sent_twice() {
                 assert_eq!(rolled_back, Ok(()));
             }
             bank.is_clean(&format!("behind {polls} polls")).await;
-            bank.transfers().await;
+            let transfers = usize::try_from(bank.transfers().await).expect("not below 0");
+            assert!(transfers <= polls + 1, "behind {polls} polls");
             if let Some(outcome) = done {
                 assert_eq!(outcome, Ok(()));
                 break;

@@ -110,14 +110,17 @@ async fn insert(conn: &mut AsyncRqliteConnection) -> QueryResult<usize> {
     insert.execute(conn).await
 }
 
-/// Begins a transaction by what the pool hands out, and nobody waits for its end any more.
-async fn forget_a_transaction<C>(mut conn: C)
+/// Begins a transaction by what the pool hands out, and nobody waits for its end any more, be it before its first
+/// statement or behind it.
+async fn forget_a_transaction<C>(mut conn: C, writes: bool)
 where
     C: DerefMut<Target = AsyncRqliteConnection> + Send,
 {
     let (told, mut asked) = tokio::sync::oneshot::channel();
     let endless = conn.transaction(async move |conn| {
-        insert(&mut *conn).await?;
+        if writes {
+            insert(&mut *conn).await?;
+        }
         let _ = told.send(());
         pending::<QueryResult<()>>().await
     });
@@ -167,7 +170,7 @@ async fn forgotten_transactions_are_not_seen<P: Pool>() {
     let node = node().await;
     let config = config(&node.url()).lock(&ThreadLock::new(node.address()));
     let pool = P::build(1, config.manager_config()).await;
-    forget_a_transaction(pool.get().await.expect("a connection")).await;
+    forget_a_transaction(pool.get().await.expect("a connection"), true).await;
     let mut conn = pool.get().await.expect("a connection");
     assert_eq!(insert(&mut conn).await, Ok(1));
     assert_eq!(
@@ -242,13 +245,14 @@ mod by {
 /// Nobody asks the pool for another connection, so that it does not look at the one it has.
 #[test]
 fn the_lock_of_a_forgotten_transaction_is_given_back() {
-    block_on(async {
+    async fn forgotten(writes: bool) {
         let node = node().await;
         let config = config(&node.url()).lock(&ThreadLock::new(node.address()));
         let pool = Deadpool::build(1, config.manager_config()).await;
-        forget_a_transaction(Pool::get(&pool).await.expect("a connection")).await;
+        forget_a_transaction(Pool::get(&pool).await.expect("a connection"), writes).await;
         assert_taken_over(&config, &node).await;
-    });
+    }
+    block_on(async { tokio::join!(forgotten(true), forgotten(false)) });
 }
 
 /// The same where somebody goes on in the end: too late.
