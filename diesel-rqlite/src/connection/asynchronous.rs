@@ -56,6 +56,10 @@ type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// # }
 /// ```
 ///
+/// It needs a tokio runtime with its timers and I/O (`enable_all`, which `#[tokio::main]` does), and panics without, as
+/// tokio does: in particular in diesel-async's `AsyncConnectionWrapper` outside of a runtime. A blocking program takes
+/// [`RqliteConnection`](crate::RqliteConnection). `AsyncMigrationHarness` needs the runtime of several threads.
+///
 /// # Queries at the same time
 ///
 /// A shared reference runs queries, too, and several at the same time:
@@ -85,7 +89,7 @@ type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// whole or not at all. The connection can be used again in all cases.
 ///
 /// What a *pool* hands out has a `transaction` of its own, which leaves the transaction open when its future is
-/// dropped. The pool sees that, bb8 when it gets the connection back, deadpool and mobc when they would hand it out
+/// dropped; what is done with that connection then is never committed. The pool sees that, bb8 when it gets the connection back, deadpool and mobc when they would hand it out
 /// next, and drops it; a lock is given back then, or when the transaction has not been used for 30 s. Better use
 /// [`build_transaction`](Self::build_transaction), or `(&mut *conn).transaction(…)`, which roll back at once.
 pub struct AsyncRqliteConnection {

@@ -15,7 +15,7 @@ use crate::statement::Statement;
 /// wants it. It is taken with the first read, and given back with the commit.
 ///
 /// Its rows are in the table `__diesel_rqlite_locks`, which is made when it is missing. A transaction that outlasts
-/// the lease renews it from a thread with a connection of its own. One that could not (its process was stopped, or
+/// the lease renews it in the background with a connection of its own. One that could not (its process was stopped, or
 /// cut off) may find the lock taken over; its commit is then a
 /// [`SerializationFailure`](diesel::result::DatabaseErrorKind::SerializationFailure), and nothing of it is applied.
 ///

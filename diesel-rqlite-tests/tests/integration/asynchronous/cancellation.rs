@@ -366,8 +366,8 @@ fn scripts_that_begin_another_transaction_leave_it_not_open() {
         for polls in 0.. {
             let begun = Manager::begin_transaction(&mut bank.conn).await;
             begun.expect("begins");
-            let script =
-                "INSERT INTO notes (n) VALUES (1); COMMIT; BEGIN; INSERT INTO notes (n) VALUES (2)";
+            let script = "INSERT INTO notes (n) VALUES (1); COMMIT; BEGIN; INSERT INTO notes (n) VALUES (2); \
+                SAVEPOINT s; INSERT INTO notes (n) VALUES (3); RELEASE s";
             let done = polled(polls, bank.conn.batch_execute(script)).await;
             // The first one goes on without the script, or nothing is open.
             let committed = Manager::commit_transaction(&mut bank.conn).await;
