@@ -70,9 +70,10 @@ type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// # use diesel_rqlite::AsyncRqliteConnection;
 /// # diesel::table! { posts (id) { id -> Integer, title -> Text, } }
 /// # async fn run(conn: AsyncRqliteConnection) -> QueryResult<()> {
+/// let (mut one, mut other) = (&conn, &conn);
 /// let (count, titles): (i64, Vec<String>) = tokio::try_join!(
-///     posts::table.count().get_result(&mut &conn),
-///     posts::table.select(posts::title).load(&mut &conn),
+///     posts::table.count().get_result(&mut one),
+///     posts::table.select(posts::title).load(&mut other),
 /// )?;
 /// # Ok(())
 /// # }
