@@ -40,6 +40,8 @@ pub enum Error {
     )]
     SchemaWouldChange(String),
     #[error(transparent)]
+    Transfer(#[from] crate::transfer::Error),
+    #[error(transparent)]
     PrintSchema(#[from] crate::print_schema::Error),
     #[error("`{0}` is not there yet")]
     NotThere(&'static str),
