@@ -30,8 +30,8 @@ pub struct Backup {
     #[arg(long)]
     sql: bool,
 
-    /// Let the server compress it with gzip.
-    #[arg(long)]
+    /// Let the server compress it with gzip. Not for SQL, which it does not compress.
+    #[arg(long, conflicts_with = "sql")]
     compress: bool,
 
     /// Let the server drop what is no longer used. Not for SQL, which has none of it.
@@ -95,8 +95,7 @@ impl Backup {
 
     fn path(&self) -> &'static str {
         match (self.sql, self.vacuum, self.compress) {
-            (true, _, false) => "/db/backup?redirect&fmt=sql",
-            (true, _, true) => "/db/backup?redirect&fmt=sql&compress",
+            (true, _, _) => "/db/backup?redirect&fmt=sql",
             (false, false, false) => "/db/backup?redirect",
             (false, false, true) => "/db/backup?redirect&compress",
             (false, true, false) => "/db/backup?redirect&vacuum",
@@ -108,8 +107,7 @@ impl Backup {
         let file = File::open(path).map_err(|error| CliError::io(path, error))?;
         let incomplete = |error: &dyn std::fmt::Display| Error::Incomplete(error.to_string());
         let counted = match (self.sql, self.compress) {
-            (true, false) => count_sql(BufReader::new(file)),
-            (true, true) => count_sql(BufReader::new(MultiGzDecoder::new(file))),
+            (true, _) => count_sql(BufReader::new(file)),
             (false, false) => count_binary(file),
             (false, true) => unpacked(file)
                 .map_err(|error| incomplete(&error))

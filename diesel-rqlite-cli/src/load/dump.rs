@@ -291,7 +291,10 @@ fn purpose(sql: &str) -> Purpose {
             }
         }
         ("delete", "from") if name_behind(sql, 2).starts_with("sqlite_") => Purpose::Schema,
-        ("create", _) if !words(sql).any(|word| word == "as") => Purpose::Schema,
+        ("create", "table" | "temp" | "temporary") if words(sql).any(|word| word == "as") => {
+            Purpose::Other
+        }
+        ("create", _) => Purpose::Schema,
         ("analyze", _) => Purpose::Schema,
         ("pragma", "user_version" | "application_id") => Purpose::Schema,
         ("begin" | "commit" | "end" | "savepoint" | "release" | "pragma", _) => Purpose::Frame,
@@ -366,6 +369,7 @@ mod tests {
             ("DELETE FROM t", Purpose::Other),
             ("CREATE TABLE t(a)", Purpose::Schema),
             ("CREATE TABLE t AS SELECT 1", Purpose::Other),
+            ("CREATE VIEW v AS SELECT 1", Purpose::Schema),
             ("BEGIN TRANSACTION", Purpose::Frame),
             ("PRAGMA foreign_keys=OFF", Purpose::Frame),
             ("PRAGMA user_version=3", Purpose::Schema),

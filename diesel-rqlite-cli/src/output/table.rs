@@ -82,7 +82,7 @@ mod tests {
         table.row(["100", "two\nlines\u{1b}[31m"]);
         let wanted = "\
 a    name
----  ----------------------
+---  --------------------
 1    漢字
 100  two\\nlines\\u{1b}[31m";
         assert_eq!(table.to_string(), wanted);

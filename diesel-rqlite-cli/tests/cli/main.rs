@@ -4,4 +4,5 @@ mod migration;
 mod print_schema;
 mod setup;
 mod support;
+mod transfer;
 mod verbs;
