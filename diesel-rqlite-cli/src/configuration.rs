@@ -52,6 +52,10 @@ pub struct PrintSchema {
     pub custom_type_derives: Option<Vec<String>>,
     pub sqlite_integer_primary_key_is_bigint: Option<bool>,
     pub pg_domains_as_custom_types: Vec<Pattern>,
+    /// Not of Diesel's own tool: `NUMERIC` and `DECIMAL` columns are `Numeric` instead of `Double`.
+    pub decimal_is_numeric: Option<bool>,
+    /// Not of Diesel's own tool: views, too.
+    pub include_views: Option<bool>,
 }
 
 /// `with_docs`: `true`, `false`, or the name of a mode.

@@ -39,6 +39,10 @@ pub enum Error {
         "Command would result in changes to `{0}`. Rerun the command locally, and commit the changes."
     )]
     SchemaWouldChange(String),
+    #[error(transparent)]
+    Transfer(#[from] crate::transfer::Error),
+    #[error(transparent)]
+    PrintSchema(#[from] crate::print_schema::Error),
     #[error("`{0}` is not there yet")]
     NotThere(&'static str),
 }

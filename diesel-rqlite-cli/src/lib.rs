@@ -20,6 +20,7 @@ pub mod project;
 pub mod query;
 pub mod setup;
 pub mod status;
+pub mod transfer;
 
 use std::process::ExitCode;
 

@@ -1,13 +1,35 @@
 //! `status`
 
 use clap::Args;
+use serde_json::Value;
 
 use crate::arguments::Common;
 use crate::error::Error;
+use crate::{output, transfer};
 
-/// Shows the status of a node.
+/// Shows the state of the node that the commands talk to, the leader.
 #[derive(Args, Debug)]
-pub struct Status {}
+pub struct Status {
+    /// Print all that the node says, as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is shown, and where rqlite says it.
+const LINES: [(&str, &str); 12] = [
+    ("version", "/build/version"),
+    ("SQLite", "/store/sqlite3/version"),
+    ("node", "/store/node_id"),
+    ("address", "/http/bind_addr"),
+    ("state", "/store/raft/state"),
+    ("leader", "/store/leader/node_id"),
+    ("ready", "/store/ready"),
+    ("foreign keys", "/store/db_conf/fk_constraints"),
+    ("database bytes", "/store/sqlite3/db_size"),
+    ("Raft term", "/store/raft/term"),
+    ("Raft index", "/store/raft/commit_index"),
+    ("uptime", "/node/uptime"),
+];
 
 impl Status {
     /// Runs the verb.
@@ -15,7 +37,21 @@ impl Status {
     /// # Errors
     ///
     /// The server's.
-    pub fn run(self, _common: &Common) -> Result<(), Error> {
-        Err(Error::NotThere("status"))
+    pub fn run(self, common: &Common) -> Result<(), Error> {
+        let node = transfer::connect(common)?.node_http();
+        let status = transfer::get_json(&node, "/status")?;
+        if self.json {
+            return output::line(format_args!("{status:#}"));
+        }
+        for (name, pointer) in LINES {
+            let shown = match status.pointer(pointer) {
+                Some(Value::String(text)) => text.clone(),
+                Some(value) => value.to_string(),
+                // Not every version says everything.
+                None => continue,
+            };
+            output::line(format_args!("{name:<15} {shown}"))?;
+        }
+        Ok(())
     }
 }

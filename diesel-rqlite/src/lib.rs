@@ -113,6 +113,7 @@ pub use self::row::{RqliteCursor, RqliteField, RqliteRow};
 #[cfg(feature = "async")]
 pub use self::transaction::AsyncFunc;
 pub use self::transaction::{RunAgain, RunOnce, Transaction, TransactionBuilder, TransactionMode};
+pub use self::transport::node::{NodeAnswer, NodeHttp};
 pub use self::value::RqliteValue;
 
 #[doc = include_str!("../docs/transactions.md")]

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use diesel::deserialize::Result;
 
+use crate::backend::RqliteType;
 use crate::protocol::rows::Value;
 
 /// One value of a row. Never NULL: Diesel asks for that before.
@@ -27,6 +28,17 @@ impl<'a> RqliteValue<'a> {
     #[cfg(any(feature = "numeric", feature = "serde_json", feature = "uuid"))]
     pub(crate) fn value(&self) -> Value<'a> {
         self.value
+    }
+
+    /// What is stored, whatever the type of the column: [`Long`](RqliteType::Long), [`Double`](RqliteType::Double),
+    /// [`Text`](RqliteType::Text) or [`Binary`](RqliteType::Binary).
+    pub fn value_type(&self) -> RqliteType {
+        match self.value {
+            Value::Integer(_) => RqliteType::Long,
+            Value::Real(_) => RqliteType::Double,
+            Value::Text(_) => RqliteType::Text,
+            Value::Binary(_) => RqliteType::Binary,
+        }
     }
 
     /// Text; numbers as SQLite prints them.

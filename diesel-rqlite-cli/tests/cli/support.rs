@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use diesel_rqlite_tests::Rqlited;
+use diesel_rqlite_tests::{Rqlited, RqlitedBuilder};
 use tempfile::TempDir;
 
 /// A directory with a `Cargo.toml`, as one finds it after `cargo new`, and a database.
@@ -25,7 +25,12 @@ pub(crate) struct Run {
 impl Project {
     /// With an empty database of its own.
     pub(crate) fn new() -> Self {
-        let node = Rqlited::start();
+        Self::on(Rqlited::builder())
+    }
+
+    /// With an empty database on a node of this kind.
+    pub(crate) fn on(builder: RqlitedBuilder) -> Self {
+        let node = builder.start();
         let url = node.url();
         Project {
             node: Some(node),

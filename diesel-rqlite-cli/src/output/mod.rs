@@ -1,5 +1,7 @@
 //! The terminal: colours only there, and not where `NO_COLOR` is set.
 
+pub mod table;
+
 use std::fmt::Display;
 use std::io::{self, Write as _};
 
