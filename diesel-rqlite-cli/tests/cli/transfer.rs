@@ -247,6 +247,27 @@ fn foreign_keys_are_checked_at_the_end_of_a_dump() {
 }
 
 #[test]
+fn values_that_differ_between_nodes_are_not_loaded() {
+    let project = Project::new();
+    project.write(
+        "dump.sql",
+        "CREATE TABLE a (x DEFAULT CURRENT_TIMESTAMP);\nINSERT INTO a VALUES (random());",
+    );
+    let refused = project.run(&["load", "dump.sql"]);
+    assert_eq!(refused.code, Some(1));
+    let lines: Vec<_> = refused.stderr.lines().collect();
+    assert!(
+        lines[0].starts_with("warning: line 1: each node"),
+        "{refused:?}"
+    );
+    assert!(lines[1].starts_with("Line 2: each node"), "{refused:?}");
+    assert!(
+        lines[1].ends_with("The database was not changed."),
+        "{refused:?}"
+    );
+}
+
+#[test]
 fn a_dump_that_does_more_than_inserting_is_not_compared() {
     let project = Project::new();
     project.write(
