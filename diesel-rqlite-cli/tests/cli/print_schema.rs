@@ -214,7 +214,6 @@ fn views_are_printed_where_asked_for() {
     );
     execute(&project, "DROP VIEW broken");
     let with = project.run(&["print-schema", "--include-views"]).stdout();
-    println!("{with}");
     assert!(
         with.contains(
             "    titles (id) {\n        title -> Nullable<Text>,\n        id -> Nullable<Integer>,"
