@@ -43,8 +43,10 @@ pub enum Error {
     Transfer(#[from] crate::transfer::Error),
     #[error(transparent)]
     PrintSchema(#[from] crate::print_schema::Error),
-    #[error("`{0}` is not there yet")]
-    NotThere(&'static str),
+    #[error("Failed to acquire migration folder lock: {error} for `{directory}`")]
+    MigrationFolderLock { directory: String, error: io::Error },
+    #[error("Specified migration version `{version}` already exists inside `{directory}`")]
+    DuplicateMigrationVersion { directory: String, version: String },
 }
 
 impl Error {

@@ -110,6 +110,7 @@ pub use self::query_builder::{RqliteInsertSelectDsl, RqliteQueryBuilder, Selecte
 #[cfg(feature = "async")]
 pub use self::row::RqliteStream;
 pub use self::row::{RqliteCursor, RqliteField, RqliteRow};
+pub use self::sql::hazards::ReplicaHazard;
 #[cfg(feature = "async")]
 pub use self::transaction::AsyncFunc;
 pub use self::transaction::{RunAgain, RunOnce, Transaction, TransactionBuilder, TransactionMode};

@@ -1,8 +1,10 @@
 //! The database: which one, and a connection to it.
 
+mod drop;
 pub mod verbs;
 
-use diesel::Connection as _;
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use diesel_rqlite::RqliteConnection;
 use url::Url;
 
@@ -32,6 +34,14 @@ pub fn connect(common: &Common) -> Result<RqliteConnection, Error> {
         url: printable(&url),
         error,
     })
+}
+
+/// Whether a migration was ever run.
+fn has_table_of_migrations(connection: &mut RqliteConnection) -> Result<bool, Error> {
+    let there = diesel::dsl::sql::<Bool>(
+        "EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '__diesel_schema_migrations')",
+    );
+    Ok(diesel::select(there).get_result(connection)?)
 }
 
 /// The URL without its password, and without its options, which may name other nodes.

@@ -2,7 +2,8 @@
 
 mod migration;
 mod print_schema;
-mod setup;
+mod processes;
 mod support;
 mod transfer;
 mod verbs;
+mod warnings;

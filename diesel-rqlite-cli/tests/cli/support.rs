@@ -77,6 +77,7 @@ impl Project {
             "DIESEL_CONFIG_FILE",
             "MIGRATION_DIRECTORY",
             "NO_COLOR",
+            "DIESEL_LOG",
             "CLICOLOR_FORCE",
         ] {
             command.env_remove(variable);

@@ -4,6 +4,7 @@
 
 pub(crate) mod cells;
 pub(crate) mod control;
+pub(crate) mod hazards;
 pub(crate) mod inline;
 pub(crate) mod key;
 pub(crate) mod pin;

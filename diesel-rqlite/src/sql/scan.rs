@@ -490,7 +490,7 @@ fn is_counter(name: &str) -> bool {
     is(name, "changes") || is(name, "last_insert_rowid")
 }
 
-fn is_local(name: &str) -> bool {
+pub(super) fn is_local(name: &str) -> bool {
     const LOCAL: [&str; 10] = [
         "pragma_",
         "sqlite_compileoption_",

@@ -1,0 +1,142 @@
+//! Several processes that run migrations at the same time, and processes that are killed.
+
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use diesel_rqlite::RqliteConnection;
+use diesel_rqlite_tests::Cluster;
+
+use super::support::Project;
+
+#[derive(QueryableByName)]
+struct One {
+    #[diesel(sql_type = BigInt)]
+    value: i64,
+}
+
+fn one(connection: &mut RqliteConnection, sql: &str) -> i64 {
+    let one = diesel::sql_query(format!("SELECT ({sql}) AS value"));
+    one.get_result::<One>(connection).expect(sql).value
+}
+
+/// Each migration makes a table, which fails the second time, and counts.
+fn write_migrations(project: &Project, number: usize) {
+    for place in 1..=number {
+        let name = format!("migrations/{place:03}_m");
+        let up = format!(
+            "CREATE TABLE t{place} (a INTEGER);\nINSERT INTO t{place} VALUES (1);\n{}",
+            match place {
+                1 => "CREATE TABLE runs (a INTEGER);\n",
+                _ => "INSERT INTO runs VALUES (1);\n",
+            }
+        );
+        project.write(&format!("{name}/up.sql"), &up);
+        project.write(
+            &format!("{name}/down.sql"),
+            &format!("DROP TABLE t{place};\n"),
+        );
+    }
+}
+
+fn start(project: &Project, url: &str) -> Child {
+    let mut command = project.command(&["migration", "run"]);
+    command.env("DATABASE_URL", url);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("starts")
+}
+
+fn all_succeed(processes: Vec<Child>) {
+    for process in processes {
+        let output = process.wait_with_output().expect("runs");
+        assert!(output.status.success(), "{output:?}");
+    }
+}
+
+fn each_was_applied_once(connection: &mut RqliteConnection, number: i64) {
+    let applied = "SELECT count(*) FROM __diesel_schema_migrations";
+    assert_eq!(one(connection, applied), number);
+    assert_eq!(one(connection, "SELECT count(*) FROM runs"), number - 1);
+}
+
+#[test]
+fn eight_processes_on_one_node_apply_each_migration_once() {
+    let project = Project::new();
+    write_migrations(&project, 10);
+    let url = project.node().url();
+    all_succeed((0..8).map(|_| start(&project, &url)).collect());
+    let mut connection = RqliteConnection::establish(&url).expect("connects");
+    each_was_applied_once(&mut connection, 10);
+}
+
+#[test]
+fn eight_processes_on_a_cluster_apply_each_migration_once() {
+    let cluster = Cluster::start(3);
+    let project = Project::without_database();
+    write_migrations(&project, 10);
+    let processes = (0..8).map(|place| start(&project, &cluster.url(place % 3)));
+    all_succeed(processes.collect());
+    let mut connection = RqliteConnection::establish(&cluster.url(0)).expect("connects");
+    each_was_applied_once(&mut connection, 10);
+}
+
+#[test]
+fn eight_processes_take_turns_outside_of_transactions() {
+    let project = Project::new();
+    write_migrations(&project, 3);
+    project.write(
+        "migrations/002_m/metadata.toml",
+        "run_in_transaction = false\n",
+    );
+    let url = project.node().url();
+    all_succeed((0..8).map(|_| start(&project, &url)).collect());
+    let mut connection = RqliteConnection::establish(&url).expect("connects");
+    each_was_applied_once(&mut connection, 3);
+}
+
+#[test]
+fn killed_process_leaves_whole_migrations_and_no_lock() {
+    let project = Project::new();
+    const NUMBER: i64 = 60;
+    write_migrations(&project, 60);
+    let url = project.node().url();
+    let mut connection = RqliteConnection::establish(&url).expect("connects");
+    let mut killed_in_the_middle = 0;
+    let began = Instant::now();
+    loop {
+        let before = tables(&mut connection);
+        let mut process = start(&project, &url);
+        while tables(&mut connection) < before + 2 && process.try_wait().expect("waits").is_none() {
+            assert!(began.elapsed() < Duration::from_secs(60));
+        }
+        process.kill().expect("kills");
+        process.wait().expect("waits");
+        let made = tables(&mut connection);
+        let recorded = "SELECT count(*) FROM __diesel_schema_migrations";
+        assert_eq!(one(&mut connection, recorded), made);
+        if made == NUMBER {
+            break;
+        }
+        killed_in_the_middle += 1;
+    }
+    assert!(killed_in_the_middle > 0);
+    // Without waiting for a lease.
+    let began = Instant::now();
+    project.run(&["migration", "redo", "--all"]).stdout();
+    assert!(began.elapsed() < Duration::from_secs(10));
+    assert_eq!(
+        one(
+            &mut connection,
+            "SELECT count(*) FROM sqlite_master WHERE name = '__diesel_rqlite_locks'"
+        ),
+        0
+    );
+}
+
+fn tables(connection: &mut RqliteConnection) -> i64 {
+    one(
+        connection,
+        "SELECT count(*) FROM sqlite_master WHERE name GLOB 't[0-9]*'",
+    )
+}
