@@ -7,7 +7,7 @@ use clap::Args;
 use diesel::Connection as _;
 use diesel::migration::{Migration, MigrationSource as _, MigrationVersion};
 use diesel_migrations::{FileBasedMigrations, MigrationHarness as _};
-use diesel_rqlite::{Rqlite, RqliteConnection};
+use diesel_rqlite::{Rqlite, RqliteConnection, TransactionMode};
 
 use super::harness::{Harness, Outcome};
 use super::revert::revert;
@@ -57,8 +57,11 @@ impl Redo {
             redo(&mut harness, &files, number)
         };
         let outcome = match together {
-            // Either all of it, or nothing.
-            true => connection.transaction(run),
+            // Either all of it, or nothing. Each migration is tried at once, so that an error names it.
+            true => {
+                connection.set_transaction_mode(TransactionMode::Eager);
+                connection.transaction(run)
+            }
             false => run(&mut connection),
         };
         outcome.map_err(Error::Migration)?;
