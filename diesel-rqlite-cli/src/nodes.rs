@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::output::table::Table;
 use crate::{output, transfer};
 
-/// Shows the nodes of the cluster.
+/// Shows the nodes of the cluster, as the first one of the database URL that answers sees them.
 #[derive(Args, Debug)]
 pub struct Nodes {
     /// Print all that rqlite says about them, as JSON.
@@ -26,7 +26,7 @@ impl Nodes {
     ///
     /// The server's.
     pub fn run(self, common: &Common) -> Result<(), Error> {
-        let node = transfer::connect(common)?.node_http();
+        let node = transfer::any_node(common)?;
         let answer = transfer::get_json(&node, PATH)?;
         if self.json {
             return output::line(format_args!("{answer:#}"));

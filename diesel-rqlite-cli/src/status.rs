@@ -7,7 +7,7 @@ use crate::arguments::Common;
 use crate::error::Error;
 use crate::{output, transfer};
 
-/// Shows the state of the node that the commands talk to, the leader.
+/// Shows the state of a node: the first one of the database URL that answers.
 #[derive(Args, Debug)]
 pub struct Status {
     /// Print all that the node says, as JSON.
@@ -38,7 +38,7 @@ impl Status {
     ///
     /// The server's.
     pub fn run(self, common: &Common) -> Result<(), Error> {
-        let node = transfer::connect(common)?.node_http();
+        let node = transfer::any_node(common)?;
         let status = transfer::get_json(&node, "/status")?;
         if self.json {
             return output::line(format_args!("{status:#}"));

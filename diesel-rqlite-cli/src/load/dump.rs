@@ -7,6 +7,7 @@ use diesel_rqlite::NodeHttp;
 use serde::Deserialize;
 
 use super::statements::{Statement, Statements};
+use crate::output;
 use crate::transfer::counts::Counts;
 use crate::transfer::{self, Error};
 
@@ -97,7 +98,11 @@ pub(super) fn run(node: &NodeHttp, reader: impl BufRead) -> Result<Inserted, Err
             batch.send(node, before, &mut inserted)?;
             return Ok(inserted);
         };
-        match purpose(&statement.sql) {
+        let purpose = purpose(&statement.sql);
+        if statement.volatile {
+            check_volatile(&statement, &purpose, before)?;
+        }
+        match purpose {
             Purpose::Frame => {}
             Purpose::Refused(reason) => {
                 return Err(Error::Statement {
@@ -112,6 +117,26 @@ pub(super) fn run(node: &NodeHttp, reader: impl BufRead) -> Result<Inserted, Err
             before += batch.send(node, before, &mut inserted)?;
         }
     }
+}
+
+/// The nodes of a cluster run each statement for themselves.
+fn check_volatile(statement: &Statement, purpose: &Purpose, before: u64) -> Result<(), Error> {
+    let line = statement.line;
+    if *purpose == Purpose::Schema {
+        output::warning(format_args!(
+            "line {line}: each node would make a value of its own of the time or of random(): give it in the \
+             statement instead",
+        ));
+        return Ok(());
+    }
+    Err(Error::Statement {
+        line,
+        reason: String::from(
+            "each node would make a value of its own of the time or of random(): run it with `diesel-rqlite query`, \
+             which replaces these",
+        ),
+        before,
+    })
 }
 
 #[derive(Debug, Default)]

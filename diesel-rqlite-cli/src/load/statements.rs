@@ -15,7 +15,28 @@ pub(super) struct Statements<R> {
 pub(super) struct Statement {
     pub(super) sql: String,
     pub(super) line: u64,
+    /// Whether each node would make a value of its own: the time, something random.
+    pub(super) volatile: bool,
 }
+
+/// Words that stand for such a value.
+const VOLATILE: [&[u8]; 5] = [
+    b"random",
+    b"randomblob",
+    b"current_date",
+    b"current_time",
+    b"current_timestamp",
+];
+/// Functions of `'now'`, or of nothing, which is the same.
+const OF_TIME: [&[u8]; 7] = [
+    b"date",
+    b"time",
+    b"datetime",
+    b"julianday",
+    b"unixepoch",
+    b"strftime",
+    b"timediff",
+];
 
 /// Where in a statement we are, by the words that may begin or end a trigger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +68,22 @@ struct Splitter {
     inside: Inside,
     word: Vec<u8>,
     previous: u8,
+    /// The begin of what is in quotes.
+    quoted: Vec<u8>,
     /// Whether there was anything but blanks and comments.
     any: bool,
+    volatile: bool,
+    of_time: Call,
+    now: bool,
+}
+
+/// Whether a function of the time was called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    None,
+    Named,
+    Open,
+    Seen,
 }
 
 impl<R: BufRead> Statements<R> {
@@ -70,7 +105,11 @@ impl<R: BufRead> Statements<R> {
                     io::Error::new(io::ErrorKind::InvalidData, message)
                 })?;
                 let line = start.unwrap_or(self.line);
-                return Ok(Some(Statement { sql, line }));
+                return Ok(Some(Statement {
+                    sql,
+                    line,
+                    volatile: splitter.is_volatile(),
+                }));
             }
             if !ended {
                 return Ok(None);
@@ -120,8 +159,31 @@ impl Splitter {
             inside: Inside::Code,
             word: Vec::new(),
             previous: 0,
+            quoted: Vec::new(),
             any: false,
+            volatile: false,
+            of_time: Call::None,
+            now: false,
         }
+    }
+
+    fn is_volatile(&self) -> bool {
+        self.volatile || (self.now && matches!(self.of_time, Call::Open | Call::Seen))
+    }
+
+    /// A byte behind a word or an opening parenthesis.
+    fn call(&mut self, byte: u8) {
+        self.of_time = match (self.of_time, byte) {
+            (Call::Named, b'(') => Call::Open,
+            (Call::Open, b')') => {
+                self.volatile = true;
+                Call::Seen
+            }
+            (state @ (Call::Named | Call::Open), b' ' | b'\t' | b'\n' | b'\r') => state,
+            (Call::Named, _) => Call::None,
+            (Call::Open, _) => Call::Seen,
+            (state, _) => state,
+        };
     }
 
     /// Takes the next byte: whether it is the semicolon that ends the statement.
@@ -131,6 +193,9 @@ impl Splitter {
             Inside::Quotes(end) => {
                 if byte == end {
                     self.inside = Inside::Code;
+                    self.now |= self.quoted.eq_ignore_ascii_case(b"now");
+                } else if self.quoted.len() < 4 {
+                    self.quoted.push(byte);
                 }
                 return false;
             }
@@ -159,6 +224,7 @@ impl Splitter {
     }
 
     fn code(&mut self, previous: u8, byte: u8) -> bool {
+        self.call(byte);
         match byte {
             b'-' if previous == b'-' => self.inside = Inside::LineComment,
             b'*' if previous == b'/' => {
@@ -196,6 +262,7 @@ impl Splitter {
     fn token(&mut self, inside: Inside) {
         self.any = true;
         self.inside = inside;
+        self.quoted.clear();
         self.place = match self.place {
             Place::InTrigger | Place::BetweenSteps | Place::AtEnd => Place::InTrigger,
             _ => Place::Plain,
@@ -209,6 +276,10 @@ impl Splitter {
         }
         self.inside = Inside::Code;
         let word = self.word.to_ascii_lowercase();
+        self.volatile |= VOLATILE.contains(&word.as_slice());
+        if OF_TIME.contains(&word.as_slice()) && self.of_time != Call::Seen {
+            self.of_time = Call::Named;
+        }
         self.place = match (self.place, word.as_slice()) {
             (Place::Start, b"explain") => Place::Explain,
             (Place::Start | Place::Explain, b"create") => Place::Create,
@@ -282,6 +353,33 @@ mod tests {
             assert_eq!(found[1].1, 2);
         }
         assert_eq!(split("CREATE TABLE trigger_log (a); SELECT 1").len(), 2);
+    }
+
+    #[test]
+    fn values_that_each_node_would_make_are_seen() {
+        let volatile = |sql: &str| {
+            let mut statements = Statements::new(sql.as_bytes());
+            let statement = statements.next().expect("is text").expect("is one");
+            statement.volatile
+        };
+        for sql in [
+            "INSERT INTO t VALUES (random())",
+            "INSERT INTO t VALUES (1, CURRENT_TIMESTAMP)",
+            "UPDATE t SET a = datetime ( 'NOW', '+1 day')",
+            "INSERT INTO t VALUES (date())",
+            "INSERT INTO t SELECT time('12:00'), unixepoch('now')",
+            "CREATE TABLE t (a DEFAULT (strftime('%s', 'now')))",
+        ] {
+            assert!(volatile(sql), "{sql}");
+        }
+        for sql in [
+            "INSERT INTO t VALUES ('random()', 'CURRENT_TIMESTAMP', 'now')",
+            "INSERT INTO t (date, time) VALUES ('now', 1)",
+            "INSERT INTO t VALUES (date('2020-01-01')) -- now()",
+            "INSERT INTO t VALUES (random_id)",
+        ] {
+            assert!(!volatile(sql), "{sql}");
+        }
     }
 
     #[test]

@@ -87,15 +87,25 @@ fn applied(statements: u64) -> String {
 ///
 /// As [`database::connect`].
 pub fn connect(common: &Common) -> Result<RqliteConnection, CliError> {
+    connect_at(common, ReadConsistency::Linearizable)
+}
+
+/// The first node of the URL that answers, whether the cluster has a leader or not.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub fn any_node(common: &Common) -> Result<NodeHttp, CliError> {
+    let connection = connect_at(common, ReadConsistency::None)?;
+    Ok(connection.node_http())
+}
+
+fn connect_at(common: &Common, level: ReadConsistency) -> Result<RqliteConnection, CliError> {
     let url = database::url(common)?;
     let config = url
         .parse::<RqliteConfig>()
         .map_err(diesel::ConnectionError::from);
-    let connected = config.and_then(|config| {
-        config
-            .read_consistency(ReadConsistency::Linearizable)
-            .connect()
-    });
+    let connected = config.and_then(|config| config.read_consistency(level).connect());
     connected.map_err(|error| CliError::Connection {
         url: database::printable(&url),
         error,

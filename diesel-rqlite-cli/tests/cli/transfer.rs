@@ -247,6 +247,27 @@ fn foreign_keys_are_checked_at_the_end_of_a_dump() {
 }
 
 #[test]
+fn values_that_differ_between_nodes_are_not_loaded() {
+    let project = Project::new();
+    project.write(
+        "dump.sql",
+        "CREATE TABLE a (x DEFAULT CURRENT_TIMESTAMP);\nINSERT INTO a VALUES (random());",
+    );
+    let refused = project.run(&["load", "dump.sql"]);
+    assert_eq!(refused.code, Some(1));
+    let lines: Vec<_> = refused.stderr.lines().collect();
+    assert!(
+        lines[0].starts_with("warning: line 1: each node"),
+        "{refused:?}"
+    );
+    assert!(lines[1].starts_with("Line 2: each node"), "{refused:?}");
+    assert!(
+        lines[1].ends_with("The database was not changed."),
+        "{refused:?}"
+    );
+}
+
+#[test]
 fn a_dump_that_does_more_than_inserting_is_not_compared() {
     let project = Project::new();
     project.write(
@@ -339,7 +360,7 @@ fn users_and_tls_are_those_of_the_url() {
 }
 
 #[test]
-fn status_is_of_the_leader() {
+fn status_is_of_the_node() {
     let project = Project::new();
     let status = project.run(&["status"]).stdout();
     for line in [
@@ -351,6 +372,24 @@ fn status_is_of_the_leader() {
     }
     let status = parsed(project.run(&["status", "--json"]));
     assert_eq!(status["store"]["raft"]["state"], json!("Leader"));
+}
+
+#[test]
+fn a_cluster_without_a_leader_is_shown() {
+    let mut cluster = Cluster::start(3);
+    let leader = cluster.leader();
+    let alive = (leader + 1) % 3;
+    cluster.node_mut(leader).kill();
+    cluster.node_mut((leader + 2) % 3).kill();
+    let project = Project::without_database();
+    let url = cluster.url(leader);
+    let run = |arguments: &[&str]| Run::of(project.command(arguments).env("DATABASE_URL", &url));
+    let status = parsed(run(&["status", "--json"]));
+    let address = cluster.node(alive).address();
+    assert_eq!(status["http"]["bind_addr"], json!(address));
+    let nodes = run(&["nodes"]).stdout();
+    assert_eq!(nodes.matches("yes").count(), 1, "{nodes}");
+    assert_eq!(nodes.matches("no\n").count(), 2, "{nodes}");
 }
 
 #[test]
