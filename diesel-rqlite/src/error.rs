@@ -78,17 +78,20 @@ pub(crate) fn statement_error(message: &str, details: Option<String>) -> Error {
 #[derive(Debug, Default)]
 pub(crate) struct Place {
     pub(crate) migration: Option<String>,
-    /// In a script of several lines.
+    /// In a script.
     pub(crate) position: Option<Position>,
     /// Among several statements of one request.
     pub(crate) which: Option<String>,
 }
 
-/// An error of SQLite for one statement of several. For one of a migration, or of a script of several lines, the
+/// An error of SQLite for one statement of several. For one of a migration, or behind the first line of a script, the
 /// message says where it stands; the details do in any case.
 pub(crate) fn error_at(message: &str, place: Place) -> Error {
     let (kind, mut information) = constraint(message);
-    let position = place.position.map(|position| position.to_string());
+    let position = place
+        .position
+        .filter(|position| place.migration.is_some() || position.line > 1);
+    let position = position.map(|position| position.to_string());
     let said: Vec<_> = place.migration.iter().chain(&position).cloned().collect();
     information.message = match said.is_empty() {
         true => message.to_owned(),

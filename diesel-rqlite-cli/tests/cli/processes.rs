@@ -84,6 +84,12 @@ fn eight_processes_on_a_cluster_apply_each_migration_once() {
 fn eight_processes_take_turns_outside_of_transactions() {
     let project = Project::new();
     write_migrations(&project, 3);
+    // In three requests, with a while between that which fails the second time and the record.
+    project.write(
+        "migrations/002_m/up.sql",
+        "CREATE TABLE t2 (a INTEGER);\nVACUUM;\nWITH RECURSIVE n (a) AS (SELECT 1 UNION ALL SELECT a + 1 FROM n \
+         WHERE a < 1000000) INSERT INTO runs SELECT max(a) FROM n;\n",
+    );
     project.write(
         "migrations/002_m/metadata.toml",
         "run_in_transaction = false\n",

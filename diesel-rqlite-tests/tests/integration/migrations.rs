@@ -221,6 +221,11 @@ fn failing_statement_is_named() {
         failure_of(&files, &mut db),
         "no such table: nowhere (migration 20260101000000, statement 3, line 7)"
     );
+    let files = Files::new(&[("1_a", "CREATE TABLE t (a); INSERT INTO nowhere VALUES (1);")]);
+    assert_eq!(
+        failure_of(&files, &mut db),
+        "no such table: nowhere (migration 1, statement 2, line 1)"
+    );
     let files = Files::alone("1_a", "CREATE TABLE t (a);\nINSERT INTO nowhere VALUES (1);\n");
     assert_eq!(
         failure_of(&files, &mut db),

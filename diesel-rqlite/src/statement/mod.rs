@@ -51,7 +51,7 @@ pub(crate) struct Statement<'a> {
     /// How its rows come back, and their names where the text tells.
     pub(crate) encodings: Vec<Encoding>,
     pub(crate) names: Vec<String>,
-    /// Where it stood in a script of several lines.
+    /// Where it stood in a script.
     pub(crate) position: Option<Position>,
     /// In a transaction: the statement stands here without its RETURNING, which is in there.
     pub(crate) source: Option<Box<Returning<'a>>>,

@@ -66,10 +66,8 @@ impl<'a> Batch<'a> {
             refuse::check(scanned).map_err(|error| error.at(scanned.position))?;
         }
         let mut batch = Batch::of(found, framed, Vec::new(), None, place, entropy)?;
-        if found.last().is_some_and(|last| last.position.line > 1) {
-            for (statement, scanned) in batch.statements.iter_mut().zip(found) {
-                statement.position = Some(scanned.position);
-            }
+        for (statement, scanned) in batch.statements.iter_mut().zip(found) {
+            statement.position = Some(scanned.position);
         }
         Ok(batch)
     }
