@@ -3,6 +3,10 @@
 //! A migration and the row that records it are one atomic request. That request first looks whether the row is there
 //! already: of several processes that run the same migration at the same time, one applies it, and for the others it
 //! is done. No lock is needed for this, so none can be left behind.
+//!
+//! That is so where the transaction is the migration and nothing else. In one of the caller's own, other writes would be
+//! lost; it fails instead. So does the later of two migrations outside of transactions, and of two in the mode `Eager`,
+//! which sees at once that its statements fail.
 
 use diesel::QueryResult;
 use diesel::RunQueryDsl;

@@ -262,9 +262,9 @@ impl<C: Client> Session<C> {
 
     fn keep(&mut self, mut write: Write, by_key: Option<ByKey>) {
         // In a transaction of somebody's own around it, it is not all there is.
-        if self.transaction.depth() == 1 && !self.transaction.journal.sets_up_migrations() {
-            write.migration = migration::recorded(&write.statement);
-        }
+        let alone =
+            || self.transaction.depth() == 1 && !self.transaction.journal.sets_up_migrations();
+        write.migration = migration::recorded(&write.statement).filter(|_| alone());
         self.learn_from(&write, by_key);
         self.transaction.journal.write(write);
     }
