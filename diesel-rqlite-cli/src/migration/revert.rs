@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use clap::Args;
+use diesel::migration::MigrationVersion;
 use diesel_migrations::{FileBasedMigrations, MigrationError, MigrationHarness as _};
 
 use super::harness::{Harness, Outcome};
@@ -40,21 +41,26 @@ impl Revert {
     }
 }
 
-/// Reverts the last ones, and stops where there are no more. Returns their versions, the last first.
+/// Reverts the last ones, and stops where there are no more. Returns their versions.
 pub(super) fn revert(
     harness: &mut Harness<'_>,
     files: &FileBasedMigrations,
     number: Number,
-) -> Outcome<Vec<diesel::migration::MigrationVersion<'static>>> {
+) -> Outcome<Vec<MigrationVersion<'static>>> {
+    let number = match number {
+        Number::Last(number) => number,
+        Number::All => {
+            let reverted = harness.revert_all_migrations(files.clone())?;
+            return Ok(reverted.iter().map(MigrationVersion::as_owned).collect());
+        }
+    };
     let mut reverted = Vec::new();
-    let mut done = 0;
-    while number.is_above(done) {
+    for _ in 0..number {
         match harness.revert_last_migration(files.clone()) {
             Ok(version) => reverted.push(version),
             Err(error) if is_nothing_left(&*error) => break,
             Err(error) => return Err(error),
         }
-        done += 1;
     }
     Ok(reverted)
 }

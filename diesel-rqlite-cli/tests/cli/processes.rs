@@ -125,6 +125,33 @@ fn killed_process_leaves_whole_migrations_and_no_lock() {
     assert_eq!(one(&mut connection, locks), 0);
 }
 
+#[test]
+fn lock_of_a_killed_process_ends_with_its_lease() {
+    // It is still running on the server, and so holds the lock, when the process is killed.
+    const SLOW: &str = "CREATE TABLE IF NOT EXISTS t1 AS WITH RECURSIVE n (a) AS \
+         (SELECT 1 UNION ALL SELECT a + 1 FROM n WHERE a < 8000000) SELECT count(*) AS a FROM n;\n";
+    let project = Project::new();
+    project.write("migrations/1_m/up.sql", SLOW);
+    project.write(
+        "migrations/1_m/metadata.toml",
+        "run_in_transaction = false\n",
+    );
+    let url = project.node().url() + "?level=none";
+    let mut connection = RqliteConnection::establish(&url).expect("connects");
+    let held = "SELECT count(*) FROM __diesel_rqlite_locks WHERE owner IS NOT NULL";
+    let made = "SELECT count(*) FROM sqlite_master WHERE name = '__diesel_rqlite_locks'";
+    let mut process = start(&project, &project.node().url());
+    while one(&mut connection, made) == 0 || one(&mut connection, held) == 0 {
+        assert!(process.try_wait().expect("waits").is_none(), "was done");
+    }
+    process.kill().expect("kills");
+    process.wait().expect("waits");
+    assert_eq!(one(&mut connection, held), 1);
+    project.run(&["migration", "run"]).stdout();
+    assert_eq!(one(&mut connection, held), 0);
+    assert_eq!(one(&mut connection, "SELECT count(*) FROM t1"), 1);
+}
+
 fn tables(connection: &mut RqliteConnection) -> i64 {
     one(
         connection,
