@@ -64,7 +64,7 @@ fn values_say_what_is_stored() {
     let row = row.expect("a row").expect("a row");
     let types = (0..row.field_count()).map(|index| {
         let field = row.get(index)?;
-        field.value().map(|value| value.value_type())
+        field.value()?.value_type()
     });
     let wanted = [
         Some(RqliteType::Long),
