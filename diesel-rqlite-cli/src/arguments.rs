@@ -37,7 +37,7 @@ pub struct Arguments {
 pub struct Common {
     /// Specifies the database URL to connect to. Falls back to the DATABASE_URL environment variable if unspecified.
     ///
-    /// It is rqlite://[user[:password]@]host[:port][?option=value], or rqlites:// for HTTPS. A file `.env` in the
+    /// It is `rqlite://[user[:password]@]host[:port][?option=value]`, or rqlites:// for HTTPS. A file `.env` in the
     /// current directory, or in one above it, may set DATABASE_URL.
     #[arg(long, global = true, value_name = "DATABASE_URL")]
     pub database_url: Option<String>,

@@ -137,7 +137,7 @@ fn text(value: Option<RqliteValue<'_>>) -> diesel::deserialize::Result<String> {
         return Ok(String::from("NULL"));
     };
     Ok(match value.value_type() {
-        RqliteType::Binary => blob(value.read_blob()?),
+        Some(RqliteType::Binary) => blob(value.read_blob()?),
         _ => value.read_text()?.to_owned(),
     })
 }
@@ -155,13 +155,13 @@ fn json(value: Option<RqliteValue<'_>>) -> diesel::deserialize::Result<String> {
         return Ok(String::from("null"));
     };
     Ok(match value.value_type() {
-        RqliteType::Long => value.read_long()?.to_string(),
+        Some(RqliteType::Long) => value.read_long()?.to_string(),
         // JSON has no infinity.
-        RqliteType::Double => match serde_json::Number::from_f64(value.read_double()?) {
+        Some(RqliteType::Double) => match serde_json::Number::from_f64(value.read_double()?) {
             Some(number) => number.to_string(),
             None => string(value.read_text()?),
         },
-        RqliteType::Binary => string(&blob(value.read_blob()?)),
+        Some(RqliteType::Binary) => string(&blob(value.read_blob()?)),
         _ => string(value.read_text()?),
     })
 }

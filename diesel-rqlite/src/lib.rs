@@ -60,6 +60,9 @@
 //! | `numeric` | | `BigDecimal`: exact, unless the column turns it into a REAL |
 //! | `serde_json` | | `serde_json::Value` as `Json` (text) and `Jsonb` (SQLite's binary form) |
 //! | `uuid` | | `Uuid`, stored as text |
+//! | `diesel-dynamic-schema` | | rows and columns that are known only when the program runs |
+//! | `async` | | [`AsyncRqliteConnection`] for diesel-async, on tokio, with TLS |
+//! | `bb8`, `deadpool`, `mobc` | | pools of asynchronous connections; they switch on `async` |
 //! | `r2d2` | | pools of connections |
 //! | `tracing` | | warnings about transactions that may not do what is expected |
 //! | `redis` | | `ValkeyLock` and `RedisLock`, with TLS |
@@ -73,10 +76,14 @@ mod backend;
 mod bind_collector;
 mod config;
 mod connection;
+#[cfg(feature = "diesel-dynamic-schema")]
+mod dynamic_schema;
 mod error;
 mod expression;
 mod lock;
 mod migration;
+#[cfg(all(doctest, feature = "serde_json"))]
+mod must_not_compile;
 mod protocol;
 mod query_builder;
 mod row;
@@ -120,7 +127,7 @@ pub use self::value::RqliteValue;
 #[doc = include_str!("../docs/transactions.md")]
 pub mod transactions {}
 
-/// The README's program compiles.
-#[cfg(doctest)]
+/// The README's programs compile.
+#[cfg(all(doctest, feature = "deadpool"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;

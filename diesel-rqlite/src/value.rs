@@ -30,15 +30,14 @@ impl<'a> RqliteValue<'a> {
         self.value
     }
 
-    /// What is stored, whatever the type of the column: [`Long`](RqliteType::Long), [`Double`](RqliteType::Double),
-    /// [`Text`](RqliteType::Text) or [`Binary`](RqliteType::Binary).
-    pub fn value_type(&self) -> RqliteType {
-        match self.value {
+    /// How the value is stored: `Text`, `Binary`, `Long` or `Double`. Never `None`: NULL has no value.
+    pub fn value_type(&self) -> Option<RqliteType> {
+        Some(match self.value {
+            Value::Text(_) => RqliteType::Text,
             Value::Integer(_) => RqliteType::Long,
             Value::Real(_) => RqliteType::Double,
-            Value::Text(_) => RqliteType::Text,
             Value::Binary(_) => RqliteType::Binary,
-        }
+        })
     }
 
     /// Text; numbers as SQLite prints them.
@@ -50,7 +49,7 @@ impl<'a> RqliteValue<'a> {
                 Ok(&self.text)
             }
             Value::Real(number) => {
-                self.text = format!("{number:?}");
+                self.text = real_text(number);
                 Ok(&self.text)
             }
             Value::Binary(bytes) => Ok(std::str::from_utf8(bytes)?),
@@ -120,6 +119,23 @@ pub(crate) fn whole(number: f64) -> Option<i64> {
     (number.fract() == 0.0 && (-BOUND..BOUND).contains(&number)).then_some(integer)
 }
 
+/// A REAL as SQLite writes it, with the fewest digits that mean it. (SQLite's own are 15 or 17, by its version.)
+fn real_text(number: f64) -> String {
+    let scientific = format!("{number:e}");
+    let Some((digits, exponent)) = scientific.split_once('e') else {
+        // Inf, the only one without.
+        let sign = if number < 0.0 { "-" } else { "" };
+        return format!("{sign}Inf");
+    };
+    let exponent: i32 = exponent.parse().unwrap_or_default();
+    if number == 0.0 || (-4..15).contains(&exponent) {
+        return format!("{number:?}");
+    }
+    let point = if digits.contains('.') { "" } else { ".0" };
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{digits}{point}e{sign}{:02}", exponent.unsigned_abs())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,6 +157,23 @@ mod tests {
                 .read_text()
                 .is_err()
         );
+    }
+
+    #[test]
+    fn reals_are_written_as_sqlite_does() {
+        for (number, text) in [
+            (1.0, "1.0"),
+            (-0.5, "-0.5"),
+            (0.1, "0.1"),
+            (1e-4, "0.0001"),
+            (1e-5, "1.0e-05"),
+            (1.5e300, "1.5e+300"),
+            (-1e15, "-1.0e+15"),
+            (123_456_789_012_345.0, "123456789012345.0"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ] {
+            assert_eq!(real_text(number), text);
+        }
     }
 
     #[test]

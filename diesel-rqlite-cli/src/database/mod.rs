@@ -23,7 +23,7 @@ pub fn url(common: &Common) -> Result<String, Error> {
         .ok_or(Error::DatabaseUrlMissing)
 }
 
-/// A connection to the database of [`url`].
+/// A connection to the database of [`url()`].
 ///
 /// # Errors
 ///

@@ -7,7 +7,6 @@ use diesel_rqlite::NodeHttp;
 use serde::Deserialize;
 
 use super::statements::{Statement, Statements};
-use crate::output;
 use crate::transfer::counts::Counts;
 use crate::transfer::{self, Error};
 
@@ -99,9 +98,7 @@ pub(super) fn run(node: &NodeHttp, reader: impl BufRead) -> Result<Inserted, Err
             return Ok(inserted);
         };
         let purpose = purpose(&statement.sql);
-        if statement.volatile {
-            check_volatile(&statement, &purpose, before)?;
-        }
+        check_volatile(&statement, &purpose, before)?;
         match purpose {
             Purpose::Frame => {}
             Purpose::Refused(reason) => {
@@ -119,18 +116,13 @@ pub(super) fn run(node: &NodeHttp, reader: impl BufRead) -> Result<Inserted, Err
     }
 }
 
-/// The nodes of a cluster run each statement for themselves.
+/// The nodes of a cluster run each statement for themselves. What a schema has of it is looked for in the end.
 fn check_volatile(statement: &Statement, purpose: &Purpose, before: u64) -> Result<(), Error> {
-    let line = statement.line;
-    if *purpose == Purpose::Schema {
-        output::warning(format_args!(
-            "line {line}: each node would make a value of its own of the time or of random(): give it in the \
-             statement instead",
-        ));
+    if !statement.volatile || *purpose == Purpose::Schema {
         return Ok(());
     }
     Err(Error::Statement {
-        line,
+        line: statement.line,
         reason: String::from(
             "each node would make a value of its own of the time or of random(): run it with `diesel-rqlite query`, \
              which replaces these",

@@ -8,7 +8,9 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use diesel_rqlite::NodeHttp;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use diesel_rqlite::{NodeHttp, ReplicaHazard, RqliteConnection};
 use flate2::read::MultiGzDecoder;
 use http::StatusCode;
 
@@ -83,6 +85,7 @@ impl Load {
         let mut connection = transfer::connect(common)?;
         self.check_empty(&counts::of_database(&mut connection)?)?;
         send(&connection.node_http(), &mut file)?;
+        warn_about_schema(&mut connection)?;
         let found = counts::of_database(&mut connection)?;
         match counts::difference("the file", &rows, "the database", &found) {
             Some(difference) => Err(Error::LoadDiffers(difference).into()),
@@ -99,6 +102,7 @@ impl Load {
         let reader = BufReader::new(bar.wrap_read(file));
         let inserted = dump::run(&connection.node_http(), reader)?;
         bar.finish_and_clear();
+        warn_about_schema(&mut connection)?;
         let found = counts::of_database(&mut connection)?;
         let compared = match inserted.expected(&before, &found) {
             Some(expected) => {
@@ -154,6 +158,21 @@ pub fn statements(sql: &str) -> io::Result<Vec<String>> {
         statements.push(statement.sql);
     }
     Ok(statements)
+}
+
+/// SQLite has one clock; each node has its own. Diesel's own table is given its times by the connection.
+fn warn_about_schema(connection: &mut RqliteConnection) -> Result<(), CliError> {
+    let query = diesel::dsl::sql::<(Text, Text)>(
+        r"SELECT name, sql FROM sqlite_schema WHERE type IN ('table', 'trigger') AND sql IS NOT NULL
+        AND name NOT LIKE '\_\_diesel\_%' ESCAPE '\' ORDER BY name",
+    );
+    let schema: Vec<(String, String)> = query.load(connection)?;
+    for (name, sql) in schema {
+        for hazard in ReplicaHazard::find(&sql) {
+            output::warning(format_args!("`{name}`: {hazard}"));
+        }
+    }
+    Ok(())
 }
 
 /// With a journal or a write-ahead log beside it, the file alone is old or broken.

@@ -24,7 +24,7 @@ pub fn line(text: impl Display) -> Result<(), Error> {
 ///
 /// # Errors
 ///
-/// As [`line`].
+/// As [`line()`].
 pub fn raw(bytes: &[u8]) -> Result<(), Error> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(bytes).and_then(|()| stdout.flush());

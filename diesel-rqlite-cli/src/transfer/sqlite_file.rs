@@ -38,6 +38,8 @@ pub struct SqliteFile<F> {
     file: F,
     page_size: u32,
     pages: u32,
+    /// Pages that may still be looked at: each belongs to one place only, so that more is a circle.
+    left: u32,
     /// Of each page, at its end.
     reserved: u8,
     encoding: Encoding,
@@ -90,6 +92,7 @@ impl<F: Read + Seek> SqliteFile<F> {
             file,
             page_size,
             pages,
+            left: pages,
             reserved: header[20],
             encoding: match u32_at(&header, 56) {
                 Some(2) => Encoding::Utf16Le,
@@ -106,6 +109,7 @@ impl<F: Read + Seek> SqliteFile<F> {
     /// [`Damage`]
     pub fn rows(&mut self) -> Result<BTreeMap<String, u64>, Damage> {
         let mut counts = BTreeMap::new();
+        self.left = self.pages;
         for (name, root) in self.tables()? {
             let count = self.count(root, 0)?;
             counts.insert(name, count);
@@ -237,9 +241,10 @@ impl<F: Read + Seek> SqliteFile<F> {
     }
 
     fn page(&mut self, number: u32, depth: usize) -> Result<Page, Damage> {
-        if number == 0 || number > self.pages || depth > DEEPEST {
+        if number == 0 || number > self.pages || depth > DEEPEST || self.left == 0 {
             return Err(Damage::Page { page: number });
         }
+        self.left -= 1;
         let mut bytes = vec![0; self.page_size as usize];
         let start = u64::from(number - 1) * u64::from(self.page_size);
         self.file.seek(SeekFrom::Start(start))?;
@@ -398,14 +403,20 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_leads_back_to_itself_ends() {
+    fn pages_that_lead_back_to_themselves_end() {
         let mut bytes = vec![0; 1024];
         bytes[..16].copy_from_slice(MAGIC);
         bytes[16] = 2;
         bytes[31] = 2;
-        // An inner page whose only child is page 1 again.
+        // An inner page with many children, all of which are page 1 again.
         bytes[HEADER] = TABLE_INTERIOR;
+        bytes[HEADER + 4] = 100;
         bytes[HEADER + 11] = 1;
+        bytes[503] = 1;
+        for cell in 0..100 {
+            let pointer = HEADER + 12 + 2 * cell;
+            bytes[pointer..pointer + 2].copy_from_slice(&500_u16.to_be_bytes());
+        }
         let rows = SqliteFile::open(Cursor::new(bytes)).and_then(|mut file| file.rows());
         assert!(matches!(rows, Err(Damage::Page { page: 1 })), "{rows:?}");
     }

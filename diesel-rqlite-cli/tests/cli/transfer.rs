@@ -1,7 +1,7 @@
 //! `backup`, `load`, `status`, `nodes`, `query`
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{Cursor, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::channel;
 use std::thread;
@@ -9,6 +9,7 @@ use std::thread;
 use diesel::Connection as _;
 use diesel::connection::SimpleConnection as _;
 use diesel_rqlite::RqliteConnection;
+use diesel_rqlite_cli::transfer::sqlite_file::SqliteFile;
 use diesel_rqlite_tests::{Cluster, Rqlited, User};
 use serde_json::{Value, json};
 
@@ -186,6 +187,12 @@ fn a_damaged_file_is_not_sent() {
         assert!(refused.stderr.contains(said), "{said}: {refused:?}");
         assert!(refused.stderr.contains("was not changed"), "{refused:?}");
     }
+    // Wherever it is damaged, it is an error or a count, and soon.
+    for place in (0..whole.len()).step_by(61) {
+        let mut damaged = whole.clone();
+        damaged[place] ^= 0xff;
+        let _ = SqliteFile::open(Cursor::new(damaged)).and_then(|mut file| file.rows());
+    }
     fs::write(project.path("file.db"), &whole).expect("writes");
     for other in ["file.db-wal", "file.db-journal"] {
         project.write(other, "something");
@@ -249,22 +256,36 @@ fn foreign_keys_are_checked_at_the_end_of_a_dump() {
 #[test]
 fn values_that_differ_between_nodes_are_not_loaded() {
     let project = Project::new();
+    let schema = "CREATE TABLE a (x DEFAULT CURRENT_TIMESTAMP);\n";
     project.write(
         "dump.sql",
-        "CREATE TABLE a (x DEFAULT CURRENT_TIMESTAMP);\nINSERT INTO a VALUES (random());",
+        &format!("{schema}INSERT INTO a VALUES (random());"),
     );
     let refused = project.run(&["load", "dump.sql"]);
     assert_eq!(refused.code, Some(1));
-    let lines: Vec<_> = refused.stderr.lines().collect();
     assert!(
-        lines[0].starts_with("warning: line 1: each node"),
+        refused.stderr.starts_with("Line 2: each node"),
         "{refused:?}"
     );
-    assert!(lines[1].starts_with("Line 2: each node"), "{refused:?}");
     assert!(
-        lines[1].ends_with("The database was not changed."),
+        refused.stderr.ends_with("The database was not changed.\n"),
         "{refused:?}"
     );
+
+    let warned = |run: Run| {
+        assert!(
+            run.stderr.contains("warning: `a`: `CURRENT_TIMESTAMP`"),
+            "{run:?}"
+        );
+        run.stdout()
+    };
+    project.write(
+        "dump.sql",
+        &format!("{schema}INSERT INTO a VALUES ('now');"),
+    );
+    warned(project.run(&["load", "dump.sql"]));
+    project.run(&["backup", "file.db"]).stdout();
+    warned(project.run(&["load", "--force", "file.db"]));
 }
 
 #[test]
@@ -279,31 +300,43 @@ fn a_dump_that_does_more_than_inserting_is_not_compared() {
     assert_eq!(loaded["compared"], json!(false));
 }
 
-/// A proxy that breaks off in the middle of a backup: its address.
-fn breaks_off(node: String) -> String {
+/// Where the answer to a request is cut off.
+#[derive(Clone, Copy)]
+enum Cut {
+    Before,
+    /// Some of it arrives.
+    Within,
+}
+
+/// A proxy that cuts off the answers to requests that begin so: its address.
+fn cutting(node: String, begin: &'static str, cut: Cut) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
     thread::spawn(move || {
         for client in listener.incoming() {
             let node = node.clone();
-            thread::spawn(move || pass_on(client.expect("a client"), &node));
+            thread::spawn(move || pass_on(client.expect("a client"), &node, begin, cut));
         }
     });
     address
 }
 
-/// Request by request, since one connection has many.
-fn pass_on(mut client: TcpStream, node: &str) {
+/// One connection has many requests.
+fn pass_on(mut client: TcpStream, node: &str, begin: &str, cut: Cut) {
     let mut server = TcpStream::connect(node).expect("connects");
     let (mut answers, mut to) = (
         server.try_clone().expect("clones"),
         client.try_clone().expect("clones"),
     );
-    let (sender, backups) = channel();
+    let (sender, cuts) = channel();
     thread::spawn(move || {
         let mut buffer = [0; 4096];
         while let Ok(length @ 1..) = answers.read(&mut buffer) {
-            if to.write_all(&buffer[..length]).is_err() || backups.try_recv().is_ok() {
+            let cut = cuts.try_recv();
+            if let Ok(Cut::Before) = cut {
+                break;
+            }
+            if to.write_all(&buffer[..length]).is_err() || cut.is_ok() {
                 break;
             }
         }
@@ -311,17 +344,46 @@ fn pass_on(mut client: TcpStream, node: &str) {
     });
     let mut buffer = [0; 4096];
     while let Ok(length @ 1..) = client.read(&mut buffer) {
-        if buffer.starts_with(b"GET /db/backup") {
-            sender.send(()).expect("is there");
+        if buffer.starts_with(begin.as_bytes()) {
+            sender.send(cut).expect("is there");
         }
         server.write_all(&buffer[..length]).expect("writes");
     }
 }
 
 #[test]
+fn what_became_of_a_lost_answer_is_not_guessed() {
+    let original = filled();
+    original.run(&["backup", "file.db"]).stdout();
+    original.run(&["backup", "--sql", "file.sql"]).stdout();
+    for (file, begin, said) in [
+        (
+            "file.db",
+            "POST /boot",
+            "The database may have been replaced, or not",
+        ),
+        (
+            "file.sql",
+            "POST /db/execute",
+            "The database was not changed. The statements of lines 3 to",
+        ),
+    ] {
+        let project = Project::new();
+        let address = cutting(project.node().address(), begin, Cut::Before);
+        let path = original.path(file);
+        let mut command = project.command(&["load", path.to_str().expect("text")]);
+        command.env("DATABASE_URL", format!("rqlite://{address}"));
+        let lost = Run::of(&mut command);
+        assert_eq!(lost.code, Some(1), "{lost:?}");
+        assert!(lost.stderr.contains(said), "{lost:?}");
+        assert_eq!(contents(&project), contents(&original), "it was done");
+    }
+}
+
+#[test]
 fn an_interrupted_backup_leaves_no_file() {
     let project = filled();
-    let address = breaks_off(project.node().address());
+    let address = cutting(project.node().address(), "GET /db/backup", Cut::Within);
     let mut command = project.command(&["backup", "broken.db"]);
     command.env("DATABASE_URL", format!("rqlite://{address}"));
     let broken = Run::of(&mut command);

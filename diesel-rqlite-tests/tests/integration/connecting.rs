@@ -54,7 +54,7 @@ fn pipe(mut from: TcpStream, mut to: TcpStream) {
 }
 
 #[test]
-fn all_requests_share_one_tcp_connection() {
+fn requests_share_their_tcp_connection() {
     let node = Rqlited::start();
     let (port, connections) = counting_proxy(node.address());
     let mut conn = connect(&format!("rqlite://127.0.0.1:{port}"));
@@ -71,7 +71,8 @@ fn all_requests_share_one_tcp_connection() {
             Ok(i64::from(id) + 1)
         );
     }
-    assert_eq!(connections.load(Ordering::SeqCst), 1);
+    let opened = connections.load(Ordering::SeqCst);
+    assert!(opened <= super::HTTP_CONNECTIONS, "{opened}");
     assert!(conn.http_requests() > 60);
 }
 

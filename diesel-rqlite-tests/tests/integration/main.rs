@@ -1,5 +1,8 @@
 //! One file per promise of the README, against real nodes.
 
+// The same bodies run on both connections.
+#![allow(clippy::duplicate_mod)]
+
 /// The tests that are run on both connections.
 macro_rules! on_both_connections {
     () => {
@@ -25,6 +28,8 @@ macro_rules! on_both_connections {
         mod interactive;
         #[path = "../migrations.rs"]
         mod migrations;
+        #[path = "../misfits.rs"]
+        mod misfits;
         #[path = "../queries.rs"]
         mod queries;
         #[path = "../reads.rs"]

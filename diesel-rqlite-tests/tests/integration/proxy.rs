@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -26,6 +27,7 @@ pub(crate) enum Fate {
 pub(crate) struct Proxy {
     pub(crate) address: String,
     to: String,
+    connections: Arc<AtomicUsize>,
     kept: Arc<Mutex<Vec<Vec<u8>>>>,
     held: Receiver<()>,
 }
@@ -38,11 +40,13 @@ impl Proxy {
     ) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
         let address = listener.local_addr().expect("is bound").to_string();
+        let connections = Arc::<AtomicUsize>::default();
         let kept = Arc::default();
         let (hold, held) = channel();
         let proxy = Proxy {
             address,
             to: to.clone(),
+            connections: Arc::clone(&connections),
             kept: Arc::clone(&kept),
             held,
         };
@@ -51,6 +55,7 @@ impl Proxy {
         thread::spawn(move || {
             for client in listener.incoming() {
                 let Ok(client) = client else { return };
+                connections.fetch_add(1, Ordering::Relaxed);
                 let (to, fate) = (to.clone(), Arc::clone(&fate));
                 let (requests, kept) = (Arc::clone(&requests), Arc::clone(&kept));
                 let hold = hold.clone();
@@ -62,6 +67,11 @@ impl Proxy {
 
     pub(crate) fn url(&self) -> String {
         format!("rqlite://{}", self.address)
+    }
+
+    /// How many there were.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// Whether a client waits for an answer that won't come, now or within this time.

@@ -536,11 +536,6 @@ fn text_is_converted_as_sqlite_converts_it() {
     let wanted = ["1", "hi", "1.0", "x", "-0.5"].map(str::to_owned).to_vec();
     let selected = t::table.order(t::id).select(t::v).load::<String>(&mut *db);
     assert_eq!(selected, Ok(wanted.clone()));
-    // Without the types, RETURNING does not tell a whole REAL from an INTEGER.
-    if !super::KNOWS_TYPES {
-        diesel::delete(t::table.find(3)).execute(&mut *db).expect("deletes");
-    }
-    let wanted: Vec<_> = wanted.into_iter().filter(|v| super::KNOWS_TYPES || v != "1.0").collect();
     let returned = diesel::update(t::table)
         .set(t::id.eq(t::id + 10))
         .returning(t::v)

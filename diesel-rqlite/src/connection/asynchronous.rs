@@ -56,6 +56,27 @@ type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// # }
 /// ```
 ///
+/// # Queries at the same time
+///
+/// A shared reference runs queries, too, and several at the same time:
+///
+/// ```no_run
+/// # use diesel::prelude::*;
+/// # use diesel_async::RunQueryDsl;
+/// # use diesel_rqlite::AsyncRqliteConnection;
+/// # diesel::table! { posts (id) { id -> Integer, title -> Text, } }
+/// # async fn run(conn: AsyncRqliteConnection) -> QueryResult<()> {
+/// let (count, titles): (i64, Vec<String>) = tokio::try_join!(
+///     posts::table.count().get_result(&mut &conn),
+///     posts::table.select(posts::title).load(&mut &conn),
+/// )?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Each is a request of its own, so writes are applied in any order. In a transaction, where the order is what
+/// matters, it is `AlreadyInTransaction`.
+///
 /// # Futures that are dropped
 ///
 /// A query whose future is dropped was applied as a whole or not at all; which of both is not known. In a transaction
@@ -64,9 +85,9 @@ type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// whole or not at all. The connection can be used again in all cases.
 ///
 /// What a *pool* hands out has a `transaction` of its own, which leaves the transaction open when its future is
-/// dropped. The pool sees that when it gets the connection back, and drops it. Use
-/// [`build_transaction`](Self::build_transaction), or `(&mut *conn).transaction(…)`, where you go on with the
-/// connection behind a timeout.
+/// dropped. The pool sees that, bb8 when it gets the connection back, deadpool and mobc when they would hand it out
+/// next, and drops it; a lock is given back then, or when the transaction has not been used for 30 s. Better use
+/// [`build_transaction`](Self::build_transaction), or `(&mut *conn).transaction(…)`, which roll back at once.
 pub struct AsyncRqliteConnection {
     core: Core<AsyncHttp>,
 }
@@ -208,7 +229,7 @@ impl Rendered {
 
 impl AsyncRqliteConnection {
     /// Tells instrumentation that a query begins.
-    fn start<T: QueryFragment<Rqlite>>(&mut self, source: &T) -> QueryResult<Rendered> {
+    fn start<T: QueryFragment<Rqlite>>(&self, source: &T) -> QueryResult<Rendered> {
         let query = diesel::debug_query::<Rqlite, _>(source);
         self.core.started(&query);
         let rendered = Rendered::of(source);
@@ -218,7 +239,7 @@ impl AsyncRqliteConnection {
         rendered
     }
 
-    fn finish<T>(&mut self, sql: &str, outcome: &QueryResult<T>) {
+    fn finish<T>(&self, sql: &str, outcome: &QueryResult<T>) {
         let query = StrQueryHelper::new(sql);
         self.core.finished(&query, outcome.as_ref().err());
     }
@@ -275,6 +296,71 @@ impl AsyncConnectionCore for AsyncRqliteConnection {
     }
 }
 
+impl SimpleAsyncConnection for &AsyncRqliteConnection {
+    /// Runs a script beside other queries, all of it or nothing.
+    async fn batch_execute(&mut self, query: &str) -> QueryResult<()> {
+        self.core.started(&StrQueryHelper::new(query));
+        let outcome = match self.core.beside() {
+            Ok(mut core) => {
+                let outcome = core.script(query).await;
+                core.was_beside(outcome)
+            }
+            Err(error) => Err(error),
+        };
+        self.finish(query, &outcome);
+        outcome
+    }
+}
+
+/// Several queries at the same time, by one connection: each is a request of its own. See
+/// [`AsyncRqliteConnection`], "Queries at the same time".
+impl AsyncConnectionCore for &AsyncRqliteConnection {
+    type ExecuteFuture<'conn, 'query> = BoxFuture<'conn, QueryResult<usize>>;
+    type LoadFuture<'conn, 'query> = BoxFuture<'conn, QueryResult<RqliteStream>>;
+    type Stream<'conn, 'query> = RqliteStream;
+    type Row<'conn, 'query> = RqliteRow;
+    type Backend = Rqlite;
+
+    fn load<'conn, 'query, T>(&'conn mut self, source: T) -> Self::LoadFuture<'conn, 'query>
+    where
+        T: AsQuery + 'query,
+        T::Query: QueryFragment<Rqlite> + QueryId + 'query,
+    {
+        let rendered = self.start(&source.as_query());
+        Box::pin(async move {
+            let Rendered { sql, binds } = rendered?;
+            let outcome = match self.core.beside() {
+                Ok(mut core) => core.rows(&sql, binds, None).await,
+                Err(error) => Err(error),
+            };
+            self.finish(&sql, &outcome);
+            Ok(RqliteStream::new(RqliteCursor::new(outcome?)))
+        })
+    }
+
+    fn execute_returning_count<'conn, 'query, T>(
+        &'conn mut self,
+        source: T,
+    ) -> Self::ExecuteFuture<'conn, 'query>
+    where
+        T: QueryFragment<Rqlite> + QueryId + 'query,
+    {
+        let rendered = self.start(&source);
+        Box::pin(async move {
+            let Rendered { sql, binds } = rendered?;
+            let outcome = match self.core.beside() {
+                Ok(mut core) => {
+                    let outcome = core.execute(&sql, binds).await;
+                    core.was_beside(outcome)
+                }
+                Err(error) => Err(error),
+            };
+            self.finish(&sql, &outcome);
+            outcome
+        })
+    }
+}
+
 impl AsyncConnection for AsyncRqliteConnection {
     type TransactionManager = AsyncRqliteTransactionManager;
 
@@ -288,11 +374,11 @@ impl AsyncConnection for AsyncRqliteConnection {
     }
 
     fn instrumentation(&mut self) -> &mut dyn Instrumentation {
-        &mut *self.core.instrumentation
+        &mut **self.core.instrumentation()
     }
 
     fn set_instrumentation(&mut self, instrumentation: impl Instrumentation) {
-        self.core.instrumentation = instrumentation.into();
+        self.core.instrument(instrumentation.into());
     }
 
     /// Does nothing: rqlite has no prepared statements.
@@ -330,6 +416,10 @@ where
 
 impl PoolableConnection for AsyncRqliteConnection {
     async fn ping(&mut self, config: &RecyclingMethod<Self>) -> QueryResult<()> {
+        // mobc asks nothing else of a connection that comes back: of `is_broken` diesel-async tells it the contrary.
+        if self.is_broken() {
+            return Err(Error::BrokenTransactionManager);
+        }
         match config {
             RecyclingMethod::Fast => Ok(()),
             RecyclingMethod::Verified => self.core.ping().await,
@@ -350,7 +440,9 @@ impl TransactionManager<AsyncRqliteConnection> for AsyncRqliteTransactionManager
     type TransactionStateData = Transaction;
 
     async fn begin_transaction(connection: &mut AsyncRqliteConnection) -> QueryResult<()> {
-        connection.core.begin(None).await
+        connection.core.begin(None).await?;
+        connection.core.watch();
+        Ok(())
     }
 
     async fn rollback_transaction(connection: &mut AsyncRqliteConnection) -> QueryResult<()> {

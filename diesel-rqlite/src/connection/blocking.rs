@@ -104,7 +104,7 @@ impl RqliteConnection {
     }
 
     /// As [`transaction`](Connection::transaction), with the lock taken before the closure runs: what `BEGIN
-    /// IMMEDIATE` is on SQLite. Without a lock in the configuration it is an [`RqliteLock`] named `database`.
+    /// IMMEDIATE` is on SQLite. Without a lock in the configuration it is an [`RqliteLock`](crate::RqliteLock) named `database`.
     ///
     /// # Errors
     ///
@@ -182,11 +182,11 @@ impl Connection for RqliteConnection {
     }
 
     fn instrumentation(&mut self) -> &mut dyn Instrumentation {
-        &mut *self.core.instrumentation
+        &mut **self.core.instrumentation()
     }
 
     fn set_instrumentation(&mut self, instrumentation: impl Instrumentation) {
-        self.core.instrumentation = instrumentation.into();
+        self.core.instrument(instrumentation.into());
     }
 
     /// Does nothing: rqlite has no prepared statements.

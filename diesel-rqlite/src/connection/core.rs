@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use diesel::QueryResult;
@@ -34,7 +35,8 @@ pub(crate) struct Core<C: Client> {
     /// Of the next transaction, if it is not to be as the configuration says.
     next: Option<Options>,
     holding: Holding,
-    pub(crate) instrumentation: DynInstrumentation,
+    /// Queries may be told from several places at the same time.
+    instrumentation: Mutex<DynInstrumentation>,
 }
 
 /// How a transaction ends.
@@ -54,21 +56,25 @@ impl<C: Client> Core<C> {
             connected.as_ref().err(),
         ));
         let mut core = connected?;
-        core.instrumentation = instrumentation;
+        core.instrument(instrumentation);
         Ok(core)
     }
 
     async fn reach(config: &RqliteConfig) -> ConnectionResult<Self> {
-        let mut core = Core {
-            session: config.session()?,
-            config: config.clone(),
-            next: None,
-            holding: Holding::default(),
-            instrumentation: DynInstrumentation::none(),
-        };
+        let mut core = Self::of(config.session()?, config);
         match core.session.ask(&Statement::plain("SELECT 1")).await {
             Ok(_) => Ok(core),
             Err(error) => Err(ConnectionError::BadConnection(error.to_string())),
+        }
+    }
+
+    fn of(session: Session<C>, config: &RqliteConfig) -> Self {
+        Core {
+            session,
+            config: config.clone(),
+            next: None,
+            holding: Holding::default(),
+            instrumentation: Mutex::new(DynInstrumentation::none()),
         }
     }
 
@@ -144,6 +150,12 @@ impl<C: Client> Core<C> {
         Ok(())
     }
 
+    /// Gives the lock back of a transaction that nobody goes on with, see [`Holding::watch`].
+    #[cfg(feature = "async")]
+    pub(crate) fn watch(&mut self) {
+        self.holding.watch::<C::Runtime>(&self.session.transaction);
+    }
+
     /// Commits the innermost transaction, savepoint or not.
     async fn commit(&mut self) -> QueryResult<()> {
         let depth = self.depth(0);
@@ -154,6 +166,7 @@ impl<C: Client> Core<C> {
         // A commit that is not waited for is over all the same: nobody may send it again.
         let mut scope = Scope::above(self, 0);
         let core = scope.core();
+        let _in_use = core.holding.in_use();
         if let Err(lost) = core.holding.check() {
             core.session.transaction.lose_lock(&lost);
         }
@@ -211,6 +224,7 @@ impl<C: Client> Core<C> {
         {
             return self.control(control).await.map(|()| 0);
         }
+        let _in_use = self.holding.in_use();
         let began = Instant::now();
         let outcome = self.session.execute(sql, binds).await;
         self.keep_lock(began);
@@ -223,10 +237,32 @@ impl<C: Client> Core<C> {
         binds: Vec<Bind<'_>>,
         types: Option<&[RqliteType]>,
     ) -> QueryResult<Vec<Rows>> {
+        let _in_use = self.holding.in_use();
         let began = Instant::now();
         let outcome = self.session.rows(sql, binds, types).await;
         self.keep_lock(began);
         outcome
+    }
+
+    /// For a query beside others, which can't be one of a transaction.
+    #[cfg(feature = "async")]
+    pub(crate) fn beside(&self) -> QueryResult<Self> {
+        if self.is_in_transaction() {
+            return Err(Error::AlreadyInTransaction);
+        }
+        Ok(Self::of(self.session.another(), &self.config))
+    }
+
+    /// What came of a query beside others. It must not have begun a transaction, which nobody could end.
+    #[cfg(feature = "async")]
+    pub(crate) fn was_beside<T>(self, outcome: QueryResult<T>) -> QueryResult<T> {
+        match self.is_in_transaction() {
+            true => Err(error::statement_error(
+                "a transaction needs the connection for itself",
+                None,
+            )),
+            false => outcome,
+        }
     }
 
     /// Runs a script: its statements as one atomic request, unless it begins and ends transactions of its own.
@@ -289,6 +325,7 @@ impl<C: Client> Core<C> {
     }
 
     async fn run(&mut self, found: &[Scanned<'_>], framed: bool) -> QueryResult<()> {
+        let _in_use = self.holding.in_use();
         let began = Instant::now();
         let outcome = self.session.run(found, framed).await;
         self.keep_lock(began);
@@ -370,14 +407,27 @@ impl<C: Client> Core<C> {
             .finish_non_exhaustive()
     }
 
-    pub(crate) fn started(&mut self, query: &dyn DebugQuery) {
-        self.instrumentation
-            .on_connection_event(InstrumentationEvent::start_query(query));
+    pub(crate) fn instrument(&mut self, instrumentation: DynInstrumentation) {
+        *self.instrumentation() = instrumentation;
     }
 
-    pub(crate) fn finished(&mut self, query: &dyn DebugQuery, error: Option<&Error>) {
-        self.instrumentation
-            .on_connection_event(InstrumentationEvent::finish_query(query, error));
+    pub(crate) fn instrumentation(&mut self) -> &mut DynInstrumentation {
+        let instrumentation = self.instrumentation.get_mut();
+        instrumentation.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, event: InstrumentationEvent<'_>) {
+        let instrumentation = self.instrumentation.lock();
+        let mut instrumentation = instrumentation.unwrap_or_else(PoisonError::into_inner);
+        instrumentation.on_connection_event(event);
+    }
+
+    pub(crate) fn started(&self, query: &dyn DebugQuery) {
+        self.tell(InstrumentationEvent::start_query(query));
+    }
+
+    pub(crate) fn finished(&self, query: &dyn DebugQuery, error: Option<&Error>) {
+        self.tell(InstrumentationEvent::finish_query(query, error));
     }
 
     /// The depth of the innermost open transaction, after `change` more have begun.
@@ -387,12 +437,12 @@ impl<C: Client> Core<C> {
     }
 
     fn event(
-        &mut self,
+        &self,
         depth: Option<NonZeroU32>,
         event: fn(NonZeroU32) -> InstrumentationEvent<'static>,
     ) {
         if let Some(depth) = depth {
-            self.instrumentation.on_connection_event(event(depth));
+            self.tell(event(depth));
         }
     }
 }

@@ -3,7 +3,8 @@
 use diesel::expression::functions::declare_sql_function;
 use diesel::sql_types::{
     BigInt, Binary, Bool, Date, Double, Float, Integer, Json, Jsonb, MaybeNullableType, Nullable,
-    Numeric, SingleValue, SmallInt, SqlType, Text, Time, Timestamp, Timestamptz, is_nullable,
+    Numeric, OneIsNullable, SingleValue, SmallInt, SqlType, Text, Time, Timestamp, Timestamptz,
+    is_nullable,
 };
 
 /// `T`, or `Nullable<T>` for an argument that may be NULL.
@@ -19,6 +20,23 @@ where
     <A::IsNull as MaybeNullableType<T>>::Out: SingleValue,
 {
     type Out = <A::IsNull as MaybeNullableType<T>>::Out;
+}
+
+/// `T`, or `Nullable<T>` if this argument or `Other` may be NULL.
+pub trait CombinedNullableValue<Other, T>: SingleValue {
+    /// See the trait.
+    type Out: SingleValue;
+}
+
+impl<A, Other, T> CombinedNullableValue<Other, T> for A
+where
+    A: SingleValue,
+    Other: SingleValue,
+    A::IsNull: OneIsNullable<Other::IsNull>,
+    <A::IsNull as OneIsNullable<Other::IsNull>>::Out: MaybeNullableType<T>,
+    <<A::IsNull as OneIsNullable<Other::IsNull>>::Out as MaybeNullableType<T>>::Out: SingleValue,
+{
+    type Out = <<A::IsNull as OneIsNullable<Other::IsNull>>::Out as MaybeNullableType<T>>::Out;
 }
 
 macro_rules! one_of {
@@ -162,5 +180,17 @@ pub mod functions {
         /// The same in binary form.
         #[variadic(1)]
         fn jsonb_remove<J: MaybeAnyJson>(json: J, path: Text) -> Nullable<Jsonb>;
+
+        /// `target` changed by `patch`: its members are set, those that are `null` there are removed (RFC 7396).
+        fn json_patch<T: MaybeAnyJson, P: MaybeAnyJson + CombinedNullableValue<T, Json>>(
+            target: T,
+            patch: P,
+        ) -> P::Out;
+
+        /// The same in binary form.
+        fn jsonb_patch<T: MaybeAnyJson, P: MaybeAnyJson + CombinedNullableValue<T, Jsonb>>(
+            target: T,
+            patch: P,
+        ) -> P::Out;
     }
 }

@@ -1,6 +1,7 @@
 //! The lock of a connection's transaction, from before its first statement until its outcome is known.
 
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
 
@@ -10,19 +11,86 @@ use super::{Guard, LockError, Locking};
 use crate::config::RqliteConfig;
 use crate::error;
 use crate::protocol::response::{Answer, StatementResult};
-use crate::runtime::Runtime;
+use crate::runtime::{Background, Runtime, Ticker};
 use crate::session::{Client, Session, token};
 use crate::statement::{self, Batch};
 use crate::transaction::{Options, Transaction};
 
+/// For how long nobody has used a transaction when its lock is given back, where its end may go unnoticed.
+const FORGOTTEN: Duration = Duration::from_secs(30);
+
 /// What a connection holds.
 #[derive(Default)]
 pub(crate) struct Holding {
+    kept: Arc<Mutex<Kept>>,
+    _watch: Option<Background>,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// The name of the lock.
+    name: String,
     outside: Option<Guard>,
-    renewal: Option<(String, Renewal)>,
+    renewal: Option<Renewal>,
+    used: Used,
+    forgotten: bool,
+}
+
+/// When somebody used the transaction last.
+#[derive(Clone, Copy, Default)]
+enum Used {
+    #[default]
+    Now,
+    Until(Instant),
+}
+
+/// The transaction is in use until this is dropped.
+pub(crate) struct InUse(Arc<Mutex<Kept>>);
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        locked(&self.0).used = Used::Until(Instant::now());
+    }
+}
+
+fn locked(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives the lock back of a transaction that nobody has used for a while.
+async fn watch(kept: Arc<Mutex<Kept>>, mut ticker: impl Ticker) {
+    while ticker.tick(FORGOTTEN / 10).await {
+        let mut kept = locked(&kept);
+        if let Used::Until(last) = kept.used
+            && last.elapsed() >= FORGOTTEN
+        {
+            kept.forgotten = true;
+            kept.renewal = None;
+            kept.outside = None;
+            return;
+        }
+    }
 }
 
 impl Holding {
+    /// Notes that a statement runs, as long as what is returned lives.
+    pub(crate) fn in_use(&self) -> InUse {
+        locked(&self.kept).used = Used::Now;
+        InUse(Arc::clone(&self.kept))
+    }
+
+    /// From now on the lock is given back when the transaction has not been used for a while. For one that a pool's own
+    /// `transaction` began: when that future is dropped nobody tells the connection, which waits in the pool with the
+    /// transaction open, perhaps for long.
+    #[cfg_attr(not(feature = "async"), allow(dead_code))]
+    pub(crate) fn watch<R: Runtime>(&mut self, transaction: &Transaction) {
+        if locked(&self.kept).outside.is_some() || transaction.lease.is_some() {
+            let kept = Arc::clone(&self.kept);
+            // Nothing runs in the background where there is no runtime, and then no lock is renewed either.
+            self._watch = R::in_background(move |ticker| watch(kept, ticker)).ok();
+        }
+    }
+
     /// Takes a lock that is elsewhere; one in rqlite is taken with the first statement.
     pub(crate) async fn begin<R: Runtime>(
         &mut self,
@@ -37,7 +105,9 @@ impl Holding {
                 let guard = guard.map_err(|error| error::lock(&error))?;
                 let fence = guard.fence();
                 transaction.fence = fence.map(|fence| (lock.name().to_owned(), fence));
-                self.outside = Some(guard);
+                let mut kept = locked(&self.kept);
+                lock.name().clone_into(&mut kept.name);
+                kept.outside = Some(guard);
             }
             Locking::Rqlite(lock) => transaction.lease = Some(Lease::new(lock.clone(), token())),
         }
@@ -51,7 +121,8 @@ impl Holding {
         began: Instant,
         config: &RqliteConfig,
     ) {
-        if !lease.is_held() || self.renewal.is_some() {
+        let mut kept = locked(&self.kept);
+        if !lease.is_held() || kept.renewal.is_some() || kept.forgotten {
             return;
         }
         let signs = SignsOfLife::<C> {
@@ -61,36 +132,47 @@ impl Holding {
         };
         // Where nothing runs in the background the lease just ends, which the commit will find out.
         if let Ok(renewal) = Renewal::start::<C::Runtime>(began, lease.lock.lease, signs) {
-            self.renewal = Some((lease.lock.name.clone(), renewal));
+            lease.lock.name.clone_into(&mut kept.name);
+            kept.renewal = Some(renewal);
         }
     }
 
     /// Whether all is still held, as far as is known here.
     pub(crate) fn check(&self) -> Result<(), LockError> {
-        if let Some(guard) = &self.outside {
+        let kept = locked(&self.kept);
+        if kept.forgotten {
+            let reason = "the transaction was not used for too long";
+            return Err(LockError::lost(&kept.name, reason));
+        }
+        if let Some(guard) = &kept.outside {
             guard.check()?;
         }
-        match &self.renewal {
-            Some((name, renewal)) => match renewal.is_known_lost() {
-                Some(reason) => Err(LockError::lost(name, reason)),
-                None => Ok(()),
-            },
+        match kept.renewal.as_ref().and_then(Renewal::is_known_lost) {
+            Some(reason) => Err(LockError::lost(&kept.name, reason)),
             None => Ok(()),
         }
     }
 
     /// Gives back what is held. Where that fails, the lock stays held until its lease ends.
     pub(crate) async fn end(&mut self) {
-        self.renewal = None;
-        if let Some(guard) = self.outside.take() {
+        let guard = self.clear();
+        if let Some(guard) = guard {
             let _ = guard.release().await;
         }
     }
 
     /// Gives back what is held without waiting for it, as a guard does when it is dropped.
     pub(crate) fn abandon(&mut self) {
-        self.renewal = None;
-        self.outside = None;
+        drop(self.clear());
+    }
+
+    /// Holds nothing any more but what is returned.
+    fn clear(&mut self) -> Option<Guard> {
+        self._watch = None;
+        let mut kept = locked(&self.kept);
+        kept.renewal = None;
+        kept.forgotten = false;
+        kept.outside.take()
     }
 }
 

@@ -138,6 +138,33 @@ impl Rows {
             })
     }
 
+    /// rqlite writes the REAL 1.0 as 1, but tells what a column is declared as, or the class of an expression's first
+    /// value. For rows of raw SQL, which have no other types.
+    pub(crate) fn with_whole_reals(mut self) -> Self {
+        // Beyond, a REAL may be none of the digits it is written with.
+        const EXACT: u64 = 1 << 53;
+        let is_real = |declared: &String| {
+            ["real", "floa", "doub"]
+                .iter()
+                .any(|name| declared.contains(name))
+        };
+        let reals: Vec<bool> = self.types.iter().map(is_real).collect();
+        if !reals.contains(&true) || reals.len() != self.width() {
+            return self;
+        }
+        for (cell, is_real) in self.cells.iter_mut().zip(reals.iter().cycle()) {
+            if let Cell::Integer(value) = *cell
+                && *is_real
+                && value.unsigned_abs() <= EXACT
+            {
+                #[allow(clippy::cast_precision_loss)]
+                let real = value as f64;
+                *cell = Cell::Real(real);
+            }
+        }
+        self
+    }
+
     /// How the value at this place of the row is written.
     fn by_class(&self, place: usize) -> Encoding {
         match self.classes.as_bytes().get(place) {
@@ -375,7 +402,7 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
                 self.rows.push_text(value);
                 Ok(())
             }
-            Encoding::Tagged | Encoding::TaggedText | Encoding::Real => {
+            Encoding::Tagged | Encoding::Compared | Encoding::TaggedText | Encoding::Real => {
                 self.rows.push_tagged(value)
             }
         }

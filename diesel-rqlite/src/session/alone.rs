@@ -19,16 +19,21 @@ impl<C: Client> Session<C> {
         types: Option<&[RqliteType]>,
     ) -> QueryResult<Rows> {
         match read.exact(types) {
-            Some(statement) => self.exact_read(read, statement).await,
+            Some(statement) => self.exact_read(read, types, statement).await,
             None => self.untyped_read(read).await,
         }
     }
 
-    async fn exact_read(&mut self, read: &Read<'_>, statement: Statement<'_>) -> QueryResult<Rows> {
+    async fn exact_read(
+        &mut self,
+        read: &Read<'_>,
+        types: Option<&[RqliteType]>,
+        statement: Statement<'_>,
+    ) -> QueryResult<Rows> {
         let exchange = statement::query(&statement);
         let body = match self.send(&exchange).await {
             Err(Failure::Unwritable(_)) => {
-                return self.ask(&read.tagged(statement.names)).await;
+                return self.ask(&read.tagged(types, statement.names)).await;
             }
             outcome => outcome.map_err(|failure| error::failure(failure, true))?,
         };
@@ -44,7 +49,7 @@ impl<C: Client> Session<C> {
             rows => rows?,
         };
         if rows.may_be_lossy() {
-            return self.ask(&read.tagged(statement.names)).await;
+            return self.ask(&read.tagged(types, statement.names)).await;
         }
         Ok(rows)
     }
@@ -63,15 +68,17 @@ impl<C: Client> Session<C> {
             },
         };
         match rows {
-            Some(rows) if !rows.may_be_lossy() || !read.is_wrappable() => Ok(rows),
-            Some(rows) => self.ask(&read.tagged(rows.columns)).await,
+            Some(rows) if !rows.may_be_lossy() || !read.is_wrappable() => {
+                Ok(rows.with_whole_reals())
+            }
+            Some(rows) => self.ask(&read.tagged(None, rows.columns)).await,
             None if !read.is_wrappable() => Err(error::failure(
                 Failure::Unwritable("rqlite can't write the values as JSON".to_owned()),
                 true,
             )),
             None => {
                 let columns = self.ask(&read.columns()).await?.columns;
-                self.ask(&read.tagged(columns)).await
+                self.ask(&read.tagged(None, columns)).await
             }
         }
     }

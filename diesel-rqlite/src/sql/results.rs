@@ -19,14 +19,17 @@ use crate::backend::RqliteType;
 pub(crate) enum Encoding {
     /// As rqlite writes it, without the declared type.
     Plain,
-    /// The same, with a whole REAL as INTEGER: rqlite writes the shortest digits of a REAL and pads them with zeros,
+    /// The same, with an infinite REAL as text, and a whole one as INTEGER: rqlite writes the shortest digits of a REAL and pads them with zeros,
     /// which beyond 2^53 is another integer. (No text SQLite makes of a REAL is exact on all versions.)
     Integer,
     /// As text, the way SQLite converts to it.
     Text,
-    /// Text and BLOBs in hexadecimal behind a letter for their storage class; infinite REALs as text.
+    /// Text and BLOBs in hexadecimal behind a letter for their storage class; infinite and whole REALs as text, or
+    /// they would be no JSON, or INTEGERs. (But 0.0: no SQL tells it from -0.0, and as a number it keeps its sign.)
     Tagged,
-    /// The same, with numbers as text.
+    /// The same with a whole REAL as INTEGER, as a transaction shows and compares it.
+    Compared,
+    /// As [`Tagged`](Self::Tagged), with numbers as text.
     TaggedText,
     /// In front of others: the storage classes of the values behind it, a letter for each.
     Classes,
@@ -59,6 +62,14 @@ impl Encoding {
         }
     }
 
+    /// What is exact for all values, also those that are no JSON.
+    fn exact(kind: RqliteType) -> Self {
+        match kind {
+            RqliteType::Binary | RqliteType::Text => Encoding::TaggedText,
+            _ => Encoding::Tagged,
+        }
+    }
+
     /// Appends the expression that yields a value so encoded.
     pub(crate) fn push(self, sql: &mut String, value: &str) {
         // Writing to a String can't fail.
@@ -67,16 +78,12 @@ impl Encoding {
             Encoding::Integer => write!(
                 sql,
                 "CASE typeof({value}) WHEN 'real' THEN CASE WHEN CAST({value} AS INTEGER) = {value} \
-                 THEN CAST({value} AS INTEGER) ELSE {value} END ELSE +{value} END"
+                 THEN CAST({value} AS INTEGER) WHEN abs({value}) = 9e999 THEN {value} || '' ELSE {value} END \
+                 ELSE +{value} END"
             ),
             Encoding::Text => write!(sql, "CAST({value} AS TEXT)"),
-            Encoding::Tagged => write!(
-                sql,
-                "CASE typeof({value}) {BLOB}({value}) WHEN 'text' THEN 't' || hex({value}) \
-                 WHEN 'real' THEN CASE WHEN {value} IN (9e999, -9e999) THEN 'r' || {value} \
-                 WHEN abs({value}) > 9007199254740992 AND CAST({value} AS INTEGER) = {value} \
-                 THEN CAST({value} AS INTEGER) ELSE {value} END ELSE {value} END"
-            ),
+            Encoding::Tagged => tagged_value(sql, value, "'r' || "),
+            Encoding::Compared => tagged_value(sql, value, ""),
             Encoding::TaggedText => write!(
                 sql,
                 "CASE typeof({value}) {BLOB}({value}) WHEN 'null' THEN NULL ELSE 't' || hex({value}) END"
@@ -92,6 +99,17 @@ impl Encoding {
 }
 
 const BLOB: &str = "WHEN 'blob' THEN 'b' || hex";
+
+/// `whole`: what is in front of the digits of a whole REAL.
+fn tagged_value(sql: &mut String, value: &str, whole: &str) -> std::fmt::Result {
+    write!(
+        sql,
+        "CASE typeof({value}) {BLOB}({value}) WHEN 'text' THEN 't' || hex({value}) \
+         WHEN 'real' THEN CASE WHEN {value} IN (9e999, -9e999) THEN 'r' || {value} \
+         WHEN {value} <> 0 AND CAST({value} AS INTEGER) = {value} \
+         THEN {whole}CAST({value} AS INTEGER) ELSE {value} END ELSE {value} END"
+    )
+}
 
 /// A text to send and how its answer is to be read.
 #[derive(Debug)]
@@ -129,9 +147,17 @@ pub(crate) fn classed(scanned: &Scanned<'_>, names: Vec<String>) -> Encoded {
     }
 }
 
-/// Any query with this many columns, exact for every value SQLite can hold, at twice the bytes.
-pub(crate) fn tagged(scanned: &Scanned<'_>, names: Vec<String>) -> Encoded {
-    let encodings = vec![Encoding::Tagged; names.len()];
+/// Any query with this many columns, exact for every value SQLite can hold, at twice the bytes. Numbers that are read as
+/// text are made text by the server.
+pub(crate) fn tagged(
+    scanned: &Scanned<'_>,
+    types: Option<&[RqliteType]>,
+    names: Vec<String>,
+) -> Encoded {
+    let encodings: Vec<_> = match types {
+        Some(types) => types.iter().copied().map(Encoding::exact).collect(),
+        None => vec![Encoding::Tagged; names.len()],
+    };
     Encoded {
         sql: subquery(scanned, &encodings, ""),
         encodings,
@@ -368,7 +394,7 @@ mod tests {
             encoded.sql,
             "INSERT INTO \"t\" (\"a\") VALUES (?) RETURNING \
              CASE typeof(\"a\") WHEN 'real' THEN CASE WHEN CAST(\"a\" AS INTEGER) = \"a\" \
-             THEN CAST(\"a\" AS INTEGER) ELSE \"a\" END ELSE +\"a\" END, \
+             THEN CAST(\"a\" AS INTEGER) WHEN abs(\"a\") = 9e999 THEN \"a\" || '' ELSE \"a\" END ELSE +\"a\" END, \
              CASE typeof((b + 1)) WHEN 'blob' THEN 'b' || hex((b + 1)) WHEN 'null' THEN NULL \
              ELSE 't' || hex((b + 1)) END"
         );

@@ -300,10 +300,10 @@ mod tests {
             sqls,
             [
                 "DELETE FROM \"t\" WHERE 0",
-                "INSERT INTO \"t\" (a) VALUES (1), (2) RETURNING CASE typeof(a) WHEN 'real' THEN CASE WHEN CAST(a AS INTEGER) = a THEN CAST(a AS INTEGER) ELSE a END ELSE +a END",
+                "INSERT INTO \"t\" (a) VALUES (1), (2) RETURNING CASE typeof(a) WHEN 'real' THEN CASE WHEN CAST(a AS INTEGER) = a THEN CAST(a AS INTEGER) WHEN abs(a) = 9e999 THEN a || '' ELSE a END ELSE +a END",
                 "SELECT CASE WHEN changes() = 2 THEN 1 ELSE json_extract('{}', 'rows') END",
                 "DELETE FROM \"t\" WHERE 0",
-                "INSERT INTO \"t\" DEFAULT VALUES RETURNING CASE typeof(a) WHEN 'real' THEN CASE WHEN CAST(a AS INTEGER) = a THEN CAST(a AS INTEGER) ELSE a END ELSE +a END",
+                "INSERT INTO \"t\" DEFAULT VALUES RETURNING CASE typeof(a) WHEN 'real' THEN CASE WHEN CAST(a AS INTEGER) = a THEN CAST(a AS INTEGER) WHEN abs(a) = 9e999 THEN a || '' ELSE a END ELSE +a END",
                 "SELECT CASE WHEN changes() = 1 THEN 1 ELSE json_extract('{}', 'rows') END",
             ]
         );

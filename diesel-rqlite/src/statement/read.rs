@@ -57,8 +57,8 @@ impl<'a> Read<'a> {
     }
 
     /// Exact for every value, with the names of its columns.
-    pub(crate) fn tagged(&self, names: Vec<String>) -> Statement<'a> {
-        self.encoded(results::tagged(&self.scanned, names))
+    pub(crate) fn tagged(&self, types: Option<&[RqliteType]>, names: Vec<String>) -> Statement<'a> {
+        self.encoded(results::tagged(&self.scanned, types, names))
     }
 
     /// No rows, but its columns.

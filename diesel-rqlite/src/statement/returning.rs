@@ -67,8 +67,8 @@ impl<'a> Returning<'a> {
             if !encodings.is_empty() {
                 sql.push_str(", ");
             }
-            Encoding::Tagged.push(&mut sql, item);
-            encodings.push(Encoding::Tagged);
+            Encoding::Compared.push(&mut sql, item);
+            encodings.push(Encoding::Compared);
         }
         let mut statement = Statement::plain(sql);
         statement.encodings = encodings;

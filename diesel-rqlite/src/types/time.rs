@@ -83,8 +83,9 @@ impl ToSql<Timestamp, Rqlite> for PrimitiveDateTime {
 
 /// A REAL or INTEGER is a Julian day number to SQLite's date functions.
 fn from_julian(days: f64) -> Option<PrimitiveDateTime> {
-    let nanoseconds = super::julian_milliseconds(days)?.checked_mul(1_000_000)?;
-    let time = time::OffsetDateTime::from_unix_timestamp_nanos(nanoseconds.into()).ok()?;
+    // More than 64 bits can hold, before 1677 and after 2262.
+    let nanoseconds = i128::from(super::julian_milliseconds(days)?) * 1_000_000;
+    let time = time::OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok()?;
     Some(PrimitiveDateTime::new(time.date(), time.time()))
 }
 

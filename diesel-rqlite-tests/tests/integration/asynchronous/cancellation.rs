@@ -132,14 +132,20 @@ fn sweep(mode: TransactionMode, lock: Option<&impl TransactionLock>) {
         }
     }
     block_on(async {
-        let mut polls = 0;
+        let (mut polls, mut dropped) = (0, 0);
         loop {
             let told = format!("{mode:?}, dropped behind {polls} polls");
             let done = polled(polls, bank.conn.transaction(transfer)).await;
             bank.is_clean(&told).await;
-            if let Some(outcome) = done {
-                assert_eq!(outcome, Ok(()), "{told}");
-                break;
+            match done {
+                None => dropped += 1,
+                Some(outcome) => {
+                    assert_eq!(outcome, Ok(()), "{told}");
+                    // On a busy machine answers may be there at once, so that few polls are enough, once.
+                    if polls > 12 {
+                        break;
+                    }
+                }
             }
             // It also gets the lock. Without one, a commit that is on its way is a conflict.
             let moved = other.build_transaction().retries(50).run(transfer).await;
@@ -147,7 +153,7 @@ fn sweep(mode: TransactionMode, lock: Option<&impl TransactionLock>) {
             bank.transfers().await;
             polls += 1;
         }
-        assert!(polls > 3, "it waited: {polls}");
+        assert!(dropped > 0, "behind no polls at all");
         let committed = bank.transfers().await;
         assert!(usize::try_from(committed).is_ok_and(|committed| committed > polls));
     });

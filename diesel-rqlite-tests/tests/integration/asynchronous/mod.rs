@@ -1,11 +1,15 @@
 //! On the asynchronous connection: by the same programs, and by what only it can do.
 
 mod adapter;
+mod beside;
 mod cancellation;
+mod pools;
+mod wrappers;
 
 pub(crate) use self::adapter::{RqliteConnection, block_on, connect_by};
 
-/// Whether the connection is told the types of a query's columns.
-const KNOWS_TYPES: bool = false;
+/// How many are opened for requests one after the other. Where the first is free a moment too late hyper opens another;
+/// there were 80 requests.
+const HTTP_CONNECTIONS: usize = 8;
 
 crate::on_both_connections!();

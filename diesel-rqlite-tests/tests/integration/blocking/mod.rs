@@ -2,8 +2,8 @@
 
 pub(crate) use diesel_rqlite::RqliteConnection;
 
-/// Whether the connection is told the types of a query's columns.
-const KNOWS_TYPES: bool = true;
+/// How many are opened for requests one after the other.
+const HTTP_CONNECTIONS: usize = 1;
 
 fn connect_by(config: &diesel_rqlite::RqliteConfig) -> diesel::ConnectionResult<RqliteConnection> {
     config.connect()
@@ -13,3 +13,5 @@ crate::on_both_connections!();
 
 #[path = "../killed_clients.rs"]
 mod killed_clients;
+#[path = "../node_http.rs"]
+mod node_http;

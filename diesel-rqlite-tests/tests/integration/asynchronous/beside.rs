@@ -1,0 +1,94 @@
+//! Queries at the same time, by a shared reference to one connection.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
+
+use diesel::result::Error;
+use diesel::{ExpressionMethods, QueryDsl, QueryResult};
+use diesel_async::{AsyncConnection, RunQueryDsl, SimpleAsyncConnection, TransactionManager as _};
+use diesel_rqlite::{AsyncRqliteConnection, AsyncRqliteTransactionManager, RqliteConfig};
+use diesel_rqlite_tests::Rqlited;
+
+use super::adapter::block_on;
+use crate::proxy::{Fate, Proxy};
+use crate::support::database_error;
+
+diesel::table! { t (id) { id -> Integer, n -> Integer, } }
+
+const SCHEMA: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER NOT NULL)";
+
+async fn connect(url: &str) -> AsyncRqliteConnection {
+    let config: RqliteConfig = url.parse().expect("a URL");
+    let config = config.request_timeout(Duration::from_secs(20));
+    config.connect_async().await.expect("connects")
+}
+
+async fn rows(conn: &AsyncRqliteConnection) -> QueryResult<Vec<i32>> {
+    let rows = t::table.order(t::n).select(t::n);
+    rows.load(&mut &*conn).await
+}
+
+async fn insert(conn: &AsyncRqliteConnection, n: i32) -> QueryResult<usize> {
+    let insert = diesel::insert_into(t::table).values(t::n.eq(n));
+    insert.execute(&mut &*conn).await
+}
+
+/// The node sees each of three requests only when all of them are there.
+#[test]
+fn queries_are_on_their_way_at_the_same_time() {
+    block_on(async {
+        let node = Rqlited::start();
+        let asked = Arc::new(AtomicBool::new(false));
+        let (meet, meeting) = (Arc::clone(&asked), Barrier::new(3));
+        let proxy = Proxy::start(node.address(), move |_, _| {
+            if AtomicBool::load(&meet, Ordering::SeqCst) {
+                meeting.wait();
+            }
+            Fate::Pass
+        });
+        let conn = connect(&proxy.url()).await;
+        (&conn).batch_execute(SCHEMA).await.expect("creates");
+        asked.store(true, Ordering::SeqCst);
+        let done = tokio::join!(insert(&conn, 1), insert(&conn, 2), rows(&conn));
+        asked.store(false, Ordering::SeqCst);
+        assert_eq!((done.0, done.1), (Ok(1), Ok(1)));
+        assert!(done.2.is_ok_and(|seen| seen.len() <= 2));
+        assert_eq!(rows(&conn).await, Ok(vec![1, 2]));
+    });
+}
+
+#[test]
+fn transactions_have_their_connection_for_themselves() {
+    block_on(async {
+        let node = Rqlited::start();
+        let mut conn = connect(&node.url()).await;
+        conn.batch_execute(SCHEMA).await.expect("creates");
+        let begun = AsyncRqliteTransactionManager::begin_transaction(&mut conn);
+        begun.await.expect("begins");
+        assert_eq!(insert(&conn, 1).await, Err(Error::AlreadyInTransaction));
+        assert_eq!(rows(&conn).await, Err(Error::AlreadyInTransaction));
+        let script = (&conn).batch_execute("DELETE FROM t").await;
+        assert_eq!(script, Err(Error::AlreadyInTransaction));
+        let rolled_back = AsyncRqliteTransactionManager::rollback_transaction(&mut conn);
+        assert_eq!(rolled_back.await, Ok(()));
+        // One that is begun beside others would be nobody's.
+        for begin in ["BEGIN", "SAVEPOINT a"] {
+            let begun = diesel::sql_query(begin).execute(&mut &conn).await;
+            let (_, information) = database_error(begun);
+            assert!(information.message().contains("for itself"), "{begin}");
+            let script = format!("{begin}; INSERT INTO t (n) VALUES (7)");
+            let (_, information) = database_error((&conn).batch_execute(&script).await);
+            assert!(information.message().contains("for itself"), "{begin}");
+        }
+        assert_eq!(insert(&conn, 2).await, Ok(1));
+        assert_eq!(rows(&conn).await, Ok(vec![2]));
+        let whole = "BEGIN; INSERT INTO t (n) VALUES (3); COMMIT";
+        assert_eq!((&conn).batch_execute(whole).await, Ok(()));
+        assert_eq!(
+            conn.transaction(async |conn| rows(conn).await).await.err(),
+            Some(Error::AlreadyInTransaction)
+        );
+        assert_eq!(rows(&conn).await, Ok(vec![2, 3]));
+    });
+}

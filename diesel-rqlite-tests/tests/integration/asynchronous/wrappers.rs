@@ -1,0 +1,159 @@
+//! What diesel-async puts around connections: streams, migrations, and the blocking connection on a thread of its own.
+
+use std::future::poll_fn;
+use std::pin::pin;
+
+use diesel::result::Error;
+use diesel::{ExpressionMethods, QueryDsl, QueryResult};
+use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
+use diesel_async::{AsyncConnection, AsyncMigrationHarness, RunQueryDsl, SimpleAsyncConnection};
+use diesel_migrations::{FileBasedMigrations, MigrationHarness};
+use diesel_rqlite::{AsyncRqliteConnection, RqliteConnection};
+use diesel_rqlite_tests::Rqlited;
+use futures_core::Stream;
+use tokio::runtime::Runtime;
+
+diesel::table! { t (id) { id -> Integer, name -> Text, } }
+
+const SCHEMA: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT NOT NULL)";
+
+/// As a program of a user runs them.
+fn runtime() -> Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let builder = builder.worker_threads(1).enable_all();
+    builder.build().expect("a runtime")
+}
+
+/// The next of a stream.
+async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
+    poll_fn(|context| pin!(&mut *stream).poll_next(context)).await
+}
+
+#[test]
+fn rows_come_as_a_stream() {
+    runtime().block_on(async {
+        let node = Rqlited::start();
+        let mut conn = AsyncRqliteConnection::establish(&node.url())
+            .await
+            .expect("connects");
+        conn.batch_execute(SCHEMA).await.expect("creates");
+        let rows: Vec<_> = (0..1000)
+            .map(|id| t::name.eq(format!("name {id}")))
+            .collect();
+        let inserted = diesel::insert_into(t::table)
+            .values(rows)
+            .execute(&mut conn);
+        assert_eq!(inserted.await, Ok(1000));
+        let stream = t::table
+            .order(t::id)
+            .load_stream::<(i32, String)>(&mut conn);
+        let mut stream = stream.await.expect("reads");
+        let mut id = 0;
+        while let Some(row) = next(&mut stream).await {
+            assert_eq!(row, Ok((id + 1, format!("name {id}"))));
+            id += 1;
+        }
+        assert_eq!(id, 1000);
+        // What does not fit is an error where it stands, and the rows behind it come.
+        diesel::sql_query("UPDATE t SET name = x'ff' WHERE id = 2")
+            .execute(&mut conn)
+            .await
+            .expect("updates");
+        let stream = t::table
+            .order(t::id)
+            .limit(3)
+            .load_stream::<(i32, String)>(&mut conn);
+        let mut stream = stream.await.expect("reads");
+        assert!(next(&mut stream).await.expect("a row").is_ok());
+        let wrong = next(&mut stream).await.expect("a row");
+        assert!(
+            matches!(wrong, Err(Error::DeserializationError(_))),
+            "{wrong:?}"
+        );
+        assert!(next(&mut stream).await.expect("a row").is_ok());
+        assert!(next(&mut stream).await.is_none());
+    });
+}
+
+#[test]
+fn migrations_run_on_an_asynchronous_connection() {
+    let files = tempfile::tempdir().expect("a directory");
+    for (name, up) in [
+        ("1_t", SCHEMA),
+        (
+            "2_rows",
+            "INSERT INTO t VALUES (1, 'a'); INSERT INTO t VALUES (2, 'b')",
+        ),
+    ] {
+        let migration = files.path().join(name);
+        std::fs::create_dir(&migration).expect("creates");
+        std::fs::write(migration.join("up.sql"), up).expect("writes");
+        std::fs::write(migration.join("down.sql"), "DELETE FROM t").expect("writes");
+    }
+    let source = || FileBasedMigrations::from_path(files.path()).expect("migrations");
+    runtime().block_on(async {
+        let node = Rqlited::start();
+        let conn = AsyncRqliteConnection::establish(&node.url())
+            .await
+            .expect("connects");
+        let mut harness = AsyncMigrationHarness::new(conn);
+        let run = harness
+            .run_pending_migrations(source())
+            .map(|run| run.len());
+        assert_eq!(run.expect("runs"), 2);
+        let run = harness
+            .run_pending_migrations(source())
+            .map(|run| run.len());
+        assert_eq!(run.expect("runs"), 0);
+        let mut conn = harness.into_inner();
+        let count = t::table.count().get_result::<i64>(&mut conn).await;
+        assert_eq!(count, Ok(2));
+        let mut harness = AsyncMigrationHarness::new(conn);
+        harness.revert_last_migration(source()).expect("reverts");
+        let mut conn = harness.into_inner();
+        let count = t::table.count().get_result::<i64>(&mut conn).await;
+        assert_eq!(count, Ok(0));
+    });
+}
+
+#[test]
+fn the_blocking_connection_works_on_a_thread_of_its_own() {
+    runtime().block_on(async {
+        let node = Rqlited::start();
+        let mut conn = SyncConnectionWrapper::<RqliteConnection>::establish(&node.url())
+            .await
+            .expect("connects");
+        conn.batch_execute(SCHEMA).await.expect("creates");
+        let names = || t::table.order(t::id).select(t::name);
+        let committed = conn.transaction(async |conn| {
+            let row = t::name.eq("a");
+            diesel::insert_into(t::table)
+                .values(row)
+                .execute(conn)
+                .await?;
+            assert_eq!(names().load::<String>(conn).await?, ["a"]);
+            Ok::<_, Error>(())
+        });
+        assert_eq!(committed.await, Ok(()));
+        let rolled_back: QueryResult<()> = conn
+            .transaction(async |conn| {
+                let row = t::name.eq("b");
+                diesel::insert_into(t::table)
+                    .values(row)
+                    .execute(conn)
+                    .await?;
+                Err(Error::RollbackTransaction)
+            })
+            .await;
+        assert_eq!(rolled_back, Err(Error::RollbackTransaction));
+        assert_eq!(
+            names().load::<String>(&mut conn).await,
+            Ok(vec!["a".to_owned()])
+        );
+        let twice = diesel::insert_into(t::table)
+            .values((t::id.eq(1), t::name.eq("c")))
+            .execute(&mut conn)
+            .await;
+        crate::support::assert_kind!(twice, UniqueViolation);
+    });
+}
