@@ -19,8 +19,8 @@ use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
 use crate::lock::LockError;
 use crate::protocol::call::Failure;
 use crate::protocol::response::Answer;
-use crate::sql::SqlError;
 use crate::sql::results::Encoding;
+use crate::sql::{Position, SqlError};
 
 /// A message with what can be told from it.
 #[derive(Debug, Default, PartialEq)]
@@ -71,6 +71,33 @@ pub(crate) fn statement_error(message: &str, details: Option<String>) -> Error {
     let (kind, mut information) = constraint(message);
     information.message = message.to_owned();
     information.details = details;
+    database_error(kind, information)
+}
+
+/// Where the statement stood that failed.
+#[derive(Debug, Default)]
+pub(crate) struct Place {
+    pub(crate) migration: Option<String>,
+    /// In a script.
+    pub(crate) position: Option<Position>,
+    /// Among several statements of one request.
+    pub(crate) which: Option<String>,
+}
+
+/// An error of SQLite for one statement of several. For one of a migration, or behind the first line of a script, the
+/// message says where it stands; the details do in any case.
+pub(crate) fn error_at(message: &str, place: Place) -> Error {
+    let (kind, mut information) = constraint(message);
+    let position = place
+        .position
+        .filter(|position| place.migration.is_some() || position.line > 1);
+    let position = position.map(|position| position.to_string());
+    let said: Vec<_> = place.migration.iter().chain(&position).cloned().collect();
+    information.message = match said.is_empty() {
+        true => message.to_owned(),
+        false => format!("{message} ({})", said.join(", ")),
+    };
+    information.details = position.or(place.which);
     database_error(kind, information)
 }
 

@@ -74,6 +74,11 @@ fn orm() {
 }
 
 #[test]
+fn lending() {
+    run(env!("CARGO_BIN_EXE_lending"), "");
+}
+
+#[test]
 fn blobs() {
     run(env!("CARGO_BIN_EXE_blobs"), "");
 }

@@ -20,6 +20,7 @@ use crate::row::{RqliteCursor, RqliteRow};
 use crate::runtime::now;
 use crate::transaction::{Transaction, TransactionBuilder, TransactionMode};
 use crate::transport::blocking::Http;
+use crate::transport::node::NodeHttp;
 
 /// A connection to an rqlite cluster.
 ///
@@ -57,6 +58,18 @@ impl RqliteConnection {
     /// costs.
     pub fn http_requests(&self) -> u64 {
         self.core.session.client.requests()
+    }
+
+    /// The node this connection talks to, the leader as of its last request where the read level needs one, for
+    /// requests that are not SQL.
+    pub fn node_http(&self) -> NodeHttp {
+        let session = &self.core.session;
+        NodeHttp::new(
+            session.client.agent(),
+            session.nodes.current().base.clone(),
+            session.settings.authorization.clone(),
+            self.core.config.request_timeout,
+        )
     }
 
     /// A transaction that is not as the connection's configuration says: another mode, another lock, retries.

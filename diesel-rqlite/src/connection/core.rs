@@ -24,9 +24,10 @@ use crate::protocol::request::ReadConsistency;
 use crate::protocol::rows::Rows;
 use crate::runtime::Runtime;
 use crate::session::{Client, Session};
+use crate::sql::SqlError;
 use crate::sql::control::Control;
 use crate::sql::refuse;
-use crate::sql::scan::{Scanned, statements};
+use crate::sql::scan::{Scanned, script, statements};
 #[cfg(any(feature = "async", feature = "r2d2"))]
 use crate::statement;
 use crate::statement::{Statement, strip_begin_and_commit};
@@ -346,12 +347,13 @@ impl<C: Client> Core<C> {
 
     /// Runs a script: its statements as one atomic request, unless it begins and ends transactions of its own.
     pub(crate) async fn script(&mut self, sql: &str) -> QueryResult<()> {
-        let mut found = statements(sql).map_err(error::not_sent)?;
+        let mut found = script(sql).map_err(error::not_sent)?;
         let mut controls = Vec::with_capacity(found.len());
         for scanned in &found {
-            let control = Control::of(scanned).map_err(error::not_sent)?;
+            let not_sent = |error: SqlError| error::not_sent(error.at(scanned.position));
+            let control = Control::of(scanned).map_err(not_sent)?;
             if control.is_none() {
-                refuse::check(scanned).map_err(error::not_sent)?;
+                refuse::check(scanned).map_err(not_sent)?;
             }
             controls.push(control);
         }
@@ -360,12 +362,27 @@ impl<C: Client> Core<C> {
         let core = scope.core();
         let number = controls.iter().flatten().count();
         let framed = number == 2 && !core.is_in_transaction() && strip_begin_and_commit(&mut found);
-        let outcome = match framed || number == 0 {
-            true => core.run(&found, framed).await,
-            false => core.run_between(found, controls).await,
+        let outcome = match number {
+            0 => core.run_around_vacuums(&found).await,
+            _ if framed => core.run(&found, true).await,
+            _ => core.run_between(found, controls).await,
         };
         scope.keep();
         outcome
+    }
+
+    /// VACUUM runs in no transaction, so that what is before and behind it are requests of their own.
+    async fn run_around_vacuums(&mut self, found: &[Scanned<'_>]) -> QueryResult<()> {
+        if self.is_in_transaction() || !found.iter().any(refuse::is_vacuum) {
+            return self.run(found, false).await;
+        }
+        let kinds = |one: &Scanned<'_>, other: &Scanned<'_>| {
+            !refuse::is_vacuum(one) && !refuse::is_vacuum(other)
+        };
+        for group in found.chunk_by(kinds) {
+            self.run(group, false).await?;
+        }
+        Ok(())
     }
 
     async fn run_between(

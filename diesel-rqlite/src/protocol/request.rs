@@ -157,7 +157,7 @@ pub(crate) struct Settings {
     pub(crate) freshness_strict: bool,
     /// How long a request may wait for the cluster to have a leader.
     pub(crate) leader_timeout: Duration,
-    authorization: Option<HeaderValue>,
+    pub(crate) authorization: Option<HeaderValue>,
 }
 
 impl Settings {

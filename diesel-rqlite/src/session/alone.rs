@@ -114,7 +114,15 @@ impl<C: Client> Session<C> {
         if let Some((place, message)) = answer.first_failure() {
             let which = (statements.len() > 1)
                 .then(|| format!("statement {} of {}", place + 1, statements.len()));
-            return Err(error::statement_error(message, which));
+            let position = statements.get(place).and_then(|failed| failed.position);
+            return Err(error::error_at(
+                message,
+                error::Place {
+                    migration: None,
+                    position,
+                    which,
+                },
+            ));
         }
         if answer.results.len() != statements.len() {
             let message = format!(

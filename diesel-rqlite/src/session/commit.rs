@@ -8,6 +8,7 @@ use diesel::result::{DatabaseErrorKind, Error};
 use super::{Client, Session, jittered, token};
 use crate::error;
 use crate::lock::fence;
+use crate::migration;
 use crate::protocol::call::Failure;
 use crate::protocol::request::{Endpoint, Exchange};
 use crate::protocol::response::{Answer, StatementResult};
@@ -90,6 +91,10 @@ impl<C: Client> Session<C> {
                         "a table of diesel-rqlite was dropped just after it was made",
                     ));
                 }
+                Verdict::AlreadyMigrated => {
+                    self.give_back_lock().await;
+                    return Ok(());
+                }
                 Verdict::LockHeld => self.take_lock().await?,
                 Verdict::Unknown(message) => {
                     if self.settled_as_applied(message).await? {
@@ -139,6 +144,9 @@ impl<C: Client> Session<C> {
                 before.push((Part::TakeLock, lease.check()));
             }
             after.push((Part::Own, lease.release()));
+        }
+        if let Some(version) = self.transaction.journal.migration() {
+            before.push((Part::Migration, migration::is_pending(version)));
         }
         (before, after)
     }

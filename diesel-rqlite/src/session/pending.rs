@@ -6,6 +6,7 @@ use diesel::result::Error;
 use super::alone::affected;
 use super::{Client, Session};
 use crate::error;
+use crate::migration;
 use crate::protocol::response::StatementResult;
 use crate::protocol::rows::Rows;
 use crate::sql::key::{ByKey, by_key, written_table};
@@ -75,7 +76,16 @@ impl<C: Client> Session<C> {
             if let Some(StatementResult::Failed(message)) = results.last() {
                 let which = (tails.len() > 1)
                     .then(|| format!("statement {} of {}", results.len(), tails.len()));
-                return Err(error::statement_error(message, which));
+                let failed = tails.get(results.len() - 1);
+                let position = failed.and_then(|failed| failed.position);
+                return Err(error::error_at(
+                    message,
+                    error::Place {
+                        migration: None,
+                        position,
+                        which,
+                    },
+                ));
             }
         }
         for statement in statements {
@@ -248,7 +258,11 @@ impl<C: Client> Session<C> {
         Ok(quoted.collect())
     }
 
-    fn keep(&mut self, write: Write, by_key: Option<ByKey>) {
+    fn keep(&mut self, mut write: Write, by_key: Option<ByKey>) {
+        // In a transaction of somebody's own around it, it is not all there is.
+        let alone =
+            || self.transaction.depth() == 1 && !self.transaction.journal.sets_up_migrations();
+        write.migration = migration::recorded(&write.statement).filter(|_| alone());
         self.learn_from(&write, by_key);
         self.transaction.journal.write(write);
     }

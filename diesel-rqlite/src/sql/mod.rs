@@ -4,6 +4,7 @@
 
 pub(crate) mod cells;
 pub(crate) mod control;
+pub(crate) mod hazards;
 pub(crate) mod inline;
 pub(crate) mod key;
 pub(crate) mod pin;
@@ -14,6 +15,27 @@ pub(crate) mod scan;
 pub(crate) mod tokens;
 pub(crate) mod unstable;
 pub(crate) mod volatile;
+
+use std::fmt;
+
+/// Where a statement stands in its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// Counted from 1.
+    pub(crate) statement: usize,
+    /// The line of its first token, counted from 1.
+    pub(crate) line: usize,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "statement {}, line {}",
+            self.statement, self.line
+        )
+    }
+}
 
 /// Why a text is not sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,4 +70,25 @@ pub(crate) enum SqlError {
         "rows that leave out different columns, with RETURNING and a conflict clause that may skip rows, can't be inserted atomically; insert rows of one shape at a time"
     )]
     NotAtomic,
+    #[error("{0} ({1})")]
+    At(Box<SqlError>, Position),
+}
+
+impl SqlError {
+    /// The same, with its place in a script. A place on the first line says nothing.
+    pub(crate) fn at(self, position: Position) -> Self {
+        match self {
+            SqlError::At(..) => self,
+            error if position.line > 1 => SqlError::At(Box::new(error), position),
+            error => error,
+        }
+    }
+
+    /// Without its place.
+    pub(crate) fn bare(self) -> Self {
+        match self {
+            SqlError::At(error, _) => *error,
+            error => error,
+        }
+    }
 }

@@ -49,6 +49,24 @@ pub(crate) fn check(scanned: &Scanned<'_>) -> Result<(), SqlError> {
     }
 }
 
+/// Refuses what SQLite does not do inside of a transaction.
+pub(crate) fn check_in_transaction(scanned: &Scanned<'_>) -> Result<(), SqlError> {
+    if is_vacuum(scanned) {
+        return Err(SqlError::Refused(
+            "VACUUM".to_owned(),
+            "it can't run in a transaction; a migration with it says `run_in_transaction = false` in its metadata.toml",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether it must be a request of its own.
+pub(crate) fn is_vacuum(scanned: &Scanned<'_>) -> bool {
+    let first = tokens(scanned.text).next();
+    scanned.verb == Verb::Schema
+        && first.is_some_and(|token| scanned.text[token.range].eq_ignore_ascii_case("VACUUM"))
+}
+
 fn tokens(sql: &str) -> impl Iterator<Item = Token> {
     Tokens::new(sql).map_while(Result::ok)
 }

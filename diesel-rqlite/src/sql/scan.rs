@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::SqlError;
 use super::tokens::{Token, TokenKind, Tokens};
+use super::{Position, SqlError};
 
 /// What a statement does, by its leading keyword (behind `WITH …`: by the one that follows the tables).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,7 @@ pub(crate) enum InsertRows {
 pub(crate) struct Scanned<'a> {
     /// From the first to the last token: no comment around it, no `;` behind it.
     pub(crate) text: &'a str,
+    pub(crate) position: Position,
     pub(crate) verb: Verb,
     pub(crate) variables: Vec<Range<usize>>,
     /// The expressions behind SELECT of a query, or behind RETURNING of a write.
@@ -70,22 +71,51 @@ pub(crate) struct Scanned<'a> {
 /// Splits a text at its semicolons. Empty statements are dropped: on servers before 9.3.13 they make a node
 /// loop for ever.
 pub(crate) fn statements(sql: &str) -> Result<Vec<Scanned<'_>>, SqlError> {
-    // The server hands SQL to SQLite as a C string, which would run the text up to here.
-    if sql.contains('\0') {
-        return Err(SqlError::Nul);
-    }
+    script(sql).map_err(SqlError::bare)
+}
+
+/// The same, with errors that say where in the text they are.
+pub(crate) fn script(sql: &str) -> Result<Vec<Scanned<'_>>, SqlError> {
     let mut found = Vec::new();
+    let mut lines = Lines::default();
+    // The server hands SQL to SQLite as a C string, which would run the text up to here.
+    if let Some(at) = sql.find('\0') {
+        return Err(SqlError::Nul.at(lines.position(sql, 1, at)));
+    }
     let mut scan = Scan::new(sql);
-    for token in Tokens::new(sql) {
-        let token = token?;
+    let mut tokens = Tokens::new(sql);
+    while let Some(token) = tokens.next() {
+        let number = found.len() + 1;
+        let token = token.map_err(|error| error.at(lines.position(sql, number, tokens.at)))?;
         if token.kind == TokenKind::Semicolon && scan.ends_here() {
-            found.extend(std::mem::replace(&mut scan, Scan::new(sql)).finish()?);
+            let scan = std::mem::replace(&mut scan, Scan::new(sql));
+            found.extend(scan.finish(number, &mut lines)?);
         } else {
             scan.token(token);
         }
     }
-    found.extend(scan.finish()?);
+    let number = found.len() + 1;
+    found.extend(scan.finish(number, &mut lines)?);
     Ok(found)
+}
+
+/// Counts lines, from one place in a text to a later one.
+#[derive(Default)]
+struct Lines {
+    before: usize,
+    at: usize,
+}
+
+impl Lines {
+    fn position(&mut self, sql: &str, statement: usize, at: usize) -> Position {
+        let between = sql.as_bytes().get(self.at..at).unwrap_or_default();
+        self.before += between.iter().filter(|byte| **byte == b'\n').count();
+        self.at = self.at.max(at);
+        Position {
+            statement,
+            line: self.before + 1,
+        }
+    }
 }
 
 /// Where in the statement the scan is, at depth 0.
@@ -384,12 +414,13 @@ impl<'a> Scan<'a> {
         matches!(self.verb, Some(Verb::Insert | Verb::Update | Verb::Delete))
     }
 
-    fn finish(mut self) -> Result<Option<Scanned<'a>>, SqlError> {
+    fn finish(mut self, number: usize, lines: &mut Lines) -> Result<Option<Scanned<'a>>, SqlError> {
         if self.tokens == 0 {
             return Ok(None);
         }
+        let position = lines.position(self.sql, number, self.start);
         if self.unbalanced || self.depth != 0 {
-            return Err(SqlError::Unbalanced);
+            return Err(SqlError::Unbalanced.at(position));
         }
         self.end_item();
         let start = self.start;
@@ -401,6 +432,7 @@ impl<'a> Scan<'a> {
         };
         Ok(Some(Scanned {
             text: &self.sql[start..self.end],
+            position,
             verb: self.verb.unwrap_or(Verb::Schema),
             variables: self.out.variables.into_iter().map(shift).collect(),
             items: self.out.items.into_iter().map(shift).collect(),
@@ -458,7 +490,7 @@ fn is_counter(name: &str) -> bool {
     is(name, "changes") || is(name, "last_insert_rowid")
 }
 
-fn is_local(name: &str) -> bool {
+pub(super) fn is_local(name: &str) -> bool {
     const LOCAL: [&str; 10] = [
         "pragma_",
         "sqlite_compileoption_",
@@ -531,6 +563,37 @@ mod tests {
         for sql in ["", " ", ";", ";;", "-- c", "/* c */;"] {
             assert_eq!(statements(sql), Ok(Vec::new()), "{sql}");
         }
+    }
+
+    #[test]
+    fn statements_know_their_lines() {
+        let sql =
+            "-- a\n\nCREATE TABLE t (\n  a TEXT DEFAULT ';\n'\n); SELECT 1;;\n/* ;\n */ SELECT 2";
+        let found = script(sql).expect("scans");
+        let places: Vec<_> = found.iter().map(|found| found.position).collect();
+        let at = |statement, line| Position { statement, line };
+        assert_eq!(places, [at(1, 3), at(2, 6), at(3, 8)]);
+    }
+
+    #[test]
+    fn errors_in_a_script_know_their_lines() {
+        let said = |sql| script(sql).expect_err(sql).to_string();
+        assert_eq!(
+            said("SELECT 1;\nSELECT 2;\nSELECT 'a"),
+            "the SQL text has an unclosed ' (statement 3, line 3)"
+        );
+        assert_eq!(
+            said("SELECT 1;\n\nSELECT (2;\nSELECT 3"),
+            "unbalanced parentheses in the SQL text (statement 2, line 3)"
+        );
+        assert_eq!(
+            said("SELECT 1; SELECT 'a"),
+            "the SQL text has an unclosed '"
+        );
+        assert_eq!(
+            statements("SELECT 1;\nSELECT (2"),
+            Err(SqlError::Unbalanced)
+        );
     }
 
     #[test]

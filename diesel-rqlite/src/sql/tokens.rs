@@ -38,7 +38,8 @@ pub(crate) struct Token {
 /// Yields the tokens of a text without blanks and comments.
 pub(crate) struct Tokens<'a> {
     sql: &'a str,
-    at: usize,
+    /// Behind the last token; where the error is, if there was one.
+    pub(super) at: usize,
 }
 
 impl<'a> Tokens<'a> {
@@ -172,7 +173,11 @@ impl Iterator for Tokens<'_> {
         }
         let first = self.byte(0)?;
         let start = self.at;
-        Some(self.skip_token(first).map(|kind| Token {
+        let kind = self.skip_token(first);
+        if kind.is_err() {
+            self.at = start;
+        }
+        Some(kind.map(|kind| Token {
             kind,
             range: start..self.at,
         }))

@@ -10,13 +10,13 @@ use std::borrow::Cow;
 use self::wire::carrier;
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
-use crate::sql::SqlError;
 use crate::sql::inline::{WORTH_IT, inline};
 use crate::sql::pin::{Entropy, pin, timestamp};
 use crate::sql::placeholders::{number_variables, numbers, rewrite_variables};
 use crate::sql::results::{self, Encoded, Encoding};
 use crate::sql::scan::{InsertRows, Scanned, Verb, scan_one};
 use crate::sql::volatile::{self, Found};
+use crate::sql::{Position, SqlError};
 
 pub(crate) use self::plan::{Batch, Plan, strip_begin_and_commit};
 pub(crate) use self::read::Read;
@@ -51,6 +51,8 @@ pub(crate) struct Statement<'a> {
     /// How its rows come back, and their names where the text tells.
     pub(crate) encodings: Vec<Encoding>,
     pub(crate) names: Vec<String>,
+    /// Where it stood in a script.
+    pub(crate) position: Option<Position>,
     /// In a transaction: the statement stands here without its RETURNING, which is in there.
     pub(crate) source: Option<Box<Returning<'a>>>,
 }
@@ -69,6 +71,7 @@ impl<'a> Statement<'a> {
             upserts: false,
             encodings: Vec::new(),
             names: Vec::new(),
+            position: None,
             source: None,
         }
     }
@@ -224,6 +227,7 @@ impl<'a> Statement<'a> {
             upserts: self.upserts,
             encodings: self.encodings,
             names: self.names,
+            position: self.position,
             source: self
                 .source
                 .map(|returning| Box::new(returning.into_owned())),

@@ -47,7 +47,10 @@ impl<'a> Plan<'a> {
             [_] => {}
             _ => return Err(SqlError::Several),
         }
-        Batch::of(&found, framed, binds, types, place, entropy).map(Plan::Write)
+        Batch::of(&found, framed, binds, types, place, entropy)
+            .map(Plan::Write)
+            // The lines of a rendered batch are nobody's.
+            .map_err(SqlError::bare)
     }
 }
 
@@ -60,9 +63,13 @@ impl<'a> Batch<'a> {
         entropy: &mut impl Entropy,
     ) -> Result<Self, SqlError> {
         for scanned in found {
-            refuse::check(scanned)?;
+            refuse::check(scanned).map_err(|error| error.at(scanned.position))?;
         }
-        Batch::of(found, framed, Vec::new(), None, place, entropy)
+        let mut batch = Batch::of(found, framed, Vec::new(), None, place, entropy)?;
+        for (statement, scanned) in batch.statements.iter_mut().zip(found) {
+            statement.position = Some(scanned.position);
+        }
+        Ok(batch)
     }
 
     /// As it is sent by itself.
@@ -79,10 +86,18 @@ impl<'a> Batch<'a> {
         place: Place,
         entropy: &mut impl Entropy,
     ) -> Result<Self, SqlError> {
+        if place == Place::Transaction {
+            for scanned in found {
+                refuse::check_in_transaction(scanned)
+                    .map_err(|error| error.at(scanned.position))?;
+            }
+        }
         let statements = match found {
             [scanned] => {
-                check_count(scanned, binds.len())?;
-                let mut statement = Statement::shape(scanned, &mut binds, types, place, entropy)?;
+                let at = |error: SqlError| error.at(scanned.position);
+                check_count(scanned, binds.len()).map_err(at)?;
+                let shaped = Statement::shape(scanned, &mut binds, types, place, entropy);
+                let mut statement = shaped.map_err(at)?;
                 statement.bind(binds);
                 vec![statement]
             }
@@ -156,13 +171,15 @@ fn numbered<'a>(
         let own = numbers.iter().map(|number| binds[number - 1].clone());
         let mut own: Vec<_> = own.collect();
         let anonymous = rewrite_variables(scanned.text, |_| Some(("", "?", "")));
-        let mut statement = match anonymous {
-            None => Statement::shape(scanned, &mut own, types, place, entropy)?,
+        let shaped = match anonymous {
+            None => Statement::shape(scanned, &mut own, types, place, entropy),
             Some(text) => {
                 let scanned = scan_one(&text)?;
-                Statement::shape(&scanned, &mut own, types, place, entropy)?.into_owned()
+                Statement::shape(&scanned, &mut own, types, place, entropy)
+                    .map(Statement::into_owned)
             }
         };
+        let mut statement = shaped.map_err(|error| error.at(scanned.position))?;
         statement.bind(own);
         writes.push(statement);
     }

@@ -2,6 +2,7 @@
 
 use super::known::Known;
 use super::parts::{Part, Parts};
+use crate::migration;
 use crate::sql::cells::GUARD;
 use crate::statement::Statement;
 
@@ -53,6 +54,8 @@ pub(crate) struct Write {
     pub(crate) count: Count,
     /// A server has run it well, as part of a peek.
     pub(crate) seen: bool,
+    /// The version that it records, where the whole transaction is one migration.
+    pub(crate) migration: Option<String>,
 }
 
 impl Write {
@@ -63,6 +66,7 @@ impl Write {
             guarded: None,
             count,
             seen: false,
+            migration: None,
         }
     }
 
@@ -193,6 +197,22 @@ impl Journal {
             Some(Entry::Rows(guard)) => Some(&guard.sql),
             _ => None,
         }
+    }
+
+    /// The version of the migration that this transaction is, and nothing else: its last write records that.
+    pub(crate) fn migration(&self) -> Option<&str> {
+        match self.entries.last() {
+            Some(Entry::Write(write)) => write.migration.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether the table of migrations was asked for, which is done before a migration, and not as a part of it.
+    pub(crate) fn sets_up_migrations(&self) -> bool {
+        self.entries.iter().any(|entry| match entry {
+            Entry::Write(write) => migration::is_setup(&write.statement.sql),
+            _ => false,
+        })
     }
 
     /// The place of a write among all writes, counted from 1, and their number.

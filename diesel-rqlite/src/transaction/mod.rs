@@ -264,12 +264,12 @@ impl Transaction {
     }
 
     /// A write that no server had seen before fails.
-    fn failed(&mut self, entry: usize, message: &str, details: Option<String>) -> Error {
+    fn failed(&mut self, entry: usize, message: &str, place: error::Place) -> Error {
         self.broken = Some(Broken {
             entry: Some(entry),
             message: message.to_owned(),
         });
-        error::statement_error(message, details)
+        error::error_at(message, place)
     }
 
     /// Refuses what a read-only transaction must not do.

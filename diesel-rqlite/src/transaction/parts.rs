@@ -13,6 +13,8 @@ pub(crate) enum Part {
     Fence,
     /// Whether the lock was free.
     TakeLock,
+    /// Whether the migration has not been applied yet.
+    Migration,
     Rows(usize),
     Write(usize),
     Count(usize),

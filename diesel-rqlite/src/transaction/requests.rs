@@ -11,6 +11,7 @@ use crate::lock::{fence, rqlite};
 use crate::protocol::call::Failure;
 use crate::protocol::request::{Endpoint, Exchange};
 use crate::protocol::response::{Answer, StatementResult};
+use crate::sql::cells::GUARD;
 use crate::sql::results::Encoding;
 use crate::statement::{self, Statement};
 
@@ -44,6 +45,8 @@ pub(crate) enum Verdict {
     Refused(Error),
     /// Not applied: a table of this crate's own is missing.
     TableMissing,
+    /// Not applied: it is a migration, which another process has applied meanwhile.
+    AlreadyMigrated,
     /// Not applied: somebody else holds the lock that was to be taken with it.
     LockHeld,
     Unknown(String),
@@ -184,6 +187,7 @@ impl Transaction {
         }
         match part {
             Part::TakeLock => Verdict::LockHeld,
+            Part::Migration if message.contains(GUARD) => Verdict::AlreadyMigrated,
             // It is there already: whether as applied is to be asked.
             Part::CommitNumber => Verdict::Unknown(message.to_owned()),
             part => Verdict::Refused(self.part_failed(part, message)),
@@ -221,11 +225,7 @@ impl Transaction {
                     cause,
                 )
             }
-            Part::Write(entry) => {
-                let (place, writes) = self.journal.place_of_write(entry);
-                let which = (writes > 1).then(|| format!("statement {place} of {writes}"));
-                self.failed(entry, message, which)
-            }
+            Part::Write(entry) => self.write_failed(entry, message),
             Part::Count(entry) => {
                 let write = self.journal.write_at(entry);
                 let sql = shortened(write.map_or("", |write| &write.statement.sql));
@@ -246,8 +246,25 @@ impl Transaction {
                     cause,
                 )
             }
-            Part::CommitNumber | Part::Own => error::statement_error(message, None),
+            Part::CommitNumber | Part::Migration | Part::Own => {
+                error::statement_error(message, None)
+            }
         }
+    }
+
+    /// A write that no server had seen before fails: which one, and of which migration.
+    fn write_failed(&mut self, entry: usize, message: &str) -> Error {
+        let (place, writes) = self.journal.place_of_write(entry);
+        let which = (writes > 1).then(|| format!("statement {place} of {writes}"));
+        let write = self.journal.write_at(entry);
+        let position = write.and_then(|write| write.statement.position);
+        let migration = self.journal.migration();
+        let place = error::Place {
+            migration: migration.map(|version| format!("migration {version}")),
+            position,
+            which,
+        };
+        self.failed(entry, message, place)
     }
 
     /// A later acquisition of the lock has been in the database.

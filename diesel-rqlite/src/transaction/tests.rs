@@ -15,6 +15,7 @@ fn pending(transaction: &mut Transaction, sql: &'static str, count: Count) {
         statement: Statement::plain(sql),
         guarded: None,
         count,
+        migration: None,
         seen: matches!(count, Count::Shown(_)),
     });
 }

@@ -53,6 +53,11 @@ impl Http {
         })
     }
 
+    /// For requests that are not part of a session.
+    pub(crate) fn agent(&self) -> ureq::Agent {
+        self.agent.clone()
+    }
+
     /// How many requests have been sent.
     pub(crate) fn requests(&self) -> u64 {
         self.requests

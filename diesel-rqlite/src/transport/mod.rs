@@ -3,3 +3,4 @@
 #[cfg(feature = "async")]
 pub(crate) mod asynchronous;
 pub(crate) mod blocking;
+pub(crate) mod node;

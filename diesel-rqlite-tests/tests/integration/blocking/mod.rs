@@ -13,3 +13,5 @@ crate::on_both_connections!();
 
 #[path = "../killed_clients.rs"]
 mod killed_clients;
+#[path = "../node_http.rs"]
+mod node_http;

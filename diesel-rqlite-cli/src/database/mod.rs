@@ -1,0 +1,79 @@
+//! The database: which one, and a connection to it.
+
+mod drop;
+pub mod verbs;
+
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+use diesel_rqlite::RqliteConnection;
+use url::Url;
+
+use crate::arguments::Common;
+use crate::error::Error;
+
+/// The URL of `--database-url`, or of `DATABASE_URL`.
+///
+/// # Errors
+///
+/// [`Error::DatabaseUrlMissing`]
+pub fn url(common: &Common) -> Result<String, Error> {
+    let given = common.database_url.clone();
+    given
+        .or_else(|| std::env::var("DATABASE_URL").ok())
+        .ok_or(Error::DatabaseUrlMissing)
+}
+
+/// A connection to the database of [`url()`].
+///
+/// # Errors
+///
+/// [`Error::Connection`]
+pub fn connect(common: &Common) -> Result<RqliteConnection, Error> {
+    let url = url(common)?;
+    RqliteConnection::establish(&url).map_err(|error| Error::Connection {
+        url: printable(&url),
+        error,
+    })
+}
+
+/// Whether a migration was ever run.
+fn has_table_of_migrations(connection: &mut RqliteConnection) -> Result<bool, Error> {
+    let there = diesel::dsl::sql::<Bool>(
+        "EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '__diesel_schema_migrations')",
+    );
+    Ok(diesel::select(there).get_result(connection)?)
+}
+
+/// The URL without its password, and without its options, which may name other nodes.
+pub fn printable(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(mut url) => {
+            url.set_query(None);
+            url.set_fragment(None);
+            match url.set_password(None) {
+                Ok(()) => url.into(),
+                // Without a host: there is no saying what it is.
+                Err(()) => String::from("…"),
+            }
+        }
+        Err(_) => String::from("…"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_not_printed() {
+        for (url, shown) in [
+            ("rqlite://a:secret@host:4001/p", "rqlite://a@host:4001/p"),
+            ("rqlite://host?nodes=a:secret@other:4001", "rqlite://host"),
+            ("rqlite:secret", "…"),
+            ("secret", "…"),
+            ("rqlites://a:se%40cret@[::1]#secret", "rqlites://a@[::1]"),
+        ] {
+            assert_eq!(printable(url), shown);
+        }
+    }
+}

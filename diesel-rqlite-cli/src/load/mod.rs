@@ -1,0 +1,259 @@
+//! `load`
+
+mod dump;
+mod statements;
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use diesel_rqlite::{NodeHttp, ReplicaHazard, RqliteConnection};
+use flate2::read::MultiGzDecoder;
+use http::StatusCode;
+
+pub use self::dump::inserted_rows;
+use crate::arguments::Common;
+use crate::error::Error as CliError;
+use crate::output;
+use crate::transfer::counts::{self, Counts};
+use crate::transfer::sqlite_file::{Damage, MAGIC, SqliteFile};
+use crate::transfer::{self, Error, plural, progress, shown};
+
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// Loads a SQLite file or SQL into the database.
+///
+/// So an application's SQLite file moves to rqlite. The file may be a SQLite database, SQL text as `.dump` of SQLite's
+/// shell or `backup --sql` write it, or either compressed by gzip. A SQLite file replaces the database as a whole; SQL
+/// is run in requests of some megabytes, each of which is applied as a whole or not at all. At the end the rows of each
+/// table are counted in the file and in the database.
+#[derive(Args, Debug)]
+pub struct Load {
+    /// The file to load.
+    file: PathBuf,
+
+    /// Also if the database has tables: a SQLite file replaces them, SQL adds to them.
+    #[arg(long)]
+    force: bool,
+
+    /// Print the rows of each table as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Load {
+    /// Runs the verb.
+    ///
+    /// # Errors
+    ///
+    /// The server's, those of the file; other rows in the database than in the file.
+    pub fn run(self, common: &Common) -> Result<(), CliError> {
+        let file = self.open()?;
+        if is_database(&file).map_err(|error| self.unreadable(error))? {
+            self.database(common, file)
+        } else {
+            self.sql(common, file)
+        }
+    }
+
+    fn open(&self) -> Result<File, CliError> {
+        let path = &self.file;
+        let mut file = File::open(path).map_err(|error| CliError::io(path, error))?;
+        let unpacked = begins_with(&file, &GZIP).and_then(|is_gzip| match is_gzip {
+            true => unpacked(&mut file).map(Some),
+            false => Ok(None),
+        });
+        let unpacked = unpacked.map_err(|error| self.unreadable(error))?;
+        Ok(unpacked.unwrap_or(file))
+    }
+
+    fn unreadable(&self, error: io::Error) -> Error {
+        let (file, damage) = (shown(&self.file), Damage::Io(error));
+        Error::BadFile { file, damage }
+    }
+
+    fn database(&self, common: &Common, mut file: File) -> Result<(), CliError> {
+        alone(&self.file)?;
+        let rows = SqliteFile::open(&mut file).and_then(|mut file| file.rows());
+        let rows = rows.map_err(|damage| Error::BadFile {
+            file: shown(&self.file),
+            damage,
+        })?;
+        let mut connection = transfer::connect(common)?;
+        self.check_empty(&counts::of_database(&mut connection)?)?;
+        send(&connection.node_http(), &mut file)?;
+        warn_about_schema(&mut connection)?;
+        let found = counts::of_database(&mut connection)?;
+        match counts::difference("the file", &rows, "the database", &found) {
+            Some(difference) => Err(Error::LoadDiffers(difference).into()),
+            None => self.report(&rows, true),
+        }
+    }
+
+    fn sql(&self, common: &Common, file: File) -> Result<(), CliError> {
+        let mut connection = transfer::connect(common)?;
+        let before = counts::of_database(&mut connection)?;
+        self.check_empty(&before)?;
+        let length = file.metadata().map(|file| file.len());
+        let bar = progress::bytes("Loading", length.ok());
+        let reader = BufReader::new(bar.wrap_read(file));
+        let inserted = dump::run(&connection.node_http(), reader)?;
+        bar.finish_and_clear();
+        warn_about_schema(&mut connection)?;
+        let found = counts::of_database(&mut connection)?;
+        let compared = match inserted.expected(&before, &found) {
+            Some(expected) => {
+                let difference = counts::difference("the file", &expected, "the database", &found);
+                if let Some(difference) = difference {
+                    return Err(Error::LoadDiffers(difference).into());
+                }
+                true
+            }
+            None => false,
+        };
+        self.report(&found, compared)
+    }
+
+    fn check_empty(&self, counts: &Counts) -> Result<(), Error> {
+        match counts.keys().next() {
+            Some(table) if !self.force => Err(Error::NotEmpty {
+                tables: counts.len(),
+                table: table.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn report(&self, rows: &Counts, compared: bool) -> Result<(), CliError> {
+        let file = shown(&self.file);
+        if self.json {
+            return output::line(serde_json::json!({
+                "file": file, "compared": compared, "rows": rows,
+            }));
+        }
+        let total = plural(counts::total(rows), "row");
+        let tables = plural(rows.len() as u64, "table");
+        let ending = match compared {
+            true => "as in the file",
+            false => "not compared with the file, which does more than to insert",
+        };
+        output::line(format_args!(
+            "{file}: the database has {total} in {tables}, {ending}"
+        ))
+    }
+}
+
+/// The statements of a text.
+///
+/// # Errors
+///
+/// None for a text.
+pub fn statements(sql: &str) -> io::Result<Vec<String>> {
+    let mut split = statements::Statements::new(sql.as_bytes());
+    let mut statements = Vec::new();
+    while let Some(statement) = split.next()? {
+        statements.push(statement.sql);
+    }
+    Ok(statements)
+}
+
+/// SQLite has one clock; each node has its own. Diesel's own table is given its times by the connection.
+fn warn_about_schema(connection: &mut RqliteConnection) -> Result<(), CliError> {
+    let query = diesel::dsl::sql::<(Text, Text)>(
+        r"SELECT name, sql FROM sqlite_schema WHERE type IN ('table', 'trigger') AND sql IS NOT NULL
+        AND name NOT LIKE '\_\_diesel\_%' ESCAPE '\' ORDER BY name",
+    );
+    let schema: Vec<(String, String)> = query.load(connection)?;
+    for (name, sql) in schema {
+        for hazard in ReplicaHazard::find(&sql) {
+            output::warning(format_args!("`{name}`: {hazard}"));
+        }
+    }
+    Ok(())
+}
+
+/// With a journal or a write-ahead log beside it, the file alone is old or broken.
+fn alone(path: &Path) -> Result<(), Error> {
+    for suffix in ["-wal", "-journal"] {
+        let mut other = path.as_os_str().to_owned();
+        other.push(suffix);
+        let other = PathBuf::from(other);
+        if other.metadata().is_ok_and(|file| file.len() > 0) {
+            let (file, other) = (shown(path), shown(&other));
+            return Err(Error::OpenFile { file, other });
+        }
+    }
+    Ok(())
+}
+
+fn is_database(file: &File) -> io::Result<bool> {
+    begins_with(file, MAGIC)
+}
+
+fn begins_with(mut file: &File, magic: &[u8]) -> io::Result<bool> {
+    let mut begin = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.take(magic.len() as u64).read_to_end(&mut begin)?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(begin == magic)
+}
+
+/// In a file without a name.
+fn unpacked(file: &mut File) -> io::Result<File> {
+    let mut unpacked = tempfile::tempfile()?;
+    io::copy(&mut MultiGzDecoder::new(file), &mut unpacked)?;
+    unpacked.seek(SeekFrom::Start(0))?;
+    Ok(unpacked)
+}
+
+/// A single node takes a file of any size without holding it in memory; a cluster takes it through its Raft log.
+fn send(node: &NodeHttp, file: &mut File) -> Result<(), CliError> {
+    let path = match is_single(node) {
+        true => "/boot",
+        false => "/db/load?redirect",
+    };
+    let length = file.seek(SeekFrom::End(0)).and_then(|length| {
+        file.seek(SeekFrom::Start(0))?;
+        Ok(length)
+    });
+    let length = length.map_err(Error::NoAnswer)?;
+    let bar = progress::bytes("Sending", Some(length));
+    let mut body = bar.wrap_read(file);
+    let answer = node.post(path, "application/octet-stream", &mut body, Some(length));
+    let answer = transfer::accepted(node, path, answer).map_err(sent)?;
+    bar.finish_and_clear();
+    let mut text = String::new();
+    let read = answer.into_body().read_to_string(&mut text);
+    read.map_err(|error| sent(Error::NoAnswer(error)))?;
+    match dump::first_error(&text) {
+        Some((_, error)) => Err(sent(transfer::unreadable(node, path, &error)).into()),
+        None => Ok(()),
+    }
+}
+
+/// Only who may ask for the state of the cluster learns it.
+fn is_single(node: &NodeHttp) -> bool {
+    let nodes = transfer::get_json(node, "/nodes?ver=2&nonvoters&timeout=2s");
+    nodes.is_ok_and(|nodes| {
+        nodes["nodes"]
+            .as_array()
+            .is_some_and(|nodes| nodes.len() == 1)
+    })
+}
+
+/// A refusal before anything was done proves that nothing was.
+fn sent(error: Error) -> Error {
+    match error {
+        Error::Refused { status, .. }
+            if status.is_client_error() || status == StatusCode::MOVED_PERMANENTLY =>
+        {
+            error
+        }
+        error => Error::LoadUnknown {
+            cause: Box::new(error),
+        },
+    }
+}

@@ -1,0 +1,159 @@
+//! Runs and reverts migrations as Diesel's harness does, says so, and minds that others may do the same meanwhile.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use diesel::connection::TransactionManager as _;
+use diesel::migration::{Migration, MigrationVersion};
+use diesel_migrations::{MigrationError, MigrationHarness};
+use diesel_rqlite::{Rqlite, RqliteConnection, RqliteLock, RqliteTransactionManager};
+
+use super::warnings::warn_about;
+use crate::arguments::Common;
+use crate::error::Error;
+use crate::{database, output};
+
+/// As Diesel's harness has it.
+pub type Outcome<T> = diesel::migration::Result<T>;
+
+/// Held around a migration that no transaction is around, for only one process at a time to run it.
+const LOCK: &str = "diesel-rqlite migration";
+
+/// How long to wait for a process that runs a migration outside of a transaction.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Diesel's own tool is silent about the version that its initial set-up has.
+const SILENT: &str = "00000000000000";
+
+/// A `MigrationHarness` with output.
+pub struct Harness<'a> {
+    connection: &'a mut RqliteConnection,
+    common: &'a Common,
+    directory: &'a Path,
+}
+
+/// An error of one migration.
+#[derive(Debug)]
+struct Failed {
+    name: String,
+    error: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "Failed to run {} with: {}",
+            self.name, self.error
+        )
+    }
+}
+
+impl std::error::Error for Failed {}
+
+impl<'a> Harness<'a> {
+    /// For the migrations of this directory.
+    pub fn new(
+        connection: &'a mut RqliteConnection,
+        common: &'a Common,
+        directory: &'a Path,
+    ) -> Self {
+        Harness {
+            connection,
+            common,
+            directory,
+        }
+    }
+
+    fn announce(&self, what: &str, migration: &dyn Migration<Rqlite>, file: &str) -> Outcome<()> {
+        let name = migration.name().to_string();
+        if migration.name().version() != MigrationVersion::from(SILENT) {
+            output::line(format_args!("{what} {name}"))?;
+        }
+        warn_about(&self.directory.join(name).join(file));
+        Ok(())
+    }
+
+    fn apply(&mut self, migration: &dyn Migration<Rqlite>) -> Outcome<()> {
+        let outcome = self.connection.run_migration(migration);
+        let Err(error) = outcome else {
+            return Ok(());
+        };
+        let version = migration.name().version();
+        // Another process was faster, or the answer to a commit that was applied got lost.
+        match self.is_applied(&version) {
+            Ok(true) => Ok(()),
+            _ => Err(named(migration, error)),
+        }
+    }
+
+    fn is_applied(&mut self, version: &MigrationVersion<'_>) -> Outcome<bool> {
+        if self.is_in_transaction() {
+            return Ok(false);
+        }
+        Ok(self.connection.applied_migrations()?.contains(version))
+    }
+
+    fn is_in_transaction(&mut self) -> bool {
+        let status = RqliteTransactionManager::transaction_manager_status_mut(self.connection);
+        !matches!(status.transaction_depth(), Ok(None))
+    }
+
+    /// With nothing that makes it and its record one, a lock keeps the others out.
+    fn apply_under_lock(&mut self, migration: &dyn Migration<Rqlite>) -> Outcome<()> {
+        let mut holder = database::connect(self.common)?;
+        holder.set_transaction_lock(&RqliteLock::new(LOCK).timeout(PATIENCE));
+        holder.immediate_transaction(|_| {
+            let version = migration.name().version();
+            match self.is_applied(&version)? {
+                true => Ok(()),
+                false => self.apply(migration),
+            }
+        })
+    }
+}
+
+impl MigrationHarness<Rqlite> for Harness<'_> {
+    fn run_migration(
+        &mut self,
+        migration: &dyn Migration<Rqlite>,
+    ) -> Outcome<MigrationVersion<'static>> {
+        self.announce("Running migration", migration, "up.sql")?;
+        if migration.metadata().run_in_transaction() || self.is_in_transaction() {
+            self.apply(migration)?;
+        } else {
+            self.apply_under_lock(migration)?;
+        }
+        Ok(migration.name().version().as_owned())
+    }
+
+    fn revert_migration(
+        &mut self,
+        migration: &dyn Migration<Rqlite>,
+    ) -> Outcome<MigrationVersion<'static>> {
+        self.announce("Rolling back migration", migration, "down.sql")?;
+        let outcome = self.connection.revert_migration(migration);
+        outcome.map_err(|error| named(migration, error))
+    }
+
+    fn applied_migrations(&mut self) -> Outcome<Vec<MigrationVersion<'static>>> {
+        self.connection.applied_migrations()
+    }
+}
+
+/// An error that says which migration it is about, as those of Diesel do that come from a file.
+fn named(
+    migration: &dyn Migration<Rqlite>,
+    error: Box<dyn std::error::Error + Send + Sync>,
+) -> Box<dyn std::error::Error + Send + Sync> {
+    let name = migration.name().to_string();
+    // Diesel's own error for a query in a file can't be told by its type, which is private.
+    let is_named = error
+        .to_string()
+        .starts_with(&format!("Failed to run {name} with: "));
+    match is_named || error.is::<MigrationError>() || error.is::<Error>() {
+        true => error,
+        false => Box::new(Failed { name, error }),
+    }
+}

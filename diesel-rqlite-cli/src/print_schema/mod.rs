@@ -1,0 +1,145 @@
+//! `print-schema`: `schema.rs`, from what the database says of itself.
+
+mod definitions;
+mod format;
+mod infer;
+mod names;
+mod options;
+mod render;
+mod types;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use diesel_rqlite::RqliteConnection;
+use similar_asserts::SimpleDiff;
+
+pub use self::definitions::{ColumnDefinition, Definitions, Join, TableDefinition};
+pub use self::infer::{Column, ForeignKey, Schema, Table};
+use self::options::Options;
+pub use self::types::SqlType;
+use crate::arguments::Common;
+use crate::configuration::{self, Configuration};
+use crate::error::Error as CliError;
+use crate::{database, output};
+
+/// What can go wrong with a schema, besides the database.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(
+        "Diesel only supports tables with primary keys. Table `{0}` has no primary key, and columns that take all names of its rowid"
+    )]
+    NoPrimaryKey(String),
+    #[error("rqlite has one schema without a name: `{0}` can't be chosen")]
+    NamedSchema(String),
+    #[error("Invalid argument for table filtering regex: {0}")]
+    Pattern(#[from] regex::Error),
+    #[error("Failed to read patch file at {}: {error}", path.display())]
+    PatchFile {
+        path: PathBuf,
+        error: std::io::Error,
+    },
+    #[error("Failed to parse patch file: {0}")]
+    ParsePatch(#[from] diffy::ParsePatchError),
+    #[error("Failed to apply patch: {0}")]
+    ApplyPatch(#[from] diffy::ApplyError),
+}
+
+/// Print table definitions for database schema.
+#[derive(Args, Debug)]
+pub struct PrintSchema {
+    #[command(flatten)]
+    options: Options,
+}
+
+impl PrintSchema {
+    /// Runs the verb.
+    ///
+    /// # Errors
+    ///
+    /// The server's, and those of [`generate`].
+    pub fn run(self, common: &Common) -> Result<(), CliError> {
+        let schemas = Configuration::read(common)?.print_schema;
+        let schemas = self.options.apply(schemas)?;
+        let mut connection = database::connect(common)?;
+        for config in schemas.by_key.values() {
+            output::raw(generate(&mut connection, config)?.as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+/// The text of `schema.rs`, by one request.
+///
+/// # Errors
+///
+/// The server's; a table that no key identifies the rows of; a patch that can't be applied.
+pub fn generate(
+    connection: &mut RqliteConnection,
+    config: &configuration::PrintSchema,
+) -> Result<String, CliError> {
+    if let Some(name) = &config.schema {
+        return Err(Error::NamedSchema(name.clone()).into());
+    }
+    let schema = Schema::read(connection, config.include_views.unwrap_or_default())?;
+    let definitions = Definitions::of(&schema, config)?;
+    let text = format::by_rustfmt(render::schema_rs(&definitions, config));
+    Ok(match &config.patch_file {
+        Some(path) => patched(&text, path)?,
+        None => text,
+    })
+}
+
+fn patched(text: &str, path: &Path) -> Result<String, Error> {
+    let patch = fs::read_to_string(path).map_err(|error| Error::PatchFile {
+        path: path.to_owned(),
+        error,
+    })?;
+    Ok(diffy::apply(text, &diffy::Patch::from_str(&patch)?)?)
+}
+
+/// Writes the files that `diesel.toml` names anew, or compares them with `--locked-schema`: what `migration run`,
+/// `revert`, `redo`, `setup` and `reset` do at their end.
+///
+/// # Errors
+///
+/// The server's; [`CliError::SchemaWouldChange`].
+pub fn regenerate(common: &Common) -> Result<(), CliError> {
+    let schemas = Configuration::read(common)?.print_schema;
+    let mut connection = None;
+    for config in schemas.by_key.values() {
+        let Some(path) = &config.file else {
+            continue;
+        };
+        let connection = match &mut connection {
+            Some(connection) => connection,
+            none => none.insert(database::connect(common)?),
+        };
+        let text = generate(connection, config)?;
+        if common.locked_schema {
+            compare(path, &text)?;
+        } else {
+            write(path, &text)?;
+        }
+    }
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> Result<(), CliError> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(|error| CliError::io(parent, error))?;
+    }
+    fs::write(path, text).map_err(|error| CliError::io(path, error))
+}
+
+/// Line ends may differ: git changes them on some systems.
+fn compare(path: &Path, text: &str) -> Result<(), CliError> {
+    let old = fs::read_to_string(path).map_err(|error| CliError::io(path, error))?;
+    if text.lines().eq(old.lines()) {
+        return Ok(());
+    }
+    let label = path.file_name().unwrap_or_default().to_string_lossy();
+    output::line(SimpleDiff::from_str(&old, text, &label, "new schema"))?;
+    Err(CliError::SchemaWouldChange(path.display().to_string()))
+}

@@ -1,0 +1,138 @@
+//! The SQL type of a column, from the type it was declared with.
+
+use super::names;
+
+/// A type in `table!`, without its `Nullable`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SqlType {
+    /// Of `diesel::sql_types`.
+    Known(&'static str),
+    /// One that neither SQLite nor Diesel has, by a name made of this declaration.
+    Custom { name: String, declared: String },
+}
+
+impl SqlType {
+    /// Its name in Rust.
+    pub fn name(&self) -> &str {
+        match self {
+            SqlType::Known(name) => name,
+            SqlType::Custom { name, .. } => name,
+        }
+    }
+
+    /// By the rules of Diesel's own tool, which go by parts of the name as SQLite's do; behind them what that tool
+    /// refuses.
+    pub(super) fn of(declared: &str, decimal_is_numeric: bool) -> Self {
+        let name = declared.to_lowercase();
+        // What SQLite leaves of a generated column without a type.
+        let name = if name == "generated always" {
+            ""
+        } else {
+            &name
+        };
+        if let Some(known) = of_sqlite(name, decimal_is_numeric) {
+            return SqlType::Known(known);
+        }
+        if let Some(known) = beyond_sqlite(name) {
+            return SqlType::Known(known);
+        }
+        SqlType::Custom {
+            name: names::of_type(declared),
+            declared: declared.to_owned(),
+        }
+    }
+}
+
+fn of_sqlite(name: &str, decimal_is_numeric: bool) -> Option<&'static str> {
+    let has = |part: &str| name.contains(part);
+    let known = if name == "boolean" || name == "bool" || (has("tiny") && has("int")) {
+        "Bool"
+    } else if name == "int2" || (has("small") && has("int")) {
+        "SmallInt"
+    } else if name == "int8" || (has("big") && has("int")) {
+        "BigInt"
+    } else if has("int") {
+        "Integer"
+    } else if has("char") || has("clob") || has("text") {
+        "Text"
+    } else if has("blob") || has("binary") || name.is_empty() {
+        "Binary"
+    } else if has("float") || has("real") {
+        "Float"
+    } else if decimal_is_numeric && (has("num") || has("dec")) {
+        "Numeric"
+    } else if has("double") || has("num") || has("dec") {
+        "Double"
+    } else {
+        match name {
+            "datetime" | "timestamp" => "Timestamp",
+            "date" => "Date",
+            "time" => "Time",
+            _ => return None,
+        }
+    };
+    Some(known)
+}
+
+fn beyond_sqlite(name: &str) -> Option<&'static str> {
+    let without_arguments = name.split('(').next().unwrap_or_default();
+    match without_arguments.trim() {
+        "json" => Some("Json"),
+        "jsonb" => Some("Jsonb"),
+        "uuid" => Some("Uuid"),
+        "timestamptz" | "timestamp with time zone" => Some("Timestamptz"),
+        "datetime" | "timestamp" | "timestamp without time zone" => Some("Timestamp"),
+        "time" | "time without time zone" => Some("Time"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn declared_types() {
+        for (declared, wanted) in [
+            ("INTEGER", "Integer"),
+            ("", "Binary"),
+            ("generated always", "Binary"),
+            ("TINYINT(1)", "Bool"),
+            ("UNSIGNED BIG INT", "BigInt"),
+            ("POINT", "Integer"),
+            ("VARCHAR(255)", "Text"),
+            ("VARBINARY(3)", "Binary"),
+            ("REAL", "Float"),
+            ("DOUBLE PRECISION", "Double"),
+            ("DECIMAL(10, 2)", "Double"),
+            ("DateTime", "Timestamp"),
+            ("DATETIME(6)", "Timestamp"),
+            ("TIMESTAMP WITH TIME ZONE", "Timestamptz"),
+            ("timestamptz", "Timestamptz"),
+            ("JSON", "Json"),
+            ("JsonB", "Jsonb"),
+            ("uuid", "Uuid"),
+        ] {
+            assert_eq!(
+                SqlType::of(declared, false),
+                SqlType::Known(wanted),
+                "{declared}"
+            );
+        }
+    }
+
+    #[test]
+    fn decimals_are_numeric_where_that_is_wanted() {
+        for declared in ["DECIMAL(10,2)", "NUMERIC"] {
+            assert_eq!(SqlType::of(declared, true), SqlType::Known("Numeric"));
+        }
+        assert_eq!(SqlType::of("DOUBLE", true), SqlType::Known("Double"));
+    }
+
+    #[test]
+    fn other_types_get_a_name() {
+        let mood = SqlType::of("mood", false);
+        assert_eq!(mood.name(), "Mood");
+        assert!(matches!(mood, SqlType::Custom { declared, .. } if declared == "mood"));
+    }
+}

@@ -1,0 +1,184 @@
+//! What moving whole databases, and asking about nodes, has in common.
+
+pub mod counts;
+pub mod progress;
+pub mod sqlite_file;
+
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use diesel_rqlite::{NodeAnswer, NodeHttp, ReadConsistency, RqliteConfig, RqliteConnection};
+use http::StatusCode;
+
+use self::sqlite_file::Damage;
+use crate::arguments::Common;
+use crate::database;
+use crate::error::Error as CliError;
+
+/// What can go wrong, and whether the database was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{0}")]
+    NoAnswer(io::Error),
+    #[error("{node}: {status} for {path}{}{text}", if text.is_empty() { "" } else { ": " })]
+    Refused {
+        node: String,
+        path: String,
+        status: StatusCode,
+        text: String,
+    },
+    #[error("{node}: the answer for {path} can't be understood: {reason}")]
+    Unreadable {
+        node: String,
+        path: String,
+        reason: String,
+    },
+    #[error("`{file}` exists already: it is replaced with --force. Nothing was written")]
+    FileExists { file: String },
+    #[error("`{file}` can't be used: {damage}. The database was not changed")]
+    BadFile { file: String, damage: Damage },
+    #[error(
+        "`{file}` is not all of its database: there is also `{other}`. Let SQLite take that in, for instance with `PRAGMA wal_checkpoint(TRUNCATE)`, or stop the program that writes. The database was not changed"
+    )]
+    OpenFile { file: String, other: String },
+    #[error(
+        "The database is not empty: it has {tables} tables, among them `{table}`. With --force it is replaced by a SQLite file, and added to by SQL. It was not changed"
+    )]
+    NotEmpty { tables: usize, table: String },
+    #[error("The backup is incomplete, and was thrown away: {0}")]
+    Incomplete(String),
+    #[error("The backup was thrown away, since its rows are not those of the database: {0}")]
+    BackupDiffers(String),
+    #[error(
+        "{cause}. The database may have been replaced, or not: `diesel-rqlite status` and a query tell"
+    )]
+    LoadUnknown { cause: Box<Error> },
+    #[error("The file was loaded, but its rows are not those of the database: {0}")]
+    LoadDiffers(String),
+    #[error("Line {line}: {reason}. {}", applied(*.before))]
+    Statement {
+        line: u64,
+        reason: String,
+        before: u64,
+    },
+    #[error(
+        "{cause}. {} The statements of lines {from} to {to} may have been run as well, all of them or none",
+        applied(*.before)
+    )]
+    StatementsUnknown {
+        cause: Box<Error>,
+        before: u64,
+        from: u64,
+        to: u64,
+    },
+}
+
+fn applied(statements: u64) -> String {
+    match statements {
+        0 => String::from("The database was not changed."),
+        1 => String::from("The statement before it was run."),
+        _ => format!("The {statements} statements before it were run."),
+    }
+}
+
+/// A connection to the leader, whatever the URL says about reads.
+///
+/// # Errors
+///
+/// As [`database::connect`].
+pub fn connect(common: &Common) -> Result<RqliteConnection, CliError> {
+    connect_at(common, ReadConsistency::Linearizable)
+}
+
+/// The first node of the URL that answers, whether the cluster has a leader or not.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub fn any_node(common: &Common) -> Result<NodeHttp, CliError> {
+    let connection = connect_at(common, ReadConsistency::None)?;
+    Ok(connection.node_http())
+}
+
+fn connect_at(common: &Common, level: ReadConsistency) -> Result<RqliteConnection, CliError> {
+    let url = database::url(common)?;
+    let config = url
+        .parse::<RqliteConfig>()
+        .map_err(diesel::ConnectionError::from);
+    let connected = config.and_then(|config| config.read_consistency(level).connect());
+    connected.map_err(|error| CliError::Connection {
+        url: database::printable(&url),
+        error,
+    })
+}
+
+/// The answer to a GET, if it is a good one.
+///
+/// # Errors
+///
+/// None, or a refusal.
+pub fn get(node: &NodeHttp, path: &str) -> Result<NodeAnswer, Error> {
+    accepted(node, path, node.get(path))
+}
+
+/// The same of JSON.
+///
+/// # Errors
+///
+/// As [`get`], and where it is no JSON.
+pub fn get_json(node: &NodeHttp, path: &str) -> Result<serde_json::Value, Error> {
+    let body = get(node, path)?.into_body();
+    serde_json::from_reader(body).map_err(|error| unreadable(node, path, &error))
+}
+
+/// An answer that is not a refusal.
+///
+/// # Errors
+///
+/// No answer, or a refusal.
+pub fn accepted(
+    node: &NodeHttp,
+    path: &str,
+    answer: io::Result<NodeAnswer>,
+) -> Result<NodeAnswer, Error> {
+    let answer = answer.map_err(Error::NoAnswer)?;
+    if answer.status() == StatusCode::OK {
+        return Ok(answer);
+    }
+    let status = answer.status();
+    let mut text = String::new();
+    // An error page may be anything; its begin is enough.
+    let _ = answer.into_body().take(1000).read_to_string(&mut text);
+    Err(Error::Refused {
+        node: node.base().to_owned(),
+        path: without_query(path).to_owned(),
+        status,
+        text: text.trim().to_owned(),
+    })
+}
+
+/// An answer that is not what it should be.
+pub fn unreadable(node: &NodeHttp, path: &str, reason: &dyn std::fmt::Display) -> Error {
+    Error::Unreadable {
+        node: node.base().to_owned(),
+        path: without_query(path).to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
+fn without_query(path: &str) -> &str {
+    path.split('?').next().unwrap_or(path)
+}
+
+/// A path for an error.
+pub fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// `1 row`, `2 rows`
+pub fn plural(number: u64, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        _ => format!("{number} {what}s"),
+    }
+}

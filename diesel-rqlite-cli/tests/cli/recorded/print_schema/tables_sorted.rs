@@ -1,0 +1,281 @@
+// @generated automatically by Diesel CLI.
+
+diesel::table! {
+    #[sql_name = "3d"]
+    _3d (id) {
+        id -> Integer,
+        #[sql_name = "my key"]
+        my_key -> Nullable<Integer>,
+    }
+}
+
+diesel::table! {
+    CamelCase (Id) {
+        Id -> Integer,
+        SomeName -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    counted (id) {
+        id -> Nullable<Integer>,
+        name -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    documents (rowid) {
+        body -> Nullable<Binary>,
+        #[sql_name = "documents"]
+        documents_ -> Nullable<Binary>,
+        rank -> Nullable<Binary>,
+        rowid -> Integer,
+        title -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    documents_config (k) {
+        k -> Binary,
+        v -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    documents_content (id) {
+        c0 -> Nullable<Binary>,
+        c1 -> Nullable<Binary>,
+        id -> Nullable<Integer>,
+    }
+}
+
+diesel::table! {
+    documents_data (id) {
+        block -> Nullable<Binary>,
+        id -> Nullable<Integer>,
+    }
+}
+
+diesel::table! {
+    documents_docsize (id) {
+        id -> Nullable<Integer>,
+        sz -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    documents_idx (segid, term) {
+        pgno -> Nullable<Binary>,
+        segid -> Binary,
+        term -> Binary,
+    }
+}
+
+diesel::table! {
+    generated (id) {
+        a -> Integer,
+        double_a -> Nullable<Integer>,
+        id -> Integer,
+        moment -> Nullable<Date>,
+        text_a -> Nullable<Text>,
+        untyped -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    integer_without_rowid (id) {
+        child_of -> Nullable<Integer>,
+        id -> Integer,
+    }
+}
+
+diesel::table! {
+    it_ends_ (id) {
+        #[sql_name = "__internal"]
+        __internal_ -> Nullable<Text>,
+        id -> Integer,
+        #[sql_name = "it_ends_"]
+        it_ends__ -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    long_table (id) {
+        a_column_with_a_name_that_is_longer_than_any_line_of_rust_should_be_by_the_rules_of_rustfmt_which_allows_one_hundred -> Nullable<Integer>,
+        c01 -> Nullable<Text>,
+        c02 -> Nullable<Text>,
+        c03 -> Nullable<Text>,
+        c04 -> Nullable<Text>,
+        c05 -> Nullable<Text>,
+        c06 -> Nullable<Text>,
+        c07 -> Nullable<Text>,
+        c08 -> Nullable<Text>,
+        c09 -> Nullable<Text>,
+        c10 -> Nullable<Text>,
+        c11 -> Nullable<Text>,
+        c12 -> Nullable<Text>,
+        c13 -> Nullable<Text>,
+        c14 -> Nullable<Text>,
+        c15 -> Nullable<Text>,
+        c16 -> Nullable<Text>,
+        c17 -> Nullable<Text>,
+        c18 -> Nullable<Text>,
+        c19 -> Nullable<Text>,
+        c20 -> Nullable<Text>,
+        c21 -> Nullable<Text>,
+        c22 -> Nullable<Text>,
+        c23 -> Nullable<Text>,
+        c24 -> Nullable<Text>,
+        c25 -> Nullable<Text>,
+        c26 -> Nullable<Text>,
+        c27 -> Nullable<Text>,
+        c28 -> Nullable<Text>,
+        c29 -> Nullable<Text>,
+        c30 -> Nullable<Text>,
+        c31 -> Nullable<Text>,
+        c32 -> Nullable<Text>,
+        c33 -> Nullable<Text>,
+        c34 -> Nullable<Text>,
+        c35 -> Nullable<Text>,
+        c36 -> Nullable<Text>,
+        c37 -> Nullable<Text>,
+        c38 -> Nullable<Text>,
+        c39 -> Nullable<Text>,
+        c40 -> Nullable<Text>,
+        id -> Integer,
+    }
+}
+
+diesel::table! {
+    #[sql_name = "my table"]
+    my_table (my_column) {
+        #[sql_name = "1st"]
+        _1st -> Nullable<Text>,
+        #[sql_name = "Größe"]
+        Gr_e -> Nullable<Float>,
+        #[sql_name = r##"a "quoted" #1"##]
+        a_quoted_1 -> Nullable<Text>,
+        #[sql_name = "a--b"]
+        a_b -> Nullable<Text>,
+        #[sql_name = "it's"]
+        it_s -> Nullable<Text>,
+        #[sql_name = "my column"]
+        my_column -> Integer,
+    }
+}
+
+diesel::table! {
+    no_key (rowid) {
+        a -> Text,
+        b -> Nullable<Integer>,
+        rowid -> Integer,
+    }
+}
+
+diesel::table! {
+    refers (id) {
+        id -> Integer,
+        narrow -> Nullable<Integer>,
+        other -> Nullable<Integer>,
+        wide -> Nullable<Integer>,
+    }
+}
+
+diesel::table! {
+    rowid_taken (oid) {
+        b -> Nullable<Integer>,
+        oid -> Integer,
+        rowid -> Text,
+    }
+}
+
+diesel::table! {
+    select (id) {
+        #[sql_name = "columns"]
+        columns_ -> Nullable<Text>,
+        id -> Integer,
+        #[sql_name = "is_nullable"]
+        is_nullable_ -> Nullable<Bool>,
+        #[sql_name = "select"]
+        select_ -> Nullable<Text>,
+        #[sql_name = "self"]
+        self_ -> Nullable<Integer>,
+        #[sql_name = "type"]
+        type_ -> Text,
+        union -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    strict_table (id) {
+        b -> Nullable<Binary>,
+        i -> Nullable<Integer>,
+        id -> Integer,
+        r -> Nullable<Float>,
+        t -> Text,
+    }
+}
+
+diesel::table! {
+    text_key (code) {
+        code -> Text,
+        value -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    two_taken (_rowid_) {
+        _rowid_ -> Integer,
+        oid -> Nullable<Text>,
+        rowid -> Text,
+    }
+}
+
+diesel::table! {
+    #[sql_name = "type"]
+    type_ (where_) {
+        select_id -> Integer,
+        #[sql_name = "where"]
+        where_ -> Integer,
+    }
+}
+
+diesel::table! {
+    without_rowid (a, b) {
+        a -> Integer,
+        b -> Text,
+        c -> Nullable<Float>,
+    }
+}
+
+diesel::joinable!(_3d -> my_table (my_key));
+diesel::joinable!(refers -> counted (wide));
+diesel::joinable!(refers -> integer_without_rowid (narrow));
+diesel::joinable!(refers -> text_key (other));
+diesel::joinable!(type_ -> select (select_id));
+
+diesel::allow_tables_to_appear_in_same_query!(
+    _3d,
+    CamelCase,
+    counted,
+    documents,
+    documents_config,
+    documents_content,
+    documents_data,
+    documents_docsize,
+    documents_idx,
+    generated,
+    integer_without_rowid,
+    it_ends_,
+    long_table,
+    my_table,
+    no_key,
+    refers,
+    rowid_taken,
+    select,
+    strict_table,
+    text_key,
+    two_taken,
+    type_,
+    without_rowid,
+);

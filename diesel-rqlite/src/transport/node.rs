@@ -1,0 +1,128 @@
+//! Requests to one node that are not SQL, with bodies that are streamed.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::time::Duration;
+
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::{Request, Response};
+use ureq::SendBody;
+
+/// The node that a connection talks to, for the parts of rqlite's HTTP API that are not SQL: backups, loading a
+/// database, the state of the cluster. Made by [`RqliteConnection::node_http`](crate::RqliteConnection::node_http).
+///
+/// Addresses, credentials and TLS are those of the connection. Nothing is sent a second time, and no redirect is
+/// followed: whatever the node answers is the answer.
+///
+/// ```no_run
+/// use std::io;
+/// use diesel::prelude::*;
+/// use diesel_rqlite::RqliteConnection;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let conn = RqliteConnection::establish("rqlite://localhost:4001")?;
+/// let mut answer = conn.node_http().get("/db/backup")?;
+/// assert_eq!(answer.status(), 200);
+/// io::copy(answer.body_mut(), &mut std::fs::File::create("backup.db")?)?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct NodeHttp {
+    agent: ureq::Agent,
+    base: String,
+    authorization: Option<HeaderValue>,
+    timeout: Duration,
+}
+
+/// An answer whose body is read as it comes.
+pub type NodeAnswer = Response<Box<dyn Read + Send>>;
+
+impl fmt::Debug for NodeHttp {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = formatter.debug_struct("NodeHttp");
+        debug.field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+impl NodeHttp {
+    pub(crate) fn new(
+        agent: ureq::Agent,
+        base: String,
+        authorization: Option<HeaderValue>,
+        timeout: Duration,
+    ) -> Self {
+        NodeHttp {
+            agent,
+            base,
+            authorization,
+            timeout,
+        }
+    }
+
+    /// Where the node is, without credentials: `http://host:4001`.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// GET. The path begins with `/` and may have a query. The answer must begin within the request timeout of the
+    /// connection; its body may take any time.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer, with the node and the reason.
+    pub fn get(&self, path: &str) -> io::Result<NodeAnswer> {
+        let request = self.request("GET", path).body(SendBody::none());
+        self.run(request, Some(self.timeout))
+    }
+
+    /// POST. Without a length the body is sent in chunks. Sending and answering may take any time.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer. The node may have done what was asked all the same.
+    pub fn post(
+        &self,
+        path: &str,
+        content_type: &str,
+        body: &mut dyn Read,
+        length: Option<u64>,
+    ) -> io::Result<NodeAnswer> {
+        let mut request = self.request("POST", path);
+        request = request.header(CONTENT_TYPE, content_type);
+        if let Some(length) = length {
+            request = request.header(CONTENT_LENGTH, length);
+        }
+        let mut body = body;
+        self.run(request.body(SendBody::from_reader(&mut body)), None)
+    }
+
+    fn request(&self, method: &str, path: &str) -> http::request::Builder {
+        let request = Request::builder().method(method);
+        let request = request.uri(format!("{}{path}", self.base));
+        match &self.authorization {
+            Some(authorization) => request.header(AUTHORIZATION, authorization),
+            None => request,
+        }
+    }
+
+    fn run(
+        &self,
+        request: http::Result<Request<SendBody<'_>>>,
+        answer: Option<Duration>,
+    ) -> io::Result<NodeAnswer> {
+        let request = request.map_err(|error| self.error(&error))?;
+        let request = self.agent.configure_request(request);
+        let request = request
+            .timeout_send_body(None)
+            .timeout_recv_response(answer)
+            .timeout_recv_body(None)
+            .build();
+        let answer = self.agent.run(request);
+        let (head, body) = answer.map_err(|error| self.error(&error))?.into_parts();
+        Ok(Response::from_parts(head, Box::new(body.into_reader())))
+    }
+
+    fn error(&self, error: &dyn fmt::Display) -> io::Error {
+        io::Error::other(format!("{}: {error}", self.base))
+    }
+}
