@@ -54,9 +54,12 @@ impl Backup {
     ///
     /// The server's, those of the file; a backup with other rows than the database.
     pub fn run(self, common: &Common) -> Result<(), CliError> {
-        if !self.force && self.file.exists() {
-            let file = shown(&self.file);
-            return Err(Error::FileExists { file }.into());
+        let exists = || Error::FileExists {
+            file: shown(&self.file),
+        };
+        // A link that leads nowhere is one, too.
+        if !self.force && self.file.symlink_metadata().is_ok() {
+            return Err(exists().into());
         }
         let mut connection = transfer::connect(common)?;
         let before = counts::of_database(&mut connection)?;
@@ -65,9 +68,15 @@ impl Backup {
         let written = self.count(partial.path())?;
         let after = counts::of_database(&mut connection)?;
         check(&before, &written, &after)?;
-        partial
-            .persist(&self.file)
-            .map_err(|error| CliError::io(&self.file, error.error))?;
+        // It may have come meanwhile.
+        let kept = match self.force {
+            true => partial.persist(&self.file),
+            false => partial.persist_noclobber(&self.file),
+        };
+        kept.map_err(|error| match error.error.kind() {
+            io::ErrorKind::AlreadyExists => exists().into(),
+            _ => CliError::io(&self.file, error.error),
+        })?;
         self.report(&written)
     }
 

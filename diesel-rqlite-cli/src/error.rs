@@ -9,7 +9,7 @@ use diesel_migrations::MigrationError;
 /// What can go wrong. No text of it holds a password.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("Initializing `.env` file failed: {0}")]
+    #[error("Initializing `.env` file failed: {}", without_line(.0))]
     Dotenv(dotenvy::Error),
     #[error(
         "The --database-url argument must be passed, or the DATABASE_URL environment variable must be set."
@@ -47,6 +47,16 @@ pub enum Error {
     MigrationFolderLock { directory: String, error: io::Error },
     #[error("Specified migration version `{version}` already exists inside `{directory}`")]
     DuplicateMigrationVersion { directory: String, version: String },
+}
+
+/// The line may hold a password.
+fn without_line(error: &dotenvy::Error) -> String {
+    match error {
+        dotenvy::Error::LineParse(_, index) => {
+            format!("a line can't be parsed, at its character {index}")
+        }
+        error => error.to_string(),
+    }
 }
 
 impl Error {

@@ -1,6 +1,6 @@
 //! SQL text, run in requests of some megabytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead};
 
 use diesel_rqlite::NodeHttp;
@@ -86,6 +86,7 @@ pub(super) fn run(node: &NodeHttp, reader: impl BufRead) -> Result<Inserted, Err
     let mut inserted = Inserted::new();
     let mut batch = Batch::default();
     let mut before = 0;
+    let mut framed = false;
     loop {
         let statement = statements.next();
         let statement = statement.map_err(|error| Error::Statement {
@@ -94,13 +95,22 @@ pub(super) fn run(node: &NodeHttp, reader: impl BufRead) -> Result<Inserted, Err
             before,
         })?;
         let Some(statement) = statement else {
+            if framed {
+                return Err(Error::Statement {
+                    line: batch.last_line(),
+                    reason: String::from(
+                        "the transaction that the file begins is not committed in it: it is cut off",
+                    ),
+                    before,
+                });
+            }
             batch.send(node, before, &mut inserted)?;
             return Ok(inserted);
         };
         let purpose = purpose(&statement.sql);
         check_volatile(&statement, &purpose, before)?;
         match purpose {
-            Purpose::Frame => {}
+            Purpose::Frame => framed = is_framed(&statement.sql, framed),
             Purpose::Refused(reason) => {
                 return Err(Error::Statement {
                     line: statement.line,
@@ -113,6 +123,15 @@ pub(super) fn run(node: &NodeHttp, reader: impl BufRead) -> Result<Inserted, Err
         if batch.is_full() {
             before += batch.send(node, before, &mut inserted)?;
         }
+    }
+}
+
+/// Whether a transaction of the file is open behind this statement.
+fn is_framed(sql: &str, before: bool) -> bool {
+    match words(sql).next().as_deref() {
+        Some("begin") => true,
+        Some("commit" | "end") => false,
+        _ => before,
     }
 }
 
@@ -265,6 +284,7 @@ pub(super) fn first_error(answer: &str) -> Option<(usize, String)> {
 pub fn inserted_rows(reader: impl BufRead) -> io::Result<Counts> {
     let mut statements = Statements::new(reader);
     let mut rows = Counts::new();
+    let mut created = BTreeSet::new();
     let mut is_whole = false;
     while let Some(statement) = statements.next()? {
         let sql = &statement.sql;
@@ -275,6 +295,7 @@ pub fn inserted_rows(reader: impl BufRead) -> io::Result<Counts> {
             // A table without rows.
             Purpose::Schema => {
                 if let Some(table) = created_table(sql) {
+                    created.insert(table.to_ascii_lowercase());
                     rows.entry(table).or_default();
                 }
             }
@@ -282,6 +303,8 @@ pub fn inserted_rows(reader: impl BufRead) -> io::Result<Counts> {
         }
         is_whole = words(sql).next().is_some_and(|word| word == "commit");
     }
+    // A virtual table is not created by a statement of its own, and its rows are in other tables.
+    rows.retain(|table, _| created.contains(&table.to_ascii_lowercase()));
     match is_whole {
         true => Ok(rows),
         false => Err(io::Error::new(
@@ -295,8 +318,9 @@ fn purpose(sql: &str) -> Purpose {
     let mut first = words(sql);
     let word = first.next().unwrap_or_default();
     match (word.as_str(), first.next().unwrap_or_default().as_str()) {
+        ("insert", "into") if sql.to_ascii_lowercase().contains("on conflict") => Purpose::Other,
         ("insert", "into") => {
-            let table = name_behind(sql, 2);
+            let (table, _) = name_behind(sql, 2);
             match table.to_ascii_lowercase().as_str() {
                 "sqlite_schema" | "sqlite_master" => Purpose::Refused(
                     "it writes to sqlite_schema, as dumps of virtual tables do, which rqlite can't. Load the SQLite \
@@ -307,10 +331,9 @@ fn purpose(sql: &str) -> Purpose {
                 _ => Purpose::Insert(table),
             }
         }
-        ("delete", "from") if name_behind(sql, 2).starts_with("sqlite_") => Purpose::Schema,
-        ("create", "table" | "temp" | "temporary") if words(sql).any(|word| word == "as") => {
-            Purpose::Other
-        }
+        ("delete", "from") if name_behind(sql, 2).0.starts_with("sqlite_") => Purpose::Schema,
+        ("create", "temp" | "temporary" | "virtual") => Purpose::Other,
+        ("create", "table") if is_filled(sql) => Purpose::Other,
         ("create", _) => Purpose::Schema,
         ("analyze", _) => Purpose::Schema,
         ("pragma", "user_version" | "application_id") => Purpose::Schema,
@@ -334,36 +357,58 @@ fn created_table(sql: &str) -> Option<String> {
     if (first.next()?, first.next()?) != ("create".into(), "table".into()) {
         return None;
     }
-    let conditional = first.next()? == "if";
-    let name = name_behind(sql, if conditional { 5 } else { 2 });
+    let (name, _) = name_of_new(sql);
     (!name.starts_with("sqlite_")).then_some(name)
 }
 
-/// The name behind this many words, without its quotes.
-fn name_behind(sql: &str, words: usize) -> String {
+/// `CREATE TABLE … AS SELECT`.
+fn is_filled(sql: &str) -> bool {
+    let (_, rest) = name_of_new(sql);
+    words(rest).next().is_some_and(|word| word == "as")
+}
+
+/// The name of the table that is created, and what stands behind it.
+fn name_of_new(sql: &str) -> (String, &str) {
+    let conditional = words(sql).nth(2).is_some_and(|word| word == "if");
+    name_behind(sql, if conditional { 5 } else { 2 })
+}
+
+/// The name behind this many words, without its quotes and that of the database, and what stands behind it.
+fn name_behind(sql: &str, words: usize) -> (String, &str) {
     let mut rest = sql;
     for _ in 0..words {
         rest = rest.trim_start();
         rest = rest.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_');
     }
-    let rest = rest.trim_start();
+    let (name, rest) = name_at(rest);
+    match rest.trim_start().strip_prefix('.') {
+        Some(behind) => name_at(behind),
+        None => (name, rest),
+    }
+}
+
+/// The name at the begin of a text, and what stands behind it.
+fn name_at(text: &str) -> (String, &str) {
+    let rest = text.trim_start();
     let quote = match rest.chars().next() {
         Some(quote @ ('"' | '`' | '\'')) => quote,
         Some('[') => ']',
         _ => {
             let end = rest.find(|c: char| c.is_whitespace() || c == '(' || c == '.');
-            return rest[..end.unwrap_or(rest.len())].to_owned();
+            let (name, rest) = rest.split_at(end.unwrap_or(rest.len()));
+            return (name.to_owned(), rest);
         }
     };
     let mut name = String::new();
-    let mut letters = rest[1..].chars().peekable();
-    while let Some(letter) = letters.next() {
-        if letter == quote && (quote == ']' || letters.next_if_eq(&quote).is_none()) {
-            break;
+    let mut letters = rest[1..].char_indices().peekable();
+    while let Some((at, letter)) = letters.next() {
+        let is_doubled = |next: &(usize, char)| next.1 == quote && quote != ']';
+        if letter == quote && letters.next_if(is_doubled).is_none() {
+            return (name, &rest[1 + at + letter.len_utf8()..]);
         }
         name.push(letter);
     }
-    name
+    (name, "")
 }
 
 #[cfg(test)]
@@ -386,6 +431,21 @@ mod tests {
             ("DELETE FROM t", Purpose::Other),
             ("CREATE TABLE t(a)", Purpose::Schema),
             ("CREATE TABLE t AS SELECT 1", Purpose::Other),
+            (
+                "CREATE TABLE \"a b c d e f g h\" AS SELECT 1",
+                Purpose::Other,
+            ),
+            (
+                "CREATE TABLE IF NOT EXISTS main.t AS SELECT 1",
+                Purpose::Other,
+            ),
+            ("CREATE TABLE t(a, b AS (a + 1))", Purpose::Schema),
+            ("CREATE VIRTUAL TABLE t USING fts5(a)", Purpose::Other),
+            ("INSERT INTO main.\"t\" VALUES(1)", insert("t")),
+            (
+                "INSERT INTO t VALUES(1) ON CONFLICT DO NOTHING",
+                Purpose::Other,
+            ),
             ("CREATE VIEW v AS SELECT 1", Purpose::Schema),
             ("BEGIN TRANSACTION", Purpose::Frame),
             ("PRAGMA foreign_keys=OFF", Purpose::Frame),

@@ -1,7 +1,7 @@
 //! `load`
 
 mod dump;
-mod statements;
+pub(crate) mod statements;
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -177,8 +177,11 @@ fn warn_about_schema(connection: &mut RqliteConnection) -> Result<(), CliError> 
 
 /// With a journal or a write-ahead log beside it, the file alone is old or broken.
 fn alone(path: &Path) -> Result<(), Error> {
+    // As SQLite looks for them: beside the file that a link leads to.
+    let real = path.canonicalize();
+    let real = real.as_deref().unwrap_or(path);
     for suffix in ["-wal", "-journal"] {
-        let mut other = path.as_os_str().to_owned();
+        let mut other = real.as_os_str().to_owned();
         other.push(suffix);
         let other = PathBuf::from(other);
         if other.metadata().is_ok_and(|file| file.len() > 0) {

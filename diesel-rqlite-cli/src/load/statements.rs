@@ -4,7 +4,7 @@ use std::io::{self, BufRead};
 
 /// Splits as SQLite's own shell does: at a semicolon, but in a trigger only at that behind its END.
 #[derive(Debug)]
-pub(super) struct Statements<R> {
+pub(crate) struct Statements<R> {
     reader: R,
     /// Of what has been read.
     line: u64,
@@ -12,11 +12,11 @@ pub(super) struct Statements<R> {
 
 /// A statement without its semicolon, and the line it begins on.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Statement {
-    pub(super) sql: String,
-    pub(super) line: u64,
+pub(crate) struct Statement {
+    pub(crate) sql: String,
+    pub(crate) line: u64,
     /// Whether each node would make a value of its own: the time, something random.
-    pub(super) volatile: bool,
+    pub(crate) volatile: bool,
 }
 
 /// Words that stand for such a value.
@@ -87,12 +87,12 @@ enum Call {
 }
 
 impl<R: BufRead> Statements<R> {
-    pub(super) fn new(reader: R) -> Self {
+    pub(crate) fn new(reader: R) -> Self {
         Statements { reader, line: 1 }
     }
 
     /// The next one, without those that are empty. What follows the last semicolon is one, too.
-    pub(super) fn next(&mut self) -> io::Result<Option<Statement>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<Statement>> {
         loop {
             let mut splitter = Splitter::new();
             let mut sql = Vec::new();
@@ -134,6 +134,11 @@ impl<R: BufRead> Statements<R> {
             let mut ended = false;
             for byte in buffer {
                 used += 1;
+                if *byte == 0 {
+                    // SQLite would take what is in front of it for the whole.
+                    let message = format!("there is a NUL on line {}", self.line);
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+                }
                 if splitter.is_end(*byte) {
                     ended = true;
                     break;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use diesel::connection::TransactionManager as _;
+use diesel::connection::{Connection as _, TransactionManager as _};
 use diesel::migration::{Migration, MigrationVersion};
 use diesel_migrations::{MigrationError, MigrationHarness};
 use diesel_rqlite::{Rqlite, RqliteConnection, RqliteLock, RqliteTransactionManager};
@@ -12,6 +12,7 @@ use diesel_rqlite::{Rqlite, RqliteConnection, RqliteLock, RqliteTransactionManag
 use super::warnings::warn_about;
 use crate::arguments::Common;
 use crate::error::Error;
+use crate::load::statements::Statements;
 use crate::{database, output};
 
 /// As Diesel's harness has it.
@@ -75,6 +76,46 @@ impl<'a> Harness<'a> {
         Ok(())
     }
 
+    /// What ends the transaction that a migration runs in would leave a part of it behind, without its record.
+    fn check_control(&self, migration: &dyn Migration<Rqlite>, file: &str) -> Outcome<()> {
+        if !migration.metadata().run_in_transaction() {
+            return Ok(());
+        }
+        let name = migration.name().to_string();
+        let path = self.directory.join(&name).join(file);
+        // One that can't be read is an error of running it.
+        let sql = std::fs::read_to_string(path).unwrap_or_default();
+        match transaction_end(&sql) {
+            None => Ok(()),
+            Some((line, word)) => Err(named(
+                migration,
+                format!(
+                    "{word} on line {line} of {file} would end the transaction in which the migration runs. Say \
+                     `run_in_transaction = false` in its metadata.toml if it is to be without one"
+                )
+                .into(),
+            )),
+        }
+    }
+
+    /// In one transaction with a look whether it is still applied: of those who revert it at the same time, one does.
+    fn revert_if_applied(
+        &mut self,
+        migration: &dyn Migration<Rqlite>,
+    ) -> Outcome<MigrationVersion<'static>> {
+        let version = migration.name().version().as_owned();
+        let mut reverted = None;
+        let outcome = self.connection.transaction::<_, Undone, _>(|connection| {
+            if !connection.applied_migrations()?.contains(&version) {
+                return Err("another process has reverted it".into());
+            }
+            reverted = Some(connection.revert_migration(migration)?);
+            Ok(())
+        });
+        outcome.map_err(|Undone(error)| error)?;
+        Ok(reverted.unwrap_or(version))
+    }
+
     fn apply(&mut self, migration: &dyn Migration<Rqlite>) -> Outcome<()> {
         let outcome = self.connection.run_migration(migration);
         let Err(error) = outcome else {
@@ -120,6 +161,7 @@ impl MigrationHarness<Rqlite> for Harness<'_> {
         migration: &dyn Migration<Rqlite>,
     ) -> Outcome<MigrationVersion<'static>> {
         self.announce("Running migration", migration, "up.sql")?;
+        self.check_control(migration, "up.sql")?;
         if migration.metadata().run_in_transaction() || self.is_in_transaction() {
             self.apply(migration)?;
         } else {
@@ -133,13 +175,47 @@ impl MigrationHarness<Rqlite> for Harness<'_> {
         migration: &dyn Migration<Rqlite>,
     ) -> Outcome<MigrationVersion<'static>> {
         self.announce("Rolling back migration", migration, "down.sql")?;
-        let outcome = self.connection.revert_migration(migration);
+        self.check_control(migration, "down.sql")?;
+        let outcome = match migration.metadata().run_in_transaction() {
+            true => self.revert_if_applied(migration),
+            false => self.connection.revert_migration(migration),
+        };
         outcome.map_err(|error| named(migration, error))
     }
 
     fn applied_migrations(&mut self) -> Outcome<Vec<MigrationVersion<'static>>> {
         self.connection.applied_migrations()
     }
+}
+
+/// Why a transaction is rolled back.
+struct Undone(Box<dyn std::error::Error + Send + Sync>);
+
+impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for Undone {
+    fn from(error: E) -> Self {
+        Undone(error.into())
+    }
+}
+
+/// The line and the word of the first statement that ends a transaction.
+fn transaction_end(sql: &str) -> Option<(u64, &'static str)> {
+    const WORDS: [&str; 3] = ["COMMIT", "END", "ROLLBACK"];
+    let mut statements = Statements::new(sql.as_bytes());
+    // What can't be read is an error of running it.
+    while let Ok(Some(statement)) = statements.next() {
+        let words = statement.sql.split_whitespace();
+        let words: Vec<_> = words.map(str::to_ascii_uppercase).take(3).collect();
+        let word = words
+            .first()
+            .and_then(|first| WORDS.iter().find(|word| *word == first));
+        // ROLLBACK TO ends none.
+        if let Some(word) = word
+            && !words.iter().any(|word| word == "TO")
+        {
+            return Some((statement.line, word));
+        }
+    }
+    None
 }
 
 /// An error that says which migration it is about, as those of Diesel do that come from a file.

@@ -185,9 +185,9 @@ fn sql_name(out: &mut String, indent: &str, sql: &str, rust: &str) {
     }
 }
 
-/// A raw string as soon as it holds a quote, with more hashes than it holds itself.
+/// A raw string as soon as it holds a quote or a backslash, with more hashes than it holds itself.
 fn literal(text: &str) -> String {
-    if text.contains('"') {
+    if text.contains(['"', '\\']) {
         let hashes = "#".repeat(text.matches('#').count() + 1);
         format!("r{hashes}\"{text}\"{hashes}")
     } else {

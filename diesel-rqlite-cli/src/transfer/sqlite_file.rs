@@ -119,23 +119,25 @@ impl<F: Read + Seek> SqliteFile<F> {
 
     /// Names and roots.
     fn tables(&mut self) -> Result<Vec<(String, u32)>, Damage> {
-        let mut records = Vec::new();
-        self.collect(1, 0, &mut records)?;
         let mut tables = Vec::new();
-        for record in records {
-            let columns = columns(&record).ok_or(Damage::Schema)?;
-            let [kind, name, _, root, ..] = columns.as_slice() else {
-                return Err(Damage::Schema);
-            };
-            let kind = self.text(kind)?;
-            let name = self.text(name)?;
-            // Views and virtual tables have no root; what a virtual table stores is in tables of its own.
-            let root = root.integer().and_then(|root| u32::try_from(root).ok());
-            if kind == "table" && !name.starts_with("sqlite_") {
-                tables.extend(root.filter(|root| *root > 0).map(|root| (name, root)));
-            }
-        }
+        self.collect(1, 0, &mut tables)?;
         Ok(tables)
+    }
+
+    /// The table that a record of the schema describes.
+    fn table(&self, record: &[u8]) -> Result<Option<(String, u32)>, Damage> {
+        let columns = columns(record).ok_or(Damage::Schema)?;
+        let [kind, name, _, root, ..] = columns.as_slice() else {
+            return Err(Damage::Schema);
+        };
+        let kind = self.text(kind)?;
+        let name = self.text(name)?;
+        if kind != "table" || name.starts_with("sqlite_") {
+            return Ok(None);
+        }
+        // Views and virtual tables have no root; what a virtual table stores is in tables of its own.
+        let root = root.integer().and_then(|root| u32::try_from(root).ok());
+        Ok(root.filter(|root| *root > 0).map(|root| (name, root)))
     }
 
     fn text(&self, column: &Column<'_>) -> Result<String, Damage> {
@@ -173,12 +175,12 @@ impl<F: Read + Seek> SqliteFile<F> {
         Ok(count)
     }
 
-    /// The records of a table below a page.
+    /// The tables in the schema below a page.
     fn collect(
         &mut self,
         number: u32,
         depth: usize,
-        records: &mut Vec<Vec<u8>>,
+        tables: &mut Vec<(String, u32)>,
     ) -> Result<(), Damage> {
         let page = self.page(number, depth)?;
         let damaged = || Damage::Page { page: number };
@@ -186,13 +188,20 @@ impl<F: Read + Seek> SqliteFile<F> {
         match page.kind() {
             Some(TABLE_INTERIOR) => {
                 for child in page.children(cells).ok_or_else(damaged)? {
-                    self.collect(child, depth + 1, records)?;
+                    self.collect(child, depth + 1, tables)?;
                 }
             }
             Some(TABLE_LEAF) => {
+                // Cells do not overlap: a small file can't make a large schema.
+                let mut used = 0;
                 for cell in 0..cells {
                     let at = page.pointer(cell, 8).ok_or_else(damaged)?;
-                    records.push(self.record(&page, at)?);
+                    let (record, here) = self.record(&page, at)?;
+                    used += here;
+                    if used > page.bytes.len() {
+                        return Err(damaged());
+                    }
+                    tables.extend(self.table(&record)?);
                 }
             }
             _ => return Err(damaged()),
@@ -200,8 +209,9 @@ impl<F: Read + Seek> SqliteFile<F> {
         Ok(())
     }
 
-    /// A cell of a table's leaf: length, rowid, and the record, of which a part may be on other pages.
-    fn record(&mut self, page: &Page, at: usize) -> Result<Vec<u8>, Damage> {
+    /// A cell of a table's leaf: length, rowid, and the record, of which a part may be on other pages. Also how much of
+    /// the page it takes.
+    fn record(&mut self, page: &Page, at: usize) -> Result<(Vec<u8>, usize), Damage> {
         let damaged = || Damage::Page { page: page.number };
         let cell = page.bytes.get(at..).ok_or_else(damaged)?;
         let (length, after_length) = varint(cell).ok_or_else(damaged)?;
@@ -221,7 +231,7 @@ impl<F: Read + Seek> SqliteFile<F> {
             record.extend(overflow.bytes.get(4..4 + part).ok_or_else(damaged)?);
             next = u32_at(&overflow.bytes, 0).ok_or_else(damaged)?;
         }
-        Ok(record)
+        Ok((record, start + here))
     }
 
     fn usable(&self) -> usize {

@@ -164,3 +164,59 @@ fn tables(connection: &mut RqliteConnection) -> i64 {
         "SELECT count(*) FROM sqlite_master WHERE name GLOB 't[0-9]*'",
     )
 }
+
+#[test]
+fn what_ends_the_transaction_of_a_migration_is_refused() {
+    let project = Project::new();
+    project.write("migrations/1_log/up.sql", "CREATE TABLE log (a INTEGER);");
+    project.write("migrations/1_log/down.sql", "DROP TABLE log;");
+    project.run(&["migration", "run"]).stdout();
+    for (place, word) in ["COMMIT", "END TRANSACTION", "ROLLBACK"].iter().enumerate() {
+        let up =
+            format!("INSERT INTO log VALUES (1);\n-- now\n{word};\nINSERT INTO log VALUES (2);");
+        let name = format!("migrations/{}_ends", place + 2);
+        project.write(&format!("{name}/up.sql"), &up);
+        project.write(&format!("{name}/down.sql"), "");
+        let refused = project.run(&["migration", "run"]);
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        assert!(
+            refused.stderr.contains("on line 3 of up.sql"),
+            "{refused:?}"
+        );
+        let connection = &mut RqliteConnection::establish(&project.node().url()).expect("connects");
+        assert_eq!(one(connection, "SELECT count(*) FROM log"), 0);
+        assert_eq!(
+            one(
+                connection,
+                "SELECT count(*) FROM __diesel_schema_migrations"
+            ),
+            1
+        );
+        std::fs::remove_dir_all(project.path(&name)).expect("removes");
+    }
+}
+
+#[test]
+fn a_migration_that_several_revert_is_reverted_once() {
+    let project = Project::new();
+    project.write(
+        "migrations/1_log/up.sql",
+        "CREATE TABLE log (a INTEGER); INSERT INTO log VALUES (1);",
+    );
+    project.write("migrations/1_log/down.sql", "UPDATE log SET a = a * 10;");
+    project.run(&["migration", "run"]).stdout();
+    let processes: Vec<_> = (0..6)
+        .map(|_| {
+            let mut command = project.command(&["migration", "revert"]);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            command.spawn().expect("starts")
+        })
+        .collect();
+    let outputs = processes
+        .into_iter()
+        .map(|process| process.wait_with_output().expect("runs"));
+    let succeeded = outputs.filter(|output| output.status.success()).count();
+    assert!(succeeded >= 1);
+    let connection = &mut RqliteConnection::establish(&project.node().url()).expect("connects");
+    assert_eq!(one(connection, "SELECT a FROM log"), 10);
+}

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Cursor, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::fs::symlink;
 use std::sync::mpsc::channel;
 use std::thread;
 
@@ -161,6 +162,8 @@ fn a_backup_does_not_replace_a_file_by_accident() {
         fs::read(project.path("file.db")).expect("is there"),
         b"precious"
     );
+    symlink("nowhere", project.path("link.db")).expect("links");
+    assert_eq!(project.run(&["backup", "link.db"]).code, Some(1));
     project.run(&["backup", "--force", "file.db"]).stdout();
     let written = fs::read(project.path("file.db")).expect("is there");
     assert!(written.starts_with(b"SQLite format 3\0"));
@@ -200,7 +203,79 @@ fn a_damaged_file_is_not_sent() {
         assert!(refused.stderr.contains(other), "{refused:?}");
         project.write(other, "");
     }
+    // A journal is beside the file itself, not beside a link to it.
+    project.write("file.db-journal", "something");
+    symlink("file.db", project.path("link.db")).expect("links");
+    let refused = project.run(&["load", "link.db"]);
+    assert!(refused.stderr.contains("file.db-journal"), "{refused:?}");
+    project.write("file.db-journal", "");
     project.run(&["load", "file.db"]).stdout();
+}
+
+/// A file in which each of many cells is the same large record would take all memory.
+#[test]
+fn a_small_file_does_not_make_a_large_schema() {
+    let mut file = vec![0; 65536];
+    file[..16].copy_from_slice(b"SQLite format 3\0");
+    // Pages of 65536 bytes, one of them; UTF-8.
+    file[16..18].copy_from_slice(&[0, 1]);
+    file[18..24].copy_from_slice(&[1, 1, 0, 64, 32, 32]);
+    file[28..32].copy_from_slice(&1_u32.to_be_bytes());
+    file[56..60].copy_from_slice(&1_u32.to_be_bytes());
+    // A leaf with 10,000 cells, all of which are at one place: length, rowid, and a record of a table `t`.
+    file[100] = 13;
+    file[103..105].copy_from_slice(&10_000_u16.to_be_bytes());
+    let cell = *b"\x0e\x01\x06\x17\x0f\x0f\x01\x0dtablett\x01";
+    let at = 65536 - 100;
+    file[at..at + cell.len()].copy_from_slice(&cell);
+    for place in 0..10_000 {
+        let at = u16::try_from(at).expect("two bytes").to_be_bytes();
+        file[108 + 2 * place..110 + 2 * place].copy_from_slice(&at);
+    }
+    let rows = SqliteFile::open(Cursor::new(file)).and_then(|mut file| file.rows());
+    let damage = rows.expect_err("the cells do not fit the page");
+    assert_eq!(damage.to_string(), "page 1 of it is damaged");
+}
+
+#[test]
+fn sql_that_is_cut_off_is_not_sent() {
+    let project = Project::new();
+    let dump = "BEGIN TRANSACTION;\nCREATE TABLE a (x);\nINSERT INTO a VALUES (1);\n";
+    for (text, said) in [
+        (dump, "it is cut off"),
+        (
+            "CREATE TABLE a (x);\nDELETE FROM a\0 WHERE x = 1;\n",
+            "a NUL on line 2",
+        ),
+    ] {
+        project.write("dump.sql", text);
+        let refused = project.run(&["load", "dump.sql"]);
+        assert_eq!(refused.code, Some(1));
+        assert!(refused.stderr.contains(said), "{refused:?}");
+    }
+    let tables = project.run(&["query", "--json", "SELECT name FROM sqlite_schema"]);
+    assert_eq!(tables.stdout(), "[]\n");
+    project.write("dump.sql", &format!("{dump}COMMIT;\n"));
+    project.run(&["load", "dump.sql"]).stdout();
+}
+
+#[test]
+fn virtual_tables_are_backed_up() {
+    let project = Project::new();
+    execute(
+        &project,
+        "CREATE VIRTUAL TABLE words USING fts5(word); INSERT INTO words VALUES ('one'), ('two')",
+    );
+    for arguments in [
+        &["backup", "words.sql", "--sql"][..],
+        &["backup", "words.db"],
+    ] {
+        project.run(arguments).stdout();
+    }
+    project.run(&["load", "--force", "words.db"]).stdout();
+    let words = project.run(&["query", "--json", "SELECT word FROM words ORDER BY 1"]);
+    let words = words.stdout().replace('\n', "");
+    assert_eq!(words, r#"[{"word":"one"},{"word":"two"}]"#);
 }
 
 #[test]

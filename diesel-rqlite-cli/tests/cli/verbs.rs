@@ -13,6 +13,16 @@ fn completions_are_written_for_each_shell() {
 }
 
 #[test]
+fn a_line_of_env_is_not_shown() {
+    let project = Project::without_database();
+    project.write(".env", "DATABASE_URL=rqlite://user:top secret@host\n");
+    let failed = project.run(&["migration", "list"]);
+    assert_eq!(failed.code, Some(1));
+    assert!(failed.stderr.contains(".env"), "{failed:?}");
+    assert!(!failed.stderr.contains("secret"), "{failed:?}");
+}
+
+#[test]
 fn the_database_is_that_of_the_argument_the_variable_or_the_file() {
     let project = Project::new();
     let url = project.node().url();

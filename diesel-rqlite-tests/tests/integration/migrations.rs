@@ -159,6 +159,11 @@ fn migration_that_another_process_has_applied_meanwhile_is_done() {
     assert_eq!(db.count("__diesel_schema_migrations"), 3);
 }
 
+diesel::table! {
+    #[sql_name = "__diesel_schema_migrations"]
+    schema_migrations (version) { version -> Text, }
+}
+
 #[test]
 fn only_a_migration_by_itself_is_done_by_others() {
     // In a transaction with other writes these would be lost.
@@ -177,6 +182,18 @@ fn only_a_migration_by_itself_is_done_by_others() {
         conn.run_pending_migrations(files.source()).map(|_| ())
     });
     outcome.expect("nothing is pending");
+    assert_eq!(db.count("mine"), 1);
+    // Nor where a program records a version itself.
+    for writes in [true, false] {
+        let outcome = other.transaction(|conn| {
+            if writes {
+                diesel::sql_query("INSERT INTO mine VALUES (2)").execute(conn)?;
+            }
+            let record = diesel::insert_into(schema_migrations::table).values(schema_migrations::version.eq("1"));
+            record.execute(conn)
+        });
+        crate::support::assert_kind!(outcome, UniqueViolation);
+    }
     assert_eq!(db.count("mine"), 1);
 }
 

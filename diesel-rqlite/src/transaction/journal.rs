@@ -199,12 +199,19 @@ impl Journal {
         }
     }
 
-    /// The version of the migration that this transaction is, and nothing else: its last write records that.
+    /// The version of the migration that this transaction is, and nothing else: a script, and a last write that records
+    /// it.
     pub(crate) fn migration(&self) -> Option<&str> {
-        match self.entries.last() {
-            Some(Entry::Write(write)) => write.migration.as_deref(),
-            _ => None,
-        }
+        let (last, others) = self.entries.split_last()?;
+        let Entry::Write(record) = last else {
+            return None;
+        };
+        let of_script = |entry: &Entry| match entry {
+            Entry::Write(write) => write.statement.position.is_some(),
+            _ => false,
+        };
+        let version = record.migration.as_deref();
+        version.filter(|_| !others.is_empty() && others.iter().all(of_script))
     }
 
     /// Whether the table of migrations was asked for, which is done before a migration, and not as a part of it.
