@@ -66,8 +66,11 @@ impl DiffSchema {
         };
         let path = project::root()?.join(file);
         let text = fs::read_to_string(&path).map_err(|error| Error::io(&path, error))?;
-        let wanted =
-            SchemaFile::parse(&text).map_err(|error| Error::ParseSchema { path, error })?;
+        let wanted = SchemaFile::parse(&text).map_err(|error| Error::ParseSchema {
+            path: path.display().to_string(),
+            line: parse::line(&error, &text),
+            error,
+        })?;
         let mut connection = database::connect(common)?;
         let live = Schema::read(&mut connection, config.include_views.unwrap_or_default())?;
         let difference = Difference::between(&live, &wanted, &config)?;

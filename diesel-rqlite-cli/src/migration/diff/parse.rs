@@ -73,6 +73,16 @@ impl Table {
     }
 }
 
+/// The line of an error. One at the end of the text has no place of its own.
+pub(super) fn line(error: &syn::Error, text: &str) -> usize {
+    let span = error.span();
+    if span.byte_range().is_empty() {
+        text.lines().count()
+    } else {
+        span.start().line
+    }
+}
+
 /// Goes through all macros, and stops to listen at the first error.
 #[derive(Default)]
 struct Reader {
@@ -242,12 +252,13 @@ mod tests {
             "\ntable! { a { id -> Nullable } }",
             "\ntable! { a { id -> Nullable<(Integer, Text)> } }",
             "\ntable! { a { #[max_length = 99999999999999999999] id -> Text } }",
-            "\njoinable!(a, b)",
-            "\njoinable!(a -> b)",
-            "\nfn",
+            "\njoinable!(a, b);\n",
+            "\njoinable!(a -> b);\n",
+            "\njoinable!(a -> b (c))",
+            "\nfn 5",
         ] {
             let error = SchemaFile::parse(text).expect_err(text);
-            assert_eq!(error.span().start().line, 2, "{text}: {error}");
+            assert_eq!(line(&error, text), 2, "{text:?}: {error}");
         }
     }
 }
