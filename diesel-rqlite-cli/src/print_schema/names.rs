@@ -83,7 +83,7 @@ pub(super) fn of_type(declared: &str) -> String {
     }
 }
 
-/// The words of a struct's name, as `of_type` puts them together: `MyEnum` is `My_Enum`.
+/// The words of a struct's name, as `of_type` puts them together: `MyMood` is `My_Mood`.
 pub(super) fn words(camel: &str) -> String {
     let mut words = String::with_capacity(camel.len());
     for letter in camel.chars() {

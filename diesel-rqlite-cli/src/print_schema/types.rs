@@ -43,7 +43,7 @@ impl SqlType {
     }
 
     /// The reverse: what to declare a column of the type with this name as. It is the name in capitals, as Diesel's own
-    /// tool writes it, or its words where only these are read as this type again: `MyEnum` is `MY_ENUM`.
+    /// tool writes it, or its words where only these are read as this type again: `MyMood` is `MY_MOOD`.
     pub(crate) fn declaration(name: &str) -> String {
         let capitals = name.to_uppercase();
         let words = names::words(name).to_uppercase();
@@ -161,7 +161,7 @@ mod tests {
             "Uuid",
             "Timestamptz",
             "Mood",
-            "MyEnum",
+            "MyMood",
             "Rgb3dColor",
             "ABTest",
         ] {
@@ -173,7 +173,9 @@ mod tests {
             ("Timestamptz", "TIMESTAMPTZ"),
             ("VarChar", "VARCHAR"),
             ("Int4", "INT4"),
-            ("MyEnum", "MY_ENUM"),
+            ("MyMood", "MY_MOOD"),
+            // Read as a number, however it is written.
+            ("MyEnum", "MYENUM"),
         ] {
             assert_eq!(SqlType::declaration(name), declared);
         }

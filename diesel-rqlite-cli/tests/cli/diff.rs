@@ -215,18 +215,19 @@ fn what_was_created_is_taken_back_with_its_rows() {
     let project = Project::on(Rqlited::builder().foreign_keys());
     prepare(&project, "");
     let schema = "
-        table! { a_parent { id -> Integer } }
         table! { b_child { id -> Integer, parent -> Integer } }
-        table! { c_grandchild { id -> Integer, parent -> Integer } }
-        joinable!(b_child -> a_parent (parent));
-        joinable!(c_grandchild -> b_child (parent));";
+        table! { c_parent { id -> Integer } }
+        table! { a_grandchild { id -> Integer, parent -> Integer } }
+        joinable!(b_child -> c_parent (parent));
+        joinable!(a_grandchild -> b_child (parent));";
     let (up, _) = difference(&project, schema);
     let place = |name| up.find(name).expect(name);
-    assert!(place("E `a_parent`(") < place("E `b_child`("), "{up}");
+    assert!(place("E `c_parent`(") < place("E `b_child`("), "{up}");
+    assert!(place("E `b_child`(") < place("E `a_grandchild`("), "{up}");
     project.run(&["migration", "run"]).stdout();
     execute(
         &project,
-        "INSERT INTO a_parent VALUES (1); INSERT INTO b_child VALUES (1, 1); INSERT INTO c_grandchild VALUES (1, 1)",
+        "INSERT INTO c_parent VALUES (1); INSERT INTO b_child VALUES (1, 1); INSERT INTO a_grandchild VALUES (1, 1)",
     );
     project.run(&["migration", "revert"]).stdout();
     assert_eq!(printed(&project), HEAD);
