@@ -31,7 +31,7 @@ pub(super) struct DiffSchema {
     diff_schema: Option<Option<PathBuf>>,
 
     /// Detect `INTEGER PRIMARY KEY` columns as `BigInt`, when the table isn't declared with `WITHOUT ROWID`.
-    /// See https://www.sqlite.org/lang_createtable.html#rowid for more information.
+    /// See sqlite.org/lang_createtable.html#rowid for more information.
     /// Only used with the `--diff-schema` argument.
     #[arg(long, requires = "diff_schema", verbatim_doc_comment)]
     sqlite_integer_primary_key_is_bigint: bool,
