@@ -43,6 +43,14 @@ pub enum Error {
     Transfer(#[from] crate::transfer::Error),
     #[error(transparent)]
     PrintSchema(#[from] crate::print_schema::Error),
+    #[error("Failed to parse schema: {error} (line {line} of {path})")]
+    ParseSchema {
+        path: String,
+        line: usize,
+        error: syn::Error,
+    },
+    #[error("Cannot change primary keys with --diff-schema yet (table `{0}`)")]
+    PrimaryKeyWouldChange(String),
     #[error("Failed to acquire migration folder lock: {error} for `{directory}`")]
     MigrationFolderLock { directory: String, error: io::Error },
     #[error("Specified migration version `{version}` already exists inside `{directory}`")]

@@ -7,6 +7,8 @@ use chrono::Utc;
 use clap::{Args, ValueEnum};
 use fd_lock::RwLock;
 
+use super::diff::DiffSchema;
+use crate::arguments::Common;
 use crate::error::Error;
 use crate::{output, project};
 
@@ -31,6 +33,9 @@ pub(super) struct Generate {
     /// The format of the migration to be generated.
     #[arg(long, value_name = "MIGRATION_FORMAT", value_enum, default_value_t = Format::Sql)]
     format: Format,
+
+    #[command(flatten)]
+    diff: DiffSchema,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -39,9 +44,10 @@ enum Format {
 }
 
 impl Generate {
-    pub(super) fn run(self, directory: &Path) -> Result<(), Error> {
+    pub(super) fn run(self, common: &Common, directory: &Path) -> Result<(), Error> {
         // Others that generate at the same time wait, so that no version is given twice.
         let mut lock = RwLock::new(lock_file(directory)?);
+        let (up, down) = self.diff.sql(common)?;
         let held = lock.write().map_err(|error| Error::MigrationFolderLock {
             directory: directory.display().to_string(),
             error,
@@ -59,10 +65,11 @@ impl Generate {
         fs::create_dir(&path).map_err(|error| Error::io(&path, error))?;
         drop(held);
         let Format::Sql = self.format;
-        create(&path.join("up.sql"), "-- Your SQL goes here\n")?;
+        let up = format!("-- Your SQL goes here\n{up}");
+        create(&path.join("up.sql"), &up)?;
         if !self.no_down {
-            let text = "-- This file should undo anything in `up.sql`\n";
-            create(&path.join("down.sql"), text)?;
+            let down = format!("-- This file should undo anything in `up.sql`\n{down}");
+            create(&path.join("down.sql"), &down)?;
         }
         Ok(())
     }

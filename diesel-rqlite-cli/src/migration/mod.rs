@@ -1,5 +1,6 @@
 //! `migration run`, `revert`, `redo`, `list`, `pending`, `generate`
 
+mod diff;
 pub mod directory;
 mod generate;
 pub mod harness;
@@ -62,7 +63,7 @@ impl Migration {
             Verb::Redo(verb) => verb.run(common, &directory),
             Verb::List => list::run(common, &directory),
             Verb::Pending => pending::run(common, &directory),
-            Verb::Generate(verb) => verb.run(&directory),
+            Verb::Generate(verb) => verb.run(common, &directory),
         }
     }
 }

@@ -83,6 +83,18 @@ pub(super) fn of_type(declared: &str) -> String {
     }
 }
 
+/// The words of a struct's name, as `of_type` puts them together: `MyMood` is `My_Mood`.
+pub(super) fn words(camel: &str) -> String {
+    let mut words = String::with_capacity(camel.len());
+    for letter in camel.chars() {
+        if letter.is_ascii_uppercase() && !words.is_empty() {
+            words.push('_');
+        }
+        words.push(letter);
+    }
+    words
+}
+
 fn capitalized(word: &str) -> String {
     let mut letters = word.chars();
     let first = letters.next().map(|letter| letter.to_ascii_uppercase());

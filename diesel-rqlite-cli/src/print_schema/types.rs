@@ -22,7 +22,7 @@ impl SqlType {
 
     /// By the rules of Diesel's own tool, which go by parts of the name as SQLite's do; behind them what that tool
     /// refuses.
-    pub(super) fn of(declared: &str, decimal_is_numeric: bool) -> Self {
+    pub(crate) fn of(declared: &str, decimal_is_numeric: bool) -> Self {
         let name = declared.to_lowercase();
         // What SQLite leaves of a generated column without a type.
         let name = if name == "generated always" {
@@ -40,6 +40,18 @@ impl SqlType {
             name: names::of_type(declared),
             declared: declared.to_owned(),
         }
+    }
+
+    /// The reverse: what to declare a column of the type with this name as. It is the name in capitals, as Diesel's own
+    /// tool writes it, or its words where only these are read as this type again: `MyMood` is `MY_MOOD`.
+    pub(crate) fn declaration(name: &str) -> String {
+        let capitals = name.to_uppercase();
+        let words = names::words(name).to_uppercase();
+        let is_read_back = |declared: &String| Self::of(declared, true).name() == name;
+        if !is_read_back(&capitals) && is_read_back(&words) {
+            return words;
+        }
+        capitals
     }
 }
 
@@ -127,6 +139,46 @@ mod tests {
             assert_eq!(SqlType::of(declared, true), SqlType::Known("Numeric"));
         }
         assert_eq!(SqlType::of("DOUBLE", true), SqlType::Known("Double"));
+    }
+
+    #[test]
+    fn declarations_are_read_as_the_type() {
+        for name in [
+            "Bool",
+            "SmallInt",
+            "Integer",
+            "BigInt",
+            "Text",
+            "Binary",
+            "Float",
+            "Double",
+            "Numeric",
+            "Timestamp",
+            "Date",
+            "Time",
+            "Json",
+            "Jsonb",
+            "Uuid",
+            "Timestamptz",
+            "Mood",
+            "MyMood",
+            "Rgb3dColor",
+            "ABTest",
+        ] {
+            let declared = SqlType::declaration(name);
+            assert_eq!(SqlType::of(&declared, true).name(), name, "{declared}");
+        }
+        for (name, declared) in [
+            ("BigInt", "BIGINT"),
+            ("Timestamptz", "TIMESTAMPTZ"),
+            ("VarChar", "VARCHAR"),
+            ("Int4", "INT4"),
+            ("MyMood", "MY_MOOD"),
+            // Read as a number, however it is written.
+            ("MyEnum", "MYENUM"),
+        ] {
+            assert_eq!(SqlType::declaration(name), declared);
+        }
     }
 
     #[test]

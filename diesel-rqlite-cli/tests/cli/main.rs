@@ -1,5 +1,6 @@
 //! Runs the built binary against real nodes.
 
+mod diff;
 mod drop;
 mod migration;
 mod print_schema;

@@ -51,7 +51,7 @@ fn comparable(project: &Project, written: &str) -> String {
         .replace(root.trim_end_matches('/'), "PROJECT")
         .replace(&url, "DATABASE");
     let time = Regex::new(r"\d{4}-\d{2}-\d{2}-\d{6}-[0-9a-f]{4}").expect("compiles");
-    let place = Regex::new(r" \((migration|statement) [^)]*\)").expect("compiles");
+    let place = Regex::new(r" \((migration|statement|line|table) [^)]*\)").expect("compiles");
     let text = time.replace_all(&text, "TIME");
     place.replace_all(&text, "").into_owned()
 }
@@ -100,4 +100,33 @@ fn projects_are_set_up() {
 #[test]
 fn databases_are_set_up_reset_and_dropped() {
     same_as_recorded("database");
+}
+
+#[test]
+fn a_difference_creates_tables() {
+    same_as_recorded("diff_tables");
+    same_as_recorded("diff_joins");
+}
+
+#[test]
+fn a_difference_drops_tables() {
+    same_as_recorded("diff_drop");
+    same_as_recorded("diff_bigint");
+}
+
+#[test]
+fn a_difference_changes_columns() {
+    same_as_recorded("diff_columns");
+}
+
+#[test]
+fn a_difference_is_of_the_tables_asked_for() {
+    same_as_recorded("diff_filters");
+    same_as_recorded("diff_sections");
+}
+
+#[test]
+fn a_difference_is_to_the_file_asked_for() {
+    same_as_recorded("diff_files");
+    same_as_recorded("diff_errors");
 }
