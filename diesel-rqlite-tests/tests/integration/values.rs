@@ -394,7 +394,8 @@ fn json_and_jsonb() {
         json!(null),
         json!(true),
         json!(1),
-        json!(-1.5e300),
+        // A column that takes numbers for numbers stores this one exactly on all versions; SQLite 3.51 not -1.5e300.
+        json!(-1.5e20),
         json!(i64::MAX),
         json!(""),
         json!("x'41'"),
