@@ -75,13 +75,24 @@ pub(crate) fn statement_error(message: &str, details: Option<String>) -> Error {
 }
 
 /// Where the statement stood that failed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) migration: Option<String>,
     /// In a script.
     pub(crate) position: Option<Position>,
     /// Among several statements of one request.
     pub(crate) which: Option<String>,
+}
+
+impl Place {
+    /// Of the statement with this number, counted from 1, among so many of one request.
+    pub(crate) fn among(number: usize, all: usize, position: Option<Position>) -> Self {
+        Place {
+            migration: None,
+            position,
+            which: (all > 1).then(|| format!("statement {number} of {all}")),
+        }
+    }
 }
 
 /// An error of SQLite for one statement of several. For one of a migration, or behind the first line of a script, the

@@ -84,6 +84,7 @@ mod lock;
 mod migration;
 #[cfg(all(doctest, feature = "serde_json"))]
 mod must_not_compile;
+mod mutex;
 mod protocol;
 mod query_builder;
 mod row;

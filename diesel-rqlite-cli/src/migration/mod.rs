@@ -86,6 +86,15 @@ enum Number {
 }
 
 impl Number {
+    /// By the flags `--all` and `--number`.
+    fn chosen(all: bool, number: u64) -> Self {
+        if all {
+            Number::All
+        } else {
+            Number::Last(number)
+        }
+    }
+
     fn is_above(self, done: u64) -> bool {
         match self {
             Number::All => true,

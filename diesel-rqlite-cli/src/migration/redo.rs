@@ -38,11 +38,7 @@ impl Redo {
     pub(super) fn run(self, common: &Common, directory: &Path) -> Result<(), Error> {
         let mut connection = database::connect(common)?;
         let files = files(directory)?;
-        let number = if self.all {
-            Number::All
-        } else {
-            Number::Last(self.number)
-        };
+        let number = Number::chosen(self.all, self.number);
         let applied = connection.applied_migrations().map_err(Error::Migration)?;
         let alone = outside_of_transactions(&files).map_err(Error::Migration)?;
         let chosen = applied

@@ -30,11 +30,7 @@ impl Revert {
     pub(super) fn run(self, common: &Common, directory: &Path) -> Result<(), Error> {
         let mut connection = database::connect(common)?;
         let files = files(directory)?;
-        let number = if self.all {
-            Number::All
-        } else {
-            Number::Last(self.number)
-        };
+        let number = Number::chosen(self.all, self.number);
         let mut harness = Harness::new(&mut connection, common, directory);
         revert(&mut harness, &files, number).map_err(Error::Migration)?;
         print_schema::regenerate(common)

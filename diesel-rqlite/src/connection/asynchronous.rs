@@ -90,9 +90,10 @@ type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// whole or not at all. The connection can be used again in all cases.
 ///
 /// What a *pool* hands out has a `transaction` of its own, which leaves the transaction open when its future is
-/// dropped; what is done with that connection then is never committed. The pool sees that, bb8 when it gets the connection back, deadpool and mobc when they would hand it out
-/// next, and drops it; a lock is given back then, or when the transaction has not been used for 30 s. Better use
-/// [`build_transaction`](Self::build_transaction), or `(&mut *conn).transaction(…)`, which roll back at once.
+/// dropped; what is done with that connection then is never committed. The pool sees that, bb8 when it gets the
+/// connection back, deadpool and mobc when they would hand it out next, and drops it; a lock is given back then, or
+/// when the transaction has not been used for 30 s. Better use [`build_transaction`](Self::build_transaction), or
+/// `(&mut *conn).transaction(…)`, which roll back at once.
 pub struct AsyncRqliteConnection {
     core: Core<AsyncHttp>,
 }

@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::sync::Mutex;
 #[cfg(feature = "async")]
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{LockResult, Mutex, PoisonError};
 use std::time::Instant;
 
 use diesel::QueryResult;
@@ -17,6 +17,7 @@ use crate::config::RqliteConfig;
 use crate::error;
 use crate::lock::holding::Holding;
 use crate::lock::{Locking, RqliteLock};
+use crate::mutex::{inner, locked};
 #[cfg(feature = "async")]
 use crate::protocol::nodes::Nodes;
 #[cfg(any(feature = "async", feature = "r2d2"))]
@@ -55,11 +56,6 @@ pub(crate) struct Core<C: Client> {
 struct Beside {
     nodes: Mutex<Option<Nodes>>,
     requests: AtomicU64,
-}
-
-/// What is behind a mutex is whole also where a panic came between.
-fn unpoisoned<T>(locked: LockResult<T>) -> T {
-    locked.unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How a transaction ends.
@@ -306,7 +302,7 @@ impl<C: Client> Core<C> {
         }
         let mut core = Self::of(self.session.another(), &self.config);
         core.is_passing = true;
-        if let Some(nodes) = &*unpoisoned(self.beside.nodes.lock()) {
+        if let Some(nodes) = &*locked(&self.beside.nodes) {
             core.session.nodes = nodes.clone();
         }
         Ok(core)
@@ -316,7 +312,7 @@ impl<C: Client> Core<C> {
     #[cfg(feature = "async")]
     pub(crate) fn was_beside(&self, other: &mut Self, requests: u64) {
         let nodes = other.session.nodes.clone();
-        *unpoisoned(self.beside.nodes.lock()) = Some(nodes);
+        *locked(&self.beside.nodes) = Some(nodes);
         self.beside.requests.fetch_add(requests, Ordering::Relaxed);
     }
 
@@ -329,7 +325,7 @@ impl<C: Client> Core<C> {
     /// What was learnt beside is known from now on.
     fn learn_from_beside(&mut self) {
         #[cfg(feature = "async")]
-        if let Some(nodes) = unpoisoned(self.beside.nodes.get_mut()).take() {
+        if let Some(nodes) = inner(&mut self.beside.nodes).take() {
             self.session.nodes = nodes;
         }
     }
@@ -494,11 +490,11 @@ impl<C: Client> Core<C> {
     }
 
     pub(crate) fn instrumentation(&mut self) -> &mut DynInstrumentation {
-        unpoisoned(self.instrumentation.get_mut())
+        inner(&mut self.instrumentation)
     }
 
     fn tell(&self, event: InstrumentationEvent<'_>) {
-        unpoisoned(self.instrumentation.lock()).on_connection_event(event);
+        locked(&self.instrumentation).on_connection_event(event);
     }
 
     pub(crate) fn started(&self, query: &dyn DebugQuery) {
@@ -590,9 +586,8 @@ impl<'a, T: HasCore> Scope<'a, T> {
     }
 
     /// All went its way: what is open now stays open.
-    fn keep(mut self) {
-        self.depth = usize::MAX;
-        self.query = None;
+    fn keep(self) {
+        std::mem::forget(self);
     }
 }
 

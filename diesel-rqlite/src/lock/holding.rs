@@ -1,6 +1,6 @@
 //! The lock of a connection's transaction, from before its first statement until its outcome is known.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
@@ -10,6 +10,7 @@ use super::rqlite::Lease;
 use super::{Guard, LockError, Locking};
 use crate::config::RqliteConfig;
 use crate::error;
+use crate::mutex::locked;
 use crate::protocol::response::{Answer, StatementResult};
 use crate::runtime::{Background, Runtime, Ticker};
 use crate::session::{Client, Session, token};
@@ -51,10 +52,6 @@ impl Drop for InUse {
     fn drop(&mut self) {
         locked(&self.0).used = Used::Until(Instant::now());
     }
-}
-
-fn locked(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
-    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Gives the lock back of a transaction that nobody has used for a while.

@@ -1,9 +1,10 @@
 //! Keeps a lease alive in the background.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::mutex::locked;
 use crate::runtime::{Background, Runtime, Ticker};
 
 /// What the background has to say about a lease.
@@ -100,8 +101,4 @@ async fn keep_renewing(
             }
         }
     }
-}
-
-fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
 }

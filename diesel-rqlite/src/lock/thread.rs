@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 #[cfg(feature = "async")]
 use super::{AsyncLock, AsyncLockGuard, LockFuture};
 use super::{Lock, LockError, LockGuard};
+use crate::mutex::locked;
 
 /// A lock between the threads, and the tasks, of one process, by name: two values with the same name are the same lock.
 ///
@@ -60,7 +61,7 @@ impl Tickets {
 
 impl Queue {
     fn tickets(&self) -> MutexGuard<'_, Tickets> {
-        self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.tickets)
     }
 
     /// The last place in the queue, until what is returned is dropped.
@@ -98,8 +99,7 @@ impl Queue {
 /// The queues in use, by name.
 fn queues() -> MutexGuard<'static, HashMap<String, Weak<Queue>>> {
     static QUEUES: OnceLock<Mutex<HashMap<String, Weak<Queue>>>> = OnceLock::new();
-    let queues = QUEUES.get_or_init(Mutex::default);
-    queues.lock().unwrap_or_else(PoisonError::into_inner)
+    locked(QUEUES.get_or_init(Mutex::default))
 }
 
 impl ThreadLock {

@@ -112,17 +112,9 @@ impl<C: Client> Session<C> {
             .collect();
         let answer = error::answer(&body, &encodings, false)?;
         if let Some((place, message)) = answer.first_failure() {
-            let which = (statements.len() > 1)
-                .then(|| format!("statement {} of {}", place + 1, statements.len()));
             let position = statements.get(place).and_then(|failed| failed.position);
-            return Err(error::error_at(
-                message,
-                error::Place {
-                    migration: None,
-                    position,
-                    which,
-                },
-            ));
+            let place = error::Place::among(place + 1, statements.len(), position);
+            return Err(error::error_at(message, place));
         }
         if answer.results.len() != statements.len() {
             let message = format!(

@@ -74,18 +74,10 @@ impl<C: Client> Session<C> {
             let tails: Vec<_> = statements.iter().collect();
             let results = self.look(&tails, true).await?;
             if let Some(StatementResult::Failed(message)) = results.last() {
-                let which = (tails.len() > 1)
-                    .then(|| format!("statement {} of {}", results.len(), tails.len()));
                 let failed = tails.get(results.len() - 1);
                 let position = failed.and_then(|failed| failed.position);
-                return Err(error::error_at(
-                    message,
-                    error::Place {
-                        migration: None,
-                        position,
-                        which,
-                    },
-                ));
+                let place = error::Place::among(results.len(), tails.len(), position);
+                return Err(error::error_at(message, place));
             }
         }
         for statement in statements {

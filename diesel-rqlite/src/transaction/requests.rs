@@ -255,14 +255,12 @@ impl Transaction {
     /// A write that no server had seen before fails: which one, and of which migration.
     fn write_failed(&mut self, entry: usize, message: &str) -> Error {
         let (place, writes) = self.journal.place_of_write(entry);
-        let which = (writes > 1).then(|| format!("statement {place} of {writes}"));
         let write = self.journal.write_at(entry);
         let position = write.and_then(|write| write.statement.position);
         let migration = self.journal.migration();
         let place = error::Place {
             migration: migration.map(|version| format!("migration {version}")),
-            position,
-            which,
+            ..error::Place::among(place, writes, position)
         };
         self.failed(entry, message, place)
     }

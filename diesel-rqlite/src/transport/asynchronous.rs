@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,7 @@ use tokio::time::{timeout, timeout_at};
 use tower_service::Service;
 
 use crate::config::RqliteConfig;
+use crate::mutex::locked;
 use crate::protocol::call::SendError;
 use crate::runtime::Tokio;
 use crate::session::Client;
@@ -239,7 +240,7 @@ enum Departed {
 
 impl Departure {
     fn state(&self) -> MutexGuard<'_, Departed> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 
     /// Whether the last of it may be taken now.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::Read;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use diesel::result::ConnectionError;
@@ -15,6 +15,7 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use crate::config::RqliteConfig;
+use crate::mutex::locked;
 use crate::protocol::call::SendError;
 use crate::runtime::Blocking;
 use crate::session::Client;
@@ -119,7 +120,7 @@ struct Addresses(Arc<Mutex<HashMap<String, Vec<SocketAddr>>>>);
 
 impl Addresses {
     fn known(&self) -> MutexGuard<'_, HashMap<String, Vec<SocketAddr>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 
     fn any(&self) -> bool {

@@ -8,7 +8,8 @@ use redis::cluster::ClusterConfig;
 use redis::cluster_async::ClusterConnection;
 use redis::{AsyncConnectionConfig, Cmd, RedisError, RedisResult};
 
-use super::store::{Answer, Call, Failure, Server, Store, command, locked, trusted_cryptography};
+use super::store::{Answer, Call, Failure, Server, Store, command, trusted_cryptography};
+use crate::mutex::locked;
 
 /// Carries the requests of many tasks at once.
 #[derive(Clone)]

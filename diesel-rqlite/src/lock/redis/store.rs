@@ -1,8 +1,8 @@
 //! The server, or the cluster of them: connections, scripts, errors.
 
 use std::future::Future;
+use std::sync::Mutex;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use redis::{Client, Cmd, Connection, ConnectionInfo, ErrorKind, IntoConnectionIn
 use super::asynchronous;
 use crate::lock::thread::Held;
 use crate::lock::{LockError, ThreadLock};
+use crate::mutex::locked;
 #[cfg(feature = "async")]
 use crate::runtime::Tokio;
 use crate::runtime::{Blocking, Runtime};
@@ -363,8 +364,4 @@ pub(super) fn trusted_cryptography() {
         // Fails if another thread has been faster.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
-}
-
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
