@@ -1,0 +1,202 @@
+//! Statements about one row, found by its key: `… WHERE "t"."id" = ?`, and nothing more.
+//!
+//! What such an UPDATE or DELETE will count can be told where it is known that the row is there.
+
+use crate::keyword::Keyword;
+use crate::parsed::{Form, Parsed};
+use crate::token::TokenKind;
+
+/// A statement whose WHERE is `column = ?`, or several of them with AND between.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ByKey {
+    /// Unquoted, in lower case, as are all names here.
+    pub table: String,
+    /// The columns, with the place of the placeholder among all placeholders.
+    pub columns: Vec<(String, usize)>,
+    /// The columns that an UPDATE sets.
+    pub sets: Vec<String>,
+}
+
+impl ByKey {
+    /// Of `SELECT columns FROM t WHERE …`, `UPDATE t SET … WHERE …` or `DELETE FROM t WHERE …`.
+    pub fn of(parsed: &Parsed<'_>) -> Option<ByKey> {
+        let before = match (parsed.form(), parsed.keyword(0)?) {
+            (Form::Select, Keyword::Select) => parsed.plain_columns()?,
+            (Form::Delete, Keyword::Delete) if parsed.is(1, Keyword::From) => 2,
+            (Form::Update, Keyword::Update) => 1,
+            _ => return None,
+        };
+        let (table, behind) = parsed.qualified_name(before)?;
+        let (sets, at) = match parsed.keyword(behind)? {
+            Keyword::Set => parsed.sets(behind + 1)?,
+            Keyword::Where => (Vec::new(), behind),
+            _ => return None,
+        };
+        let columns = parsed.conditions(at + 1)?;
+        Some(ByKey {
+            table,
+            columns,
+            sets,
+        })
+    }
+
+    /// Whether these are just the columns of a primary key.
+    pub fn is_by(&self, primary_key: &[String]) -> bool {
+        let is_here = |name: &String| self.columns.iter().any(|(column, _)| column == name);
+        !primary_key.is_empty()
+            && primary_key.len() == self.columns.len()
+            && primary_key.iter().all(is_here)
+    }
+
+    /// Whether an UPDATE moves the row to another key.
+    pub fn sets_key(&self) -> bool {
+        self.columns
+            .iter()
+            .any(|(column, _)| self.sets.contains(column))
+    }
+}
+
+impl Parsed<'_> {
+    /// The place behind FROM, if only names stand before it: an aggregate has a row where there is none.
+    fn plain_columns(&self) -> Option<usize> {
+        let mut place = 1;
+        while !self.is(place, Keyword::From) {
+            let is_name = matches!(
+                self.kind(place)?,
+                TokenKind::Word | TokenKind::Quoted | TokenKind::Dot | TokenKind::Comma
+            );
+            if !is_name || self.is(place, Keyword::Distinct) {
+                return None;
+            }
+            place += 1;
+        }
+        Some(place + 1)
+    }
+
+    /// The columns behind SET, and the place of WHERE.
+    fn sets(&self, mut place: usize) -> Option<(Vec<String>, usize)> {
+        let mut sets = Vec::new();
+        let mut depth = 0_usize;
+        let mut column_next = true;
+        loop {
+            match self.kind(place)? {
+                TokenKind::Open if column_next => return None,
+                TokenKind::Open => depth += 1,
+                TokenKind::Close => depth = depth.checked_sub(1)?,
+                TokenKind::Comma if depth == 0 => column_next = true,
+                TokenKind::Word | TokenKind::Quoted if column_next => {
+                    let (name, behind) = self.qualified_name(place)?;
+                    sets.push(name);
+                    column_next = false;
+                    place = behind;
+                    continue;
+                }
+                TokenKind::Word if depth == 0 && self.is(place, Keyword::Where) => {
+                    return Some((sets, place));
+                }
+                TokenKind::Word if depth == 0 && self.is(place, Keyword::From) => return None,
+                _ => {}
+            }
+            place += 1;
+        }
+    }
+
+    /// `(("t"."a" = ?) AND ("t"."b" = ?))` up to the end, LIMIT or RETURNING. Parentheses mean nothing here.
+    fn conditions(&self, start: usize) -> Option<Vec<(String, usize)>> {
+        let mut place = start;
+        let skip = |mut place: usize| {
+            while matches!(self.kind(place), Some(TokenKind::Open | TokenKind::Close)) {
+                place += 1;
+            }
+            place
+        };
+        let mut columns = Vec::new();
+        loop {
+            let (column, behind) = self.qualified_name(skip(place))?;
+            if self.at(behind) != "=" || self.kind(behind + 1)? != TokenKind::Variable {
+                return None;
+            }
+            columns.push((column, self.variables_before(behind + 1)));
+            place = skip(behind + 2);
+            match self.keyword(place) {
+                Some(Keyword::And) => place += 1,
+                Some(Keyword::Limit | Keyword::Returning) => return Some(columns),
+                None if place == self.tokens().len() => return Some(columns),
+                _ => return None,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::parse;
+
+    fn by_key(sql: &str) -> Option<ByKey> {
+        ByKey::of(&parse(sql).expect("parses")[0])
+    }
+
+    fn found(sql: &str) -> (String, Vec<(String, usize)>, Vec<String>) {
+        let key = by_key(sql).unwrap_or_else(|| panic!("{sql}"));
+        (key.table, key.columns, key.sets)
+    }
+
+    fn columns(columns: &[(&str, usize)]) -> Vec<(String, usize)> {
+        let columns = columns.iter();
+        columns
+            .map(|(name, place)| ((*name).to_owned(), *place))
+            .collect()
+    }
+
+    #[test]
+    fn statements_about_one_row() {
+        assert_eq!(
+            found(r#"UPDATE "t" SET "n" = ("t"."n" + ?), "m" = ? WHERE ("t"."id" = ?)"#),
+            (
+                "t".to_owned(),
+                columns(&[("id", 2)]),
+                vec!["n".to_owned(), "m".to_owned()]
+            )
+        );
+        assert_eq!(
+            found(
+                r#"SELECT "t"."a", "t"."b" FROM "t" WHERE (("t"."a" = ?) AND ("t"."b" = ?)) LIMIT ?"#
+            ),
+            ("t".to_owned(), columns(&[("a", 0), ("b", 1)]), vec![])
+        );
+        assert_eq!(
+            found("delete from main.T where ID = :id returning id"),
+            ("t".to_owned(), columns(&[("id", 0)]), vec![])
+        );
+    }
+
+    #[test]
+    fn statements_about_any_number_of_rows() {
+        for sql in [
+            "UPDATE t SET n = 1",
+            "UPDATE t SET n = 1 WHERE id = 1 OR ? = 2",
+            "UPDATE t SET n = 1 WHERE id = ? OR id = ?",
+            "UPDATE t SET n = 1 WHERE id > ?",
+            "UPDATE t SET n = 1 FROM u WHERE id = ?",
+            "UPDATE t SET (a, b) = (1, 2) WHERE id = ?",
+            "UPDATE OR IGNORE t SET n = 1 WHERE id = ?",
+            "WITH u AS (SELECT 1) UPDATE t SET n = 1 WHERE id = ?",
+            "DELETE FROM t WHERE id IN (?)",
+            "SELECT count(*) FROM t WHERE id = ?",
+            "SELECT a FROM t, u WHERE id = ?",
+            "SELECT a FROM t AS x WHERE id = ?",
+            "SELECT a FROM t WHERE id = ? GROUP BY a",
+            "INSERT INTO t VALUES (?)",
+        ] {
+            assert_eq!(by_key(sql), None, "{sql}");
+        }
+    }
+
+    #[test]
+    fn an_update_may_move_its_row() {
+        let moves = |sql| by_key(sql).map(|key| key.sets_key());
+        assert_eq!(moves("UPDATE t SET id = ? WHERE id = ?"), Some(true));
+        assert_eq!(moves("UPDATE t SET n = ? WHERE id = ?"), Some(false));
+    }
+}
