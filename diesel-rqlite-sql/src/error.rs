@@ -75,6 +75,9 @@ pub enum SqlError {
     /// Each replica would evaluate it for itself, and no one value can stand for it.
     #[error("{0} would give every replica another value; bind a value made by the client instead")]
     Volatile(&'static str),
+    /// Nothing can stand for `random()`.
+    #[error("the system has no source of randomness")]
+    NoRandomness,
     /// `changes()` and the like, where the server's connection is not ours.
     #[error(
         "{0}() is about what a connection did last, and outside of a transaction rqlite answers it for the node's own; \

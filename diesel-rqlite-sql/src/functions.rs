@@ -103,6 +103,11 @@ const fn connection(name: &'static str) -> Function {
     function(name, 0, 0, Classes::CONNECTION)
 }
 
+/// A counter of a connection that no transaction resets.
+const fn counter(name: &'static str) -> Function {
+    function(name, 0, 0, Classes(4 | 8))
+}
+
 const fn time(name: &'static str, to: u8, time_values: &'static [usize]) -> Function {
     Function {
         time_values,
@@ -249,7 +254,7 @@ const FUNCTIONS: [Function; 145] = [
     time("time", ANY, &[0]),
     time("timediff", 2, &[0, 1]),
     order("total", 1, 1),
-    connection("total_changes"),
+    counter("total_changes"),
     pure("trim", 1, 2),
     pure("typeof", 1, 1),
     pure("unhex", 1, 2),

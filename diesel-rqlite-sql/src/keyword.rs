@@ -70,6 +70,7 @@ keywords! {
     Ignore b"IGNORE",
     Immediate b"IMMEDIATE",
     In b"IN",
+    Index b"INDEX",
     Indexed b"INDEXED",
     Insert b"INSERT",
     Intersect b"INTERSECT",

@@ -35,7 +35,7 @@ pub use self::item::Item;
 pub use self::key::ByKey;
 pub use self::keyword::Keyword;
 pub use self::parse::{fragment, parse};
-pub use self::parsed::{Form, InsertRows, Parsed, unescaped, unquoted};
+pub use self::parsed::{Created, Decisive, Form, InsertRows, Parsed, unescaped, unquoted};
 pub use self::pin::{Entropy, pins, timestamp};
 pub use self::refuse::Pragma;
 pub use self::rewrite::Pin;

@@ -613,11 +613,15 @@ mod tests {
     #[test]
     fn the_table_that_is_written() {
         for (sql, table, name) in [
-            ("INSERT INTO \"T\" (a) VALUES (1)", "\"T\"", "t"),
+            (
+                "INSERT INTO \"T\"\"u\" (a) VALUES (1)",
+                "\"T\"\"u\"",
+                "T\"u",
+            ),
             ("INSERT INTO main.t VALUES (1)", "main.t", "t"),
             ("INSERT OR REPLACE INTO t DEFAULT VALUES", "t", "t"),
             ("insert or ignore into main . t SELECT 1", "main . t", "t"),
-            ("REPLACE INTO 't' VALUES (1)", "'t'", "'t'"),
+            ("REPLACE INTO 't' VALUES (1)", "'t'", "t"),
             ("UPDATE OR REPLACE t SET a = 1", "t", "t"),
             ("UPDATE t AS x SET a = 1", "t", "t"),
             ("DELETE FROM [t] WHERE a = 'x'", "[t]", "t"),
@@ -628,6 +632,31 @@ mod tests {
             assert_eq!(parsed.table_name().as_deref(), Some(name), "{sql}");
         }
         assert_eq!(one("SELECT a FROM t").table(), None);
+    }
+
+    #[test]
+    fn what_is_created() {
+        for (sql, what, name) in [
+            ("CREATE TABLE T (a)", Keyword::Table, "T"),
+            (
+                "CREATE TABLE /* x */ IF NOT EXISTS main.\"t \"\"u\" (a)",
+                Keyword::Table,
+                "t \"u",
+            ),
+            ("CREATE UNIQUE INDEX i ON t (a)", Keyword::Index, "i"),
+            ("create temp view [v] AS SELECT 1", Keyword::View, "v"),
+            ("CREATE VIRTUAL TABLE f USING fts5(a)", Keyword::Table, "f"),
+        ] {
+            let created = one(sql).created().expect("creates something");
+            assert_eq!((created.what, &*created.name), (Some(what), name), "{sql}");
+        }
+        assert!(
+            one("CREATE TEMP TABLE t (a)")
+                .created()
+                .expect("creates")
+                .is_temporary
+        );
+        assert_eq!(one("DROP TABLE t").created(), None);
     }
 
     #[test]

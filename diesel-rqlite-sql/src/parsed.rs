@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use crate::error::{Position, SqlError};
-use crate::functions::Classes;
+use crate::functions::{Classes, function_named};
 use crate::keyword::Keyword;
 use crate::token::{Token, TokenKind};
 
@@ -125,6 +125,45 @@ impl<'a> Parsed<'a> {
         self.classes
     }
 
+    /// The function that it calls which is about what the connection did last.
+    pub fn connection_function(&self) -> Option<&'static str> {
+        if !self.classes.contains(Classes::CONNECTION) {
+            return None;
+        }
+        let mut names = (0..self.tokens.len()).filter(|place| {
+            self.kind(place + 1) == Some(TokenKind::Open)
+                && matches!(self.kind(*place), Some(TokenKind::Word | TokenKind::Quoted))
+        });
+        names.find_map(|place| {
+            let function = function_named(unquoted(self.at(place)))?;
+            function
+                .class
+                .contains(Classes::CONNECTION)
+                .then_some(function.name)
+        })
+    }
+
+    /// What decides how many rows a write finds, as far as it has names: `None` for an INSERT of given rows.
+    pub fn decisive(&self) -> Option<Decisive> {
+        let selects = self.selects();
+        let inserts = matches!(self.keyword(0), Some(Keyword::Insert | Keyword::Replace));
+        if inserts && !selects {
+            return None;
+        }
+        let find = |keyword| {
+            let mut places = 0..self.tokens.len();
+            places.find(|place| self.tokens[*place].keyword == Some(keyword))
+        };
+        let condition = find(Keyword::Where);
+        let set = find(Keyword::Set).unwrap_or(self.tokens.len());
+        let decides =
+            |place| selects || place < set || condition.is_some_and(|condition| place > condition);
+        Some(Decisive {
+            names: self.names(decides),
+            is_conditional: condition.is_some() || selects,
+        })
+    }
+
     /// Its tokens.
     pub fn tokens(&self) -> &[Token] {
         &self.tokens
@@ -145,11 +184,46 @@ impl<'a> Parsed<'a> {
         Some(self.span(table))
     }
 
-    /// The same without quotes and without the database's name, in lower case.
+    /// The same without quotes and without the database's name.
     pub fn table_name(&self) -> Option<String> {
         let table = self.clauses.table.clone()?;
         let name = table.end.checked_sub(1)?;
-        Some(self.name_at(name))
+        Some(unescaped(self.at(name)))
+    }
+
+    /// What a `CREATE` makes.
+    pub fn created(&self) -> Option<Created> {
+        if !self.is(0, Keyword::Create) {
+            return None;
+        }
+        let mut created = Created {
+            what: None,
+            is_temporary: false,
+            is_virtual: false,
+            name: String::new(),
+        };
+        let mut place = 1;
+        loop {
+            match self.keyword(place)? {
+                Keyword::Temp | Keyword::Temporary => created.is_temporary = true,
+                Keyword::Virtual => created.is_virtual = true,
+                Keyword::Unique => {}
+                what => {
+                    created.what = Some(what);
+                    break;
+                }
+            }
+            place += 1;
+        }
+        place += 1;
+        if self.is(place, Keyword::If) {
+            place += 3;
+        }
+        if self.kind(place + 1) == Some(TokenKind::Dot) {
+            place += 2;
+        }
+        created.name = unescaped(self.at(place));
+        Some(created)
     }
 
     /// `ON CONFLICT`: it may write no new row.
@@ -319,6 +393,11 @@ impl<'a> Parsed<'a> {
         variables.partition_point(|variable| (*variable as usize) < token)
     }
 
+    /// Which of the placeholders stand among these tokens.
+    pub fn variables_in(&self, tokens: Range<usize>) -> Range<usize> {
+        self.variables_before(tokens.start)..self.variables_before(tokens.end)
+    }
+
     /// Whether all placeholders are a plain `?`.
     pub fn has_only_plain_variables(&self) -> bool {
         let mut variables = self.clauses.variables.iter();
@@ -343,6 +422,28 @@ impl<'a> Parsed<'a> {
             classes: self.classes,
         }
     }
+}
+
+/// What a `CREATE` makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Created {
+    /// `TABLE`, `VIEW`, `TRIGGER`, or something else.
+    pub what: Option<Keyword>,
+    /// `TEMP`
+    pub is_temporary: bool,
+    /// `VIRTUAL`
+    pub is_virtual: bool,
+    /// Without quotes and without the database's name.
+    pub name: String,
+}
+
+/// What decides how many rows a write finds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decisive {
+    /// Names of tables and columns, in lower case.
+    pub names: HashSet<String>,
+    /// It does not find all rows of its table.
+    pub is_conditional: bool,
 }
 
 /// The name inside `"…"`, `` `…` `` or `[…]`. A doubled quote in it stays so.

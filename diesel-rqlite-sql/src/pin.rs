@@ -23,7 +23,11 @@ pub trait Entropy {
     /// The time.
     fn now(&self) -> SystemTime;
     /// 64 random bits.
-    fn random(&mut self) -> u64;
+    ///
+    /// # Errors
+    ///
+    /// `NoRandomness`
+    fn random(&mut self) -> Result<u64, SqlError>;
 }
 
 /// What stands in place of the volatile parts, in the order of the text.
@@ -54,26 +58,26 @@ fn literal(volatile: &Volatile, entropy: &mut impl Entropy) -> Result<String, Sq
         Volatile::Now | Volatile::ImplicitNow(Comma::None) => format!("'{now}'"),
         Volatile::ImplicitNow(Comma::Before) => format!(",'{now}'"),
         Volatile::ImplicitNow(Comma::Behind) => format!("'{now}',"),
-        Volatile::Random => format!("({})", i64::from_ne_bytes(entropy.random().to_ne_bytes())),
+        Volatile::Random => format!("({})", i64::from_ne_bytes(entropy.random()?.to_ne_bytes())),
         Volatile::RandomBlob(length) if *length <= RANDOM_BLOB_LIMIT => {
-            random_blob(*length, entropy)
+            random_blob(*length, entropy)?
         }
         Volatile::RandomBlob(_) => return Err(SqlError::Volatile("randomblob() of over 1 MiB")),
         Volatile::Refused(what) => return Err(SqlError::Volatile(what)),
     })
 }
 
-fn random_blob(length: usize, entropy: &mut impl Entropy) -> String {
+fn random_blob(length: usize, entropy: &mut impl Entropy) -> Result<String, SqlError> {
     // SQLite makes at least one byte.
     let length = length.max(1);
     let mut blob = String::with_capacity(length * 2 + 18);
     blob.push_str("x'");
     while blob.len() < length * 2 + 2 {
-        blob.push_str(&format!("{:016x}", entropy.random()));
+        blob.push_str(&format!("{:016x}", entropy.random()?));
     }
     blob.truncate(length * 2 + 2);
     blob.push('\'');
-    blob
+    Ok(blob)
 }
 
 /// `YYYY-MM-DD HH:MM:SS.SSS` in UTC, SQLite's own resolution of `now`.
@@ -122,16 +126,18 @@ mod tests {
             UNIX_EPOCH + Duration::from_millis(1_709_212_455_678)
         }
 
-        fn random(&mut self) -> u64 {
+        fn random(&mut self) -> Result<u64, SqlError> {
             self.0 += 1;
-            self.0
+            Ok(self.0)
         }
     }
 
     fn pinned(sql: &str) -> Result<String, SqlError> {
         let parsed = parse(sql)?.remove(0);
         let pins = pins(&find(&parsed), &mut Fixed(0))?;
-        Ok(parsed.rewritten(parsed.all(), &pins, |_, own, sql| sql.push_str(own)))
+        Ok(parsed.rewritten(parsed.all(), &pins, |_, own, sql| {
+            sql.push_str(&parsed.text()[own])
+        }))
     }
 
     #[test]

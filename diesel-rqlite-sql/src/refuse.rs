@@ -161,7 +161,6 @@ pub struct Pragma {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::parse::parse;
 
     fn refused(sql: &str) -> bool {

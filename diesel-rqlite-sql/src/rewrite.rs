@@ -20,12 +20,12 @@ impl Parsed<'_> {
     }
 
     /// The text of these tokens, and of what is between them, with pins put in, and each placeholder written by
-    /// `variable`: it is given the place of the placeholder among all of them, its own text, and where to write.
+    /// `variable`: it is given the place of the placeholder among all of them, its bytes in the text, and where to write.
     pub fn rewritten(
         &self,
         tokens: Range<usize>,
         pins: &[Pin],
-        mut variable: impl FnMut(usize, &str, &mut String),
+        mut variable: impl FnMut(usize, Range<usize>, &mut String),
     ) -> String {
         let bytes = self.bytes(&tokens);
         let mut sql = String::with_capacity(bytes.len() + bytes.len() / 4);
@@ -52,7 +52,7 @@ impl Parsed<'_> {
                 continue;
             }
             sql.push_str(&self.text[copied..range.start]);
-            variable(place, &self.text[range.clone()], &mut sql);
+            variable(place, range.clone(), &mut sql);
             copied = range.end;
         }
         put(&mut sql, &mut copied, bytes.end);
@@ -76,7 +76,7 @@ mod tests {
             range: at..at + 5,
             text: "'12'".to_owned(),
         };
-        let numbered = |place: usize, _: &str, sql: &mut String| {
+        let numbered = |place: usize, _: Range<usize>, sql: &mut String| {
             sql.push_str(&format!("?{}", place + 1));
         };
         let pins = std::slice::from_ref(&pin);

@@ -220,7 +220,7 @@ impl Search<'_> {
             Some(function) if !function.time_values.is_empty() => Call::Time(function.time_values),
             Some(function) if function.name == "random" => Call::Random,
             Some(function) if function.name == "randomblob" => Call::RandomBlob,
-            Some(function) if function.class == Classes::NODE => Call::Node,
+            Some(function) if function.class.contains(Classes::NODE) => Call::Node,
             _ => Call::None,
         }
     }
