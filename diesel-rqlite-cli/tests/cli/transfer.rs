@@ -329,7 +329,7 @@ fn foreign_keys_are_checked_at_the_end_of_a_dump() {
 }
 
 #[test]
-fn values_that_differ_between_nodes_are_not_loaded() {
+fn values_that_differ_between_nodes_are_replaced_or_refused() {
     let project = Project::new();
     let schema = "CREATE TABLE a (x DEFAULT CURRENT_TIMESTAMP);\n";
     project.write(

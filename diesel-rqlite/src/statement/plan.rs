@@ -71,10 +71,12 @@ impl<'a> Batch<'a> {
                 .map_err(|error| error.at(parsed.position()))?;
         }
         let mut batch = Batch::of(found, framed, Vec::new(), Wanted::Count, place, entropy)?;
-        let own = batch.statements.iter_mut();
-        let own = own.filter(|statement| !statement.is_check);
-        for (statement, parsed) in own.zip(found) {
-            statement.position = Some(parsed.position());
+        let mut positions = found.iter().map(Parsed::position).peekable();
+        for statement in &mut batch.statements {
+            statement.position = positions.peek().copied();
+            if !statement.is_check {
+                positions.next();
+            }
         }
         Ok(batch)
     }
