@@ -11,7 +11,7 @@ use crate::bind_collector::Bind;
 pub(crate) enum Plan<'a> {
     /// An insert of no rows.
     Nothing,
-    Read(Read<'a>),
+    Read(Box<Read<'a>>),
     Write(Batch<'a>),
 }
 
@@ -45,7 +45,7 @@ impl<'a> Plan<'a> {
             [parsed] if is_read(parsed) => {
                 let parsed = found.remove(0);
                 check_connection_functions(std::slice::from_ref(&parsed), place)?;
-                return Read::new(parsed, binds).map(Plan::Read);
+                return Read::new(parsed, binds).map(|read| Plan::Read(Box::new(read)));
             }
             [_] => {}
             _ => return Err(SqlError::Several),
