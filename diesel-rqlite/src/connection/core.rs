@@ -29,7 +29,7 @@ use crate::session::{Client, Session};
 #[cfg(any(feature = "async", feature = "r2d2"))]
 use crate::statement;
 use crate::statement::{Query, Statement, strip_begin_and_commit};
-use crate::transaction::Options;
+use crate::transaction::{Options, TransactionMode};
 
 /// A connection, whichever way it waits.
 pub(crate) struct Core<C: Client> {
@@ -104,6 +104,16 @@ impl<C: Client> Core<C> {
             options.locking = Locking::Rqlite(RqliteLock::new("database"));
         }
         options
+    }
+
+    /// The next transaction is one whose commit never comes: each write is run at the server at once, or nobody would
+    /// ever see its error.
+    pub(crate) fn prepare_test(&mut self) -> QueryResult<()> {
+        let mut options = self.config.transaction_options();
+        if options.mode == TransactionMode::Interactive {
+            options.mode = TransactionMode::Eager;
+        }
+        self.prepare(options)
     }
 
     /// The next transaction, which must be an outermost one, is to be as these options say.
