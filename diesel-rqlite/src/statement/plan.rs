@@ -1,6 +1,6 @@
 //! What is sent for a query: nothing, a read, or writes.
 
-use diesel_rqlite_sql::{Classes, Entropy, Form, InsertRows, Parsed, SqlError};
+use diesel_rqlite_sql::{Classes, Entropy, Form, InsertRows, Parsed, Setting, SqlError};
 
 use super::writer::Values;
 use super::{Place, Query, Read, Statement, Wanted};
@@ -11,6 +11,8 @@ use crate::bind_collector::Bind;
 pub(crate) enum Plan<'a> {
     /// An insert of no rows.
     Nothing,
+    /// What needs no server, or only to know how it was started.
+    Set(Setting),
     Read(Box<Read<'a>>),
     Write(Batch<'a>),
 }
@@ -39,6 +41,11 @@ impl<'a> Plan<'a> {
             parsed.check()?;
         }
         let mut found = query.found;
+        if let [parsed] = &found[..]
+            && let Some(setting) = parsed.setting()
+        {
+            return Ok(Plan::Set(setting));
+        }
         match &found[..] {
             _ if query.is_framed => {}
             [] => return Err(SqlError::Empty),
