@@ -153,6 +153,31 @@ impl Parsed<'_> {
     }
 }
 
+/// Refuses temporary tables, views and triggers that one of these statements creates, and none of those behind it drops.
+///
+/// # Errors
+///
+/// `Refused`, with its place.
+pub fn check_temporary(statements: &[Parsed<'_>]) -> Result<(), SqlError> {
+    for (place, parsed) in statements.iter().enumerate() {
+        let Some(created) = parsed.created().filter(|created| created.is_temporary) else {
+            continue;
+        };
+        let mut behind = statements[place + 1..].iter();
+        let is_dropped = |dropped: String| dropped.eq_ignore_ascii_case(&created.name);
+        if !behind.any(|other| other.dropped().is_some_and(is_dropped)) {
+            let what = format!("CREATE TEMP of `{}`", created.name);
+            let error = SqlError::Refused(
+                what,
+                "it would be in the one connection for writes of each node, where reads do not see it, all clients do, \
+                 and a restart loses it; drop it in the same script, or use a table",
+            );
+            return Err(error.at(parsed.position()));
+        }
+    }
+    Ok(())
+}
+
 /// In lower case, without quotes.
 fn plain(text: &str) -> String {
     unquoted(text).trim_matches('\'').to_ascii_lowercase()

@@ -547,3 +547,30 @@ fn foreign_keys_are_as_the_nodes_have_them() {
     let (outcome, requests) = with.requests(|connection| connection.batch_execute(ON));
     assert_eq!((outcome, requests), (Ok(()), 0));
 }
+
+#[test]
+fn temporary_tables_live_as_long_as_their_script() {
+    let mut db = database();
+    for sql in [
+        "CREATE TEMP TABLE x (a)",
+        "create /* x */ temporary view x AS SELECT 1",
+        "CREATE TABLE \"temp\".x (a)",
+        "CREATE TEMP TRIGGER x AFTER INSERT ON t BEGIN SELECT 1; END",
+        "CREATE TEMP TABLE x AS SELECT 1",
+    ] {
+        assert!(
+            said(diesel::sql_query(sql).execute(&mut *db)).contains("one connection for writes"),
+            "{sql}"
+        );
+        said(db.batch_execute(&format!("{sql}; DROP TABLE y")));
+        said(db.transaction(|connection| connection.batch_execute(sql)));
+    }
+    let script = "INSERT INTO t (a) VALUES ('kept');\nCREATE TEMP TABLE old AS SELECT * FROM t;\nDELETE FROM t;\n\
+                  INSERT INTO t (a) SELECT a FROM old;\nDROP TABLE old;";
+    assert_eq!(db.batch_execute(script), Ok(()));
+    assert_eq!(
+        db.transaction(|connection| connection.batch_execute(script)),
+        Ok(())
+    );
+    assert_eq!(db.count("t WHERE a = 'kept'"), 2);
+}

@@ -1,6 +1,8 @@
 //! What is sent for a query: nothing, a read, or writes.
 
-use diesel_rqlite_sql::{Classes, Entropy, Form, InsertRows, Parsed, Setting, SqlError};
+use diesel_rqlite_sql::{
+    Classes, Entropy, Form, InsertRows, Parsed, Setting, SqlError, check_temporary,
+};
 
 use super::writer::Values;
 use super::{Place, Query, Read, Statement, Wanted};
@@ -120,6 +122,7 @@ impl<'a> Batch<'a> {
             }
         }
         check_connection_functions(found, place)?;
+        check_temporary(found)?;
         let values = values_of(found, binds)?;
         let mut statements = Vec::with_capacity(found.len());
         for (parsed, values) in found.iter().zip(values) {
