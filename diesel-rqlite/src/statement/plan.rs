@@ -345,7 +345,7 @@ mod tests {
         ));
         assert!(matches!(refused("ATTACH 'a' AS b"), SqlError::Refused(..)));
         assert!(matches!(
-            refused("PRAGMA main.journal_mode=DELETE"),
+            refused("PRAGMA main.query_only=1"),
             SqlError::Refused(..)
         ));
         assert_eq!(refused("SELECT '\0'"), SqlError::Nul);
