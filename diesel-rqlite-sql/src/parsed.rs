@@ -228,6 +228,19 @@ impl<'a> Parsed<'a> {
         Some(created)
     }
 
+    /// Whether a table may skip rows without an error from now on: by `ON CONFLICT` in its schema, by a trigger, as a view,
+    /// or by another name.
+    pub fn may_skip_rows_later(&self) -> bool {
+        let is_view = || {
+            let created = self.created();
+            created.is_some_and(|created| created.what == Some(Keyword::View))
+        };
+        let may_skip =
+            |token: &Token| matches!(token.keyword, Some(Keyword::Conflict | Keyword::Ignore));
+        self.form == Form::Schema
+            && (self.is(0, Keyword::Alter) || is_view() || self.tokens.iter().any(may_skip))
+    }
+
     /// The name of what a `DROP` takes away, without quotes and without the database's name.
     pub fn dropped(&self) -> Option<String> {
         if !self.is(0, Keyword::Drop) {

@@ -485,9 +485,10 @@ fn counts_told_without_asking_are_right() {
 }
 
 #[test]
-fn triggers_that_skip_rows_are_a_conflict_once() {
+fn triggers_that_somebody_else_made_are_a_conflict_once() {
     let mut db = database();
-    db.batch_execute(
+    let mut other = db.another();
+    other.batch_execute(
         "CREATE TRIGGER skip BEFORE INSERT ON accounts WHEN new.name = 'ghost' BEGIN SELECT RAISE(IGNORE); END",
     )
     .expect("creates");
@@ -939,5 +940,51 @@ diesel::table! {
     many (id) {
         id -> Integer,
         n -> Integer,
+    }
+}
+
+/// Tables that skip a row without an error, each with an INSERT of two rows that writes one.
+const SKIPPING: [(&str, &str); 5] = [
+    (
+        "CREATE TABLE s (a UNIQUE ON CONFLICT IGNORE)",
+        "INSERT INTO s VALUES (1), (1)",
+    ),
+    (
+        "CREATE TABLE s (a, UNIQUE (a) ON CONFLICT IGNORE)",
+        "INSERT INTO s VALUES (1), (1)",
+    ),
+    (
+        "CREATE TABLE s (a NOT NULL ON CONFLICT IGNORE)",
+        "INSERT INTO s VALUES (1), (NULL)",
+    ),
+    (
+        "CREATE TABLE s (a); CREATE TRIGGER g BEFORE INSERT ON s WHEN new.a > 1 BEGIN SELECT RAISE(IGNORE); END",
+        "INSERT INTO s VALUES (1), (2)",
+    ),
+    (
+        "CREATE TABLE u (a); CREATE VIEW s AS SELECT a FROM u; \
+         CREATE TRIGGER g INSTEAD OF INSERT ON s WHEN new.a = 1 BEGIN INSERT INTO u VALUES (new.a); END",
+        "INSERT INTO s VALUES (1), (2)",
+    ),
+];
+
+#[test]
+fn who_is_alone_has_no_conflict_whatever_the_schema_skips() {
+    for (schema, insert) in SKIPPING {
+        let run = |connection: &mut super::RqliteConnection| {
+            connection.transaction(|connection| {
+                diesel::sql_query(insert).execute(connection)?;
+                diesel::sql_query(insert).execute(connection)
+            })
+        };
+        let mut db = Database::new();
+        let mut before = db.another();
+        db.batch_execute(schema).expect(schema);
+        // Who made it knows it; so does who connects after that.
+        let counts = [run(&mut db), run(&mut db.another())];
+        assert!(counts.iter().all(Result::is_ok), "{schema}: {counts:?}");
+        // Another one's schema is news: once.
+        let _ = run(&mut before);
+        assert!(run(&mut before).is_ok(), "{schema}");
     }
 }

@@ -78,8 +78,8 @@ impl<C: Client> Core<C> {
 
     async fn reach(config: &RqliteConfig) -> ConnectionResult<Self> {
         let mut core = Self::of(config.session()?, config);
-        match core.session.ask(&Statement::plain("SELECT 1")).await {
-            Ok(_) => Ok(core),
+        match core.session.greet().await {
+            Ok(()) => Ok(core),
             Err(error) => Err(ConnectionError::BadConnection(error.to_string())),
         }
     }

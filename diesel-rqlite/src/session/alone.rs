@@ -104,6 +104,12 @@ impl<C: Client> Session<C> {
     /// Sends writes as one request. All were run, or there is an error and none was applied.
     async fn send_writes(&mut self, batch: &Batch<'_>) -> QueryResult<Vec<StatementResult>> {
         let statements = &batch.statements;
+        if statements
+            .iter()
+            .any(|statement| statement.is_news_of_schema)
+        {
+            self.unstable = None;
+        }
         let body = self.send(&statement::execute(batch)).await;
         let body = body.map_err(|failure| error::failure(failure, false))?;
         let encodings: Vec<_> = statements

@@ -14,7 +14,7 @@ use crate::protocol::request::ReadConsistency;
 use crate::protocol::response::StatementResult;
 use crate::protocol::rows::{Rows, Value};
 use crate::sql::cells::{self, TextCell};
-use crate::sql::unstable::{self, Unstable};
+use crate::sql::unstable::{self, Comparable, Unstable};
 use crate::statement::{self, Read, Statement};
 use crate::transaction::{Guard, RowKey, TransactionMode, row_of};
 
@@ -164,7 +164,10 @@ impl<C: Client> Session<C> {
                 },
                 false => None,
             };
-            let compared = read.comparable(&self.unstable, &rows.columns);
+            let compared = match &self.unstable {
+                Some(unstable) => read.comparable(unstable, &rows.columns),
+                None => Comparable::Nothing,
+            };
             let statement = guarded.guard(texts, &rows, form, inserted_into, &compared);
             let guard = statement.map(|statement| Guard {
                 statement,
@@ -190,17 +193,17 @@ impl<C: Client> Session<C> {
         let tails: Vec<_> = [statement, &schema].into_iter().chain(&keys).collect();
         let mut results = self.look(&tails, writes).await?.into_iter();
         let result = results.next().ok_or_else(error::cut_short)?;
-        self.learn_unstable(results.next());
+        if let Some(StatementResult::Rows(rows)) = results.next() {
+            self.learn_unstable(&rows);
+        }
         self.learn_primary_key(table, results.next());
         Ok(result)
     }
 
     /// Notes what must not be compared, since each node has its own.
-    fn learn_unstable(&mut self, result: Option<StatementResult>) {
-        if let Some(StatementResult::Rows(rows)) = result
-            && rows.width() == 3
-        {
-            self.unstable = Unstable::of(&rows);
+    pub(super) fn learn_unstable(&mut self, rows: &Rows) {
+        if rows.width() == unstable::WIDTH {
+            self.unstable = Some(Unstable::of(rows));
         }
     }
 

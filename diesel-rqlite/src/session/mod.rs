@@ -14,6 +14,7 @@ use std::future::Future;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use diesel::result::{DatabaseErrorKind, Error};
 use diesel::{ConnectionResult, QueryResult};
 use diesel_rqlite_sql::{Entropy, Parsed, SqlError};
 
@@ -28,7 +29,7 @@ use crate::protocol::response::{Answer, StatementResult};
 use crate::protocol::rows::Rows;
 use crate::runtime::Runtime;
 use crate::sql::results::Encoding;
-use crate::sql::unstable::Unstable;
+use crate::sql::unstable::{self, Unstable};
 use crate::statement::{self, Batch, Place, Plan, Query, Statement, Wanted};
 use crate::transaction::exactly_once::Commits;
 use crate::transaction::{PrimaryKeys, Transaction};
@@ -54,8 +55,8 @@ pub(crate) struct Session<C> {
     pub(crate) transaction: Transaction,
     /// Learnt along the way.
     keys: PrimaryKeys,
-    /// As of the last look.
-    unstable: Unstable,
+    /// As of the last look; before the first one nothing is known of the schema.
+    unstable: Option<Unstable>,
     /// The numbers of this connection's commits, once it has one.
     commits: Option<Commits>,
     /// Whether the nodes enforce foreign keys, once they have been asked.
@@ -102,7 +103,7 @@ impl<C: Client> Session<C> {
             settings,
             transaction: Transaction::default(),
             keys: PrimaryKeys::new(),
-            unstable: Unstable::default(),
+            unstable: None,
             commits: None,
             foreign_keys: None,
         }
@@ -155,6 +156,21 @@ impl<C: Client> Session<C> {
         let encodings = std::slice::from_ref(&statement.encodings);
         let mut answer = self.answer(exchange, encodings).await?;
         rows_of(answer.results.pop(), statement)
+    }
+
+    /// Whether the cluster answers. What it says of its schema saves requests later.
+    pub(crate) async fn greet(&mut self) -> QueryResult<()> {
+        match self.ask(&Statement::plain(unstable::QUERY)).await {
+            Ok(rows) => {
+                self.learn_unstable(&rows);
+                Ok(())
+            }
+            // A schema that the server can't read whole: with a module that it does not have.
+            Err(Error::DatabaseError(DatabaseErrorKind::Unknown, _)) => {
+                self.ask(&Statement::plain("SELECT 1")).await.map(|_| ())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn entropy(&mut self) -> System {

@@ -151,7 +151,10 @@ impl<C: Client> Session<C> {
 
     /// What a write will count, if the client can tell.
     fn assume(&mut self, statement: &Statement<'_>) -> Option<usize> {
-        if !self.transaction.past.may_assume(&statement.sql) {
+        let facts = statement.facts.as_ref();
+        let table = facts.and_then(|facts| facts.written_table.as_deref())?;
+        let proved = (self.unstable.as_ref()).is_some_and(|schema| !schema.may_skip_rows(table));
+        if !proved || !self.transaction.past.may_assume(&statement.sql) {
             return None;
         }
         if let Some(rows) = statement.known_rows() {
@@ -226,7 +229,7 @@ impl<C: Client> Session<C> {
             .transaction
             .options
             .guards
-            .then(|| source.guarded(&rows, &key, &self.unstable))
+            .then(|| source.guarded(&rows, &key, self.unstable.as_ref()?))
             .flatten();
         let count = self.shown(&statement, rows.len());
         for _ in &key {
@@ -242,7 +245,12 @@ impl<C: Client> Session<C> {
     fn shown(&self, statement: &Statement<'_>, rows: usize) -> Count {
         let facts = statement.facts.as_ref();
         let decisive = facts.and_then(|facts| facts.decisive.as_ref());
-        match decisive.is_some_and(|decisive| self.unstable.decides_about(decisive)) {
+        let is_undecided = match (decisive, &self.unstable) {
+            (Some(decisive), Some(unstable)) => unstable.decides_about(decisive),
+            (decisive, None) => decisive.is_some(),
+            (None, Some(_)) => false,
+        };
+        match is_undecided {
             true => Count::Untold,
             false => Count::Shown(rows),
         }
@@ -282,6 +290,9 @@ impl<C: Client> Session<C> {
         let row = by_key.and_then(|by_key| self.row_of(by_key, |place| statement.bound(place)));
         if !statement.counted {
             self.keys.clear();
+        }
+        if statement.is_news_of_schema {
+            self.unstable = None;
         }
         let known = self.transaction.journal.known();
         match (by_key, row) {

@@ -11,7 +11,7 @@ use diesel_rqlite_sql::{Classes, Decisive, Keyword, Parsed, TokenKind, find, fra
 use crate::protocol::rows::{Rows, Value};
 
 /// Asks for what [`Unstable::of`] understands: defaults that are no literals, triggers and views; of a view the text only
-/// where it may call a function that matters.
+/// where it may call a function that matters. And for tables that may skip a row without an error.
 pub(crate) const QUERY: &str = "SELECT lower(i.name), lower(m.name), i.dflt_value FROM sqlite_master m, \
      pragma_table_info(m.name) i WHERE m.type = 'table' AND m.sql LIKE '%default%' AND \
      (i.dflt_value LIKE '%(%' OR i.dflt_value LIKE 'current_%') UNION ALL \
@@ -20,7 +20,12 @@ pub(crate) const QUERY: &str = "SELECT lower(i.name), lower(m.name), i.dflt_valu
      sql LIKE '%random%' OR sql LIKE '%sqlite%' OR sql LIKE '%pragma%' OR sql LIKE '%changes%' OR \
      sql LIKE '%insert_rowid%' OR sql LIKE '%auth%' OR sql LIKE '%fts%' OR sql LIKE '%geopoly%' OR \
      sql LIKE '%extension%' OR sql LIKE '%dbstat%' OR sql LIKE '%rootpage%' THEN sql END \
-     FROM sqlite_master WHERE type IN ('trigger', 'view')";
+     FROM sqlite_master WHERE type IN ('trigger', 'view') UNION ALL \
+     SELECT 'skips', lower(tbl_name), NULL FROM sqlite_master WHERE \
+     type = 'trigger' AND sql LIKE '%ignore%' OR type = 'table' AND sql LIKE '%conflict%'";
+
+/// How many columns it has.
+pub(crate) const WIDTH: usize = 3;
 
 /// See the module. All names are in lower case.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -29,6 +34,8 @@ pub(crate) struct Unstable {
     /// All columns of these.
     tables: HashSet<String>,
     views: HashSet<String>,
+    /// Tables with `ON CONFLICT` in their schema, or with a trigger that may ignore a row.
+    skipping: HashSet<String>,
     /// One of the views has such a value itself.
     in_views: bool,
     /// No telling what.
@@ -55,6 +62,9 @@ impl Unstable {
         for row in 0..rows.len() {
             match (text(row, 0), text(row, 1), text(row, 2)) {
                 (Some(""), Some(_), Some(trigger)) => unstable.trigger(trigger),
+                (Some("skips"), Some(table), None) => {
+                    unstable.skipping.insert(table.to_owned());
+                }
                 (None, Some(view), sql) => {
                     unstable.views.insert(view.to_owned());
                     unstable.in_views |= sql.is_some_and(is_of_node);
@@ -100,6 +110,11 @@ impl Unstable {
 
     fn is_empty(&self) -> bool {
         self.columns.is_empty() && self.tables.is_empty() && !self.in_views && !self.everything
+    }
+
+    /// Whether a write to a table may leave out a row without an error, so that its count can't be told by its text.
+    pub(crate) fn may_skip_rows(&self, table: &str) -> bool {
+        self.skipping.contains(table) || self.views.contains(table)
     }
 
     /// What of a query may be compared, given the names of its columns.
@@ -242,6 +257,7 @@ mod tests {
             columns: vec![column("posts", "at")],
             tables: HashSet::from(["log".to_owned()]),
             views: HashSet::from(["recent".to_owned()]),
+            skipping: HashSet::new(),
             in_views: false,
             everything: false,
         }

@@ -68,6 +68,8 @@ pub(crate) struct Statement<'a> {
     pub(crate) names: Vec<String>,
     /// Where it stood in a script.
     pub(crate) position: Option<Position>,
+    /// It may make a table skip rows without an error.
+    pub(crate) is_news_of_schema: bool,
     /// It only stands in front of another, to fail where that would.
     pub(crate) is_check: bool,
     /// In a transaction: what is asked about it there.
@@ -117,6 +119,7 @@ impl<'a> Statement<'a> {
             encodings: Vec::new(),
             names: Vec::new(),
             position: None,
+            is_news_of_schema: false,
             is_check: false,
             facts: None,
             source: None,
@@ -217,6 +220,7 @@ impl<'a> Statement<'a> {
         statement.facts = facts;
         statement.insert_rows = parsed.insert_rows();
         statement.counted = parsed.form().writes_rows();
+        statement.is_news_of_schema = parsed.may_skip_rows_later();
         if parsed.form() == Form::Insert {
             statement.table = parsed.table().map(str::to_owned);
             statement.upserts = parsed.upserts();
@@ -301,6 +305,7 @@ impl<'a> Statement<'a> {
             encodings: self.encodings,
             names: self.names,
             position: self.position,
+            is_news_of_schema: self.is_news_of_schema,
             is_check: self.is_check,
             facts: self.facts,
             source: self
