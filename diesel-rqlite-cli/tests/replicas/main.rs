@@ -63,7 +63,7 @@ fn replicas_are_equal_after_random_statements() {
             inputs.remove(place);
         }
     }
-    println!("REPLICAS_SEED={seed}: {tally}");
+    eprintln!("REPLICAS_SEED={seed}: {tally}");
     let found: Vec<_> = failures
         .iter()
         .map(|failure| format!("{}{}", failure.input, failure.what))

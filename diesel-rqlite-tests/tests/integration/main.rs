@@ -34,6 +34,8 @@ macro_rules! on_both_connections {
         mod queries;
         #[path = "../reads.rs"]
         mod reads;
+        #[path = "../returning_counts.rs"]
+        mod returning_counts;
         #[path = "../rqlite_lock.rs"]
         mod rqlite_lock;
         #[path = "../sql_text.rs"]

@@ -194,7 +194,7 @@ impl Writer<'_> {
     fn bound_value(&mut self) {
         let value = match self.random.below(7) {
             0 => Value::Null,
-            1 => Value::Integer(self.random.below(100) as i64),
+            1 => Value::Integer(7),
             2 => Value::Real(0.1),
             3 => Value::Text("localtime".to_owned()),
             4 => Value::Text("random()".to_owned()),
