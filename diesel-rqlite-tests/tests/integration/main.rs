@@ -10,6 +10,8 @@ macro_rules! on_both_connections {
         mod batch;
         #[path = "../cluster.rs"]
         mod cluster;
+        #[path = "../comments.rs"]
+        mod comments;
         #[path = "../connecting.rs"]
         mod connecting;
         #[path = "../database.rs"]
@@ -30,10 +32,14 @@ macro_rules! on_both_connections {
         mod migrations;
         #[path = "../misfits.rs"]
         mod misfits;
+        #[path = "../no_statements.rs"]
+        mod no_statements;
         #[path = "../queries.rs"]
         mod queries;
         #[path = "../reads.rs"]
         mod reads;
+        #[path = "../replica_values.rs"]
+        mod replica_values;
         #[path = "../returning_counts.rs"]
         mod returning_counts;
         #[path = "../rqlite_lock.rs"]

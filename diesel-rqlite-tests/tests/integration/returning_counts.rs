@@ -101,11 +101,12 @@ const FORMS: &[(usize, &str)] = &[
     (1, "INSERT INTO acc (id, at) VALUES (31, CURRENT_DATE) RETURNING at"),
 ];
 
-/// Scripts and migrations can't be told from the statement alone; this is all that one may leave.
-const STATE: &str = "SELECT (SELECT group_concat(quote(id) || quote(n) || quote(name) || quote(first) || quote(key) || quote(row)) \
-     FROM (SELECT * FROM acc ORDER BY id)) || (SELECT group_concat(n) FROM log) || '' AS value";
+/// What a statement leaves.
+const STATE: &str = "SELECT coalesce((SELECT group_concat(quote(id) || quote(n) || quote(name) || quote(first) || quote(key) || \
+     quote(row)) FROM (SELECT * FROM acc ORDER BY id)), '') || ' ' || (SELECT group_concat(n) FROM log) AS value";
 
-struct Ignored;
+/// A row, whatever its columns.
+pub(crate) struct Ignored;
 
 impl QueryableByName<Rqlite> for Ignored {
     fn build<'a>(_row: &impl NamedRow<'a, Rqlite>) -> deserialize::Result<Self> {
