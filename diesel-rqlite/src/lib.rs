@@ -118,12 +118,13 @@ pub use self::query_builder::{RqliteInsertSelectDsl, RqliteQueryBuilder, Selecte
 #[cfg(feature = "async")]
 pub use self::row::RqliteStream;
 pub use self::row::{RqliteCursor, RqliteField, RqliteRow};
-pub use self::sql::hazards::ReplicaHazard;
+
 #[cfg(feature = "async")]
 pub use self::transaction::AsyncFunc;
 pub use self::transaction::{RunAgain, RunOnce, Transaction, TransactionBuilder, TransactionMode};
 pub use self::transport::node::{NodeAnswer, NodeHttp};
 pub use self::value::RqliteValue;
+pub use diesel_rqlite_sql::ReplicaHazard;
 
 #[doc = include_str!("../docs/transactions.md")]
 pub mod transactions {}
