@@ -91,7 +91,7 @@ fn input(random: &mut Random) -> Input {
     let statements =
         (0..=random.below(2 * TOGETHER - 1)).map(|_| match way.reads() && random.one_in(5) {
             true => grammar::read(random, spice),
-            false => grammar::write(random, spice),
+            false => grammar::write(random, spice, way.returns_rows()),
         });
     let statements = statements.collect();
     Input {

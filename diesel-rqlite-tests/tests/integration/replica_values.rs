@@ -117,10 +117,19 @@ impl Zones {
         states.collect()
     }
 
+    /// The rows that are not on all nodes, if there are any. The tables are then made anew.
     fn differ(&mut self) -> Option<String> {
         let states = self.states();
+        let everywhere = |row: &Shown| states.iter().all(|rows| rows.contains(row));
+        let alone: Vec<Vec<_>> = states
+            .iter()
+            .map(|rows| rows.iter().filter(|row| !everywhere(row)).map(|row| &*row.value).collect())
+            .collect();
         let differ = states.windows(2).any(|pair| pair[0] != pair[1]);
-        differ.then(|| format!("{states:?}"))
+        differ.then(|| {
+            self.conn.batch_execute(SCHEMA).expect("creates");
+            format!("{alone:?}")
+        })
     }
 }
 
@@ -285,11 +294,16 @@ fn what_only_the_node_knows_is_not_asked_in_a_write() {
 fn views_of_what_each_node_makes_can_be_read_in_a_transaction() {
     let mut zones = Zones::start();
     let mut wrong = Vec::new();
+    zones.conn.batch_execute(SCHEMA).expect("creates");
     for expression in EXPRESSIONS {
         zones.conn.batch_execute("DROP VIEW IF EXISTS v").expect("drops");
-        zones.conn.batch_execute(SCHEMA).expect("creates");
         let view = format!("CREATE VIEW v AS SELECT id, {expression} AS x FROM t");
-        zones.conn.batch_execute(&view).expect(&view);
+        match zones.conn.batch_execute(&view) {
+            Ok(()) => {}
+            // What a view would say of the connection that reads it is refused where the view is made.
+            Err(Error::QueryBuilderError(_)) => continue,
+            Err(error) => panic!("{view}: {error:?}"),
+        }
         for read in ["SELECT id, x FROM v", "SELECT id FROM t WHERE id IN (SELECT id FROM v WHERE x IS NOT 'y')"] {
             reads_once(&mut zones, read, expression, &mut wrong);
         }
@@ -317,7 +331,6 @@ fn reads_once(zones: &mut Zones, read: &str, expression: &str, wrong: &mut Vec<S
         let transaction = zones.conn.build_transaction().mode(mode);
         let outcome: QueryResult<usize> = transaction.run(|conn| {
             let rows = diesel::sql_query(read).load::<Ignored>(conn)?;
-            diesel::sql_query("UPDATE t SET a = a || '' WHERE id = 1").execute(conn)?;
             diesel::sql_query("INSERT INTO u (a) VALUES (1)").execute(conn)?;
             Ok(rows.len())
         });

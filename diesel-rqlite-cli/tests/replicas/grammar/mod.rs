@@ -37,16 +37,21 @@ pub(crate) enum Spice {
     All,
 }
 
-/// A statement that changes something.
-pub(crate) fn write(random: &mut Random, spice: Spice) -> Statement {
+/// A statement that changes something. `for_rows`: run for its rows, if it has RETURNING, now and then.
+pub(crate) fn write(random: &mut Random, spice: Spice, for_rows: bool) -> Statement {
     let mut writer = Writer::new(random, spice);
     writer.write();
-    writer.finish(false)
+    let returns = writer.returns;
+    let mut statement = writer.finish();
+    statement.loaded = for_rows && returns && random.one_in(3);
+    statement
 }
 
 /// A query, for its rows.
 pub(crate) fn read(random: &mut Random, spice: Spice) -> Statement {
     let mut writer = Writer::new(random, spice);
     writer.read();
-    writer.finish(true)
+    let mut statement = writer.finish();
+    statement.loaded = true;
+    statement
 }

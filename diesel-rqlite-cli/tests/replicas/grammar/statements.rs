@@ -364,7 +364,7 @@ impl Writer<'_> {
         if !self.random.one_in(3) {
             return;
         }
-        self.returning();
+        self.returns = true;
         self.columns = table
             .columns
             .iter()

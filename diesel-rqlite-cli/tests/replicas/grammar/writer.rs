@@ -16,7 +16,8 @@ pub(super) struct Writer<'a> {
     tokens: Vec<(Gap, Token)>,
     /// Whether this statement has comments and line ends anywhere.
     wild: bool,
-    returns: bool,
+    /// Whether it has RETURNING.
+    pub(super) returns: bool,
 }
 
 const GAPS: &[(usize, Gap)] = &[
@@ -54,12 +55,10 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// `for_rows`: for its rows. A write with RETURNING is that now and then.
-    pub(super) fn finish(self, for_rows: bool) -> Statement {
-        let loaded = for_rows || (self.returns && self.random.one_in(3));
+    pub(super) fn finish(self) -> Statement {
         Statement {
             tokens: self.tokens,
-            loaded,
+            loaded: false,
         }
     }
 
@@ -81,10 +80,6 @@ impl<'a> Writer<'a> {
             true => Token::Bound(value),
             false => Token::Text(value.literal()),
         });
-    }
-
-    pub(super) fn returning(&mut self) {
-        self.returns = true;
     }
 
     fn token(&mut self, token: Token) {
