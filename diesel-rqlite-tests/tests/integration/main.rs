@@ -36,6 +36,8 @@ macro_rules! on_both_connections {
         mod no_statements;
         #[path = "../queries.rs"]
         mod queries;
+        #[path = "../reading_sql.rs"]
+        mod reading_sql;
         #[path = "../reads.rs"]
         mod reads;
         #[path = "../replica_values.rs"]

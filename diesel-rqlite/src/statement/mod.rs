@@ -123,13 +123,7 @@ impl<'a> Statement<'a> {
     pub(crate) fn with_binds(text: impl Into<Cow<'a, str>>, binds: Vec<Bind<'a>>) -> Self {
         let text = text.into();
         let carried = binds.iter().any(|bind| wire::carrier(bind).is_some());
-        let written = match sql::fragment(&text) {
-            Ok(parsed) if carried => parsed
-                .numbers()
-                .ok()
-                .and_then(|numbers| Writer::new(&parsed, &numbers, Names::Own, &binds).all(&[])),
-            _ => None,
-        };
+        let written = carried.then(|| with_carriers(&text, &binds)).flatten();
         Self::with_written(written.map_or(text, Cow::Owned), binds)
     }
 
@@ -318,6 +312,13 @@ impl<'a> Statement<'a> {
             InsertRows::Unknown => None,
         }
     }
+}
+
+/// `None`: the text is no SQL, which no text of this crate is.
+fn with_carriers(text: &str, binds: &[Bind<'_>]) -> Option<String> {
+    let parsed = sql::fragment(text).ok()?;
+    let numbers = parsed.numbers().ok()?;
+    Writer::new(&parsed, &numbers, Names::Own, binds).all(&[])
 }
 
 /// What stands in place of a write's volatile values; those that are bound are replaced where they are.

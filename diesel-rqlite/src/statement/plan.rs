@@ -11,7 +11,7 @@ use crate::bind_collector::Bind;
 pub(crate) enum Plan<'a> {
     /// An insert of no rows.
     Nothing,
-    Read(Read<'a>),
+    Read(Box<Read<'a>>),
     Write(Batch<'a>),
 }
 
@@ -45,7 +45,7 @@ impl<'a> Plan<'a> {
             [parsed] if is_read(parsed) => {
                 let parsed = found.remove(0);
                 check_connection_functions(std::slice::from_ref(&parsed), place)?;
-                return Read::new(parsed, binds).map(Plan::Read);
+                return Read::new(parsed, binds).map(|read| Plan::Read(Box::new(read)));
             }
             [_] => {}
             _ => return Err(SqlError::Several),
@@ -71,10 +71,12 @@ impl<'a> Batch<'a> {
                 .map_err(|error| error.at(parsed.position()))?;
         }
         let mut batch = Batch::of(found, framed, Vec::new(), Wanted::Count, place, entropy)?;
-        let own = batch.statements.iter_mut();
-        let own = own.filter(|statement| !statement.is_check);
-        for (statement, parsed) in own.zip(found) {
-            statement.position = Some(parsed.position());
+        let mut positions = found.iter().map(Parsed::position).peekable();
+        for statement in &mut batch.statements {
+            statement.position = positions.peek().copied();
+            if !statement.is_check {
+                positions.next();
+            }
         }
         Ok(batch)
     }
