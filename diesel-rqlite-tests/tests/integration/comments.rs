@@ -2,6 +2,7 @@
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
+use diesel::result::Error;
 use diesel::sql_types::Integer;
 use diesel_rqlite::TransactionMode;
 
@@ -111,12 +112,14 @@ fn all_gaps<T: std::fmt::Debug + PartialEq>(
     let mut db = Database::new();
     let mut wrong = Vec::new();
     for place in places {
-        for text in texts.clone() {
+        for (number, text) in texts.clone().enumerate() {
             let plain = text.replace("{}", " ");
             let wanted = run(&mut db, *place, |conn| go(conn, &plain));
             assert!(wanted.is_ok(), "{place:?}: {wanted:?}: {plain}");
             let left = state(&mut db);
-            for gap in GAPS {
+            // The default mode has all of them.
+            let step = if *place == PLACES[1] { 1 } else { 4 };
+            for gap in GAPS.iter().skip(number % step).step_by(step) {
                 let sql = text.replace("{}", gap);
                 let found = run(&mut db, *place, |conn| go(conn, &sql));
                 if found != wanted || state(&mut db) != left {
@@ -145,8 +148,7 @@ fn comments_before_returning() {
     // The rows of a RETURNING are not known before a deferred commit.
     all_gaps(writes, &PLACES[..3], |conn, sql| {
         match diesel::sql_query(sql).load::<Row>(conn) {
-            // Servers before 9 may not understand all of it; then the rows are lost, and that is said.
-            Err(diesel::result::Error::DeserializationError(error)) if error.to_string().contains("was applied") => {
+            Err(Error::DeserializationError(error)) if error.to_string().contains("returned no rows") => {
                 Ok(Vec::new())
             }
             rows => rows,
