@@ -19,7 +19,9 @@ const SCHEMA: &str = "DROP TABLE IF EXISTS t; DROP TABLE IF EXISTS u; DROP TABLE
      INSERT INTO t VALUES (1, '2024-02-29 23:30:00', 1709245800), (2, '2026-07-01', 0)";
 
 /// Expressions that nodes in other time zones, started at another time or of another version evaluate differently.
-const EXPRESSIONS: [&str; 44] = [
+const EXPRESSIONS: [&str; 46] = [
+    "random \u{b}()",
+    "datetime\n\u{b}(a, 'localtime')",
     "datetime(a, 'localtime')",
     "datetime(a, 'utc')",
     "datetime('2024-01-01', 'LocalTime')",

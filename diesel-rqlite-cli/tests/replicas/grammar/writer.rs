@@ -26,6 +26,8 @@ const GAPS: &[(usize, Gap)] = &[
     (3, "\t"),
     (3, "\r\n"),
     (1, "\u{c}"),
+    // A blank for SQLite only behind another.
+    (1, " \u{b}"),
     (5, " /* c */ "),
     (2, "/**/"),
     (2, " /* 'now' */ "),
