@@ -21,19 +21,30 @@ impl Cluster {
     ///
     /// When it does not become ready.
     pub fn start(nodes: usize) -> Self {
-        let builder = |id: usize, join: Option<String>| RqlitedBuilder {
-            raft_timeout: Some(RAFT_TIMEOUT),
-            id: Some(id),
-            join,
-            ..Rqlited::builder()
-        };
-        let first = builder(1, None).start();
-        let leader = first.raft_address();
-        let mut started = vec![first];
-        for id in 2..=nodes {
-            started.push(builder(id, Some(leader.clone())).start());
+        Self::of(std::iter::repeat_n(Rqlited::builder(), nodes))
+    }
+
+    /// The same, with a node for each of these [time zones](RqlitedBuilder::time_zone).
+    ///
+    /// # Panics
+    ///
+    /// When it does not become ready.
+    pub fn in_time_zones(zones: &[&str]) -> Self {
+        Self::of(zones.iter().map(|zone| Rqlited::builder().time_zone(zone)))
+    }
+
+    fn of(builders: impl Iterator<Item = RqlitedBuilder>) -> Self {
+        let mut nodes: Vec<Rqlited> = Vec::new();
+        for (place, builder) in builders.enumerate() {
+            let builder = RqlitedBuilder {
+                raft_timeout: Some(RAFT_TIMEOUT),
+                id: Some(place + 1),
+                join: nodes.first().map(Rqlited::raft_address),
+                ..builder
+            };
+            nodes.push(builder.start());
         }
-        Cluster { nodes: started }
+        Cluster { nodes }
     }
 
     /// The node with this place, counted from 0.

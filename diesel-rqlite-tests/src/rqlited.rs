@@ -81,6 +81,7 @@ pub struct RqlitedBuilder {
     pub(crate) users: Vec<User>,
     pub(crate) foreign_keys: bool,
     pub(crate) tls: bool,
+    pub(crate) time_zone: Option<String>,
     pub(crate) raft_timeout: Option<Duration>,
     pub(crate) id: Option<usize>,
     pub(crate) join: Option<String>,
@@ -105,6 +106,13 @@ impl RqlitedBuilder {
     #[must_use]
     pub fn tls(mut self) -> Self {
         self.tls = true;
+        self
+    }
+
+    /// The node's local time, as `TZ` has it. A POSIX form, such as `JST-9`, needs no files of the system.
+    #[must_use]
+    pub fn time_zone(mut self, zone: &str) -> Self {
+        self.time_zone = Some(zone.to_owned());
         self
     }
 
@@ -337,7 +345,7 @@ impl Rqlited {
         let timeout = format!("{}ms", timeout.as_millis());
         let mut command = Command::new(&binary.path);
         // Dates of rqlite's own are in the local time of the node.
-        command.env("TZ", "UTC");
+        command.env("TZ", builder.time_zone.as_deref().unwrap_or("UTC"));
         command.args(["-node-id", &builder.id.unwrap_or(1).to_string()]);
         command.args([
             "-http-addr",

@@ -10,6 +10,8 @@ macro_rules! on_both_connections {
         mod batch;
         #[path = "../cluster.rs"]
         mod cluster;
+        #[path = "../comments.rs"]
+        mod comments;
         #[path = "../connecting.rs"]
         mod connecting;
         #[path = "../database.rs"]
@@ -30,12 +32,18 @@ macro_rules! on_both_connections {
         mod migrations;
         #[path = "../misfits.rs"]
         mod misfits;
+        #[path = "../no_statements.rs"]
+        mod no_statements;
         #[path = "../queries.rs"]
         mod queries;
         #[path = "../reading_sql.rs"]
         mod reading_sql;
         #[path = "../reads.rs"]
         mod reads;
+        #[path = "../replica_values.rs"]
+        mod replica_values;
+        #[path = "../returning_counts.rs"]
+        mod returning_counts;
         #[path = "../rqlite_lock.rs"]
         mod rqlite_lock;
         #[path = "../sql_text.rs"]

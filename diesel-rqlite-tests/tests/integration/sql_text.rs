@@ -71,6 +71,11 @@ fn missing_values_are_an_error_not_null() {
         "INSERT INTO t (a, b) VALUES (?, ?)",
         "UPDATE t SET a = ?",
         "INSERT INTO t (a) VALUES (:name)",
+        "INSERT INTO t (a) VALUES ($::name)",
+        "INSERT INTO t (a) VALUES (@::name)",
+        "INSERT INTO t (a) VALUES (:::name)",
+        "INSERT INTO t (a) VALUES (#name)",
+        "INSERT INTO t (a) VALUES ( \u{b}?)",
     ] {
         let outcome = diesel::sql_query(sql).execute(&mut *db);
         assert!(
