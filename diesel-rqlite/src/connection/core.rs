@@ -19,6 +19,7 @@ use crate::error;
 use crate::lock::holding::Holding;
 use crate::lock::{Locking, RqliteLock};
 use crate::mutex::{inner, locked};
+use crate::protocol::message::TRANSACTION_OPEN;
 #[cfg(feature = "async")]
 use crate::protocol::nodes::Nodes;
 #[cfg(any(feature = "async", feature = "r2d2"))]
@@ -129,9 +130,7 @@ impl<C: Client> Core<C> {
     pub(crate) async fn ping(&mut self) -> QueryResult<()> {
         let exchange = statement::query(&Statement::plain("SELECT 1")).at(ReadConsistency::None);
         let answered = self.session.send(&exchange).await;
-        answered
-            .map(|_| ())
-            .map_err(|failure| error::failure(failure, true))
+        answered.map(|_| ()).map_err(error::failure)
     }
 
     /// Opens a transaction, which takes its lock if it is the outermost one.
@@ -410,9 +409,7 @@ impl<C: Client> Core<C> {
         let depth = self.session.transaction.depth();
         let sqlite = |message: &str| Err(error::statement_error(message, None));
         match control {
-            Control::Begin { .. } if depth > 0 => {
-                sqlite("cannot start a transaction within a transaction")
-            }
+            Control::Begin { .. } if depth > 0 => sqlite(TRANSACTION_OPEN),
             Control::Begin { immediate } => {
                 if immediate {
                     self.next = Some(self.immediate_options());

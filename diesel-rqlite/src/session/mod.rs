@@ -20,13 +20,14 @@ use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
 use crate::config::RqliteConfig;
 use crate::error;
-use crate::protocol::call::{Call, Failure, SendError, Step};
+use crate::protocol::call::{Call, SendError, Step};
+use crate::protocol::encoding::Encoding;
+use crate::protocol::failure::Failure;
 use crate::protocol::nodes::Nodes;
 use crate::protocol::request::{Exchange, Settings};
 use crate::protocol::response::{Answer, StatementResult};
 use crate::protocol::rows::Rows;
 use crate::runtime::Runtime;
-use crate::sql::results::Encoding;
 use crate::sql::unstable::Unstable;
 use crate::statement::{self, Batch, Place, Plan, Query, Statement, Wanted};
 use crate::transaction::exactly_once::Commits;
@@ -128,15 +129,15 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// The answer to what changes nothing, or may be sent again.
+    /// The answer to an exchange, where only an answer is of use.
     async fn answer(
         &mut self,
         exchange: &Exchange,
         encodings: &[Vec<Encoding>],
     ) -> QueryResult<Answer> {
         let body = self.send(exchange).await;
-        let body = body.map_err(|failure| error::failure(failure, true))?;
-        error::answer(&body, encodings, true)
+        let body = body.map_err(error::failure)?;
+        error::answer(exchange, &body, encodings)
     }
 
     pub(crate) async fn ask(&mut self, statement: &Statement<'_>) -> QueryResult<Rows> {
@@ -222,9 +223,9 @@ impl<C: Client> Session<C> {
     }
 }
 
-fn rows_of_query(body: &[u8], statement: &Statement<'_>) -> QueryResult<Rows> {
+fn rows_of_query(exchange: &Exchange, body: &[u8], statement: &Statement<'_>) -> QueryResult<Rows> {
     let encodings = std::slice::from_ref(&statement.encodings);
-    let mut answer = error::answer(body, encodings, true)?;
+    let mut answer = error::answer(exchange, body, encodings)?;
     rows_of(answer.results.pop(), statement)
 }
 

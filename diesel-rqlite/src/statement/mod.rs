@@ -17,7 +17,8 @@ use diesel_rqlite_sql::{
 use self::writer::{Names, Values, Writer};
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
-use crate::sql::results::{self, Encoded, Encoding};
+use crate::protocol::encoding::Encoding;
+use crate::sql::results::{self, Encoded};
 
 pub(crate) use self::plan::{Batch, Plan};
 pub(crate) use self::query::{Query, strip_begin_and_commit};

@@ -12,9 +12,10 @@ use diesel_rqlite_sql::{Parsed, Pin, SqlError, unescaped};
 use super::Statement;
 use super::writer::{Names, Values};
 use crate::bind_collector::Bind;
+use crate::protocol::encoding::Encoding;
 use crate::protocol::rows::Rows;
 use crate::sql::cells::{self, Classes, GUARD, TextCell};
-use crate::sql::results::{self, Encoding};
+use crate::sql::results;
 use crate::sql::unstable::Unstable;
 
 /// See the module.
