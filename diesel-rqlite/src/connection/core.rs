@@ -10,7 +10,7 @@ use std::time::Instant;
 use diesel::QueryResult;
 use diesel::connection::{DebugQuery, DynInstrumentation, InstrumentationEvent, StrQueryHelper};
 use diesel::result::{ConnectionError, ConnectionResult, Error};
-use diesel_rqlite_sql::{Control, Form, Parsed, SqlError, parse};
+use diesel_rqlite_sql::{Control, Form, Parsed, Setting, SqlError, parse};
 
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
@@ -30,7 +30,7 @@ use crate::session::{Client, Session};
 #[cfg(any(feature = "async", feature = "r2d2"))]
 use crate::statement;
 use crate::statement::{Query, Statement, strip_begin_and_commit};
-use crate::transaction::Options;
+use crate::transaction::{Options, TransactionMode};
 
 /// A connection, whichever way it waits.
 pub(crate) struct Core<C: Client> {
@@ -105,6 +105,16 @@ impl<C: Client> Core<C> {
             options.locking = Locking::Rqlite(RqliteLock::new("database"));
         }
         options
+    }
+
+    /// The next transaction is one whose commit never comes: each write is run at the server at once, or nobody would
+    /// ever see its error.
+    pub(crate) fn prepare_test(&mut self) -> QueryResult<()> {
+        let mut options = self.config.transaction_options();
+        if options.mode == TransactionMode::Interactive {
+            options.mode = TransactionMode::Eager;
+        }
+        self.prepare(options)
     }
 
     /// The next transaction, which must be an outermost one, is to be as these options say.
@@ -339,6 +349,8 @@ impl<C: Client> Core<C> {
     /// Runs a script: its statements as one atomic request, unless it begins and ends transactions of its own.
     pub(crate) async fn script(&mut self, sql: &str) -> QueryResult<()> {
         let mut found = parse(sql).map_err(error::not_sent)?;
+        self.learn_from_beside();
+        self.set_up(&mut found).await?;
         let mut controls = Vec::with_capacity(found.len());
         for parsed in &found {
             let not_sent = |error: SqlError| error::not_sent(error.at(parsed.position()));
@@ -348,7 +360,6 @@ impl<C: Client> Core<C> {
             }
             controls.push(control);
         }
-        self.learn_from_beside();
         let mut scope = Scope::of_query(self);
         let core = scope.core();
         let number = controls.iter().flatten().count();
@@ -360,6 +371,25 @@ impl<C: Client> Core<C> {
         };
         scope.keep();
         outcome
+    }
+
+    /// Takes out of a script what sets up a connection. Behind a BEGIN, as in a transaction, SQLite ignores
+    /// `foreign_keys = ON`.
+    async fn set_up(&mut self, found: &mut Vec<Parsed<'_>>) -> QueryResult<()> {
+        let mut begun = false;
+        let mut settings = Vec::new();
+        found.retain(|parsed| {
+            begun |= parsed.form() == Form::Begin;
+            let setting = parsed.setting();
+            let is_setting = setting.is_some();
+            let is_ignored = begun && matches!(setting, Some(Setting::ForeignKeys(true)));
+            settings.extend(setting.filter(|_| !is_ignored));
+            !is_setting
+        });
+        for setting in settings {
+            self.session.set(setting).await?;
+        }
+        Ok(())
     }
 
     /// VACUUM runs in no transaction, so that what is before and behind it are requests of their own.

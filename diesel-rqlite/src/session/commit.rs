@@ -26,7 +26,7 @@ impl<C: Client> Session<C> {
         match self.transaction.depth() {
             0 => return Err(Error::NotInTransaction),
             1 => {}
-            _ => return self.transaction.commit_inner(),
+            _ => return self.commit_inner().await,
         }
         let outcome = match self.transaction.check_usable() {
             Ok(()) => self.send_commit().await,
@@ -40,6 +40,18 @@ impl<C: Client> Session<C> {
         }
         self.transaction.finish()?;
         outcome
+    }
+
+    /// Ends the innermost transaction, which stands inside another one. A server sees its writes first: their errors are
+    /// to be caught here, as on SQLite.
+    async fn commit_inner(&mut self) -> QueryResult<()> {
+        if self.transaction.has_unseen_writes_inside()
+            && let Err(error) = self.look(&[], false).await
+        {
+            self.transaction.roll_back()?;
+            return Err(error);
+        }
+        self.transaction.commit_inner()
     }
 
     /// Rolls back the innermost transaction.

@@ -8,6 +8,7 @@ mod commit;
 mod locked;
 mod look;
 mod pending;
+mod setting;
 
 use std::future::Future;
 use std::time::{Duration, Instant, SystemTime};
@@ -58,6 +59,8 @@ pub(crate) struct Session<C> {
     unstable: Unstable,
     /// The numbers of this connection's commits, once it has one.
     commits: Option<Commits>,
+    /// Whether the nodes enforce foreign keys, once they have been asked.
+    foreign_keys: Option<bool>,
 }
 
 /// The machine's clock and randomness. In a transaction, `now` is when it began to need it.
@@ -102,6 +105,7 @@ impl<C: Client> Session<C> {
             keys: PrimaryKeys::new(),
             unstable: Unstable::default(),
             commits: None,
+            foreign_keys: None,
         }
     }
 
@@ -179,6 +183,7 @@ impl<C: Client> Session<C> {
         let plan = Plan::new(query, binds, Wanted::Count, place, &mut self.entropy());
         match (plan.map_err(error::not_sent)?, place) {
             (Plan::Nothing, _) => Ok(0),
+            (Plan::Set(setting), _) => self.set(setting).await.map(|_| 0),
             (Plan::Write(batch), Place::Alone) => self.write(batch).await,
             (Plan::Write(batch), Place::Transaction) => self.transaction_write(batch).await,
             (Plan::Read(read), Place::Alone) => self.untyped_read(&read).await.map(|_| 0),
@@ -200,6 +205,7 @@ impl<C: Client> Session<C> {
         let plan = Plan::new(query, binds, wanted, place, &mut self.entropy());
         match (plan.map_err(error::not_sent)?, place) {
             (Plan::Nothing, _) => Ok(Vec::new()),
+            (Plan::Set(setting), _) => Ok(vec![self.set(setting).await?]),
             (Plan::Read(read), Place::Alone) => Ok(vec![self.read(&read, types).await?]),
             (Plan::Read(read), Place::Transaction) => {
                 Ok(vec![self.transaction_read(&read, types).await?])

@@ -292,12 +292,13 @@ pub(crate) fn guard(
     columns: &[(String, Classes)],
     text: TextCell,
     ordered: bool,
+    expected: &str,
     unless: &str,
 ) -> String {
     let row = row(columns, text);
     let order = if ordered { "" } else { " ORDER BY s" };
     format!(
-        "{}SELECT CASE WHEN (SELECT coalesce(group_concat(s,''{order}),'') FROM (SELECT {row} AS s FROM {SUBQUERY}))=?{unless} \
+        "{}SELECT CASE WHEN (SELECT coalesce(group_concat(s,''{order}),'') FROM (SELECT {row} AS s FROM {SUBQUERY}))={expected}{unless} \
          THEN 1 ELSE json_extract('{{}}','{GUARD}rows') END",
         with(query, width)
     )

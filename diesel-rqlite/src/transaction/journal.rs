@@ -315,6 +315,12 @@ impl Journal {
         }
     }
 
+    /// Whether an entry from this one on is a write that no server has run.
+    pub(crate) fn has_unseen_writes(&self, from: usize) -> bool {
+        let mut entries = self.entries.iter().skip(from);
+        entries.any(|entry| matches!(entry, Entry::Write(write) if !write.seen))
+    }
+
     /// A server has run all writes, and they went well.
     pub(crate) fn all_seen(&mut self) {
         for entry in &mut self.entries {

@@ -139,6 +139,12 @@ impl Transaction {
         }
     }
 
+    /// Whether the innermost transaction has writes that no server has run.
+    pub(crate) fn has_unseen_writes_inside(&self) -> bool {
+        let mark = self.marks.last().map_or(0, |mark| mark.at);
+        self.check_usable().is_ok() && self.journal.has_unseen_writes(mark)
+    }
+
     /// Opens the outermost transaction, or one inside another.
     pub(crate) fn begin(&mut self, name: Option<String>) -> QueryResult<()> {
         self.change(TransactionDepthChange::IncreaseDepth)?;
