@@ -12,11 +12,11 @@ use diesel::connection::{DebugQuery, DynInstrumentation, InstrumentationEvent, S
 use diesel::result::{ConnectionError, ConnectionResult, Error};
 use diesel_rqlite_sql::{Control, Form, Parsed, Setting, SqlError, parse};
 
+use super::holding::Holding;
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
 use crate::config::RqliteConfig;
 use crate::error;
-use crate::lock::holding::Holding;
 use crate::lock::{Locking, RqliteLock};
 use crate::mutex::{inner, locked};
 use crate::protocol::message::TRANSACTION_OPEN;
@@ -78,7 +78,7 @@ impl<C: Client> Core<C> {
     }
 
     async fn reach(config: &RqliteConfig) -> ConnectionResult<Self> {
-        let mut core = Self::of(config.session()?, config);
+        let mut core = Self::of(Session::open(config)?, config);
         match core.session.ask(&Statement::plain("SELECT 1")).await {
             Ok(_) => Ok(core),
             Err(error) => Err(ConnectionError::BadConnection(error.to_string())),

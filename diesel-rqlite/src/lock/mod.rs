@@ -8,7 +8,7 @@
 #[cfg(feature = "async")]
 mod asynchronous;
 pub(crate) mod fence;
-pub(crate) mod holding;
+mod guard;
 #[cfg(feature = "redis")]
 mod redis;
 pub(crate) mod renewal;
@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 #[cfg(feature = "async")]
 pub use self::asynchronous::{AsyncLock, AsyncLockGuard, LockFuture};
+pub(crate) use self::guard::{Acquire, Guard};
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisLock, ValkeyLock};
 pub use self::rqlite::RqliteLock;
@@ -111,39 +112,6 @@ impl<L: Lock + ?Sized> Lock for Arc<L> {
     #[cfg(feature = "async")]
     fn as_async(&self) -> Option<&dyn AsyncLock> {
         (**self).as_async()
-    }
-}
-
-/// A lock while it is held, by whichever side it was taken.
-pub(crate) enum Guard {
-    Blocking(Box<dyn LockGuard>),
-    #[cfg(feature = "async")]
-    Asynchronous(Box<dyn AsyncLockGuard>),
-}
-
-impl Guard {
-    fn fence(&self) -> Option<Fence> {
-        match self {
-            Guard::Blocking(guard) => guard.fence(),
-            #[cfg(feature = "async")]
-            Guard::Asynchronous(guard) => guard.fence(),
-        }
-    }
-
-    fn check(&self) -> Result<(), LockError> {
-        match self {
-            Guard::Blocking(guard) => guard.check(),
-            #[cfg(feature = "async")]
-            Guard::Asynchronous(guard) => guard.check(),
-        }
-    }
-
-    async fn release(self) -> Result<(), LockError> {
-        match self {
-            Guard::Blocking(guard) => guard.release(),
-            #[cfg(feature = "async")]
-            Guard::Asynchronous(guard) => guard.release_async().await,
-        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 use diesel::QueryResult;
 use diesel::result::{DatabaseErrorKind, Error};
 
-use super::{Client, Session, jittered, token};
+use super::{Client, Session};
 use crate::error;
 use crate::lock::fence;
 use crate::migration;
@@ -13,6 +13,7 @@ use crate::protocol::failure::Why;
 use crate::protocol::message::StatementError;
 use crate::protocol::request::{Endpoint, Exchange};
 use crate::protocol::response::{Answer, StatementResult};
+use crate::random::{jittered, token};
 use crate::runtime::Runtime;
 use crate::statement::{self, Batch, Statement};
 use crate::transaction::exactly_once::{Commits, was_applied};

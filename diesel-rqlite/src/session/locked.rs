@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
 
-use super::{Client, Session, jittered, rows_of};
+use super::{Client, Session, rows_of};
 use crate::error;
 use crate::lock::LockError;
 use crate::lock::fence;
@@ -12,6 +12,7 @@ use crate::lock::rqlite::{Lease, Seen};
 use crate::protocol::message::StatementError;
 use crate::protocol::request::{Endpoint, Exchange, ReadConsistency};
 use crate::protocol::response::StatementResult;
+use crate::random::jittered;
 use crate::runtime::Runtime;
 use crate::statement::{self, Batch, Statement};
 use crate::transaction::TransactionMode;

@@ -2,7 +2,6 @@
 
 use super::known::Known;
 use super::parts::{Part, Parts};
-use crate::migration;
 use crate::protocol::message::{Constraint, StatementError};
 use crate::sql::cells::GUARD;
 use crate::statement::Statement;
@@ -55,8 +54,16 @@ pub(crate) struct Write {
     pub(crate) count: Count,
     /// A server has run it well, as part of a peek.
     pub(crate) seen: bool,
-    /// The version that it records, where the whole transaction is one migration.
-    pub(crate) migration: Option<String>,
+    pub(crate) migration: Option<Migration>,
+}
+
+/// What a write does for migrations.
+#[derive(Debug)]
+pub(crate) enum Migration {
+    /// It makes the table of those that have been applied.
+    SetUp,
+    /// It records one, by its version, in a transaction that may be all of it.
+    Recorded(String),
 }
 
 impl Write {
@@ -208,14 +215,16 @@ impl Journal {
             Entry::Write(write) => write.statement.position.is_some(),
             _ => false,
         };
-        let version = record.migration.as_deref();
-        version.filter(|_| !others.is_empty() && others.iter().all(of_script))
+        let Some(Migration::Recorded(version)) = &record.migration else {
+            return None;
+        };
+        (!others.is_empty() && others.iter().all(of_script)).then_some(version)
     }
 
     /// Whether the table of migrations was asked for, which is done before a migration, and not as a part of it.
     pub(crate) fn sets_up_migrations(&self) -> bool {
         self.entries.iter().any(|entry| match entry {
-            Entry::Write(write) => migration::is_setup(&write.statement.sql),
+            Entry::Write(write) => matches!(write.migration, Some(Migration::SetUp)),
             _ => false,
         })
     }
