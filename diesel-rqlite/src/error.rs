@@ -17,7 +17,6 @@ use diesel::QueryResult;
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
 use diesel_rqlite_sql::{Position, SqlError};
 
-use crate::lock::LockError;
 use crate::protocol::encoding::Encoding;
 use crate::protocol::failure::{Failure, Why};
 use crate::protocol::message::{Columns, Constraint, RequestError, StatementError};
@@ -142,15 +141,6 @@ pub(crate) fn aborted(cause: &str) -> Error {
         DatabaseErrorKind::Unknown,
         format!("the transaction is aborted, since an earlier statement failed: {cause}"),
     )
-}
-
-/// The lock of a transaction can't be had, or was lost.
-pub(crate) fn lock(error: &LockError) -> Error {
-    if error.is_lost() {
-        return conflict(error.to_string(), None);
-    }
-    let kind = DatabaseErrorKind::UnableToSendCommand;
-    of_kind(kind, error.to_string())
 }
 
 /// The kind of an error of SQLite, and what it tells.

@@ -87,6 +87,8 @@ mod migration;
 #[cfg(all(doctest, feature = "serde_json"))]
 mod must_not_compile;
 mod mutex;
+#[cfg(test)]
+mod order;
 mod protocol;
 mod query_builder;
 mod random;

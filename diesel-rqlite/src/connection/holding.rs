@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use diesel::QueryResult;
 
 use crate::config::RqliteConfig;
-use crate::error;
 use crate::lock::renewal::{Renew, Renewal, Renewed};
 use crate::lock::rqlite::Lease;
 use crate::lock::{Acquire, Guard, LockError, Locking};
@@ -102,7 +101,7 @@ impl Holding {
             Locking::None => {}
             Locking::Outside(lock) => {
                 let guard = R::acquire(&**lock).await;
-                let guard = guard.map_err(|error| error::lock(&error))?;
+                let guard = guard.map_err(|error| error.of_transaction())?;
                 let fence = guard.fence();
                 transaction.fence = fence.map(|fence| (lock.name().to_owned(), fence));
                 let mut kept = locked(&self.kept);

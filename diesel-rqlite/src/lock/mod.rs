@@ -18,6 +18,8 @@ mod thread;
 use std::fmt;
 use std::sync::Arc;
 
+use diesel::result::{DatabaseErrorKind, Error};
+
 #[cfg(feature = "async")]
 pub use self::asynchronous::{AsyncLock, AsyncLockGuard, LockFuture};
 pub(crate) use self::guard::{Acquire, Guard};
@@ -25,6 +27,7 @@ pub(crate) use self::guard::{Acquire, Guard};
 pub use self::redis::{RedisLock, ValkeyLock};
 pub use self::rqlite::RqliteLock;
 pub use self::thread::ThreadLock;
+use crate::error;
 
 /// A lock that transactions take.
 ///
@@ -233,5 +236,13 @@ impl LockError {
     /// Whether it was held and lost.
     pub fn is_lost(&self) -> bool {
         matches!(self.kind, Kind::Lost(_))
+    }
+
+    /// As the error of a transaction.
+    pub(crate) fn of_transaction(&self) -> Error {
+        match self.is_lost() {
+            true => error::conflict(self.to_string(), None),
+            false => error::of_kind(DatabaseErrorKind::UnableToSendCommand, self.to_string()),
+        }
     }
 }

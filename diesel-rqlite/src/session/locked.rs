@@ -173,7 +173,7 @@ impl<C: Client> Session<C> {
             }
             if began.elapsed() >= lease.lock.timeout {
                 let error = LockError::timeout(&lease.lock.name, lease.lock.timeout);
-                return Err(error::lock(&error));
+                return Err(error.of_transaction());
             }
             C::Runtime::wait(jittered(lease.lock.retry_interval)).await;
         }
