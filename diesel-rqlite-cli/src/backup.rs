@@ -9,7 +9,7 @@ use diesel_rqlite::NodeHttp;
 use flate2::read::MultiGzDecoder;
 use tempfile::{Builder, NamedTempFile};
 
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::error::Error as CliError;
 use crate::load::inserted_rows;
 use crate::output;

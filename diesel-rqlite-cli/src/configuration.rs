@@ -7,7 +7,7 @@ use regex::Regex;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::error::Error;
 use crate::project;
 

@@ -7,6 +7,7 @@
 
 pub mod arguments;
 pub mod backup;
+pub mod common;
 pub mod completions;
 pub mod configuration;
 pub mod database;

@@ -8,7 +8,7 @@ use diesel::row::{Field as _, Row as _};
 use diesel_rqlite::{RqliteConnection, RqliteRow, RqliteType, RqliteValue};
 use diesel_rqlite_sql::{Form, Parsed, Statements};
 
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::error::Error;
 use crate::output::table::Table;
 use crate::transfer::plural;

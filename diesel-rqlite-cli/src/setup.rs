@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::configuration::Configuration;
 use crate::database::verbs::{NoDefaultMigration, set_up};
 use crate::error::Error;

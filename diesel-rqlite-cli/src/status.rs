@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::Value;
 
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::error::Error;
 use crate::{output, transfer};
 

@@ -10,6 +10,9 @@ use diesel::sql_types::HasSqlType;
 
 use crate::backend::{Rqlite, RqliteType};
 
+/// SQLite's limit for one statement, which rqlite leaves at its default.
+pub(crate) const MAX_VARIABLES: usize = 32_766;
+
 /// A value on its way to the server. `out.set_value(…)` in a [`ToSql`] takes `i32`, `i64`, `f64`, `&str`, `String`,
 /// `&[u8]`, `Vec<u8>` and an `Option` of each.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -87,8 +87,11 @@ mod migration;
 #[cfg(all(doctest, feature = "serde_json"))]
 mod must_not_compile;
 mod mutex;
+#[cfg(test)]
+mod order;
 mod protocol;
 mod query_builder;
+mod random;
 mod row;
 mod runtime;
 mod session;
@@ -105,8 +108,10 @@ pub use self::backend::{
 pub use self::bind_collector::{RqliteBindCollector, RqliteBindData, RqliteBindValue};
 pub use self::config::{ConfigError, RqliteConfig};
 #[cfg(feature = "async")]
-pub use self::connection::{AsyncRqliteConnection, AsyncRqliteTransactionManager};
-pub use self::connection::{RqliteConnection, RqliteTransactionManager};
+pub use self::connection::{AsyncFunc, AsyncRqliteConnection, AsyncRqliteTransactionManager};
+pub use self::connection::{
+    RqliteConnection, RqliteTransactionManager, RunAgain, RunOnce, TransactionBuilder,
+};
 #[cfg(feature = "postgres_backend")]
 pub use self::expression::json_functions;
 pub use self::expression::{Parens, RqliteExpressionMethods};
@@ -121,9 +126,7 @@ pub use self::query_builder::{RqliteInsertSelectDsl, RqliteQueryBuilder, Selecte
 pub use self::row::RqliteStream;
 pub use self::row::{RqliteCursor, RqliteField, RqliteRow};
 
-#[cfg(feature = "async")]
-pub use self::transaction::AsyncFunc;
-pub use self::transaction::{RunAgain, RunOnce, Transaction, TransactionBuilder, TransactionMode};
+pub use self::transaction::{Transaction, TransactionMode};
 pub use self::transport::node::{NodeAnswer, NodeHttp};
 pub use self::value::RqliteValue;
 pub use diesel_rqlite_sql::ReplicaHazard;

@@ -1,4 +1,4 @@
-//! Diesel's migrations: `MigrationHarness` works on an [`RqliteConnection`] as on any other.
+//! Diesel's migrations: `MigrationHarness` works on an [`RqliteConnection`](crate::RqliteConnection) as on any other.
 //!
 //! A migration and the row that records it are one atomic request. That request first looks whether the row is there
 //! already: of several processes that run the same migration at the same time, one applies it, and for the others it
@@ -8,20 +8,12 @@
 //! lost; it fails instead. So does the later of two migrations outside of transactions, and of two in the mode `Eager`,
 //! which sees at once that its statements fail.
 
-use diesel::QueryResult;
-use diesel::RunQueryDsl;
-use diesel::migration::{CREATE_MIGRATIONS_TABLE, MigrationConnection};
+use diesel::migration::CREATE_MIGRATIONS_TABLE;
 
 use crate::bind_collector::Bind;
-use crate::connection::RqliteConnection;
 use crate::sql::cells::GUARD;
 use crate::statement::Statement;
-
-impl MigrationConnection for RqliteConnection {
-    fn setup(&mut self) -> QueryResult<usize> {
-        diesel::sql_query(CREATE_MIGRATIONS_TABLE).execute(self)
-    }
-}
+use crate::transaction::Migration;
 
 const RECORD: &str =
     r#"INSERT INTO "__diesel_schema_migrations" ("version", "run_on") VALUES (?, "#;
@@ -36,8 +28,16 @@ pub(crate) fn with_run_on(sql: String) -> String {
     }
 }
 
+/// What a statement does for migrations.
+pub(crate) fn part(statement: &Statement<'_>) -> Option<Migration> {
+    match is_setup(&statement.sql) {
+        true => Some(Migration::SetUp),
+        false => recorded(statement).map(Migration::Recorded),
+    }
+}
+
 /// The version, if a statement records that a migration has been applied.
-pub(crate) fn recorded(statement: &Statement<'_>) -> Option<String> {
+fn recorded(statement: &Statement<'_>) -> Option<String> {
     if !statement.sql.starts_with(RECORD) {
         return None;
     }
@@ -48,7 +48,7 @@ pub(crate) fn recorded(statement: &Statement<'_>) -> Option<String> {
 }
 
 /// Whether a statement makes Diesel's table of migrations.
-pub(crate) fn is_setup(sql: &str) -> bool {
+fn is_setup(sql: &str) -> bool {
     sql == CREATE_MIGRATIONS_TABLE.trim().trim_end_matches(';')
 }
 

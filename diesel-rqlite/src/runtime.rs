@@ -8,8 +8,6 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use crate::lock::{Guard, Lock, LockError};
-
 /// The way in which a program waits.
 pub(crate) trait Runtime: Send + Sync + 'static {
     type Ticker: Ticker;
@@ -18,9 +16,6 @@ pub(crate) trait Runtime: Send + Sync + 'static {
     const DROPS_FUTURES: bool;
 
     fn wait(delay: Duration) -> impl Future<Output = ()> + Send;
-
-    /// Waits for a lock that is not in rqlite.
-    fn acquire(lock: &dyn Lock) -> impl Future<Output = Result<Guard, LockError>> + Send;
 
     /// Runs this to its end without anyone who waits for it; at once, if nothing runs in the background.
     fn detach(task: impl Future<Output = ()> + Send + 'static);
@@ -78,10 +73,6 @@ impl Runtime for Blocking {
         thread::sleep(delay);
     }
 
-    async fn acquire(lock: &dyn Lock) -> Result<Guard, LockError> {
-        lock.acquire().map(Guard::Blocking)
-    }
-
     fn detach(task: impl Future<Output = ()> + Send + 'static) {
         now(task);
     }
@@ -134,14 +125,6 @@ mod asynchronous {
 
         async fn wait(delay: Duration) {
             tokio::time::sleep(delay).await;
-        }
-
-        async fn acquire(lock: &dyn Lock) -> Result<Guard, LockError> {
-            let Some(lock) = lock.as_async() else {
-                let reason = "it has no asynchronous side: see `Lock::as_async`";
-                return Err(LockError::unavailable(lock.name(), reason));
-            };
-            lock.acquire_async().await.map(Guard::Asynchronous)
         }
 
         fn detach(task: impl Future<Output = ()> + Send + 'static) {

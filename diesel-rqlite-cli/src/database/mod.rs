@@ -8,7 +8,7 @@ use diesel::sql_types::Bool;
 use diesel_rqlite::RqliteConnection;
 use url::Url;
 
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::error::Error;
 
 /// The URL of `--database-url`, or of `DATABASE_URL`.

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::drop::drop_all;
 use super::{connect, printable, url};
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::error::Error;
 use crate::migration::directory::MigrationDirectory;
 use crate::migration::run_pending;

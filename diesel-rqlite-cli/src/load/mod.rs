@@ -15,7 +15,7 @@ use flate2::read::MultiGzDecoder;
 use http::StatusCode;
 
 pub use self::dump::inserted_rows;
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::error::Error as CliError;
 use crate::output;
 use crate::transfer::counts::{self, Counts};

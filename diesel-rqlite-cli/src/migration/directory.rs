@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use diesel_migrations::FileBasedMigrations;
 
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::configuration::Configuration;
 use crate::error::Error;
 use crate::project;

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use fd_lock::RwLock;
 
 use super::diff::DiffSchema;
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::error::Error;
 use crate::{output, project};
 

@@ -11,7 +11,7 @@ use diesel_rqlite::{Rqlite, RqliteConnection, RqliteLock, RqliteTransactionManag
 use diesel_rqlite_sql::{Control, Statements};
 
 use super::warnings::warn_about;
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::error::Error;
 use crate::{database, output};
 

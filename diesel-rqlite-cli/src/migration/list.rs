@@ -8,7 +8,7 @@ use diesel_migrations::MigrationHarness as _;
 use diesel_rqlite::Rqlite;
 
 use super::files;
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::error::Error;
 use crate::{database, output};
 

@@ -21,7 +21,7 @@ use self::generate::Generate;
 use self::redo::Redo;
 use self::revert::Revert;
 pub(crate) use self::run::run_pending;
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::error::Error;
 
 /// A group of commands for generating, running, and reverting migrations.

@@ -5,7 +5,7 @@ use std::path::Path;
 use diesel_migrations::MigrationHarness as _;
 
 use super::files;
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::error::Error;
 use crate::{database, output};
 

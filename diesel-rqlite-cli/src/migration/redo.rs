@@ -12,7 +12,7 @@ use diesel_rqlite::{Rqlite, RqliteConnection, TransactionMode};
 use super::harness::{Harness, Outcome};
 use super::revert::revert;
 use super::{Number, files};
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::error::Error;
 use crate::{database, print_schema};
 

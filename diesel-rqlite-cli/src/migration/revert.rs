@@ -8,7 +8,7 @@ use diesel_migrations::{FileBasedMigrations, MigrationError, MigrationHarness as
 
 use super::harness::{Harness, Outcome};
 use super::{Number, files};
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::error::Error;
 use crate::{database, print_schema};
 

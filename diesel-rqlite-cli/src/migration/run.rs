@@ -6,7 +6,7 @@ use diesel_migrations::MigrationHarness as _;
 
 use super::files;
 use super::harness::Harness;
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::error::Error;
 use crate::{database, print_schema};
 

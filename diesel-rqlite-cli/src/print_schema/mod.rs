@@ -19,7 +19,7 @@ pub use self::definitions::{ColumnDefinition, Definitions, Join, TableDefinition
 pub use self::infer::{Column, ForeignKey, Schema, Table};
 use self::options::Options;
 pub use self::types::SqlType;
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::configuration::{self, Configuration};
 use crate::error::Error as CliError;
 use crate::{database, output};

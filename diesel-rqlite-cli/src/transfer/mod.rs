@@ -11,7 +11,7 @@ use diesel_rqlite::{NodeAnswer, NodeHttp, ReadConsistency, RqliteConfig, RqliteC
 use http::StatusCode;
 
 use self::sqlite_file::Damage;
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::database;
 use crate::error::Error as CliError;
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use super::RqliteConnection;
 use diesel::connection::{Instrumentation, InstrumentationEvent, SimpleConnection};
 use diesel::prelude::*;
 use diesel::result::{ConnectionError, Error};
 use diesel_rqlite::RqliteConfig;
-use super::RqliteConnection;
 use diesel_rqlite_tests::Rqlited;
 
 use super::database::{Database, connect};

@@ -3,11 +3,11 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::RqliteConnection;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
 use diesel_rqlite::RqliteLock;
-use super::RqliteConnection;
 use diesel_rqlite_tests::Cluster;
 
 use super::database::{Database, connect};

@@ -9,8 +9,8 @@ use diesel::result::{ConnectionError, Error};
 use diesel_rqlite::{ReadConsistency, RqliteConfig};
 use diesel_rqlite_tests::{Rqlited, User};
 
-use crate::proxy::{Fate, Proxy};
 use super::database::{Database, connect};
+use crate::proxy::{Fate, Proxy};
 use crate::support::assert_kind;
 
 const SCHEMA: &str = "

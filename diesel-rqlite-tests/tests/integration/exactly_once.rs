@@ -1,12 +1,12 @@
 //! Commits whose answer is lost: unknown, or settled.
 
+use super::RqliteConnection;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::Error;
-use super::RqliteConnection;
 
-use crate::proxy::{Fate, Proxy};
 use super::database::{Database, connect};
+use crate::proxy::{Fate, Proxy};
 use crate::support::assert_kind;
 
 diesel::table! { t (id) { id -> Integer, n -> Integer, } }

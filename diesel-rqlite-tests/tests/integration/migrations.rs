@@ -145,7 +145,10 @@ fn failure_of(migrations: &Files, db: &mut Database) -> String {
 #[test]
 fn migration_that_another_process_has_applied_meanwhile_is_done() {
     let files = Files::new(&[
-        ("1_a", "CREATE TABLE a (b INTEGER); INSERT INTO a VALUES (1);"),
+        (
+            "1_a",
+            "CREATE TABLE a (b INTEGER); INSERT INTO a VALUES (1);",
+        ),
         ("2_b", "INSERT INTO a VALUES (2);"),
         ("3_c", "INSERT INTO a VALUES (3);"),
     ]);
@@ -189,7 +192,8 @@ fn only_a_migration_by_itself_is_done_by_others() {
             if writes {
                 diesel::sql_query("INSERT INTO mine VALUES (2)").execute(conn)?;
             }
-            let record = diesel::insert_into(schema_migrations::table).values(schema_migrations::version.eq("1"));
+            let record = diesel::insert_into(schema_migrations::table)
+                .values(schema_migrations::version.eq("1"));
             record.execute(conn)
         });
         crate::support::assert_kind!(outcome, UniqueViolation);
@@ -207,7 +211,10 @@ fn eight_programs_that_start_at_once_apply_each_migration_once() {
             )
         })
         .collect();
-    let migrations: Vec<_> = migrations.iter().map(|(name, up)| (&**name, &**up)).collect();
+    let migrations: Vec<_> = migrations
+        .iter()
+        .map(|(name, up)| (&**name, &**up))
+        .collect();
     let files = Files::new(&migrations);
     let mut db = Database::new();
     std::thread::scope(|scope| {
@@ -215,7 +222,12 @@ fn eight_programs_that_start_at_once_apply_each_migration_once() {
             .map(|_| {
                 let mut connection = db.another();
                 let source = files.source();
-                scope.spawn(move || connection.run_pending_migrations(source).map(|_| ()).is_ok())
+                scope.spawn(move || {
+                    connection
+                        .run_pending_migrations(source)
+                        .map(|_| ())
+                        .is_ok()
+                })
             })
             .collect();
         for run in runs {
@@ -243,7 +255,10 @@ fn failing_statement_is_named() {
         failure_of(&files, &mut db),
         "no such table: nowhere (migration 1, statement 2, line 1)"
     );
-    let files = Files::alone("1_a", "CREATE TABLE t (a);\nINSERT INTO nowhere VALUES (1);\n");
+    let files = Files::alone(
+        "1_a",
+        "CREATE TABLE t (a);\nINSERT INTO nowhere VALUES (1);\n",
+    );
     assert_eq!(
         failure_of(&files, &mut db),
         "Failed to run 1_a with: no such table: nowhere (statement 2, line 2)"
@@ -294,7 +309,9 @@ fn vacuum_runs_outside_of_a_transaction() {
 #[test]
 fn migration_is_one_request() {
     let mut db = Database::new();
-    let up: String = (0..20).map(|number| format!("CREATE TABLE t{number} (a);\n")).collect();
+    let up: String = (0..20)
+        .map(|number| format!("CREATE TABLE t{number} (a);\n"))
+        .collect();
     let files = Files::new(&[("1_a", &up), ("2_b", "SELECT 1;")]);
     let pending = db.pending_migrations(files.source()).expect("lists");
     let (outcome, requests) = db.requests(|conn| conn.run_migrations(&pending).map(|_| ()));

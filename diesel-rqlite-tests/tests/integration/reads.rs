@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::RqliteConnection;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use super::RqliteConnection;
 
 use super::database::{Database, connect};
 

@@ -4,10 +4,10 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
+use super::RqliteConnection;
 use diesel::prelude::*;
 use diesel::result::Error;
 use diesel_rqlite::{Lock, RqliteLock, ThreadLock};
-use super::RqliteConnection;
 
 use super::database::Database;
 use crate::support::assert_kind;

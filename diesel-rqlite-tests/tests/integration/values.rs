@@ -1,5 +1,6 @@
 //! Values: what is bound is what is read, through every declared type and every way back.
 
+use super::RqliteConnection;
 use chrono::{NaiveDate, NaiveDateTime};
 use diesel::connection::SimpleConnection;
 use diesel::deserialize::{FromSql, FromSqlRow};
@@ -7,7 +8,6 @@ use diesel::expression::AsExpression;
 use diesel::prelude::*;
 use diesel::sql_types::{self, BigInt, Binary, Bool, Double, Nullable, SingleValue, Text};
 use diesel_rqlite::Rqlite;
-use super::RqliteConnection;
 
 use super::database::Database;
 

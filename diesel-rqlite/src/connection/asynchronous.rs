@@ -16,13 +16,13 @@ use diesel_async::{
     UpdateAndFetchResults,
 };
 
-use super::{Core, HasCore, Scope, collect_binds, render};
+use super::{AsyncFunc, Core, HasCore, Scope, TransactionBuilder, collect_binds, render};
 use crate::backend::Rqlite;
 use crate::bind_collector::Bind;
 use crate::config::RqliteConfig;
 use crate::lock::TransactionLock;
 use crate::row::{RqliteCursor, RqliteRow, RqliteStream};
-use crate::transaction::{AsyncFunc, Transaction, TransactionBuilder, TransactionMode};
+use crate::transaction::{Transaction, TransactionMode};
 use crate::transport::asynchronous::AsyncHttp;
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

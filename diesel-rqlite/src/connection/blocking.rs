@@ -7,18 +7,19 @@ use diesel::connection::{
     TransactionManagerStatus, WithMetadataLookup,
 };
 use diesel::expression::{MixedAggregates, QueryMetadata, ValidGrouping, is_aggregate};
+use diesel::migration::{CREATE_MIGRATIONS_TABLE, MigrationConnection};
 use diesel::query_builder::{AsChangeset, IntoUpdateTarget, Query, QueryFragment, QueryId};
 use diesel::query_dsl::{LoadQuery, RunQueryDsl, UpdateAndFetchResults};
 use diesel::result::Error;
 use diesel::{ConnectionResult, QueryResult, Table, dsl};
 
-use super::{Core, HasCore, Scope, collect_binds, render, types_of};
+use super::{Core, HasCore, Scope, TransactionBuilder, collect_binds, render, types_of};
 use crate::backend::Rqlite;
 use crate::config::RqliteConfig;
 use crate::lock::TransactionLock;
 use crate::row::{RqliteCursor, RqliteRow};
 use crate::runtime::now;
-use crate::transaction::{Transaction, TransactionBuilder, TransactionMode};
+use crate::transaction::{Transaction, TransactionMode};
 use crate::transport::blocking::Http;
 use crate::transport::node::NodeHttp;
 
@@ -157,6 +158,12 @@ impl SimpleConnection for RqliteConnection {
 }
 
 impl ConnectionSealed for RqliteConnection {}
+
+impl MigrationConnection for RqliteConnection {
+    fn setup(&mut self) -> QueryResult<usize> {
+        diesel::sql_query(CREATE_MIGRATIONS_TABLE).execute(self)
+    }
+}
 
 impl Connection for RqliteConnection {
     type Backend = Rqlite;

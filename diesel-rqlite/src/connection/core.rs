@@ -12,13 +12,14 @@ use diesel::connection::{DebugQuery, DynInstrumentation, InstrumentationEvent, S
 use diesel::result::{ConnectionError, ConnectionResult, Error};
 use diesel_rqlite_sql::{Control, Form, Parsed, Setting, SqlError, parse};
 
+use super::holding::Holding;
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
 use crate::config::RqliteConfig;
 use crate::error;
-use crate::lock::holding::Holding;
 use crate::lock::{Locking, RqliteLock};
 use crate::mutex::{inner, locked};
+use crate::protocol::message::TRANSACTION_OPEN;
 #[cfg(feature = "async")]
 use crate::protocol::nodes::Nodes;
 #[cfg(any(feature = "async", feature = "r2d2"))]
@@ -77,7 +78,7 @@ impl<C: Client> Core<C> {
     }
 
     async fn reach(config: &RqliteConfig) -> ConnectionResult<Self> {
-        let mut core = Self::of(config.session()?, config);
+        let mut core = Self::of(Session::open(config)?, config);
         match core.session.greet().await {
             Ok(()) => Ok(core),
             Err(error) => Err(ConnectionError::BadConnection(error.to_string())),
@@ -139,9 +140,7 @@ impl<C: Client> Core<C> {
     pub(crate) async fn ping(&mut self) -> QueryResult<()> {
         let exchange = statement::query(&Statement::plain("SELECT 1")).at(ReadConsistency::None);
         let answered = self.session.send(&exchange).await;
-        answered
-            .map(|_| ())
-            .map_err(|failure| error::failure(failure, true))
+        answered.map(|_| ()).map_err(error::failure)
     }
 
     /// Opens a transaction, which takes its lock if it is the outermost one.
@@ -440,9 +439,7 @@ impl<C: Client> Core<C> {
         let depth = self.session.transaction.depth();
         let sqlite = |message: &str| Err(error::statement_error(message, None));
         match control {
-            Control::Begin { .. } if depth > 0 => {
-                sqlite("cannot start a transaction within a transaction")
-            }
+            Control::Begin { .. } if depth > 0 => sqlite(TRANSACTION_OPEN),
             Control::Begin { immediate } => {
                 if immediate {
                     self.next = Some(self.immediate_options());

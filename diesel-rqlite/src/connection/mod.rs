@@ -3,7 +3,10 @@
 #[cfg(feature = "async")]
 mod asynchronous;
 mod blocking;
+mod builder;
 mod core;
+mod holding;
+mod opening;
 
 use diesel::QueryResult;
 use diesel::expression::QueryMetadata;
@@ -15,10 +18,11 @@ use crate::migration;
 use crate::query_builder::RqliteQueryBuilder;
 
 #[cfg(feature = "async")]
-pub(crate) use self::asynchronous::run as run_async;
-#[cfg(feature = "async")]
 pub use self::asynchronous::{AsyncRqliteConnection, AsyncRqliteTransactionManager};
 pub use self::blocking::{RqliteConnection, RqliteTransactionManager};
+#[cfg(feature = "async")]
+pub use self::builder::AsyncFunc;
+pub use self::builder::{RunAgain, RunOnce, TransactionBuilder};
 pub(crate) use self::core::{Core, HasCore, Scope};
 
 fn render<T: QueryFragment<Rqlite>>(source: &T) -> QueryResult<String> {

@@ -8,7 +8,7 @@
 #[cfg(feature = "async")]
 mod asynchronous;
 pub(crate) mod fence;
-pub(crate) mod holding;
+mod guard;
 #[cfg(feature = "redis")]
 mod redis;
 pub(crate) mod renewal;
@@ -18,12 +18,16 @@ mod thread;
 use std::fmt;
 use std::sync::Arc;
 
+use diesel::result::{DatabaseErrorKind, Error};
+
 #[cfg(feature = "async")]
 pub use self::asynchronous::{AsyncLock, AsyncLockGuard, LockFuture};
+pub(crate) use self::guard::{Acquire, Guard};
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisLock, ValkeyLock};
 pub use self::rqlite::RqliteLock;
 pub use self::thread::ThreadLock;
+use crate::error;
 
 /// A lock that transactions take.
 ///
@@ -111,39 +115,6 @@ impl<L: Lock + ?Sized> Lock for Arc<L> {
     #[cfg(feature = "async")]
     fn as_async(&self) -> Option<&dyn AsyncLock> {
         (**self).as_async()
-    }
-}
-
-/// A lock while it is held, by whichever side it was taken.
-pub(crate) enum Guard {
-    Blocking(Box<dyn LockGuard>),
-    #[cfg(feature = "async")]
-    Asynchronous(Box<dyn AsyncLockGuard>),
-}
-
-impl Guard {
-    fn fence(&self) -> Option<Fence> {
-        match self {
-            Guard::Blocking(guard) => guard.fence(),
-            #[cfg(feature = "async")]
-            Guard::Asynchronous(guard) => guard.fence(),
-        }
-    }
-
-    fn check(&self) -> Result<(), LockError> {
-        match self {
-            Guard::Blocking(guard) => guard.check(),
-            #[cfg(feature = "async")]
-            Guard::Asynchronous(guard) => guard.check(),
-        }
-    }
-
-    async fn release(self) -> Result<(), LockError> {
-        match self {
-            Guard::Blocking(guard) => guard.release(),
-            #[cfg(feature = "async")]
-            Guard::Asynchronous(guard) => guard.release_async().await,
-        }
     }
 }
 
@@ -265,5 +236,13 @@ impl LockError {
     /// Whether it was held and lost.
     pub fn is_lost(&self) -> bool {
         matches!(self.kind, Kind::Lost(_))
+    }
+
+    /// As the error of a transaction.
+    pub(crate) fn of_transaction(&self) -> Error {
+        match self.is_lost() {
+            true => error::conflict(self.to_string(), None),
+            false => error::of_kind(DatabaseErrorKind::UnableToSendCommand, self.to_string()),
+        }
     }
 }

@@ -18,6 +18,8 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::LOCATION;
 
+use super::failure::{Failure, Why};
+use super::message::{ErrorBody, RequestError};
 use super::nodes::Nodes;
 use super::request::{Exchange, ReadConsistency, Settings};
 
@@ -25,8 +27,6 @@ use super::request::{Exchange, ReadConsistency, Settings};
 const POLL: Duration = Duration::from_millis(100);
 /// How often a read whose answer was lost is sent again.
 const READ_RETRIES: u32 = 2;
-/// What a leader says that was deposed meanwhile. The request may have been applied.
-const LEADERSHIP_LOST: &str = "leadership lost while committing log";
 /// On answers that rqlite gave itself; also those it forwards have it.
 const SERVED_BY: &str = "x-rqlite-served-by";
 
@@ -55,17 +55,6 @@ pub(crate) enum Step {
     Send(http::Request<Bytes>),
     Wait(Duration),
     Done(Result<Bytes, Failure>),
-}
-
-/// Why there is no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// No node has applied the request, and none will.
-    NotApplied(String),
-    /// The request may have been applied, once.
-    Unknown(String),
-    /// The server ran the request but cannot write its values as JSON (an infinite REAL).
-    Unwritable(String),
 }
 
 #[derive(Debug)]
@@ -126,7 +115,9 @@ impl<'c> Call<'c> {
         let base = &self.nodes.current().base;
         match self.exchange.to_node(base, self.level, self.settings) {
             Ok(request) => Step::Send(request),
-            Err(error) => Step::Done(Err(Failure::NotApplied(format!("{base}: {error}")))),
+            Err(error) => Step::Done(Err(self
+                .exchange
+                .failure(Why::NotApplied, format!("{base}: {error}")))),
         }
     }
 
@@ -155,6 +146,10 @@ impl<'c> Call<'c> {
         self.state = State::Done(outcome);
     }
 
+    fn fail(&mut self, why: Why, message: String) {
+        self.done(Err(self.exchange.failure(why, message)));
+    }
+
     /// The request left, the answer did not come.
     fn lost(&mut self, error: SendError) {
         let again = self.exchange.endpoint.is_repeatable()
@@ -164,7 +159,7 @@ impl<'c> Call<'c> {
             self.read_retries += 1;
             self.nodes.advance();
         } else {
-            self.done(Err(Failure::Unknown(error.message)));
+            self.fail(Why::Unknown, error.message);
         }
     }
 
@@ -180,7 +175,7 @@ impl<'c> Call<'c> {
     fn pause(&mut self, reason: String, elapsed: Duration) {
         let round = std::mem::take(&mut self.round);
         if !round.answered || elapsed >= self.settings.leader_timeout {
-            self.done(Err(Failure::NotApplied(reason)));
+            self.fail(Why::NotApplied, reason);
         } else {
             self.state = State::Waiting(POLL);
         }
@@ -197,12 +192,18 @@ impl<'c> Call<'c> {
         }
         let text = text_of(response.body());
         let node = &self.nodes.current().base;
-        if is_no_leader(&text) {
+        let said = ErrorBody::of(&text);
+        if said == ErrorBody::NoLeader {
             let reason = format!("{node}: {text}");
             return self.next_node(reason, elapsed);
         }
-        let failure = failure_of(status, text, node);
-        self.done(Err(failure));
+        // The statements have been run by then.
+        if status == StatusCode::INTERNAL_SERVER_ERROR && said == ErrorBody::Unwritable {
+            return self.fail(Why::Unwritable, text);
+        }
+        let (why, message) = refusal(status, &text);
+        let message = format!("{node}: {message}");
+        self.fail(why, message);
     }
 
     fn redirected(&mut self, response: &http::Response<Bytes>, elapsed: Duration) {
@@ -212,11 +213,11 @@ impl<'c> Call<'c> {
             .and_then(|location| base_of(location, self.exchange.endpoint.path()));
         let Some(base) = base else {
             let text = format!("{} without a usable Location", response.status());
-            return self.done(Err(Failure::NotApplied(text)));
+            return self.fail(Why::NotApplied, text);
         };
         self.round.asked += 1;
         if let Err(reason) = self.nodes.redirected(base) {
-            return self.done(Err(Failure::NotApplied(reason)));
+            return self.fail(Why::NotApplied, reason);
         }
         let dead = self.round.unreachable.contains(&self.nodes.current_index())
             || elapsed >= self.settings.leader_timeout;
@@ -230,8 +231,12 @@ impl<'c> Call<'c> {
     /// Status 200, which rqlite also gives to requests that failed as a whole.
     fn accepted(&mut self, response: &http::Response<Bytes>, elapsed: Duration) {
         if let Some(error) = top_level_error(response.body()) {
-            let again = self.exchange.endpoint.is_repeatable() && error == LEADERSHIP_LOST;
-            if again || is_not_applied(&error) {
+            let again = match RequestError::of(&error) {
+                RequestError::NotHere => true,
+                RequestError::LeadershipLost => self.exchange.endpoint.is_repeatable(),
+                _ => false,
+            };
+            if again {
                 return self.next_node(error, elapsed);
             }
             return self.done(Ok(response.body().clone()));
@@ -261,11 +266,8 @@ fn text_of(body: &[u8]) -> String {
         .to_owned()
 }
 
-fn failure_of(status: StatusCode, text: String, node: &str) -> Failure {
-    // http.DBResults is rqlite's type; the statements have been run by then.
-    if status == StatusCode::INTERNAL_SERVER_ERROR && text.contains("unsupported value") {
-        return Failure::Unwritable(text);
-    }
+/// What a status means that is an error.
+fn refusal(status: StatusCode, text: &str) -> (Why, String) {
     let message = match (status, text.is_empty()) {
         (StatusCode::UNAUTHORIZED, true) => {
             "401 Unauthorized: the user is unknown, the password is wrong, or a permission is missing"
@@ -274,32 +276,11 @@ fn failure_of(status: StatusCode, text: String, node: &str) -> Failure {
         (_, true) => status.to_string(),
         (_, false) => format!("{status}: {text}"),
     };
-    let message = format!("{node}: {message}");
-    if status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT {
-        Failure::NotApplied(message)
-    } else {
-        Failure::Unknown(message)
-    }
-}
-
-fn is_no_leader(text: &str) -> bool {
-    // 503; with `redirect` 500. rqlite/http/service.go, DoRedirect.
-    text.ends_with("leader not found")
-}
-
-/// A white list: what is not on it may have been applied. They mean "not here, not now", also to a read.
-fn is_not_applied(error: &str) -> bool {
-    const NOT_APPLIED: [&str; 6] = [
-        "leader not found",
-        "leadership transfer in progress",
-        // Only sure because the request asked not to be forwarded.
-        "not leader",
-        "store not open",
-        "store not ready",
-        // A follower that is too far behind, at level `none` with a freshness.
-        "stale read",
-    ];
-    NOT_APPLIED.contains(&error)
+    let why = match status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT {
+        true => Why::NotApplied,
+        false => Why::Unknown,
+    };
+    (why, message)
 }
 
 /// The error of a request that failed as a whole: then there are no results.
@@ -365,7 +346,7 @@ mod tests {
         fn run(
             &mut self,
             mut reply: impl FnMut(usize, &http::Request<Bytes>) -> Reply,
-        ) -> Result<Bytes, Failure> {
+        ) -> Result<Bytes, (Why, String)> {
             let mut call = Call::new(&mut self.nodes, &self.settings, &self.exchange);
             loop {
                 match call.step() {
@@ -388,7 +369,9 @@ mod tests {
                         self.waits += 1;
                         self.clock += delay;
                     }
-                    Step::Done(outcome) => return outcome,
+                    Step::Done(outcome) => {
+                        return outcome.map_err(|failure| (failure.why, failure.message));
+                    }
                 }
             }
         }
@@ -426,10 +409,7 @@ mod tests {
     fn lost_write_is_not_repeated() {
         let mut script = Script::write(&["a", "b"]);
         let outcome = script.run(|_, _| lost());
-        assert_eq!(
-            outcome,
-            Err(Failure::Unknown("http://a: closed".to_owned()))
-        );
+        assert_eq!(outcome, Err((Why::Unknown, "http://a: closed".to_owned())));
         assert_eq!(script.sent, ["a write"]);
     }
 
@@ -447,7 +427,7 @@ mod tests {
         let outcome = script.run(|_, _| refused());
         assert_eq!(
             outcome,
-            Err(Failure::NotApplied("http://a: refused".to_owned()))
+            Err((Why::NotApplied, "http://a: refused".to_owned()))
         );
         assert_eq!((script.sent.len(), script.waits), (1, 0));
     }
@@ -488,7 +468,7 @@ mod tests {
         let outcome = script.run(|_, _| response(500, "leader not found\n"));
         assert_eq!(
             outcome,
-            Err(Failure::NotApplied("http://b: leader not found".to_owned()))
+            Err((Why::NotApplied, "http://b: leader not found".to_owned()))
         );
         assert!(script.clock >= Duration::from_secs(10));
     }
@@ -500,7 +480,7 @@ mod tests {
             Some("a") => redirect("http://dead/db/execute?redirect"),
             _ => refused(),
         });
-        assert!(matches!(outcome, Err(Failure::NotApplied(_))));
+        assert!(matches!(outcome, Err((Why::NotApplied, _))));
         assert!(script.waits >= 99, "it waits for an election");
     }
 
@@ -510,10 +490,7 @@ mod tests {
         let settings = Settings::new(ReadConsistency::Strong, None, false, Duration::ZERO, None);
         script.settings = settings;
         let outcome = script.run(|sent, _| redirect(&format!("http://h{sent}/db/execute")));
-        assert!(
-            matches!(outcome, Err(Failure::NotApplied(_))),
-            "{outcome:?}"
-        );
+        assert!(matches!(outcome, Err((Why::NotApplied, _))), "{outcome:?}");
     }
 
     #[test]
@@ -521,7 +498,7 @@ mod tests {
         let mut script = Script::write(&[]);
         script.nodes = Nodes::new(vec![Node::new("https://a".to_owned())]);
         let outcome = script.run(|_, _| redirect("http://b/db/execute"));
-        assert!(matches!(outcome, Err(Failure::NotApplied(_))));
+        assert!(matches!(outcome, Err((Why::NotApplied, _))));
         assert_eq!(script.sent.len(), 1);
     }
 
@@ -588,22 +565,28 @@ mod tests {
             (
                 400,
                 "invalid JSON body\n",
-                Failure::NotApplied("http://a: 400 Bad Request: invalid JSON body".to_owned()),
+                (
+                    Why::NotApplied,
+                    "http://a: 400 Bad Request: invalid JSON body".to_owned(),
+                ),
             ),
             (
                 404,
                 "",
-                Failure::NotApplied("http://a: 404 Not Found".to_owned()),
+                (Why::NotApplied, "http://a: 404 Not Found".to_owned()),
             ),
             (
                 502,
                 "bad gateway",
-                Failure::Unknown("http://a: 502 Bad Gateway: bad gateway".to_owned()),
+                (
+                    Why::Unknown,
+                    "http://a: 502 Bad Gateway: bad gateway".to_owned(),
+                ),
             ),
             (
                 500,
                 "json: unsupported value: +Inf",
-                Failure::Unwritable("json: unsupported value: +Inf".to_owned()),
+                (Why::Unwritable, "json: unsupported value: +Inf".to_owned()),
             ),
         ] {
             let mut script = Script::write(&["a"]);

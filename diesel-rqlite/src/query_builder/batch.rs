@@ -9,7 +9,7 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use crate::statement::MAX_VARIABLES;
+use crate::bind_collector::MAX_VARIABLES;
 
 /// In front of the first row.
 pub(super) const ROWS: &str = "\0rows";

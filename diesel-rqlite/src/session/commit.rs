@@ -5,17 +5,19 @@ use std::time::{Duration, Instant, SystemTime};
 use diesel::QueryResult;
 use diesel::result::{DatabaseErrorKind, Error};
 
-use super::{Client, Session, jittered, token};
+use super::{Client, Session};
 use crate::error;
 use crate::lock::fence;
 use crate::migration;
-use crate::protocol::call::Failure;
+use crate::protocol::failure::Why;
+use crate::protocol::message::StatementError;
 use crate::protocol::request::{Endpoint, Exchange};
 use crate::protocol::response::{Answer, StatementResult};
+use crate::random::{jittered, token};
 use crate::runtime::Runtime;
 use crate::statement::{self, Batch, Statement};
 use crate::transaction::exactly_once::{Commits, was_applied};
-use crate::transaction::{CREATE_TABLES, Part, Verdict, is_own_table_missing};
+use crate::transaction::{CREATE_TABLES, Commit, Part, Verdict};
 
 type Statements = Vec<(Part, Statement<'static>)>;
 
@@ -109,7 +111,7 @@ impl<C: Client> Session<C> {
                 }
                 Verdict::LockHeld => self.take_lock().await?,
                 Verdict::Unknown(message) => {
-                    if self.settled_as_applied(message).await? {
+                    if self.settled_as_applied(&commit, message).await? {
                         return Ok(());
                     }
                     // It was not applied, and no late copy of it will be.
@@ -174,9 +176,12 @@ impl<C: Client> Session<C> {
     }
 
     /// Whether a commit whose answer was lost was applied. An error, if that can't be found out.
-    async fn settled_as_applied(&mut self, message: String) -> QueryResult<bool> {
+    async fn settled_as_applied(&mut self, commit: &Commit, message: String) -> QueryResult<bool> {
         let began = Instant::now();
-        let unknown = || Err(error::failure(Failure::Unknown(message.clone()), false));
+        let unknown = || {
+            let failure = commit.exchange.failure(Why::Unknown, message.as_str());
+            Err(error::failure(failure))
+        };
         let Some(commits) = self
             .commits
             .clone()
@@ -192,7 +197,9 @@ impl<C: Client> Session<C> {
                 && let Ok(answer) = Answer::parse(&body, &[])
             {
                 match &answer.results[..] {
-                    [StatementResult::Failed(message), ..] if is_own_table_missing(message) => {
+                    [StatementResult::Failed(message), ..]
+                        if StatementError(message).is_own_table_missing() =>
+                    {
                         // Without it the commit was refused; a late copy may still find it.
                         let _ = self.create_tables().await;
                     }

@@ -11,7 +11,7 @@ mod pending;
 mod setting;
 
 use std::future::Future;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use diesel::result::{DatabaseErrorKind, Error};
@@ -22,13 +22,15 @@ use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
 use crate::config::RqliteConfig;
 use crate::error;
-use crate::protocol::call::{Call, Failure, SendError, Step};
+use crate::lock::Acquire;
+use crate::protocol::call::{Call, SendError, Step};
+use crate::protocol::encoding::Encoding;
+use crate::protocol::failure::Failure;
 use crate::protocol::nodes::Nodes;
 use crate::protocol::request::{Exchange, Settings};
 use crate::protocol::response::{Answer, StatementResult};
 use crate::protocol::rows::Rows;
 use crate::runtime::Runtime;
-use crate::sql::results::Encoding;
 use crate::sql::unstable::{self, Unstable};
 use crate::statement::{self, Batch, Place, Plan, Query, Statement, Wanted};
 use crate::transaction::exactly_once::Commits;
@@ -36,7 +38,7 @@ use crate::transaction::{PrimaryKeys, Transaction};
 
 /// What sends requests. A clone of it may use the same connections to a node.
 pub(crate) trait Client: Clone + Send + 'static {
-    type Runtime: Runtime;
+    type Runtime: Acquire;
 
     fn open(config: &RqliteConfig) -> ConnectionResult<Self>;
 
@@ -78,24 +80,12 @@ impl Entropy for System {
     }
 }
 
-pub(crate) fn random() -> u64 {
-    // Fails only on a system without any source of randomness; a constant is then no surprise.
-    getrandom::u64().unwrap_or_default()
-}
-
-/// 128 random bits in hexadecimal.
-pub(crate) fn token() -> String {
-    format!("{:016x}{:016x}", random(), random())
-}
-
-/// A delay, longer or shorter by up to a half, so that those who wait do not wait in step.
-pub(crate) fn jittered(delay: Duration) -> Duration {
-    let permille = u16::try_from(random() % 1001).unwrap_or(500);
-    let seconds = delay.as_secs_f64() * (0.5 + f64::from(permille) / 1000.0);
-    Duration::try_from_secs_f64(seconds).unwrap_or(delay)
-}
-
 impl<C: Client> Session<C> {
+    pub(crate) fn open(config: &RqliteConfig) -> ConnectionResult<Self> {
+        let nodes = Nodes::new(config.nodes());
+        Ok(Session::new(C::open(config)?, nodes, config.settings()))
+    }
+
     pub(crate) fn new(client: C, nodes: Nodes, settings: Settings) -> Self {
         Session {
             client,
@@ -133,15 +123,15 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// The answer to what changes nothing, or may be sent again.
+    /// The answer to an exchange, where only an answer is of use.
     async fn answer(
         &mut self,
         exchange: &Exchange,
         encodings: &[Vec<Encoding>],
     ) -> QueryResult<Answer> {
         let body = self.send(exchange).await;
-        let body = body.map_err(|failure| error::failure(failure, true))?;
-        error::answer(&body, encodings, true)
+        let body = body.map_err(error::failure)?;
+        error::answer(exchange, &body, encodings)
     }
 
     pub(crate) async fn ask(&mut self, statement: &Statement<'_>) -> QueryResult<Rows> {
@@ -244,9 +234,9 @@ impl<C: Client> Session<C> {
     }
 }
 
-fn rows_of_query(body: &[u8], statement: &Statement<'_>) -> QueryResult<Rows> {
+fn rows_of_query(exchange: &Exchange, body: &[u8], statement: &Statement<'_>) -> QueryResult<Rows> {
     let encodings = std::slice::from_ref(&statement.encodings);
-    let mut answer = error::answer(body, encodings, true)?;
+    let mut answer = error::answer(exchange, body, encodings)?;
     rows_of(answer.results.pop(), statement)
 }
 
@@ -266,24 +256,4 @@ fn named(mut rows: Rows, statement: &Statement<'_>) -> Rows {
         rows.columns.clone_from(&statement.names);
     }
     rows
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn jitter_is_around_the_interval() {
-        let interval = Duration::from_millis(50);
-        let waits: Vec<_> = (0..100).map(|_| jittered(interval)).collect();
-        assert!(
-            waits
-                .iter()
-                .all(|wait| (interval / 2..=interval * 3 / 2).contains(wait)),
-            "{waits:?}"
-        );
-        assert!(waits.iter().any(|wait| *wait != waits[0]), "{waits:?}");
-        assert_eq!(jittered(Duration::ZERO), Duration::ZERO);
-        assert!(jittered(Duration::MAX) > Duration::from_secs(1));
-    }
 }

@@ -8,10 +8,11 @@ use super::alone::affected;
 use super::{Client, Session};
 use crate::error;
 use crate::migration;
+use crate::protocol::message::StatementError;
 use crate::protocol::response::StatementResult;
 use crate::protocol::rows::Rows;
 use crate::statement::{Batch, Statement};
-use crate::transaction::{Count, TransactionMode, Write};
+use crate::transaction::{Count, Migration, TransactionMode, Write};
 
 /// What tells equal rows apart, in a table that has it.
 const ROWID: &str = "_rowid_";
@@ -215,7 +216,8 @@ impl<C: Client> Session<C> {
             match outcome {
                 // A table WITHOUT ROWID, or a view.
                 Err(Error::DatabaseError(_, information))
-                    if key == [ROWID] && information.message() == "no such column: _rowid_" =>
+                    if key == [ROWID]
+                        && StatementError(information.message()).is_missing_column(ROWID) =>
                 {
                     key = self.primary_key_of(&statement).await?;
                 }
@@ -275,7 +277,10 @@ impl<C: Client> Session<C> {
         // In a transaction of somebody's own around it, it is not all there is.
         let alone =
             || self.transaction.depth() == 1 && !self.transaction.journal.sets_up_migrations();
-        write.migration = migration::recorded(&write.statement).filter(|_| alone());
+        write.migration = migration::part(&write.statement).filter(|part| match part {
+            Migration::SetUp => true,
+            Migration::Recorded(_) => alone(),
+        });
         self.learn_from(&write);
         self.transaction.journal.write(write);
     }

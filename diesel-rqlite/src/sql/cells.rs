@@ -21,8 +21,7 @@ use super::results::SUBQUERY;
 use crate::protocol::rows::{Rows, Value};
 use crate::value::whole;
 
-/// The message of a guard that fails is `bad JSON path: 'drq:…'`.
-pub(crate) const GUARD: &str = "drq:";
+pub(crate) use crate::protocol::message::GUARD;
 
 /// 2^62: a REAL times or by a power of two is exact.
 const SCALE: f64 = 4_611_686_018_427_387_904.0;

@@ -17,17 +17,15 @@ use diesel_rqlite_sql::{
 
 use self::writer::{Names, Values, Writer};
 use crate::backend::RqliteType;
-use crate::bind_collector::Bind;
-use crate::sql::results::{self, Encoded, Encoding};
+use crate::bind_collector::{Bind, MAX_VARIABLES};
+use crate::protocol::encoding::Encoding;
+use crate::sql::results::{self, Encoded};
 
 pub(crate) use self::plan::{Batch, Plan};
 pub(crate) use self::query::{Query, strip_begin_and_commit};
 pub(crate) use self::read::Read;
 pub(crate) use self::returning::Returning;
 pub(crate) use self::wire::{body, execute, query, raw_query, read_of_schema};
-
-/// SQLite's limit for one statement, which rqlite leaves at its default.
-pub(crate) const MAX_VARIABLES: usize = 32_766;
 
 /// Where a statement is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

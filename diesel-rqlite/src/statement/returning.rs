@@ -11,9 +11,10 @@ use diesel_rqlite_sql::{Parsed, Pin, SqlError, unescaped};
 use super::writer::{Names, Values};
 use super::{Statement, one_more};
 use crate::bind_collector::Bind;
+use crate::protocol::encoding::Encoding;
 use crate::protocol::rows::Rows;
 use crate::sql::cells::{self, Classes, GUARD, TextCell};
-use crate::sql::results::{self, Encoding};
+use crate::sql::results;
 use crate::sql::unstable::Unstable;
 
 /// See the module.

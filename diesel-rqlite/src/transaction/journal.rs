@@ -2,7 +2,7 @@
 
 use super::known::Known;
 use super::parts::{Part, Parts};
-use crate::migration;
+use crate::protocol::message::{Constraint, StatementError};
 use crate::sql::cells::GUARD;
 use crate::statement::Statement;
 
@@ -54,8 +54,16 @@ pub(crate) struct Write {
     pub(crate) count: Count,
     /// A server has run it well, as part of a peek.
     pub(crate) seen: bool,
-    /// The version that it records, where the whole transaction is one migration.
-    pub(crate) migration: Option<String>,
+    pub(crate) migration: Option<Migration>,
+}
+
+/// What a write does for migrations.
+#[derive(Debug)]
+pub(crate) enum Migration {
+    /// It makes the table of those that have been applied.
+    SetUp,
+    /// It records one, by its version, in a transaction that may be all of it.
+    Recorded(String),
 }
 
 impl Write {
@@ -87,11 +95,8 @@ impl Write {
 
     /// An INSERT that failed, as what can be said about it: it does not write all of its rows.
     pub(crate) fn failed(statement: &Statement<'static>, message: &str) -> Option<Self> {
-        const IGNORED: [&str; 3] = ["UNIQUE", "NOT NULL", "CHECK"];
-        let is_ignored = IGNORED.iter().any(|kind| {
-            let rest = message.strip_prefix(kind);
-            rest.is_some_and(|rest| rest.starts_with(" constraint failed"))
-        });
+        let violated = StatementError(message).constraint();
+        let is_ignored = violated.is_some_and(Constraint::is_ignorable);
         let (instead, rows) = statement.or_ignore().filter(|_| is_ignored)?;
         Some(Write::new(instead, Count::FewerThan(rows)).seen())
     }
@@ -210,14 +215,16 @@ impl Journal {
             Entry::Write(write) => write.statement.position.is_some(),
             _ => false,
         };
-        let version = record.migration.as_deref();
-        version.filter(|_| !others.is_empty() && others.iter().all(of_script))
+        let Some(Migration::Recorded(version)) = &record.migration else {
+            return None;
+        };
+        (!others.is_empty() && others.iter().all(of_script)).then_some(version)
     }
 
     /// Whether the table of migrations was asked for, which is done before a migration, and not as a part of it.
     pub(crate) fn sets_up_migrations(&self) -> bool {
         self.entries.iter().any(|entry| match entry {
-            Entry::Write(write) => migration::is_setup(&write.statement.sql),
+            Entry::Write(write) => matches!(write.migration, Some(Migration::SetUp)),
             _ => false,
         })
     }

@@ -1,6 +1,5 @@
 //! A transaction on the client. Pure: what it is to send, and what an answer to that means.
 
-mod builder;
 pub(crate) mod exactly_once;
 mod journal;
 mod known;
@@ -19,15 +18,12 @@ use crate::error;
 use crate::lock::rqlite::Lease;
 use crate::lock::{Fence, LockError};
 
-#[cfg(feature = "async")]
-pub use self::builder::AsyncFunc;
-pub use self::builder::{RunAgain, RunOnce, TransactionBuilder};
-pub(crate) use self::journal::{Count, Guard, Journal, Write};
+pub(crate) use self::journal::{Count, Guard, Journal, Migration, Write};
 pub(crate) use self::known::{PrimaryKeys, RowKey, row_of};
 pub(crate) use self::mode::Options;
 pub use self::mode::TransactionMode;
 pub(crate) use self::parts::Part;
-pub(crate) use self::requests::{CREATE_TABLES, Verdict, is_own_table_missing};
+pub(crate) use self::requests::{CREATE_TABLES, Commit, Verdict};
 
 /// The transaction of one connection, open or not.
 ///

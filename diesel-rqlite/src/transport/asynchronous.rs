@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -37,18 +37,8 @@ pub(crate) struct AsyncHttp {
     requests: u64,
 }
 
-type Pool = Hyper<InTime<HttpsConnector<HttpConnector>>, Watched>;
-
 /// The HTTP connections of a configuration and its clones.
-#[derive(Clone, Default)]
-pub(crate) struct Shared(Arc<OnceLock<Pool>>);
-
-/// Which connections are shared makes no configuration another one.
-impl PartialEq for Shared {
-    fn eq(&self, _other: &Self) -> bool {
-        true
-    }
-}
+type Pool = Hyper<InTime<HttpsConnector<HttpConnector>>, Watched>;
 
 impl AsyncHttp {
     /// How many requests have been sent.
@@ -120,15 +110,8 @@ impl Client for AsyncHttp {
     type Runtime = Tokio;
 
     fn open(config: &RqliteConfig) -> Result<Self, ConnectionError> {
-        let client = match config.shared.0.get() {
-            Some(client) => client.clone(),
-            None => {
-                let client = pool(config)?;
-                config.shared.0.get_or_init(|| client).clone()
-            }
-        };
         Ok(AsyncHttp {
-            client,
+            client: config.shared.get_or_try_init(|| pool(config))?,
             connect_timeout: config.connect_timeout,
             request_timeout: config.request_timeout,
             requests: 0,

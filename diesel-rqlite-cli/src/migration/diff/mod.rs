@@ -12,7 +12,7 @@ use regex::Regex;
 
 use self::compare::Difference;
 use self::parse::SchemaFile;
-use crate::arguments::Common;
+use crate::common::Common;
 use crate::configuration::{Configuration, Filter, Pattern, PrintSchema};
 use crate::error::Error;
 use crate::print_schema::{Error as SchemaError, Schema};

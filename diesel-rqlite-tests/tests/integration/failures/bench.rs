@@ -1,14 +1,14 @@
 //! The node that all this happens to.
 
+use super::super::RqliteConnection;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::Error;
 use diesel_rqlite::TransactionMode;
-use super::super::RqliteConnection;
 use diesel_rqlite_tests::Rqlited;
 
-use super::cases::SCHEMA;
 use super::super::database::Database;
+use super::cases::SCHEMA;
 
 #[derive(QueryableByName)]
 pub(super) struct Value {

@@ -11,10 +11,10 @@ use crate::lock::thread::Held as Turn;
 #[cfg(feature = "async")]
 use crate::lock::{AsyncLockGuard, LockFuture};
 use crate::lock::{Fence, LockError, LockGuard};
+use crate::random::jittered;
 #[cfg(feature = "async")]
 use crate::runtime::Tokio;
 use crate::runtime::{Blocking, now};
-use crate::session::jittered;
 
 /// However long the lease: nobody waits longer for one answer.
 const LONGEST_CALL: Duration = Duration::from_secs(2);

@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
 
-use super::renewal::{Renew, Renewal, Renewed};
-use super::rqlite::Lease;
-use super::{Guard, LockError, Locking};
 use crate::config::RqliteConfig;
-use crate::error;
+use crate::lock::renewal::{Renew, Renewal, Renewed};
+use crate::lock::rqlite::Lease;
+use crate::lock::{Acquire, Guard, LockError, Locking};
 use crate::mutex::locked;
 use crate::protocol::response::{Answer, StatementResult};
+use crate::random::token;
 use crate::runtime::{Background, Runtime, Ticker};
-use crate::session::{Client, Session, token};
+use crate::session::{Client, Session};
 use crate::statement::{self, Batch};
 use crate::transaction::{Options, Transaction};
 
@@ -91,7 +91,7 @@ impl Holding {
     }
 
     /// Takes a lock that is elsewhere; one in rqlite is taken with the first statement.
-    pub(crate) async fn begin<R: Runtime>(
+    pub(crate) async fn begin<R: Acquire>(
         &mut self,
         transaction: &mut Transaction,
         options: &Options,
@@ -101,7 +101,7 @@ impl Holding {
             Locking::None => {}
             Locking::Outside(lock) => {
                 let guard = R::acquire(&**lock).await;
-                let guard = guard.map_err(|error| error::lock(&error))?;
+                let guard = guard.map_err(|error| error.of_transaction())?;
                 let fence = guard.fence();
                 transaction.fence = fence.map(|fence| (lock.name().to_owned(), fence));
                 let mut kept = locked(&self.kept);
@@ -190,7 +190,7 @@ struct SignsOfLife<C: Client> {
 impl<C: Client> Renew for SignsOfLife<C> {
     async fn renew(&mut self) -> Renewed {
         if self.session.is_none() {
-            self.session = self.config.session().ok();
+            self.session = Session::open(&self.config).ok();
         }
         let Some(session) = &mut self.session else {
             return Renewed::Unknown;

@@ -8,12 +8,12 @@ use std::time::Duration;
 use diesel::connection::Connection;
 use diesel::result::Error;
 
-use super::{Options, TransactionMode};
 #[cfg(feature = "async")]
-use crate::connection::{AsyncRqliteConnection, run_async};
-use crate::connection::{HasCore, RqliteConnection};
+use super::asynchronous::{AsyncRqliteConnection, run as run_async};
+use super::{HasCore, RqliteConnection};
 use crate::lock::{Locking, TransactionLock};
-use crate::session::jittered;
+use crate::random::jittered;
+use crate::transaction::{Options, TransactionMode};
 
 /// Builds one transaction: see [`RqliteConnection::build_transaction`].
 ///

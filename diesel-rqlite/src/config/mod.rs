@@ -1,0 +1,292 @@
+//! Where and how to connect: a URL, or a builder for what a URL can't say.
+
+mod error;
+mod option;
+#[cfg(feature = "async")]
+mod slot;
+#[cfg(test)]
+mod tests;
+mod url;
+
+use std::fmt;
+use std::time::Duration;
+
+pub use self::error::ConfigError;
+use self::error::Kind;
+#[cfg(feature = "async")]
+use self::slot::Slot;
+use crate::lock::TransactionLock;
+use crate::protocol::nodes::Node;
+use crate::protocol::request::{ReadConsistency, Settings};
+use crate::transaction::{Options, TransactionMode};
+
+/// Longer times would be beyond what clocks, and Go's durations, can count to.
+const FOREVER: Duration = Duration::from_secs(365 * 86_400);
+
+/// How to reach an rqlite cluster.
+///
+/// Made from a URL, `rqlite://[user[:password]@]host[:port][/prefix][?option=value&…]`:
+///
+/// * `rqlite://` is HTTP, `rqlites://` HTTPS, both with port 4001; `http://` and `https://` have ports 80 and 443.
+/// * A path is put in front of rqlite's own, for a proxy that serves it below one.
+///
+/// | option | value | default |
+/// |---|---|---|
+/// | `level` | `none`, `weak`, `linearizable`, `strong`, `auto`: see [`ReadConsistency`] | `linearizable` |
+/// | `freshness` | a duration: how long ago a node asked at level `none` may have heard of the leader | no limit |
+/// | `freshness_strict` | `true` or `false`: also count how far behind it is | `false` |
+/// | `nodes` | more nodes of the cluster, `host:port,host:port` | none |
+/// | `connect_timeout` | a duration, for each node | `2s` |
+/// | `request_timeout` | a duration: to send a request, and again to receive its answer | `30s` |
+/// | `leader_timeout` | a duration: how long to wait for the cluster to elect a leader | `10s` |
+/// | `transaction` | `interactive`, `eager`, `deferred`: see [`TransactionMode`] | `interactive` |
+/// | `lock` | the lock that transactions take: `rqlite:name` ([`RqliteLock`](crate::RqliteLock)) or `thread:name` ([`ThreadLock`](crate::ThreadLock)) | none |
+/// | `exactly_once` | `true` or `false`: settle commits whose answer was lost | `false` |
+/// | `ca_cert` | a PEM file with the certificates to trust instead of the web's; read when the URL is parsed | |
+///
+/// A duration is a number with `ms`, `s` or `m`. An option that is not in this list is an error.
+///
+/// ```
+/// use std::time::Duration;
+/// use diesel_rqlite::{ReadConsistency, RqliteConfig};
+///
+/// let config: RqliteConfig = "rqlite://localhost?level=weak&request_timeout=5s".parse()?;
+/// let same = RqliteConfig::new("localhost", 4001)
+///     .read_consistency(ReadConsistency::Weak)
+///     .request_timeout(Duration::from_secs(5));
+/// assert_eq!(config, same);
+/// # Ok::<(), diesel_rqlite::ConfigError>(())
+/// ```
+#[derive(Clone, PartialEq)]
+pub struct RqliteConfig {
+    nodes: Vec<Address>,
+    credentials: Option<(String, String)>,
+    level: ReadConsistency,
+    freshness: Option<Duration>,
+    freshness_strict: bool,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) request_timeout: Duration,
+    leader_timeout: Duration,
+    transaction: Options,
+    pub(crate) ca_pem: Option<Vec<u8>>,
+    /// What the connections of this configuration and its clones share.
+    #[cfg(feature = "async")]
+    pub(crate) shared: Slot,
+}
+
+#[derive(Clone, PartialEq)]
+struct Address {
+    tls: bool,
+    host: String,
+    port: u16,
+    prefix: String,
+}
+
+impl RqliteConfig {
+    /// One node, by plain HTTP.
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        RqliteConfig {
+            nodes: vec![Address {
+                tls: false,
+                host: bracketed(host.into()),
+                port,
+                prefix: String::new(),
+            }],
+            credentials: None,
+            level: ReadConsistency::default(),
+            freshness: None,
+            freshness_strict: false,
+            connect_timeout: Duration::from_secs(2),
+            request_timeout: Duration::from_secs(30),
+            leader_timeout: Duration::from_secs(10),
+            transaction: Options::default(),
+            ca_pem: None,
+            #[cfg(feature = "async")]
+            shared: Slot::default(),
+        }
+    }
+
+    /// Another node of the cluster, reached as the first one is (TLS, prefix). Asked where the others can't
+    /// be reached or know no leader.
+    #[must_use]
+    pub fn node(mut self, host: impl Into<String>, port: u16) -> Self {
+        let first = self.nodes[0].clone();
+        self.nodes.push(Address {
+            host: bracketed(host.into()),
+            port,
+            ..first
+        });
+        self
+    }
+
+    /// HTTPS for all nodes.
+    #[must_use]
+    pub fn tls(mut self) -> Self {
+        for node in &mut self.nodes {
+            node.tls = true;
+        }
+        self
+    }
+
+    /// User and password for HTTP basic authentication. rqlite has no other.
+    #[must_use]
+    pub fn credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.credentials = Some((user.into(), password.into()));
+        self
+    }
+
+    /// How fresh reads must be.
+    #[must_use]
+    pub fn read_consistency(mut self, level: ReadConsistency) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// For reads at level `none`: how long ago the node may have heard of its leader. A node that is further
+    /// off answers `stale read`, and the next one is asked.
+    #[must_use]
+    pub fn freshness(mut self, freshness: Duration) -> Self {
+        self.freshness = Some(freshness.min(FOREVER));
+        self
+    }
+
+    /// With a [`freshness`](Self::freshness): also count how far the node is behind in applying the log.
+    #[must_use]
+    pub fn freshness_strict(mut self, strict: bool) -> Self {
+        self.freshness_strict = strict;
+        self
+    }
+
+    /// How long connecting to one node may take, name resolution and TLS included.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout.min(FOREVER);
+        self.with_own_connections()
+    }
+
+    /// How long sending a request may take, then waiting for its answer, then receiving it.
+    ///
+    /// A write that runs into it may still be applied: the error says that its outcome is unknown.
+    #[must_use]
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout.min(FOREVER);
+        self
+    }
+
+    /// How long a request waits for the cluster to elect a leader. Elections take 1 to 4 seconds with
+    /// rqlite's default settings.
+    #[must_use]
+    pub fn leader_timeout(mut self, timeout: Duration) -> Self {
+        self.leader_timeout = timeout;
+        self
+    }
+
+    /// What a transaction does before its commit.
+    #[must_use]
+    pub fn transaction_mode(mut self, mode: TransactionMode) -> Self {
+        self.transaction.mode = mode;
+        self
+    }
+
+    /// The lock that every transaction takes.
+    #[must_use]
+    pub fn lock(mut self, lock: &impl TransactionLock) -> Self {
+        self.transaction.locking = lock.locking();
+        self
+    }
+
+    /// Whether a commit whose answer was lost is settled: see
+    /// [`TransactionBuilder::exactly_once`](crate::TransactionBuilder::exactly_once).
+    #[must_use]
+    pub fn exactly_once(mut self, exactly_once: bool) -> Self {
+        self.transaction.exactly_once = exactly_once;
+        self
+    }
+
+    /// Certificates in PEM to trust, instead of those the web trusts.
+    #[must_use]
+    pub fn ca_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.ca_pem = Some(pem.into());
+        self.with_own_connections()
+    }
+
+    #[cfg(not(feature = "rustls"))]
+    pub(crate) fn uses_tls(&self) -> bool {
+        self.nodes.iter().any(|node| node.tls)
+    }
+
+    /// Connections that are made in another way are not those of the configuration that this was cloned from.
+    fn with_own_connections(self) -> Self {
+        RqliteConfig {
+            #[cfg(feature = "async")]
+            shared: Slot::default(),
+            ..self
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        if self.freshness.is_some() && self.level != ReadConsistency::None {
+            return Err(Kind::FreshnessWithoutNone.into());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn nodes(&self) -> Vec<Node> {
+        self.nodes
+            .iter()
+            .map(|address| Node::new(address.to_string()))
+            .collect()
+    }
+
+    pub(crate) fn transaction_options(&self) -> Options {
+        self.transaction.clone()
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        let credentials = self.credentials.as_ref();
+        Settings::new(
+            self.level,
+            self.freshness,
+            self.freshness_strict,
+            self.leader_timeout,
+            credentials.map(|(user, password)| (user.as_str(), password.as_str())),
+        )
+    }
+}
+
+/// In a URL an IPv6 address stands in brackets.
+fn bracketed(host: String) -> String {
+    match host.parse::<std::net::Ipv6Addr>() {
+        Ok(_) => format!("[{host}]"),
+        Err(_) => host,
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "https" } else { "http" };
+        write!(
+            formatter,
+            "{scheme}://{}:{}{}",
+            self.host, self.port, self.prefix
+        )
+    }
+}
+
+impl fmt::Debug for RqliteConfig {
+    /// Without the password.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nodes: Vec<_> = self.nodes.iter().map(ToString::to_string).collect();
+        formatter
+            .debug_struct("RqliteConfig")
+            .field("nodes", &nodes)
+            .field("user", &self.credentials.as_ref().map(|(user, _)| user))
+            .field("level", &self.level)
+            .field("freshness", &self.freshness)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("request_timeout", &self.request_timeout)
+            .field("leader_timeout", &self.leader_timeout)
+            .field("transaction", &self.transaction)
+            .finish_non_exhaustive()
+    }
+}

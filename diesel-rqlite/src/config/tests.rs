@@ -1,0 +1,108 @@
+use super::*;
+use crate::protocol::request::{Endpoint, Exchange};
+
+fn parse(url: &str) -> RqliteConfig {
+    url.parse().expect(url)
+}
+
+fn error(url: &str) -> String {
+    url.parse::<RqliteConfig>().expect_err(url).to_string()
+}
+
+fn bases(config: &RqliteConfig) -> Vec<String> {
+    config.nodes().into_iter().map(|node| node.base).collect()
+}
+
+#[test]
+fn schemes_ports_and_prefixes() {
+    for (url, base) in [
+        ("rqlite://h", "http://h:4001"),
+        ("rqlites://h", "https://h:4001"),
+        ("rqlite://h:5/", "http://h:5"),
+        ("http://h", "http://h:80"),
+        ("https://h/a/b/", "https://h:443/a/b"),
+        ("rqlite://[::1]:4001", "http://[::1]:4001"),
+    ] {
+        assert_eq!(bases(&parse(url)), [base], "{url}");
+    }
+}
+
+#[test]
+fn builder_says_what_urls_say() {
+    let built = RqliteConfig::new("::1", 4001).node("b", 5).tls();
+    assert_eq!(bases(&built), ["https://[::1]:4001", "https://b:5"]);
+    assert_eq!(built, parse("rqlites://[::1]?nodes=b:5"));
+    let stale = RqliteConfig::new("h", 1).freshness(Duration::from_secs(1));
+    assert!(
+        stale
+            .connect()
+            .is_err_and(|error| error.to_string().contains("level `none`"))
+    );
+}
+
+#[test]
+fn options() {
+    let config = parse(
+        "rqlite://a?level=none&freshness=1s&freshness_strict=true&nodes=b:4003,c,[::1]&connect_timeout=500ms\
+         &request_timeout=1m&leader_timeout=0s&transaction=deferred",
+    );
+    assert_eq!(
+        bases(&config),
+        [
+            "http://a:4001",
+            "http://b:4003",
+            "http://c:4001",
+            "http://[::1]:4001"
+        ]
+    );
+    assert_eq!(config.level, ReadConsistency::None);
+    assert_eq!(config.freshness, Some(Duration::from_secs(1)));
+    assert_eq!(config.connect_timeout, Duration::from_millis(500));
+    assert_eq!(config.request_timeout, Duration::from_secs(60));
+}
+
+#[test]
+fn errors_name_what_is_wrong() {
+    for (url, wanted) in [
+        ("rqlite://h?levl=weak", "`levl`"),
+        ("rqlite://h?level=Weak", "`Weak`"),
+        ("rqlite://h?request_timeout=5", "`request_timeout`"),
+        ("rqlite://h?request_timeout=0s", "more than nothing"),
+        ("rqlite://h?transaction=psychic", "`psychic`"),
+        ("rqlite://h?nodes=a:b", "`nodes`"),
+        ("rqlite://h?nodes=u:secret@h:x", "`…`"),
+        ("rqlite://h?freshness=1s", "level `none`"),
+        ("rqlite://h?ca_cert=/does/not/exist", "/does/not/exist"),
+        ("postgres://h", "`postgres`"),
+        ("file.db", "not a URL"),
+        ("rqlite:///x", "host"),
+        ("rqlite://h#x", "fragment"),
+    ] {
+        assert!(error(url).contains(wanted), "{url}: {}", error(url));
+    }
+    let foreign = "mysql://h".parse::<RqliteConfig>();
+    assert!(foreign.is_err_and(|error| error.is_foreign_scheme()));
+}
+
+#[test]
+fn passwords_are_decoded_and_never_shown() {
+    let config = parse("rqlite://us%40er:s%23cret%2F@h");
+    assert_eq!(
+        config.credentials,
+        Some(("us@er".to_owned(), "s#cret/".to_owned()))
+    );
+    let shown = format!("{config:?} {}", error("rqlite://u:hunter2@h?x=1"));
+    assert!(
+        !shown.contains("s#cret") && !shown.contains("hunter2"),
+        "{shown}"
+    );
+    let request = Exchange::new(Endpoint::Query { transaction: false }, bytes::Bytes::new());
+    let request = request
+        .to_node("http://h", ReadConsistency::Weak, &config.settings())
+        .expect("valid");
+    assert_eq!(
+        request.headers()["authorization"],
+        "Basic dXNAZXI6cyNjcmV0Lw=="
+    );
+    assert!(!format!("{request:?}").contains("dXNAZXI6"));
+}

@@ -1,0 +1,61 @@
+//! The grammar of URLs.
+
+use std::str::FromStr;
+
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use super::RqliteConfig;
+use super::error::{ConfigError, Kind};
+
+const DEFAULT_PORT: u16 = 4001;
+
+impl FromStr for RqliteConfig {
+    type Err = ConfigError;
+
+    fn from_str(url: &str) -> Result<Self, ConfigError> {
+        // What is wrong is said without the text, which may hold a password.
+        let url = Url::parse(url).map_err(Kind::Url)?;
+        let (tls, default_port) = match url.scheme() {
+            "rqlite" => (false, DEFAULT_PORT),
+            "rqlites" => (true, DEFAULT_PORT),
+            "http" => (false, 80),
+            "https" => (true, 443),
+            scheme => return Err(Kind::ForeignScheme(scheme.to_owned()).into()),
+        };
+        let host = url
+            .host_str()
+            .filter(|host| !host.is_empty())
+            .ok_or(Kind::NoHost)?;
+        if url.fragment().is_some() {
+            return Err(Kind::Fragment.into());
+        }
+        let mut config = Self::new(host, url.port().unwrap_or(default_port));
+        config.nodes[0].tls = tls;
+        config.nodes[0].prefix = url.path().trim_end_matches('/').to_owned();
+        if !url.username().is_empty() || url.password().is_some() {
+            let user = decoded(url.username())?;
+            config.credentials = Some((user, decoded(url.password().unwrap_or_default())?));
+        }
+        for (key, value) in url.query_pairs() {
+            config = config.option(&key, &value)?;
+        }
+        config.check()?;
+        Ok(config)
+    }
+}
+
+fn decoded(text: &str) -> Result<String, ConfigError> {
+    let decoded = percent_decode_str(text).decode_utf8();
+    Ok(decoded.map_err(|_| Kind::Credentials)?.into_owned())
+}
+
+pub(super) fn host_and_port(node: &str) -> Option<(&str, u16)> {
+    match node.rsplit_once(':') {
+        // An IPv6 address without a port ends in `]`.
+        Some((host, port)) if !port.ends_with(']') => {
+            (!host.is_empty()).then_some((host, port.parse().ok()?))
+        }
+        _ => (!node.is_empty()).then_some((node, DEFAULT_PORT)),
+    }
+}
