@@ -1,10 +1,11 @@
 //! One request until it has an answer: which node is asked, when to wait, when to give up.
 //!
-//! A machine without I/O. Whoever drives it sends what it says and tells it what came back:
+//! A machine without I/O. Whoever drives it does what it says and tells it what came back:
 //!
 //! ```text
-//! loop { match call.step() {
-//!     Step::Send(request) => call.received(send(request), elapsed),
+//! loop { match call.step(now) {
+//!     Step::Send(request, watch) => call.received(send(request, watch), now),
+//!     Step::Look => { ask all nodes who leads; call.looked(now) }
 //!     Step::Wait(delay) => sleep(delay),
 //!     Step::Done(outcome) => return outcome,
 //! } }
@@ -12,39 +13,40 @@
 //!
 //! A write is sent again only after an answer, or the lack of a connection, that proves it was not applied.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::LOCATION;
 
+use super::cluster::{Cluster, Next};
 use super::nodes::Nodes;
-use super::request::{Exchange, ReadConsistency, Settings};
+use super::request::{Endpoint, Exchange, ReadConsistency, Settings, Way};
+use super::survey::redirect_target;
+use super::watch::{Of, Watch};
 
-/// Elections take 1 to 4 s with rqlite's default settings.
-const POLL: Duration = Duration::from_millis(100);
+/// The first pause before all nodes are asked again; each is twice as long as the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// How often a read whose answer was lost is sent again.
-const READ_RETRIES: u32 = 2;
+const READ_RETRIES: u32 = 3;
 /// What a leader says that was deposed meanwhile. The request may have been applied.
 const LEADERSHIP_LOST: &str = "leadership lost while committing log";
+/// A linearizable read waits for what is in the Raft log to be applied. Behind a change of the cluster's members there
+/// is nothing to apply, and it waits in vain, until something is written: seen on 10.2.
+const FSM_TIMEOUT: &str = "timeout waiting for fsm";
 /// On answers that rqlite gave itself; also those it forwards have it.
 const SERVED_BY: &str = "x-rqlite-served-by";
+const VERSION: &str = "x-rqlite-version";
 
 /// What came of a request that was sent, where it was no answer.
 #[derive(Debug)]
 pub(crate) struct SendError {
     /// Whether all of the request left the client. If not, no server can have parsed it.
     pub(crate) sent: bool,
+    /// All the time it had is over.
     pub(crate) timed_out: bool,
     pub(crate) message: String,
-}
-
-impl SendError {
-    /// Says which node it was.
-    fn at(mut self, node: &str) -> Self {
-        self.message = format!("{node}: {}", self.message);
-        self
-    }
 }
 
 /// What to do next.
@@ -52,7 +54,8 @@ impl SendError {
 // A request is made once per network round trip; a box for it would save nothing.
 #[allow(clippy::large_enum_variant)]
 pub(crate) enum Step {
-    Send(http::Request<Bytes>),
+    Send(http::Request<Bytes>, Watch),
+    Look,
     Wait(Duration),
     Done(Result<Bytes, Failure>),
 }
@@ -70,7 +73,9 @@ pub(crate) enum Failure {
 
 #[derive(Debug)]
 enum State {
+    Begin,
     Ready,
+    Looking,
     Waiting(Duration),
     Done(Result<Bytes, Failure>),
 }
@@ -82,17 +87,27 @@ pub(crate) struct Call<'c> {
     settings: &'c Settings,
     exchange: &'c Exchange,
     state: State,
+    began: Instant,
+    /// The node that is asked, and how.
+    target: String,
+    way: Way,
     level: ReadConsistency,
+    /// A harmless read goes first: a write would have an unknown outcome if the node could not hand it on.
+    is_test: bool,
+    /// Whatever the level, the read is a strong one.
+    strong: bool,
     round: Round,
+    pauses: u32,
     read_retries: u32,
+    /// The last word of each node that is of no use.
+    said: Vec<(String, String)>,
 }
 
-/// The nodes asked since the last pause.
+/// What was done since the last pause.
 #[derive(Debug, Default)]
 struct Round {
-    asked: usize,
-    answered: bool,
-    unreachable: Vec<usize>,
+    tried: Vec<String>,
+    redirects: usize,
 }
 
 impl<'c> Call<'c> {
@@ -100,53 +115,146 @@ impl<'c> Call<'c> {
         nodes: &'c mut Nodes,
         settings: &'c Settings,
         exchange: &'c Exchange,
+        now: Instant,
     ) -> Self {
         Call {
+            target: nodes.current().to_owned(),
             nodes,
             settings,
             exchange,
-            state: State::Ready,
+            state: State::Begin,
+            began: now,
+            way: Way::Redirect,
             level: settings.level,
+            is_test: false,
+            strong: false,
             round: Round::default(),
+            pauses: 0,
             read_retries: 0,
+            said: Vec::new(),
         }
     }
 
-    pub(crate) fn step(&mut self) -> Step {
+    pub(crate) fn step(&mut self, now: Instant) -> Step {
+        if matches!(self.state, State::Begin) {
+            let next = self.first(now);
+            self.turn_to(next, now);
+        }
         match std::mem::replace(&mut self.state, State::Ready) {
-            State::Ready => self.send(),
-            State::Waiting(delay) => Step::Wait(delay),
+            State::Begin | State::Ready => self.send(now),
+            State::Looking => {
+                self.state = State::Looking;
+                Step::Look
+            }
+            State::Waiting(delay) => {
+                self.state = State::Looking;
+                Step::Wait(delay)
+            }
             State::Done(outcome) => Step::Done(outcome),
         }
     }
 
-    fn send(&mut self) -> Step {
-        let wanted = self.exchange.level.unwrap_or(self.settings.level);
-        self.level = self.nodes.level(wanted);
-        let base = &self.nodes.current().base;
-        match self.exchange.to_node(base, self.level, self.settings) {
-            Ok(request) => Step::Send(request),
-            Err(error) => Step::Done(Err(Failure::NotApplied(format!("{base}: {error}")))),
+    fn wanted_level(&self) -> ReadConsistency {
+        self.exchange.level.unwrap_or(self.settings.level)
+    }
+
+    /// Whether any node may answer.
+    fn is_local(&self, cluster: &Cluster) -> bool {
+        let level = self.wanted_level();
+        self.exchange.endpoint.is_query()
+            && (level == ReadConsistency::None
+                || (level == ReadConsistency::Auto && cluster.has_preferred()))
+    }
+
+    fn first(&self, now: Instant) -> Next {
+        let cluster = self.nodes.known.cluster();
+        match self.is_local(&cluster) {
+            true => self.nearby(&cluster),
+            false => cluster.first(self.nodes.current(), now),
         }
     }
 
-    /// Takes what came back; `elapsed` is the time since the call began.
+    fn nearby(&self, cluster: &Cluster) -> Next {
+        let next = cluster.nearby(self.nodes.current(), &self.round.tried);
+        next.map_or(Next::Wait, Next::Ask)
+    }
+
+    /// Goes to this node, or looks who leads.
+    fn turn_to(&mut self, next: Next, now: Instant) {
+        match next {
+            Next::Ask(base) => {
+                let is_local = self.is_local(&self.nodes.known.cluster());
+                self.way = if is_local { Way::Local } else { Way::Redirect };
+                self.target = base;
+                if !is_local || !self.nodes.known.cluster().has_preferred() {
+                    self.nodes.move_to(&self.target);
+                }
+                self.state = State::Ready;
+            }
+            Next::Forward(base) => {
+                self.nodes.move_to(&base);
+                self.target = base;
+                self.way = Way::Forward;
+                self.state = State::Ready;
+            }
+            Next::Wait if matches!(self.state, State::Begin) => self.state = State::Looking,
+            Next::Wait => self.pause(now),
+        }
+        let is_write = !self.exchange.endpoint.is_repeatable();
+        self.is_test =
+            is_write && self.way == Way::Forward && !self.nodes.is_settled(&self.target);
+    }
+
+    fn send(&mut self, now: Instant) -> Step {
+        let test;
+        let exchange = match self.is_test {
+            true => {
+                test = Exchange::new(
+                    Endpoint::Query { transaction: false },
+                    Bytes::from_static(b"[\"SELECT 1\"]"),
+                )
+                .at(ReadConsistency::Strong);
+                &test
+            }
+            false => self.exchange,
+        };
+        self.level = match self.strong || self.is_test {
+            true => ReadConsistency::Strong,
+            false => self.nodes.level(&self.target, self.wanted_level()),
+        };
+        match exchange.to_node(&self.target, self.level, self.way, self.settings) {
+            Ok(request) => Step::Send(request, self.watch(now)),
+            Err(error) => Step::Done(Err(Failure::NotApplied(format!("{}: {error}", self.target)))),
+        }
+    }
+
+    fn watch(&self, now: Instant) -> Watch {
+        let of = match self.way {
+            Way::Redirect => Of::Leader,
+            Way::Forward => Of::Forwarder(self.nodes.known.cluster().leader().cloned()),
+            Way::Local => Of::AnyNode,
+        };
+        Watch::new(self.target.clone(), of, now)
+    }
+
+    /// Takes what came back.
     pub(crate) fn received(
         &mut self,
         outcome: Result<http::Response<Bytes>, SendError>,
-        elapsed: Duration,
+        now: Instant,
     ) {
-        let node = self.nodes.current().base.clone();
-        match outcome.map_err(|error| error.at(&node)) {
-            Ok(response) => self.answered(&response, elapsed),
-            Err(error) if !error.sent => {
-                self.nodes.unsettled();
-                self.round.unreachable.push(self.nodes.current_index());
-                self.next_node(error.message, elapsed);
+        match outcome {
+            Ok(response) => {
+                self.nodes.known.cluster().answered(&self.target);
+                self.answered(&response, now);
             }
             Err(error) => {
                 self.nodes.unsettled();
-                self.lost(error);
+                self.nodes.known.cluster().failed(&self.target, &error.message, now);
+                match error.sent {
+                    false => self.no_use(error.message, now),
+                    true => self.lost(error),
+                }
             }
         }
     }
@@ -157,89 +265,168 @@ impl<'c> Call<'c> {
 
     /// The request left, the answer did not come.
     fn lost(&mut self, error: SendError) {
-        let again = self.exchange.endpoint.is_repeatable()
+        let again = (self.exchange.endpoint.is_repeatable() || self.is_test)
             && !error.timed_out
             && self.read_retries < READ_RETRIES;
         if again {
             self.read_retries += 1;
-            self.nodes.advance();
+            self.say(error.message);
+            self.state = State::Looking;
+        } else if self.is_test {
+            self.done(Err(Failure::NotApplied(format!("{}: {}", self.target, error.message))));
         } else {
-            self.done(Err(Failure::Unknown(error.message)));
+            self.done(Err(Failure::Unknown(format!("{}: {}", self.target, error.message))));
         }
     }
 
-    /// The current node can't serve the request, and has not.
-    fn next_node(&mut self, reason: String, elapsed: Duration) {
-        self.round.asked += 1;
-        self.nodes.advance();
-        if self.round.asked >= self.nodes.count() {
-            self.pause(reason, elapsed);
-        }
+    fn say(&mut self, message: String) {
+        self.said.retain(|(node, _)| *node != self.target);
+        self.said.push((self.target.clone(), message));
     }
 
-    fn pause(&mut self, reason: String, elapsed: Duration) {
-        let round = std::mem::take(&mut self.round);
-        if !round.answered || elapsed >= self.settings.leader_timeout {
-            self.done(Err(Failure::NotApplied(reason)));
+    /// The node can't serve the request, and has not.
+    fn no_use(&mut self, reason: String, now: Instant) {
+        self.say(reason);
+        self.round.tried.push(self.target.clone());
+        self.turn(now);
+    }
+
+    fn turn(&mut self, now: Instant) {
+        let cluster = self.nodes.known.cluster();
+        if self.is_local(&cluster) {
+            let next = self.nearby(&cluster);
+            drop(cluster);
+            self.turn_to(next, now);
         } else {
-            self.state = State::Waiting(POLL);
+            self.state = State::Looking;
         }
     }
 
-    fn answered(&mut self, response: &http::Response<Bytes>, elapsed: Duration) {
-        self.round.answered = true;
+    /// All nodes were asked who leads.
+    pub(crate) fn looked(&mut self, now: Instant) {
+        let cluster = self.nodes.known.cluster();
+        let next = match self.is_local(&cluster) {
+            true => self.nearby(&cluster),
+            false => cluster.next(&self.round.tried, now),
+        };
+        drop(cluster);
+        self.turn_to(next, now);
+    }
+
+    fn pause(&mut self, now: Instant) {
+        self.round = Round::default();
+        let elapsed = now.saturating_duration_since(self.began);
+        // A cluster that has never answered is not there, or is not where it was looked for.
+        let never = !self.nodes.known.cluster().has_worked();
+        if never || elapsed >= self.settings.leader_timeout {
+            let reasons = self.reasons();
+            self.done(Err(Failure::NotApplied(reasons)));
+        } else {
+            let pause = FIRST_PAUSE * 2_u32.saturating_pow(self.pauses.min(8));
+            self.pauses += 1;
+            self.state = State::Waiting(pause.min(LONGEST_PAUSE));
+        }
+    }
+
+    /// What each node said.
+    fn reasons(&self) -> String {
+        let cluster = self.nodes.known.cluster();
+        let silent = cluster.troubles().filter(|(node, _)| {
+            let mut said = self.said.iter();
+            !said.any(|(said, _)| said == node)
+        });
+        let said = self.said.iter().map(|(node, reason)| (&**node, &**reason));
+        let all: Vec<_> = said.chain(silent).collect();
+        match &all[..] {
+            [] => "no node leads".to_owned(),
+            all => {
+                let all: Vec<_> = all.iter().map(|(node, said)| format!("{node}: {said}")).collect();
+                all.join("; ")
+            }
+        }
+    }
+
+    fn answered(&mut self, response: &http::Response<Bytes>, now: Instant) {
         let status = response.status();
         if status == StatusCode::OK {
-            return self.accepted(response, elapsed);
+            return self.accepted(response, now);
         }
         if status.is_redirection() {
-            return self.redirected(response, elapsed);
+            return self.redirected(response, now);
         }
         let text = text_of(response.body());
-        let node = &self.nodes.current().base;
         if is_no_leader(&text) {
-            let reason = format!("{node}: {text}");
-            return self.next_node(reason, elapsed);
+            self.nodes.known.cluster().leads_not(&self.target);
+            return self.no_use(text, now);
         }
-        let failure = failure_of(status, text, node);
-        self.done(Err(failure));
+        let failure = failure_of(status, text, &self.target);
+        self.done(Err(match failure {
+            Failure::Unknown(message) if self.is_test => Failure::NotApplied(message),
+            failure => failure,
+        }));
     }
 
-    fn redirected(&mut self, response: &http::Response<Bytes>, elapsed: Duration) {
+    fn redirected(&mut self, response: &http::Response<Bytes>, now: Instant) {
         let location = response.headers().get(LOCATION);
-        let base = location
-            .and_then(|value| value.to_str().ok())
-            .and_then(|location| base_of(location, self.exchange.endpoint.path()));
-        let Some(base) = base else {
-            let text = format!("{} without a usable Location", response.status());
-            return self.done(Err(Failure::NotApplied(text)));
+        let location = location.and_then(|value| value.to_str().ok());
+        let path = self.exchange.endpoint.path();
+        let to = location.and_then(|location| redirect_target(&self.target, location, path));
+        let status = response.status();
+        let reason = match to {
+            None => format!("{status} without a usable Location"),
+            Some(to) if to == self.target => format!("{status} to itself"),
+            // It would be sent the password in the clear.
+            Some(to) if self.target.starts_with("https://") && !to.starts_with("https://") => {
+                format!("redirected from https to {to}, which has no TLS")
+            }
+            Some(to) => return self.follow(&to, now),
         };
-        self.round.asked += 1;
-        if let Err(reason) = self.nodes.redirected(base) {
-            return self.done(Err(Failure::NotApplied(reason)));
+        let mut cluster = self.nodes.known.cluster();
+        if self.way == Way::Redirect && cluster.may_forward() {
+            cluster.redirects_lead_nowhere(now);
+            drop(cluster);
+            let target = self.target.clone();
+            self.turn_to(Next::Forward(target), now);
+        } else {
+            drop(cluster);
+            self.no_use(reason, now);
         }
-        let dead = self.round.unreachable.contains(&self.nodes.current_index())
-            || elapsed >= self.settings.leader_timeout;
-        // A follower names its leader until it notices that the leader is gone.
-        if dead || self.round.asked > 2 * self.nodes.count() {
-            self.nodes.advance();
-            self.pause("the leader can't be reached".to_owned(), elapsed);
+    }
+
+    fn follow(&mut self, to: &str, now: Instant) {
+        self.round.redirects += 1;
+        let mut cluster = self.nodes.known.cluster();
+        cluster.redirected(to, now);
+        let in_trouble = cluster.troubles().any(|(node, _)| node == to);
+        let circles = self.round.redirects > 2 * cluster.count();
+        drop(cluster);
+        if circles {
+            self.say("the leader can't be reached".to_owned());
+            self.pause(now);
+        } else if in_trouble || self.round.tried.iter().any(|tried| tried == to) {
+            // A follower names its leader until it notices that the leader is gone.
+            self.say(format!("redirects to {to}"));
+            self.state = State::Looking;
+        } else {
+            self.turn_to(Next::Ask(to.to_owned()), now);
         }
     }
 
     /// Status 200, which rqlite also gives to requests that failed as a whole.
-    fn accepted(&mut self, response: &http::Response<Bytes>, elapsed: Duration) {
+    fn accepted(&mut self, response: &http::Response<Bytes>, now: Instant) {
         if let Some(error) = top_level_error(response.body()) {
-            let again = self.exchange.endpoint.is_repeatable() && error == LEADERSHIP_LOST;
-            if again || is_not_applied(&error) {
-                return self.next_node(error, elapsed);
-            }
-            return self.done(Ok(response.body().clone()));
+            return self.refused(response, error, now);
         }
-        if self.exchange.endpoint.is_query() && self.level == ReadConsistency::Linearizable {
-            let names_itself = response.headers().contains_key(SERVED_BY);
-            self.nodes.linearizable_answer(names_itself);
-            if !names_itself {
+        if self.is_test {
+            self.nodes.settled();
+            self.is_test = false;
+            return;
+        }
+        let is_query = self.exchange.endpoint.is_query();
+        if is_query && self.level == ReadConsistency::Linearizable {
+            let is_proven = self.proves_linearizable(response);
+            self.nodes.linearizable_answer(&self.target, is_proven);
+            if !is_proven {
                 // Asked again, as a strong read.
                 return;
             }
@@ -248,8 +435,47 @@ impl<'c> Call<'c> {
             self.level,
             ReadConsistency::Linearizable | ReadConsistency::Strong
         );
-        if !self.exchange.endpoint.is_query() || consistent {
+        if self.way != Way::Local && (!is_query || consistent) {
             self.nodes.settled();
+        }
+        if self.way == Way::Redirect && self.level != ReadConsistency::Auto {
+            self.nodes.known.cluster().leads(&self.target, now);
+        }
+        self.done(Ok(response.body().clone()));
+    }
+
+    /// The name is that of the node that answered; a follower's own, before 9, says nothing about its leader.
+    fn proves_linearizable(&self, response: &http::Response<Bytes>) -> bool {
+        let headers = response.headers();
+        let version = headers.get(VERSION).and_then(|version| version.to_str().ok());
+        let major = version.and_then(|version| {
+            let number = version.trim_start_matches('v').split('.').next()?;
+            number.parse::<u32>().ok()
+        });
+        headers.contains_key(SERVED_BY)
+            && (self.way != Way::Forward || major.is_some_and(|major| major >= 9))
+    }
+
+    /// The request failed as a whole.
+    fn refused(&mut self, response: &http::Response<Bytes>, error: String, now: Instant) {
+        let is_read = self.exchange.endpoint.is_repeatable() || self.is_test;
+        if self.level == ReadConsistency::Linearizable && error.ends_with(FSM_TIMEOUT) {
+            // What a strong read writes to the log is applied.
+            self.strong = true;
+            return;
+        }
+        let again = match self.way {
+            // Another node's answer, or what came in between; perhaps to the second of two copies.
+            Way::Forward => is_read && is_of_forwarding(&error),
+            Way::Redirect | Way::Local => {
+                is_not_applied(&error) || (is_read && error == LEADERSHIP_LOST)
+            }
+        };
+        if self.way != Way::Redirect || again {
+            self.nodes.unsettled();
+        }
+        if again {
+            return self.no_use(error, now);
         }
         self.done(Ok(response.body().clone()));
     }
@@ -310,11 +536,23 @@ fn top_level_error(body: &[u8]) -> Option<String> {
     super::response::Answer::parse(body, &[]).ok()?.error
 }
 
-/// A redirect's target without the endpoint: `http://host:4001`.
-fn base_of(location: &str, path: &str) -> Option<String> {
-    let without_query = location.split('?').next()?;
-    let base = without_query.strip_suffix(path)?;
-    (base.starts_with("http://") || base.starts_with("https://")).then(|| base.to_owned())
+/// What a node says that could not hand a request on to the leader, or was answered by one that does not lead.
+fn is_of_forwarding(error: &str) -> bool {
+    const WORDS: [&str; 9] = [
+        "protobuf",
+        "dial tcp",
+        "write tcp",
+        "read tcp",
+        "i/o timeout",
+        "connection refused",
+        "connection reset",
+        "EOF",
+        "pool get",
+    ];
+    is_not_applied(error)
+        || error.ends_with(LEADERSHIP_LOST)
+        || error.ends_with("not leader")
+        || WORDS.iter().any(|word| error.contains(word))
 }
 
 #[cfg(test)]
