@@ -23,6 +23,8 @@ pub enum Error {
     },
     #[error("Failed to execute a database query: {0}")]
     Query(#[from] diesel::result::Error),
+    #[error("Failed to execute a database query: {0}")]
+    Sql(#[from] diesel_rqlite_sql::StreamError),
     #[error("Failed to run migrations: {0}")]
     Migration(Box<dyn std::error::Error + Send + Sync>),
     #[error("Unable to find diesel.toml or Cargo.toml in {0:?} or any parent directories.")]

@@ -6,10 +6,10 @@ use clap::Args;
 use diesel::connection::{Connection as _, LoadConnection as _};
 use diesel::row::{Field as _, Row as _};
 use diesel_rqlite::{RqliteConnection, RqliteRow, RqliteType, RqliteValue};
+use diesel_rqlite_sql::{Form, Parsed, Statements};
 
 use crate::arguments::Common;
 use crate::error::Error;
-use crate::load::statements;
 use crate::output::table::Table;
 use crate::transfer::plural;
 use crate::{database, output};
@@ -39,13 +39,13 @@ impl Query {
             "-" => from_standard_input()?,
             _ => self.sql,
         };
-        let statements = statements(&sql).map_err(|error| Error::io("-", error))?;
+        let mut statements = Statements::new(sql.as_bytes());
         let mut connection = database::connect(common)?;
-        for statement in statements {
+        while let Some(statement) = statements.next_statement()? {
             if returns_rows(&statement) {
-                show(&rows(&mut connection, &statement)?, self.json)?;
+                show(&rows(&mut connection, statement.text())?, self.json)?;
             } else {
-                let query = diesel::sql_query(statement);
+                let query = diesel::sql_query(statement.text());
                 let changed = connection.execute_returning_count(&query)?;
                 let changed = plural(changed as u64, "row");
                 // The rows of a script are not mixed up with it.
@@ -63,33 +63,8 @@ fn from_standard_input() -> Result<String, Error> {
     Ok(sql)
 }
 
-/// By its words, outside of quotes.
-fn returns_rows(sql: &str) -> bool {
-    let mut quote = None;
-    let code: String = sql
-        .chars()
-        .map(|letter| match quote {
-            None if matches!(letter, '\'' | '"' | '`' | '[') => {
-                quote = Some(if letter == '[' { ']' } else { letter });
-                ' '
-            }
-            None => letter.to_ascii_lowercase(),
-            Some(end) => {
-                if letter == end {
-                    quote = None;
-                }
-                ' '
-            }
-        })
-        .collect();
-    let words = || code.split(|c: char| !(c.is_alphanumeric() || c == '_'));
-    let has = |wanted: &[&str]| words().any(|word| wanted.contains(&word));
-    let first = words().find(|word| !word.is_empty());
-    match first.unwrap_or_default() {
-        "select" | "values" | "explain" | "pragma" => true,
-        "with" => !has(&["insert", "update", "delete"]) || has(&["returning"]),
-        _ => has(&["returning"]),
-    }
+fn returns_rows(parsed: &Parsed<'_>) -> bool {
+    matches!(parsed.form(), Form::Select | Form::Explain | Form::Pragma) || parsed.returns()
 }
 
 fn rows(connection: &mut RqliteConnection, sql: &str) -> Result<Vec<RqliteRow>, Error> {
@@ -177,6 +152,8 @@ fn blob(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use diesel_rqlite_sql::parse;
+
     use super::*;
 
     #[test]
@@ -188,15 +165,14 @@ mod tests {
             "INSERT INTO t VALUES (1) RETURNING a",
             "EXPLAIN DELETE FROM t",
         ] {
-            assert!(returns_rows(sql), "{sql}");
+            assert!(returns_rows(&parse(sql).expect("parses")[0]), "{sql}");
         }
         for sql in [
             "INSERT INTO t VALUES ('returning')",
             "WITH a AS (SELECT 1) DELETE FROM t",
             "CREATE TABLE \"select\" (a)",
-            "",
         ] {
-            assert!(!returns_rows(sql), "{sql}");
+            assert!(!returns_rows(&parse(sql).expect("parses")[0]), "{sql}");
         }
     }
 }

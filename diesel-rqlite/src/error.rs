@@ -15,12 +15,12 @@
 
 use diesel::QueryResult;
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
+use diesel_rqlite_sql::{Position, SqlError};
 
 use crate::lock::LockError;
 use crate::protocol::call::Failure;
 use crate::protocol::response::Answer;
 use crate::sql::results::Encoding;
-use crate::sql::{Position, SqlError};
 
 /// A message with what can be told from it.
 #[derive(Debug, Default, PartialEq)]
@@ -306,6 +306,9 @@ pub(crate) fn rows_lost_in_transaction() -> Error {
 
 /// The SQL is not sent.
 pub(crate) fn not_sent(error: SqlError) -> Error {
+    if error.is_of_sqlite() {
+        return statement_error(&error.to_string(), None);
+    }
     // As text, which is what `unwrap` shows of it.
     Error::QueryBuilderError(error.to_string().into())
 }

@@ -47,7 +47,9 @@
 //! rqlite replicates statements, and each node runs them. `random()`, `CURRENT_TIMESTAMP` or
 //! `datetime('now')` in an INSERT, UPDATE or DELETE would store another value on every node; this crate
 //! replaces them by values made on the client, one for all rows of the statement. In the *schema* (a column's
-//! DEFAULT, a trigger) it can't: do not use them there.
+//! DEFAULT, a trigger) it can't: do not use them there. What no value of the client can stand for is refused in a write:
+//! the modifiers `localtime` and `utc`, which ask for the time zone of each node, and what a node tells of itself
+//! (`sqlite_version()`).
 //!
 //! # Features
 //!
@@ -118,12 +120,13 @@ pub use self::query_builder::{RqliteInsertSelectDsl, RqliteQueryBuilder, Selecte
 #[cfg(feature = "async")]
 pub use self::row::RqliteStream;
 pub use self::row::{RqliteCursor, RqliteField, RqliteRow};
-pub use self::sql::hazards::ReplicaHazard;
+
 #[cfg(feature = "async")]
 pub use self::transaction::AsyncFunc;
 pub use self::transaction::{RunAgain, RunOnce, Transaction, TransactionBuilder, TransactionMode};
 pub use self::transport::node::{NodeAnswer, NodeHttp};
 pub use self::value::RqliteValue;
+pub use diesel_rqlite_sql::ReplicaHazard;
 
 #[doc = include_str!("../docs/transactions.md")]
 pub mod transactions {}

@@ -64,12 +64,12 @@ pub(crate) fn is_pending(version: &str) -> Statement<'static> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sql::scan::scan_one;
+    use crate::sql::one;
 
     #[test]
     fn diesels_statements_are_known() {
-        let setup = scan_one(CREATE_MIGRATIONS_TABLE).expect("scans");
-        assert!(is_setup(setup.text));
+        let setup = one(CREATE_MIGRATIONS_TABLE).expect("parses");
+        assert!(is_setup(setup.text()));
         let version = vec![Bind::Text("1".into())];
         let record = with_run_on(
             r#"INSERT INTO "__diesel_schema_migrations" ("version") VALUES (?)"#.to_owned(),

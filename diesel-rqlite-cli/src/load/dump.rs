@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead};
 
 use diesel_rqlite::NodeHttp;
+use diesel_rqlite_sql::{
+    Classes, Control, Form, Keyword, Parsed, Pin, SqlError, Statements, StreamError, find, pins,
+};
 use serde::Deserialize;
 
-use super::statements::{Statement, Statements};
+use super::entropy::System;
 use crate::transfer::counts::Counts;
 use crate::transfer::{self, Error};
 
@@ -27,8 +30,13 @@ enum Purpose {
     Insert(String),
     /// Neither inserts nor changes rows.
     Schema,
+    /// The same, but what inserts rows from now on may do more.
+    Trigger,
     /// A transaction around the dump, a setting of SQLite's shell.
-    Frame,
+    Frame {
+        /// Whether a transaction of the file is open behind it; `None`: as before.
+        opens: Option<bool>,
+    },
     /// This is not for rqlite.
     Refused(&'static str),
     Other,
@@ -66,15 +74,15 @@ impl Inserted {
         self.only.then(|| expected.collect())
     }
 
-    fn note(&mut self, purpose: &Purpose, sql: &str, rows: u64) {
+    fn note(&mut self, purpose: &Purpose, rows: u64) {
         match purpose {
             Purpose::Insert(table) if self.triggers => {
                 self.only = false;
                 *self.rows.entry(table.clone()).or_default() += rows;
             }
             Purpose::Insert(table) => *self.rows.entry(table.clone()).or_default() += rows,
-            Purpose::Schema => self.triggers |= words(sql).any(|word| word == "trigger"),
-            Purpose::Frame | Purpose::Refused(_) => {}
+            Purpose::Trigger => self.triggers = true,
+            Purpose::Schema | Purpose::Frame { .. } | Purpose::Refused(_) => {}
             Purpose::Other => self.only = false,
         }
     }
@@ -88,13 +96,13 @@ pub(super) fn run(node: &NodeHttp, reader: impl BufRead) -> Result<Inserted, Err
     let mut before = 0;
     let mut framed = false;
     loop {
-        let statement = statements.next();
+        let statement = statements.next_statement();
         let statement = statement.map_err(|error| Error::Statement {
-            line: batch.last_line(),
+            line: line_of(&error).unwrap_or_else(|| batch.last_line()),
             reason: error.to_string(),
             before,
         })?;
-        let Some(statement) = statement else {
+        let Some(parsed) = statement else {
             if framed {
                 return Err(Error::Statement {
                     line: batch.last_line(),
@@ -107,47 +115,45 @@ pub(super) fn run(node: &NodeHttp, reader: impl BufRead) -> Result<Inserted, Err
             batch.send(node, before, &mut inserted)?;
             return Ok(inserted);
         };
-        let purpose = purpose(&statement.sql);
-        check_volatile(&statement, &purpose, before)?;
-        match purpose {
-            Purpose::Frame => framed = is_framed(&statement.sql, framed),
-            Purpose::Refused(reason) => {
-                return Err(Error::Statement {
-                    line: statement.line,
-                    reason: reason.to_owned(),
-                    before,
-                });
-            }
-            purpose => batch.push(statement, purpose),
-        }
-        if batch.is_full() {
+        let asks_for_last = parsed.connection_function();
+        if batch.is_full() && asks_for_last.is_none() {
             before += batch.send(node, before, &mut inserted)?;
         }
+        let line = parsed.position().line as u64;
+        let refused = |reason: String| Error::Statement {
+            line,
+            reason,
+            before,
+        };
+        match purpose(&parsed) {
+            Purpose::Frame { opens } => framed = opens.unwrap_or(framed),
+            Purpose::Refused(reason) => return Err(refused(reason.to_owned())),
+            purpose => {
+                if let Some(function) = asks_for_last.filter(|_| !batch.writes) {
+                    return Err(refused(SqlError::OfConnection(function).to_string()));
+                }
+                let pinned = pinned(&parsed);
+                let pins = pinned.map_err(|error| refused(error.to_string()))?;
+                batch.push(parsed, &pins, purpose);
+            }
+        }
     }
 }
 
-/// Whether a transaction of the file is open behind this statement.
-fn is_framed(sql: &str, before: bool) -> bool {
-    match words(sql).next().as_deref() {
-        Some("begin") => true,
-        Some("commit" | "end") => false,
-        _ => before,
+fn line_of(error: &StreamError) -> Option<u64> {
+    match error {
+        StreamError::Sql(line, _) | StreamError::NoText(line) => Some(*line),
+        StreamError::Io(_) => None,
     }
 }
 
-/// The nodes of a cluster run each statement for themselves. What a schema has of it is looked for in the end.
-fn check_volatile(statement: &Statement, purpose: &Purpose, before: u64) -> Result<(), Error> {
-    if !statement.volatile || *purpose == Purpose::Schema {
-        return Ok(());
+/// What stands in place of what each node would evaluate for itself. What a schema has of it is looked for in the end.
+fn pinned(parsed: &Parsed<'_>) -> Result<Vec<Pin>, SqlError> {
+    let is_volatile = parsed.classes().contains(Classes::VOLATILE | Classes::NODE);
+    match parsed.form().stores() && is_volatile {
+        true => pins(&find(parsed), &mut System),
+        false => Ok(Vec::new()),
     }
-    Err(Error::Statement {
-        line: statement.line,
-        reason: String::from(
-            "each node would make a value of its own of the time or of random(): run it with `diesel-rqlite query`, \
-             which replaces these",
-        ),
-        before,
-    })
 }
 
 #[derive(Debug, Default)]
@@ -155,12 +161,29 @@ struct Batch {
     statements: Vec<Statement>,
     purposes: Vec<Purpose>,
     bytes: usize,
+    /// A statement of it writes rows.
+    writes: bool,
+}
+
+/// As it is sent.
+#[derive(Debug)]
+struct Statement {
+    sql: String,
+    line: u64,
 }
 
 impl Batch {
-    fn push(&mut self, statement: Statement, purpose: Purpose) {
-        self.bytes += statement.sql.len();
-        self.statements.push(statement);
+    fn push(&mut self, parsed: Parsed<'_>, pins: &[Pin], purpose: Purpose) {
+        self.writes |= parsed.form().writes_rows();
+        let line = parsed.position().line as u64;
+        let sql = match pins {
+            [] => parsed.into_text(),
+            pins => parsed.rewritten(parsed.all(), pins, |_, own, sql| {
+                sql.push_str(&parsed.text()[own]);
+            }),
+        };
+        self.bytes += sql.len();
+        self.statements.push(Statement { sql, line });
         self.purposes.push(purpose);
     }
 
@@ -185,9 +208,8 @@ impl Batch {
         }
         let results = batch.results(node, before)?;
         let counts = results.iter().skip(1).map(|result| result.rows_affected);
-        let noted = batch.statements.iter().zip(&batch.purposes).zip(counts);
-        for ((statement, purpose), rows) in noted {
-            inserted.note(purpose, &statement.sql, rows);
+        for (purpose, rows) in batch.purposes.iter().zip(counts) {
+            inserted.note(purpose, rows);
         }
         Ok(batch.statements.len() as u64)
     }
@@ -286,22 +308,25 @@ pub fn inserted_rows(reader: impl BufRead) -> io::Result<Counts> {
     let mut rows = Counts::new();
     let mut created = BTreeSet::new();
     let mut is_whole = false;
-    while let Some(statement) = statements.next()? {
-        let sql = &statement.sql;
-        match purpose(sql) {
+    let unreadable = |error| match error {
+        StreamError::Io(error) => error,
+        error => io::Error::new(io::ErrorKind::InvalidData, error),
+    };
+    while let Some(parsed) = statements.next_statement().map_err(unreadable)? {
+        match purpose(&parsed) {
             Purpose::Insert(table) if !table.starts_with("sqlite_") => {
                 *rows.entry(table).or_default() += 1;
             }
             // A table without rows.
             Purpose::Schema => {
-                if let Some(table) = created_table(sql) {
+                if let Some(table) = created_table(&parsed) {
                     created.insert(table.to_ascii_lowercase());
                     rows.entry(table).or_default();
                 }
             }
             _ => {}
         }
-        is_whole = words(sql).next().is_some_and(|word| word == "commit");
+        is_whole = parsed.form() == Form::Commit;
     }
     // A virtual table is not created by a statement of its own, and its rows are in other tables.
     rows.retain(|table, _| created.contains(&table.to_ascii_lowercase()));
@@ -314,109 +339,74 @@ pub fn inserted_rows(reader: impl BufRead) -> io::Result<Counts> {
     }
 }
 
-fn purpose(sql: &str) -> Purpose {
-    let mut first = words(sql);
-    let word = first.next().unwrap_or_default();
-    match (word.as_str(), first.next().unwrap_or_default().as_str()) {
-        ("insert", "into") if sql.to_ascii_lowercase().contains("on conflict") => Purpose::Other,
-        ("insert", "into") => {
-            let (table, _) = name_behind(sql, 2);
-            match table.to_ascii_lowercase().as_str() {
-                "sqlite_schema" | "sqlite_master" => Purpose::Refused(
-                    "it writes to sqlite_schema, as dumps of virtual tables do, which rqlite can't. Load the SQLite \
-                     file itself",
-                ),
-                // The counters of AUTOINCREMENT are no rows of anybody.
-                name if name.starts_with("sqlite_") => Purpose::Schema,
-                _ => Purpose::Insert(table),
-            }
-        }
-        ("delete", "from") if name_behind(sql, 2).0.starts_with("sqlite_") => Purpose::Schema,
-        ("create", "temp" | "temporary" | "virtual") => Purpose::Other,
-        ("create", "table") if is_filled(sql) => Purpose::Other,
-        ("create", _) => Purpose::Schema,
-        ("analyze", _) => Purpose::Schema,
-        ("pragma", "user_version" | "application_id") => Purpose::Schema,
-        ("begin" | "commit" | "end" | "savepoint" | "release" | "pragma", _) => Purpose::Frame,
-        ("rollback", _) => Purpose::Refused("it takes back all of the file"),
-        ("attach" | "detach", _) => Purpose::Refused("rqlite has one database"),
+fn purpose(parsed: &Parsed<'_>) -> Purpose {
+    match parsed.form() {
+        Form::Insert => purpose_of_insert(parsed),
+        Form::Delete if written(parsed).starts_with("sqlite_") => Purpose::Schema,
+        Form::Schema => purpose_of_schema(parsed),
+        Form::Pragma => match parsed.pragma().map(|pragma| pragma.name).as_deref() {
+            Some("user_version" | "application_id") => Purpose::Schema,
+            _ => Purpose::Frame { opens: None },
+        },
+        Form::Begin | Form::Commit | Form::Savepoint => match Control::of(parsed) {
+            Ok(Some(Control::Begin { .. })) => Purpose::Frame { opens: Some(true) },
+            Ok(Some(Control::Commit)) => Purpose::Frame { opens: Some(false) },
+            Ok(Some(Control::Savepoint(_) | Control::Release(_))) => Purpose::Frame { opens: None },
+            _ => Purpose::Refused("it takes back all of the file"),
+        },
+        Form::Attach => Purpose::Refused("rqlite has one database"),
         _ => Purpose::Other,
     }
 }
 
-/// The first words, in lower case: enough to see what a statement is.
-fn words(sql: &str) -> impl Iterator<Item = String> {
-    sql.split(|c: char| !(c.is_alphanumeric() || c == '_'))
-        .filter(|word| !word.is_empty())
-        .take(8)
-        .map(str::to_ascii_lowercase)
-}
-
-fn created_table(sql: &str) -> Option<String> {
-    let mut first = words(sql);
-    if (first.next()?, first.next()?) != ("create".into(), "table".into()) {
-        return None;
-    }
-    let (name, _) = name_of_new(sql);
-    (!name.starts_with("sqlite_")).then_some(name)
-}
-
-/// `CREATE TABLE … AS SELECT`.
-fn is_filled(sql: &str) -> bool {
-    let (_, rest) = name_of_new(sql);
-    words(rest).next().is_some_and(|word| word == "as")
-}
-
-/// The name of the table that is created, and what stands behind it.
-fn name_of_new(sql: &str) -> (String, &str) {
-    let conditional = words(sql).nth(2).is_some_and(|word| word == "if");
-    name_behind(sql, if conditional { 5 } else { 2 })
-}
-
-/// The name behind this many words, without its quotes and that of the database, and what stands behind it.
-fn name_behind(sql: &str, words: usize) -> (String, &str) {
-    let mut rest = sql;
-    for _ in 0..words {
-        rest = rest.trim_start();
-        rest = rest.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_');
-    }
-    let (name, rest) = name_at(rest);
-    match rest.trim_start().strip_prefix('.') {
-        Some(behind) => name_at(behind),
-        None => (name, rest),
+fn purpose_of_insert(parsed: &Parsed<'_>) -> Purpose {
+    let is_plain = parsed.is(0, Keyword::Insert) && parsed.is(1, Keyword::Into);
+    match written(parsed).as_str() {
+        "sqlite_schema" | "sqlite_master" => Purpose::Refused(
+            "it writes to sqlite_schema, as dumps of virtual tables do, which rqlite can't. Load the SQLite \
+             file itself",
+        ),
+        // The counters of AUTOINCREMENT are no rows of anybody.
+        table if table.starts_with("sqlite_") => Purpose::Schema,
+        _ if !is_plain || parsed.upserts() => Purpose::Other,
+        _ => Purpose::Insert(parsed.table_name().unwrap_or_default()),
     }
 }
 
-/// The name at the begin of a text, and what stands behind it.
-fn name_at(text: &str) -> (String, &str) {
-    let rest = text.trim_start();
-    let quote = match rest.chars().next() {
-        Some(quote @ ('"' | '`' | '\'')) => quote,
-        Some('[') => ']',
-        _ => {
-            let end = rest.find(|c: char| c.is_whitespace() || c == '(' || c == '.');
-            let (name, rest) = rest.split_at(end.unwrap_or(rest.len()));
-            return (name.to_owned(), rest);
-        }
-    };
-    let mut name = String::new();
-    let mut letters = rest[1..].char_indices().peekable();
-    while let Some((at, letter)) = letters.next() {
-        let is_doubled = |next: &(usize, char)| next.1 == quote && quote != ']';
-        if letter == quote && letters.next_if(is_doubled).is_none() {
-            return (name, &rest[1 + at + letter.len_utf8()..]);
-        }
-        name.push(letter);
+fn purpose_of_schema(parsed: &Parsed<'_>) -> Purpose {
+    match parsed.created() {
+        Some(created) if created.is_temporary || created.is_virtual => Purpose::Other,
+        Some(created) if created.what == Some(Keyword::Trigger) => Purpose::Trigger,
+        Some(_) => Purpose::Schema,
+        None if parsed.is(0, Keyword::Analyze) => Purpose::Schema,
+        None => Purpose::Other,
     }
-    (name, "")
+}
+
+/// The table that is written, in lower case.
+fn written(parsed: &Parsed<'_>) -> String {
+    parsed.table_name().unwrap_or_default().to_ascii_lowercase()
+}
+
+fn created_table(parsed: &Parsed<'_>) -> Option<String> {
+    let created = parsed.created()?;
+    let is_table = created.what == Some(Keyword::Table) && !created.is_temporary;
+    (is_table && !created.name.starts_with("sqlite_")).then_some(created.name)
 }
 
 #[cfg(test)]
 mod tests {
+    use diesel_rqlite_sql::parse;
+
     use super::*;
+
+    fn one(sql: &str) -> Purpose {
+        purpose(&parse(sql).expect("parses")[0])
+    }
 
     #[test]
     fn purposes() {
+        let frame = |opens| Purpose::Frame { opens };
         let insert = |table: &str| Purpose::Insert(table.to_owned());
         for (sql, wanted) in [
             ("INSERT INTO t VALUES(1)", insert("t")),
@@ -424,7 +414,7 @@ mod tests {
                 "insert into\n\"my \"\"t\"\"\"(a) values(1)",
                 insert("my \"t\""),
             ),
-            ("INSERT INTO [a]]", insert("a")),
+            ("INSERT INTO [a] DEFAULT VALUES", insert("a")),
             ("INSERT OR IGNORE INTO t VALUES(1)", Purpose::Other),
             ("INSERT INTO sqlite_sequence VALUES('t',1)", Purpose::Schema),
             ("DELETE FROM sqlite_sequence", Purpose::Schema),
@@ -447,13 +437,19 @@ mod tests {
                 Purpose::Other,
             ),
             ("CREATE VIEW v AS SELECT 1", Purpose::Schema),
-            ("BEGIN TRANSACTION", Purpose::Frame),
-            ("PRAGMA foreign_keys=OFF", Purpose::Frame),
+            ("BEGIN TRANSACTION", frame(Some(true))),
+            ("END", frame(Some(false))),
+            ("insert /* x */ into t values (1)", insert("t")),
+            (
+                "CREATE TRIGGER a AFTER INSERT ON t BEGIN SELECT 1; END",
+                Purpose::Trigger,
+            ),
+            ("PRAGMA foreign_keys=OFF", frame(None)),
             ("PRAGMA user_version=3", Purpose::Schema),
         ] {
-            assert_eq!(purpose(sql), wanted, "{sql}");
+            assert_eq!(one(sql), wanted, "{sql}");
         }
-        let schema = purpose("INSERT INTO sqlite_schema(type) VALUES('table')");
+        let schema = one("INSERT INTO sqlite_schema(type) VALUES('table')");
         assert!(matches!(schema, Purpose::Refused(_)));
     }
 
@@ -472,12 +468,12 @@ mod tests {
     fn only_inserts_can_be_expected() {
         let mut inserted = Inserted::new();
         let counts = |rows| Counts::from([("T".to_owned(), rows)]);
-        inserted.note(&purpose("INSERT INTO t VALUES(1)"), "", 3);
+        inserted.note(&one("INSERT INTO t VALUES(1)"), 3);
         assert_eq!(inserted.expected(&counts(2), &counts(0)), Some(counts(5)));
         let trigger = "CREATE TRIGGER x AFTER INSERT ON t BEGIN DELETE FROM t; END";
-        inserted.note(&purpose(trigger), trigger, 0);
+        inserted.note(&one(trigger), 0);
         assert!(inserted.expected(&counts(2), &counts(0)).is_some());
-        inserted.note(&purpose("INSERT INTO t VALUES(1)"), "", 1);
+        inserted.note(&one("INSERT INTO t VALUES(1)"), 1);
         assert_eq!(inserted.expected(&counts(2), &counts(0)), None);
     }
 }

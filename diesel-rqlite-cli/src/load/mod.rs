@@ -1,7 +1,7 @@
 //! `load`
 
 mod dump;
-pub(crate) mod statements;
+mod entropy;
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -144,20 +144,6 @@ impl Load {
             "{file}: the database has {total} in {tables}, {ending}"
         ))
     }
-}
-
-/// The statements of a text.
-///
-/// # Errors
-///
-/// None for a text.
-pub fn statements(sql: &str) -> io::Result<Vec<String>> {
-    let mut split = statements::Statements::new(sql.as_bytes());
-    let mut statements = Vec::new();
-    while let Some(statement) = split.next()? {
-        statements.push(statement.sql);
-    }
-    Ok(statements)
 }
 
 /// SQLite has one clock; each node has its own. Diesel's own table is given its times by the connection.

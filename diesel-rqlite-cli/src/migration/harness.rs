@@ -8,11 +8,11 @@ use diesel::connection::{Connection as _, TransactionManager as _};
 use diesel::migration::{Migration, MigrationVersion};
 use diesel_migrations::{MigrationError, MigrationHarness};
 use diesel_rqlite::{Rqlite, RqliteConnection, RqliteLock, RqliteTransactionManager};
+use diesel_rqlite_sql::{Control, Statements};
 
 use super::warnings::warn_about;
 use crate::arguments::Common;
 use crate::error::Error;
-use crate::load::statements::Statements;
 use crate::{database, output};
 
 /// As Diesel's harness has it.
@@ -198,21 +198,13 @@ impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for Undone {
 }
 
 /// The line and the word of the first statement that ends a transaction.
-fn transaction_end(sql: &str) -> Option<(u64, &'static str)> {
-    const WORDS: [&str; 3] = ["COMMIT", "END", "ROLLBACK"];
+fn transaction_end(sql: &str) -> Option<(usize, String)> {
     let mut statements = Statements::new(sql.as_bytes());
     // What can't be read is an error of running it.
-    while let Ok(Some(statement)) = statements.next() {
-        let words = statement.sql.split_whitespace();
-        let words: Vec<_> = words.map(str::to_ascii_uppercase).take(3).collect();
-        let word = words
-            .first()
-            .and_then(|first| WORDS.iter().find(|word| *word == first));
-        // ROLLBACK TO ends none.
-        if let Some(word) = word
-            && !words.iter().any(|word| word == "TO")
-        {
-            return Some((statement.line, word));
+    while let Ok(Some(parsed)) = statements.next_statement() {
+        let control = Control::of(&parsed);
+        if let Ok(Some(Control::Commit | Control::RollBack)) = control {
+            return Some((parsed.position().line, parsed.at(0).to_ascii_uppercase()));
         }
     }
     None

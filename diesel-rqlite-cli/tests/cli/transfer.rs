@@ -245,7 +245,7 @@ fn sql_that_is_cut_off_is_not_sent() {
         (dump, "it is cut off"),
         (
             "CREATE TABLE a (x);\nDELETE FROM a\0 WHERE x = 1;\n",
-            "a NUL on line 2",
+            "Line 2: the SQL text contains a NUL",
         ),
     ] {
         project.write("dump.sql", text);
@@ -329,17 +329,19 @@ fn foreign_keys_are_checked_at_the_end_of_a_dump() {
 }
 
 #[test]
-fn values_that_differ_between_nodes_are_not_loaded() {
+fn values_that_differ_between_nodes_are_replaced_or_refused() {
     let project = Project::new();
     let schema = "CREATE TABLE a (x DEFAULT CURRENT_TIMESTAMP);\n";
     project.write(
         "dump.sql",
-        &format!("{schema}INSERT INTO a VALUES (random());"),
+        &format!("{schema}INSERT INTO a VALUES (datetime(0, 'unixepoch', 'localtime'));"),
     );
     let refused = project.run(&["load", "dump.sql"]);
     assert_eq!(refused.code, Some(1));
     assert!(
-        refused.stderr.starts_with("Line 2: each node"),
+        refused
+            .stderr
+            .starts_with("Line 2: the modifier 'localtime'"),
         "{refused:?}"
     );
     assert!(
@@ -356,9 +358,20 @@ fn values_that_differ_between_nodes_are_not_loaded() {
     };
     project.write(
         "dump.sql",
-        &format!("{schema}INSERT INTO a VALUES ('now');"),
+        &format!(
+            "{schema}INSERT INTO a VALUES (strftime('%s.%f')), (\"random\" /* x */ ()), (unixepoch('subsec'));\n\
+             CREATE /* x */ TABLE w AS SELECT random() AS v, last_insert_rowid() AS w;"
+        ),
     );
     warned(project.run(&["load", "dump.sql"]));
+    project.write("dump.sql", "INSERT INTO a VALUES (last_insert_rowid())");
+    let refused = project.run(&["load", "--force", "dump.sql"]);
+    assert!(
+        refused
+            .stderr
+            .starts_with("Line 1: last_insert_rowid() is about"),
+        "{refused:?}"
+    );
     project.run(&["backup", "file.db"]).stdout();
     warned(project.run(&["load", "--force", "file.db"]));
 }

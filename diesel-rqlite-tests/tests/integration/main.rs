@@ -32,6 +32,8 @@ macro_rules! on_both_connections {
         mod misfits;
         #[path = "../queries.rs"]
         mod queries;
+        #[path = "../reading_sql.rs"]
+        mod reading_sql;
         #[path = "../reads.rs"]
         mod reads;
         #[path = "../rqlite_lock.rs"]

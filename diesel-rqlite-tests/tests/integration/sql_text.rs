@@ -383,3 +383,108 @@ fn date_functions_may_stand_inside_each_other() {
     let wrong = diesel::sql_query("SELECT 1 FROM WHERE 1=0").execute(&mut *db);
     assert!(matches!(wrong, Err(Error::DatabaseError(..))), "{wrong:?}");
 }
+
+/// What is wrong with a query that is not sent.
+fn said<T>(outcome: QueryResult<T>) -> String {
+    match outcome {
+        Err(Error::QueryBuilderError(error)) => error.to_string(),
+        Err(error) => panic!("{error:?}"),
+        Ok(_) => panic!("was sent"),
+    }
+}
+
+#[test]
+fn what_a_connection_did_last_is_not_asked_of_everybody() {
+    let mut db = database();
+    let mut other = db.another();
+    diesel::sql_query("INSERT INTO t (id) VALUES (7)")
+        .execute(&mut *db)
+        .expect("inserts");
+    for sql in [
+        "SELECT last_insert_rowid() AS value",
+        "SELECT id AS value FROM t WHERE id = \"last_insert_rowid\" /* x */ ()",
+        "SELECT changes() AS value",
+        "SELECT total_changes() AS value",
+    ] {
+        let outcome = diesel::sql_query(sql).load::<Count>(&mut other);
+        assert!(
+            said(outcome).contains("() is about what a connection"),
+            "{sql}"
+        );
+    }
+    for sql in [
+        "INSERT INTO t (a) VALUES (last_insert_rowid())",
+        "UPDATE t SET a = [changes]()",
+    ] {
+        said(diesel::sql_query(sql).execute(&mut other));
+        said(other.batch_execute(sql));
+        said(other.transaction(|connection| diesel::sql_query(sql).execute(connection)));
+    }
+    other
+        .batch_execute(
+            "INSERT INTO t (id) VALUES (8); INSERT INTO t (id, a) VALUES (9, last_insert_rowid())",
+        )
+        .expect("inserts");
+    let id = other.transaction(|connection| {
+        diesel::sql_query("INSERT INTO t (id) VALUES (20)").execute(connection)?;
+        diesel::sql_query("INSERT INTO t (a) VALUES (last_insert_rowid())").execute(connection)?;
+        diesel::sql_query("SELECT last_insert_rowid() AS value").get_result::<Count>(connection)
+    });
+    assert_eq!(id.map(|id| id.value), Ok(21));
+    let stored = t::table
+        .filter(t::a.is_not_null())
+        .order(t::id)
+        .select(t::a);
+    let stored: Vec<Option<String>> = stored.load(&mut *db).expect("is there");
+    assert_eq!(stored, [Some("8".to_owned()), Some("20".to_owned())]);
+}
+
+#[test]
+fn what_each_node_has_for_itself_is_not_stored() {
+    let mut db = database();
+    for sql in [
+        "INSERT INTO t (a) VALUES (datetime('2020-01-01', 'LOCALTIME'))",
+        "UPDATE t SET a = strftime('%H', b, '+1 day', \"utc\")",
+        "INSERT INTO t (a) VALUES (`sqlite_version`())",
+        "INSERT INTO t (a) SELECT sqlite_source_id()",
+        "INSERT INTO t (a) VALUES (sqlite_compileoption_used('THREADSAFE'))",
+        "INSERT INTO t (a) SELECT file FROM pragma_database_list",
+        "CREATE TABLE u AS SELECT [sqlite_version] /* x */ () AS v",
+    ] {
+        assert!(
+            said(db.batch_execute(sql)).contains("every replica"),
+            "{sql}"
+        );
+        said(db.transaction(|connection| diesel::sql_query(sql).execute(connection)));
+    }
+    let bound = diesel::sql_query("INSERT INTO t (a) VALUES (datetime(?, ?))")
+        .bind::<Text, _>("2020-01-01")
+        .bind::<Text, _>("localtime");
+    said(bound.execute(&mut *db));
+    let read =
+        diesel::sql_query("SELECT length(sqlite_version()) AS value").load::<Count>(&mut *db);
+    assert!(read.is_ok());
+}
+
+#[test]
+fn returning_that_nobody_reads_is_checked_all_the_same() {
+    let mut db = Database::with(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b TEXT); INSERT INTO t (id) VALUES (1), (2)",
+    );
+    let wrong = "DELETE FROM t RETURNING nowhere, ?";
+    let query = diesel::sql_query(wrong).bind::<Integer, _>(1);
+    let error = query.execute(&mut *db).expect_err("has no such column");
+    assert_eq!(error.to_string(), "no such column: nowhere");
+    let error = db.batch_execute("UPDATE t SET a = 1;\nDELETE FROM t RETURNING nowhere;");
+    let error = error.expect_err("has no such column");
+    assert_eq!(
+        error.to_string(),
+        "no such column: nowhere (statement 2, line 2)"
+    );
+    assert_eq!(db.count("t"), 2);
+    let right = diesel::sql_query("DELETE FROM t WHERE id = ? RETURNING *, t.id + ?")
+        .bind::<Integer, _>(2)
+        .bind::<Integer, _>(1);
+    assert_eq!(right.execute(&mut *db), Ok(1));
+    assert_eq!(db.count("t"), 1);
+}

@@ -10,6 +10,7 @@ use std::time::Instant;
 use diesel::QueryResult;
 use diesel::connection::{DebugQuery, DynInstrumentation, InstrumentationEvent, StrQueryHelper};
 use diesel::result::{ConnectionError, ConnectionResult, Error};
+use diesel_rqlite_sql::{Control, Form, Parsed, SqlError, parse};
 
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
@@ -25,13 +26,9 @@ use crate::protocol::request::ReadConsistency;
 use crate::protocol::rows::Rows;
 use crate::runtime::Runtime;
 use crate::session::{Client, Session};
-use crate::sql::SqlError;
-use crate::sql::control::Control;
-use crate::sql::refuse;
-use crate::sql::scan::{Scanned, script, statements};
 #[cfg(any(feature = "async", feature = "r2d2"))]
 use crate::statement;
-use crate::statement::{Statement, strip_begin_and_commit};
+use crate::statement::{Query, Statement, strip_begin_and_commit};
 use crate::transaction::Options;
 
 /// A connection, whichever way it waits.
@@ -259,10 +256,8 @@ impl<C: Client> Core<C> {
     }
 
     pub(crate) async fn execute(&mut self, sql: &str, binds: Vec<Bind<'_>>) -> QueryResult<usize> {
-        if may_be_control(sql)
-            && let Ok([scanned]) = statements(sql).as_deref()
-            && let Some(control) = Control::of(scanned).map_err(error::not_sent)?
-        {
+        let query = Query::parse(sql).map_err(error::not_sent)?;
+        if let Some(control) = query.control().map_err(error::not_sent)? {
             self.check_may_begin()?;
             return self.control(control).await.map(|()| 0);
         }
@@ -271,7 +266,7 @@ impl<C: Client> Core<C> {
         let core = scope.core();
         let _in_use = core.holding.in_use();
         let began = Instant::now();
-        let outcome = core.session.execute(sql, binds).await;
+        let outcome = core.session.execute(query, binds).await;
         core.keep_lock(began);
         scope.keep();
         outcome
@@ -283,12 +278,13 @@ impl<C: Client> Core<C> {
         binds: Vec<Bind<'_>>,
         types: Option<&[RqliteType]>,
     ) -> QueryResult<Vec<Rows>> {
+        let query = Query::parse(sql).map_err(error::not_sent)?;
         self.learn_from_beside();
         let mut scope = Scope::of_query(self);
         let core = scope.core();
         let _in_use = core.holding.in_use();
         let began = Instant::now();
-        let outcome = core.session.rows(sql, binds, types).await;
+        let outcome = core.session.rows(query, binds, types).await;
         core.keep_lock(began);
         scope.keep();
         outcome
@@ -343,13 +339,13 @@ impl<C: Client> Core<C> {
 
     /// Runs a script: its statements as one atomic request, unless it begins and ends transactions of its own.
     pub(crate) async fn script(&mut self, sql: &str) -> QueryResult<()> {
-        let mut found = script(sql).map_err(error::not_sent)?;
+        let mut found = parse(sql).map_err(error::not_sent)?;
         let mut controls = Vec::with_capacity(found.len());
-        for scanned in &found {
-            let not_sent = |error: SqlError| error::not_sent(error.at(scanned.position));
-            let control = Control::of(scanned).map_err(not_sent)?;
+        for parsed in &found {
+            let not_sent = |error: SqlError| error::not_sent(error.at(parsed.position()));
+            let control = Control::of(parsed).map_err(not_sent)?;
             if control.is_none() {
-                refuse::check(scanned).map_err(not_sent)?;
+                parsed.check().map_err(not_sent)?;
             }
             controls.push(control);
         }
@@ -368,13 +364,12 @@ impl<C: Client> Core<C> {
     }
 
     /// VACUUM runs in no transaction, so that what is before and behind it are requests of their own.
-    async fn run_around_vacuums(&mut self, found: &[Scanned<'_>]) -> QueryResult<()> {
-        if self.is_in_transaction() || !found.iter().any(refuse::is_vacuum) {
+    async fn run_around_vacuums(&mut self, found: &[Parsed<'_>]) -> QueryResult<()> {
+        let is_vacuum = |parsed: &Parsed<'_>| parsed.form() == Form::Vacuum;
+        if self.is_in_transaction() || !found.iter().any(is_vacuum) {
             return self.run(found, false).await;
         }
-        let kinds = |one: &Scanned<'_>, other: &Scanned<'_>| {
-            !refuse::is_vacuum(one) && !refuse::is_vacuum(other)
-        };
+        let kinds = |one: &Parsed<'_>, other: &Parsed<'_>| !is_vacuum(one) && !is_vacuum(other);
         for group in found.chunk_by(kinds) {
             self.run(group, false).await?;
         }
@@ -383,16 +378,16 @@ impl<C: Client> Core<C> {
 
     async fn run_between(
         &mut self,
-        found: Vec<Scanned<'_>>,
+        found: Vec<Parsed<'_>>,
         controls: Vec<Option<Control>>,
     ) -> QueryResult<()> {
         self.check_may_begin()?;
         let mut statements = found.into_iter();
         let mut group = Vec::new();
         for control in controls {
-            let scanned = statements.next();
+            let parsed = statements.next();
             match control {
-                None => group.extend(scanned),
+                None => group.extend(parsed),
                 Some(control) => {
                     self.run(&std::mem::take(&mut group), false).await?;
                     self.control(control).await?;
@@ -402,7 +397,7 @@ impl<C: Client> Core<C> {
         self.run(&group, false).await
     }
 
-    async fn run(&mut self, found: &[Scanned<'_>], framed: bool) -> QueryResult<()> {
+    async fn run(&mut self, found: &[Parsed<'_>], framed: bool) -> QueryResult<()> {
         let _in_use = self.holding.in_use();
         let began = Instant::now();
         let outcome = self.session.run(found, framed).await;
@@ -605,22 +600,5 @@ impl<T: HasCore> Drop for Scope<'_, T> {
         {
             core.session.transaction.undo_query(before);
         }
-    }
-}
-
-/// A text that can't be transaction control needs no second look; nor does a long one, such as a batch insert
-/// between BEGIN and COMMIT.
-fn may_be_control(sql: &str) -> bool {
-    const LONGEST: usize = 250;
-    const WORDS: [&str; 6] = ["BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"];
-    let sql = sql.trim_start();
-    let end = sql
-        .find(|c: char| !c.is_ascii_alphabetic())
-        .unwrap_or(sql.len());
-    match &sql[..end] {
-        _ if sql.len() > LONGEST => false,
-        // A comment, say.
-        "" => true,
-        word => WORDS.iter().any(|known| word.eq_ignore_ascii_case(known)),
     }
 }

@@ -9,8 +9,6 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use crate::sql::tokens::{TokenKind, Tokens};
-
 /// SQLite's limit for one statement, which rqlite leaves at its default.
 const MAX_VARIABLES: usize = 32_766;
 
@@ -122,7 +120,8 @@ impl Batch {
         });
     }
 
-    pub(super) fn finish(self, sql: String, binds: usize) -> String {
+    /// `placeholders`: where in the text they stand.
+    pub(super) fn finish(self, sql: String, binds: usize, placeholders: &[usize]) -> String {
         if self.groups.len() == 1 && binds <= MAX_VARIABLES {
             return sql;
         }
@@ -130,14 +129,18 @@ impl Batch {
         script.push_str("BEGIN;\n");
         for group in &self.groups {
             for rows in self.chunks(group, binds) {
-                let mut numbered = Numbered::new(&mut script);
-                numbered.push(&sql[..self.prefix], 0);
-                numbered.push(&sql[group.head.clone()], self.prefix_binds);
+                let mut numbered = Numbered {
+                    script: &mut script,
+                    sql: &sql,
+                    placeholders,
+                };
+                numbered.push(0..self.prefix);
+                numbered.push(group.head.clone());
                 for (index, row) in rows.iter().enumerate() {
-                    numbered.push(if index == 0 { "" } else { ", " }, 0);
-                    numbered.push(&sql[row.sql.clone()], row.binds.start);
+                    numbered.script.push_str(if index == 0 { "" } else { ", " });
+                    numbered.push(row.sql.clone());
                 }
-                numbered.push(&sql[self.suffix..], self.suffix_binds);
+                numbered.push(self.suffix..sql.len());
                 script.push_str(";\n");
             }
         }
@@ -169,26 +172,23 @@ impl Batch {
 /// Writes `?` as `?N`, N counting the values of the whole query.
 struct Numbered<'a> {
     script: &'a mut String,
+    sql: &'a str,
+    /// Where in it the placeholders stand.
+    placeholders: &'a [usize],
 }
 
-impl<'a> Numbered<'a> {
-    fn new(script: &'a mut String) -> Self {
-        Numbered { script }
-    }
-
-    /// A piece of SQL whose first placeholder stands for the value behind the first `binds` ones.
-    fn push(&mut self, sql: &str, binds: usize) {
-        // What is no token is refused when the text is about to be sent.
-        let placeholders = Tokens::new(sql)
-            .map_while(Result::ok)
-            .filter(|token| token.kind == TokenKind::Variable);
-        let mut copied = 0;
-        for (index, token) in placeholders.enumerate() {
-            self.script.push_str(&sql[copied..token.range.start]);
+impl Numbered<'_> {
+    /// A piece of the SQL. As many values stand in front of it as placeholders.
+    fn push(&mut self, piece: Range<usize>) {
+        let before = |at: usize| self.placeholders.partition_point(|place| *place < at);
+        let (first, behind) = (before(piece.start), before(piece.end));
+        let mut copied = piece.start;
+        for (index, at) in self.placeholders[first..behind].iter().enumerate() {
+            self.script.push_str(&self.sql[copied..*at]);
             // Writing to a String can't fail.
-            let _ = write!(self.script, "?{}", binds + index + 1);
-            copied = token.range.end;
+            let _ = write!(self.script, "?{}", first + index + 1);
+            copied = at + 1;
         }
-        self.script.push_str(&sql[copied..]);
+        self.script.push_str(&self.sql[copied..piece.end]);
     }
 }

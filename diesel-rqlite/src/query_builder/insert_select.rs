@@ -7,11 +7,11 @@ use diesel::query_builder::{
     AsQuery, AstPass, BatchInsert, Query, QueryBuilder, QueryFragment, UndecoratedInsertRecord,
 };
 use diesel::query_source::Table;
+use diesel_rqlite_sql::{TokenKind, tokens, unescaped};
 
 use super::RqliteQueryBuilder;
 use crate::backend::{Rqlite, RqliteBatchInsert};
-use crate::sql::scan::unquoted;
-use crate::sql::tokens::{TokenKind, Tokens};
+use crate::error;
 
 /// A query as the rows of an INSERT that may have a conflict clause.
 ///
@@ -136,8 +136,9 @@ fn names(columns: &impl QueryFragment<Rqlite>) -> QueryResult<Vec<String>> {
     let sql = builder.finish();
     let mut names: Vec<String> = Vec::new();
     let mut begins = true;
-    for token in Tokens::new(&sql).map_while(Result::ok) {
-        let name = || unquoted(&sql[token.range.clone()]).replace("\"\"", "\"");
+    let tokens = tokens(&sql).map_err(error::not_sent)?;
+    for token in tokens {
+        let name = || unescaped(&sql[token.range()]);
         match token.kind {
             TokenKind::Comma => begins = true,
             TokenKind::Quoted if begins => {

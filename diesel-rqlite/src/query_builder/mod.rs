@@ -23,6 +23,8 @@ pub struct RqliteQueryBuilder {
     sql: String,
     binds: usize,
     batch: Option<Batch>,
+    /// Where the placeholders stand.
+    placeholders: Vec<usize>,
 }
 
 impl RqliteQueryBuilder {
@@ -54,6 +56,7 @@ impl QueryBuilder<Rqlite> for RqliteQueryBuilder {
 
     fn push_bind_param(&mut self) {
         self.binds += 1;
+        self.placeholders.push(self.sql.len());
         self.sql.push('?');
     }
 
@@ -63,7 +66,7 @@ impl QueryBuilder<Rqlite> for RqliteQueryBuilder {
 
     fn finish(self) -> String {
         match self.batch {
-            Some(batch) => batch.finish(self.sql, self.binds),
+            Some(batch) => batch.finish(self.sql, self.binds, &self.placeholders),
             None => self.sql,
         }
     }

@@ -113,7 +113,8 @@ impl<C: Client> Session<C> {
         let answer = error::answer(&body, &encodings, false)?;
         if let Some((place, message)) = answer.first_failure() {
             let position = statements.get(place).and_then(|failed| failed.position);
-            let place = error::Place::among(place + 1, statements.len(), position);
+            let (number, all) = batch.number_of(place);
+            let place = error::Place::among(number, all, position);
             return Err(error::error_at(message, place));
         }
         if answer.results.len() != statements.len() {

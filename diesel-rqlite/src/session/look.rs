@@ -2,6 +2,7 @@
 
 use diesel::QueryResult;
 use diesel::result::Error;
+use diesel_rqlite_sql::ByKey;
 
 use super::alone::is_about_subquery;
 use super::{Client, Session, named, rows_of};
@@ -13,7 +14,6 @@ use crate::protocol::request::ReadConsistency;
 use crate::protocol::response::StatementResult;
 use crate::protocol::rows::{Rows, Value};
 use crate::sql::cells::{self, TextCell};
-use crate::sql::key::ByKey;
 use crate::sql::unstable::{self, Unstable};
 use crate::statement::{self, Read, Statement};
 use crate::transaction::{Guard, RowKey, TransactionMode, row_of};

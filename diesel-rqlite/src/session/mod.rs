@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use diesel::{ConnectionResult, QueryResult};
+use diesel_rqlite_sql::{Entropy, Parsed, SqlError};
 
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
@@ -25,11 +26,9 @@ use crate::protocol::request::{Exchange, Settings};
 use crate::protocol::response::{Answer, StatementResult};
 use crate::protocol::rows::Rows;
 use crate::runtime::Runtime;
-use crate::sql::pin::Entropy;
 use crate::sql::results::Encoding;
-use crate::sql::scan::Scanned;
 use crate::sql::unstable::Unstable;
-use crate::statement::{self, Batch, Place, Plan, Statement};
+use crate::statement::{self, Batch, Place, Plan, Query, Statement, Wanted};
 use crate::transaction::exactly_once::Commits;
 use crate::transaction::{PrimaryKeys, Transaction};
 
@@ -70,8 +69,8 @@ impl Entropy for System {
         self.now
     }
 
-    fn random(&mut self) -> u64 {
-        random()
+    fn random(&mut self) -> Result<u64, SqlError> {
+        getrandom::u64().map_err(|_| SqlError::NoRandomness)
     }
 }
 
@@ -170,9 +169,13 @@ impl<C: Client> Session<C> {
     }
 
     /// Runs a query for the number of rows it affects.
-    pub(crate) async fn execute(&mut self, sql: &str, binds: Vec<Bind<'_>>) -> QueryResult<usize> {
+    pub(crate) async fn execute(
+        &mut self,
+        query: Query<'_>,
+        binds: Vec<Bind<'_>>,
+    ) -> QueryResult<usize> {
         let place = self.place();
-        let plan = Plan::new(sql, binds, None, place, &mut self.entropy());
+        let plan = Plan::new(query, binds, Wanted::Count, place, &mut self.entropy());
         match (plan.map_err(error::not_sent)?, place) {
             (Plan::Nothing, _) => Ok(0),
             (Plan::Write(batch), Place::Alone) => self.write(batch).await,
@@ -187,12 +190,13 @@ impl<C: Client> Session<C> {
     /// Runs a query for its rows.
     pub(crate) async fn rows(
         &mut self,
-        sql: &str,
+        query: Query<'_>,
         binds: Vec<Bind<'_>>,
         types: Option<&[RqliteType]>,
     ) -> QueryResult<Vec<Rows>> {
         let place = self.place();
-        let plan = Plan::new(sql, binds, types, place, &mut self.entropy());
+        let wanted = Wanted::Rows(types);
+        let plan = Plan::new(query, binds, wanted, place, &mut self.entropy());
         match (plan.map_err(error::not_sent)?, place) {
             (Plan::Nothing, _) => Ok(Vec::new()),
             (Plan::Read(read), Place::Alone) => Ok(vec![self.read(&read, types).await?]),
@@ -207,7 +211,7 @@ impl<C: Client> Session<C> {
     }
 
     /// Runs statements, none of which is transaction control, for what they do.
-    pub(crate) async fn run(&mut self, found: &[Scanned<'_>], framed: bool) -> QueryResult<()> {
+    pub(crate) async fn run(&mut self, found: &[Parsed<'_>], framed: bool) -> QueryResult<()> {
         let place = self.place();
         let batch = Batch::script(found, framed, place, &mut self.entropy());
         let batch = batch.map_err(error::not_sent)?;

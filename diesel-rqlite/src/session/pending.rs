@@ -2,6 +2,7 @@
 
 use diesel::QueryResult;
 use diesel::result::Error;
+use diesel_rqlite_sql::SqlError;
 
 use super::alone::affected;
 use super::{Client, Session};
@@ -9,7 +10,6 @@ use crate::error;
 use crate::migration;
 use crate::protocol::response::StatementResult;
 use crate::protocol::rows::Rows;
-use crate::sql::key::{ByKey, by_key, written_table};
 use crate::statement::{Batch, Statement};
 use crate::transaction::{Count, TransactionMode, Write};
 
@@ -81,9 +81,9 @@ impl<C: Client> Session<C> {
             }
         }
         for statement in statements {
-            let by_key = by_key(&statement.sql);
+            self.check_counters(&statement)?;
             let write = Write::new(statement, Count::Untold);
-            self.keep(if seen { write.seen() } else { write }, by_key);
+            self.keep(if seen { write.seen() } else { write });
         }
         Ok(())
     }
@@ -100,31 +100,41 @@ impl<C: Client> Session<C> {
         error
     }
 
+    /// What the connection did last is known only behind a write of this very transaction.
+    fn check_counters(&self, statement: &Statement<'_>) -> QueryResult<()> {
+        let facts = statement.facts.as_ref();
+        let function = facts.and_then(|facts| facts.connection_function);
+        match function {
+            Some(function) if !self.transaction.journal.has_live_writes() => {
+                Err(error::not_sent(SqlError::OfConnection(function)))
+            }
+            _ => Ok(()),
+        }
+    }
+
     async fn take_write(&mut self, statement: Statement<'static>) -> QueryResult<usize> {
+        self.check_counters(&statement)?;
         if self.transaction.options.mode == TransactionMode::Deferred {
             return self.defer(statement);
         }
-        let by_key = by_key(&statement.sql);
         if self.transaction.options.mode == TransactionMode::Interactive {
             if !statement.counted {
-                self.keep(Write::new(statement, Count::Untold), None);
+                self.keep(Write::new(statement, Count::Untold));
                 return Ok(0);
             }
-            if let Some(rows) = self.assume(&statement, by_key.as_ref()) {
-                self.keep(Write::new(statement, Count::Assumed(rows)), by_key);
+            if let Some(rows) = self.assume(&statement) {
+                self.keep(Write::new(statement, Count::Assumed(rows)));
                 return Ok(rows);
             }
         }
-        let result = self
-            .look_at_write(&statement, &statement, by_key.as_ref())
-            .await?;
+        let result = self.look_at_write(&statement, &statement).await?;
         let rows = affected(&result);
         let count = match statement.counted {
             true => self.shown(&statement, rows),
             false => Count::Untold,
         };
         let told = if statement.counted { rows } else { 0 };
-        self.keep(Write::new(statement, count).seen(), by_key);
+        self.keep(Write::new(statement, count).seen());
         Ok(told)
     }
 
@@ -135,19 +145,19 @@ impl<C: Client> Session<C> {
             return Err(Error::QueryBuilderError(message.into()));
         }
         let rows = statement.known_rows().unwrap_or(0);
-        self.keep(Write::new(statement, Count::Untold), None);
+        self.keep(Write::new(statement, Count::Untold));
         Ok(rows)
     }
 
     /// What a write will count, if the client can tell.
-    fn assume(&mut self, statement: &Statement<'_>, by_key: Option<&ByKey>) -> Option<usize> {
+    fn assume(&mut self, statement: &Statement<'_>) -> Option<usize> {
         if !self.transaction.past.may_assume(&statement.sql) {
             return None;
         }
         if let Some(rows) = statement.known_rows() {
             return Some(rows);
         }
-        let row = self.row_of(by_key?, |place| statement.bound(place))?;
+        let row = self.row_of(statement.by_key()?, |place| statement.bound(place))?;
         let known = self.transaction.journal.known();
         known.finds_its_row(&statement.sql, &row).map(usize::from)
     }
@@ -157,8 +167,8 @@ impl<C: Client> Session<C> {
         &mut self,
         statement: &Statement<'static>,
         form: &Statement<'_>,
-        by_key: Option<&ByKey>,
     ) -> QueryResult<StatementResult> {
+        let by_key = statement.by_key();
         let result = self.look_and_learn(form, by_key, true).await?;
         match result {
             StatementResult::Failed(message) => Err(self.write_failed(statement, &message).await),
@@ -193,11 +203,11 @@ impl<C: Client> Session<C> {
         let Some(source) = statement.source.take() else {
             return Ok(Rows::default());
         };
-        let by_key = by_key(&statement.sql);
+        self.check_counters(&statement)?;
         let mut key = vec![ROWID.to_owned()];
         let result = loop {
             let outcome = self
-                .look_at_write(&statement, &source.looked_at(&key), by_key.as_ref())
+                .look_at_write(&statement, &source.looked_at(&key))
                 .await;
             match outcome {
                 // A table WITHOUT ROWID, or a view.
@@ -224,13 +234,15 @@ impl<C: Client> Session<C> {
         }
         rows.columns.clone_from(&source.names);
         let write = Write::new(statement, count).seen();
-        self.keep(Write { guarded, ..write }, by_key);
+        self.keep(Write { guarded, ..write });
         Ok(rows)
     }
 
     /// A count that a server told. It is not compared where it depends on what each node has of its own.
     fn shown(&self, statement: &Statement<'_>, rows: usize) -> Count {
-        match self.unstable.decides_about(&statement.sql) {
+        let facts = statement.facts.as_ref();
+        let decisive = facts.and_then(|facts| facts.decisive.as_ref());
+        match decisive.is_some_and(|decisive| self.unstable.decides_about(decisive)) {
             true => Count::Untold,
             false => Count::Shown(rows),
         }
@@ -238,7 +250,8 @@ impl<C: Client> Session<C> {
 
     /// The columns of the primary key of the table that is written, in quotes. None: it has no key, or is a view.
     async fn primary_key_of(&mut self, statement: &Statement<'static>) -> QueryResult<Vec<String>> {
-        let Some(table) = written_table(&statement.sql) else {
+        let facts = statement.facts.as_ref();
+        let Some(table) = facts.and_then(|facts| facts.written_table.clone()) else {
             return Ok(Vec::new());
         };
         if let Some(query) = self.primary_key_query(Some(&table)) {
@@ -250,24 +263,23 @@ impl<C: Client> Session<C> {
         Ok(quoted.collect())
     }
 
-    fn keep(&mut self, mut write: Write, by_key: Option<ByKey>) {
+    fn keep(&mut self, mut write: Write) {
         // In a transaction of somebody's own around it, it is not all there is.
         let alone =
             || self.transaction.depth() == 1 && !self.transaction.journal.sets_up_migrations();
         write.migration = migration::recorded(&write.statement).filter(|_| alone());
-        self.learn_from(&write, by_key);
+        self.learn_from(&write);
         self.transaction.journal.write(write);
     }
 
     /// What a write tells about the rows that are there.
-    fn learn_from(&mut self, write: &Write, by_key: Option<ByKey>) {
+    fn learn_from(&mut self, write: &Write) {
         let statement = &write.statement;
         if statement.is_insert() {
             return;
         }
-        let row = by_key
-            .as_ref()
-            .and_then(|by_key| self.row_of(by_key, |place| statement.bound(place)));
+        let by_key = statement.by_key();
+        let row = by_key.and_then(|by_key| self.row_of(by_key, |place| statement.bound(place)));
         if !statement.counted {
             self.keys.clear();
         }

@@ -6,12 +6,11 @@
 //! A unary plus drops the declared type, and `hex()` carries any bytes; both leave indexes alone, since the
 //! subquery around a plain SELECT is flattened away by SQLite.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::ops::Range;
 
-use super::SqlError;
-use super::scan::{Scanned, unquoted};
-use super::tokens::{Token, TokenKind, Tokens};
+use diesel_rqlite_sql::{Classes, Item, Parsed, SqlError};
+
 use crate::backend::RqliteType;
 
 /// How one column of an answer is asked for, and read.
@@ -119,19 +118,19 @@ pub(crate) struct Encoded {
     pub(crate) names: Vec<String>,
 }
 
-/// A query whose columns have known SQL types.
-pub(crate) fn typed_query(scanned: &Scanned<'_>, types: &[RqliteType]) -> Encoded {
+/// A query whose columns have known SQL types. `text` is what stands in its place, with its values.
+pub(crate) fn typed_query(parsed: &Parsed<'_>, text: &str, types: &[RqliteType]) -> Encoded {
     let encodings: Vec<_> = types.iter().copied().map(Encoding::of_query).collect();
     Encoded {
-        sql: subquery(scanned, &encodings, ""),
+        sql: subquery(parsed, text, &encodings, ""),
         encodings,
-        names: item_names(scanned, types.len()),
+        names: parsed.item_names(types.len()),
     }
 }
 
 /// Any query with this many columns: exact for nearly all values, and shows where it is not. The storage classes of a
 /// row come in front of its values, so that these can be written as they are.
-pub(crate) fn classed(scanned: &Scanned<'_>, names: Vec<String>) -> Encoded {
+pub(crate) fn classed(parsed: &Parsed<'_>, text: &str, names: Vec<String>) -> Encoded {
     let mut classes = String::new();
     for index in 0..names.len() {
         classes.push_str(if index == 0 { "" } else { "||" });
@@ -141,7 +140,7 @@ pub(crate) fn classed(scanned: &Scanned<'_>, names: Vec<String>) -> Encoded {
     let mut encodings = vec![Encoding::Classes];
     encodings.extend_from_slice(&values);
     Encoded {
-        sql: subquery(scanned, &values, &classes),
+        sql: subquery(parsed, text, &values, &classes),
         encodings,
         names,
     }
@@ -150,7 +149,8 @@ pub(crate) fn classed(scanned: &Scanned<'_>, names: Vec<String>) -> Encoded {
 /// Any query with this many columns, exact for every value SQLite can hold, at twice the bytes. Numbers that are read as
 /// text are made text by the server.
 pub(crate) fn tagged(
-    scanned: &Scanned<'_>,
+    parsed: &Parsed<'_>,
+    text: &str,
     types: Option<&[RqliteType]>,
     names: Vec<String>,
 ) -> Encoded {
@@ -159,26 +159,26 @@ pub(crate) fn tagged(
         None => vec![Encoding::Tagged; names.len()],
     };
     Encoded {
-        sql: subquery(scanned, &encodings, ""),
+        sql: subquery(parsed, text, &encodings, ""),
         encodings,
         names,
     }
 }
 
 /// `first` is selected in front of the values.
-fn subquery(query: &Scanned<'_>, encodings: &[Encoding], first: &str) -> String {
+fn subquery(query: &Parsed<'_>, text: &str, encodings: &[Encoding], first: &str) -> String {
     let mut sql = format!("WITH {SUBQUERY}(");
     for index in 0..encodings.len() {
         let _ = write!(sql, "{}c{index}", if index == 0 { "" } else { "," });
     }
     // An encoding names its value more than once, and SQLite may put an expression in its place: `random()` must
     // be evaluated once all the same.
-    let once = if query.suspicious {
+    let once = if query.classes().contains(Classes::VOLATILE) {
         "MATERIALIZED "
     } else {
         ""
     };
-    let _ = write!(sql, ") AS {once}({}) SELECT {first}", query.text);
+    let _ = write!(sql, ") AS {once}({text}) SELECT {first}");
     for (index, encoding) in encodings.iter().enumerate() {
         if index > 0 || !first.is_empty() {
             sql.push(',');
@@ -189,23 +189,20 @@ fn subquery(query: &Scanned<'_>, encodings: &[Encoding], first: &str) -> String 
     sql
 }
 
-/// A write with RETURNING. Without types (raw SQL) every value is tagged.
+/// A write with RETURNING. Without types (raw SQL) every value is tagged. `part` writes a part of the statement.
 ///
 /// An expression is written more than once: its placeholders must have numbers or names.
 pub(crate) fn returning(
-    scanned: &Scanned<'_>,
+    parsed: &Parsed<'_>,
+    part: impl Fn(Range<usize>) -> String,
     types: Option<&[RqliteType]>,
 ) -> Result<Encoded, SqlError> {
-    let clause = scanned.items.first().map_or(0, |range| range.start);
-    let mut sql = scanned.text[..clause].trim_end().to_owned();
+    let clause = parsed.returning().unwrap_or(parsed.tokens().len());
+    let mut sql = part(parsed.before(clause));
     // rqlite looks for `RETURNING` and a blank; behind a line end the rows would be lost (version 10).
-    sql.push(' ');
-    let mut encodings = Vec::with_capacity(scanned.items.len());
-    for (index, range) in scanned.items.iter().enumerate() {
-        let item = Item::of(&scanned.text[range.clone()]);
-        if item.value.ends_with('*') {
-            return Err(SqlError::ReturningStar);
-        }
+    sql.push_str(" RETURNING ");
+    let mut encodings = Vec::with_capacity(parsed.items().len());
+    for (index, operand) in operands(parsed, part)?.iter().enumerate() {
         let encoding = match types {
             None => Encoding::Tagged,
             Some(types) => types
@@ -213,167 +210,48 @@ pub(crate) fn returning(
                 .map_or(Encoding::Plain, |kind| Encoding::of_returning(*kind)),
         };
         sql.push_str(if index > 0 { ", " } else { "" });
-        encoding.push(&mut sql, &item.operand());
+        encoding.push(&mut sql, operand);
         encodings.push(encoding);
     }
     Ok(Encoded {
         sql,
         encodings,
-        names: item_names(scanned, scanned.items.len()),
+        names: parsed.item_names(parsed.items().len()),
     })
 }
 
 /// The expressions behind RETURNING, each as one operand.
-pub(crate) fn returning_items(scanned: &Scanned<'_>) -> Result<Vec<String>, SqlError> {
-    let items = scanned.items.iter();
-    items
-        .map(|range| {
-            let item = Item::of(&scanned.text[range.clone()]);
-            if item.value.ends_with('*') {
-                return Err(SqlError::ReturningStar);
-            }
-            Ok(item.operand().into_owned())
-        })
-        .collect()
-}
-
-/// The names of a query's columns, if its text tells how many there are.
-pub(crate) fn known_names(scanned: &Scanned<'_>) -> Option<Vec<String>> {
-    let items = scanned.items.iter();
-    let names: Option<Vec<_>> = items
-        .map(|range| {
-            let item = Item::of(&scanned.text[range.clone()]);
-            (!item.value.ends_with('*')).then(|| item.name())
-        })
-        .collect();
-    names.filter(|names| !names.is_empty())
-}
-
-/// The names SQLite would give the columns, as far as the text tells; empty names where it does not.
-pub(crate) fn item_names(scanned: &Scanned<'_>, columns: usize) -> Vec<String> {
-    if scanned.items.len() == columns {
-        let items = scanned.items.iter();
-        items
-            .map(|range| Item::of(&scanned.text[range.clone()]).name())
-            .collect()
-    } else {
-        vec![String::new(); columns]
-    }
-}
-
-/// An expression behind SELECT or RETURNING.
-struct Item<'a> {
-    value: &'a str,
-    alias: Option<&'a str>,
-    /// A column, perhaps with its table's name.
-    column: Option<&'a str>,
-}
-
-impl<'a> Item<'a> {
-    fn of(text: &'a str) -> Self {
-        let tokens: Vec<_> = Tokens::new(text).map_while(Result::ok).collect();
-        let (value, alias) = match &tokens[..] {
-            [value @ .., keyword, alias] if is(text, keyword, "AS") => (value, Some(alias)),
-            // `a b` is `a AS b`.
-            [value @ .., before, alias] if ends_value(text, before) && is_alias(text, alias) => {
-                (&tokens[..=value.len()], Some(alias))
-            }
-            all => (all, None),
-        };
-        let name = |token: &Token| matches!(token.kind, TokenKind::Word | TokenKind::Quoted);
-        let column = match value {
-            [column] | [_, _, column] | [_, _, _, _, column]
-                if value.iter().step_by(2).all(name)
-                    && value
-                        .iter()
-                        .skip(1)
-                        .step_by(2)
-                        .all(|token| token.kind == TokenKind::Dot) =>
-            {
-                Some(column)
-            }
-            _ => None,
-        };
-        let slice = |token: &Token| &text[token.range.clone()];
-        // Without the comments around it.
-        let value = match (value.first(), value.last()) {
-            (Some(first), Some(last)) => &text[first.range.start..last.range.end],
-            _ => text,
-        };
-        Item {
-            value,
-            alias: alias.map(slice),
-            column: column.map(slice),
-        }
-    }
-
-    /// The value as one operand.
-    fn operand(&self) -> Cow<'a, str> {
-        match self.column {
-            Some(_) => Cow::Borrowed(self.value),
-            None => Cow::Owned(format!("({})", self.value)),
-        }
-    }
-
-    fn name(&self) -> String {
-        match self.alias.or(self.column) {
-            Some(name) => unquoted_name(name),
-            None => self.value.to_owned(),
-        }
-    }
-}
-
-fn is(text: &str, token: &Token, keyword: &str) -> bool {
-    token.kind == TokenKind::Word && text[token.range.clone()].eq_ignore_ascii_case(keyword)
-}
-
-/// Whether an expression may end here, so that a name behind it is an alias.
-fn ends_value(text: &str, token: &Token) -> bool {
-    const OPERATORS: [&str; 17] = [
-        "IN", "FROM", "IS", "NOT", "AND", "OR", "LIKE", "GLOB", "MATCH", "REGEXP", "COLLATE",
-        "ESCAPE", "BETWEEN", "THEN", "ELSE", "WHEN", "CASE",
-    ];
-    match token.kind {
-        TokenKind::Word => !OPERATORS.iter().any(|keyword| is(text, token, keyword)),
-        TokenKind::Operator | TokenKind::Dot | TokenKind::Comma | TokenKind::Open => false,
-        _ => true,
-    }
-}
-
-fn is_alias(text: &str, token: &Token) -> bool {
-    const KEYWORDS: [&str; 4] = ["END", "ISNULL", "NOTNULL", "NULL"];
-    match token.kind {
-        TokenKind::Word => !KEYWORDS.iter().any(|keyword| is(text, token, keyword)),
-        TokenKind::Quoted | TokenKind::String => true,
-        _ => false,
-    }
-}
-
-/// `"a""b"` → `a"b`; SQLite also takes an alias in single quotes.
-fn unquoted_name(name: &str) -> String {
-    match name.chars().next() {
-        Some(quote @ ('"' | '`' | '\'')) if name.len() > 1 => {
-            let doubled = format!("{quote}{quote}");
-            name[1..name.len() - 1].replace(&doubled, &quote.to_string())
-        }
-        _ => unquoted(name).to_owned(),
-    }
+pub(crate) fn operands(
+    parsed: &Parsed<'_>,
+    part: impl Fn(Range<usize>) -> String,
+) -> Result<Vec<String>, SqlError> {
+    let operand = |item: Item| match item {
+        item if item.is_star => Err(SqlError::ReturningStar),
+        item if item.is_column() => Ok(part(item.value)),
+        item => Ok(format!("({})", part(item.value))),
+    };
+    parsed.parsed_items().map(operand).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sql::scan::statements;
+    use crate::sql::one;
 
-    fn scan(sql: &str) -> Scanned<'_> {
-        statements(sql).expect("scans").remove(0)
+    fn scan(sql: &str) -> Parsed<'_> {
+        one(sql).expect("parses")
+    }
+
+    fn returning_as_it_is(sql: &str, types: Option<&[RqliteType]>) -> Result<Encoded, SqlError> {
+        let parsed = scan(sql);
+        returning(&parsed, |part| parsed.span(part).to_owned(), types)
     }
 
     #[test]
     fn a_query_is_wrapped_by_position() {
         let scanned = scan("SELECT \"t\".\"a\", \"t\".\"b\", 1 FROM \"t\"");
         let types = [RqliteType::Text, RqliteType::Binary, RqliteType::Double];
-        let encoded = typed_query(&scanned, &types);
+        let encoded = typed_query(&scanned, scanned.text(), &types);
         assert_eq!(
             encoded.sql,
             "WITH _diesel_rqlite(c0,c1,c2) AS (SELECT \"t\".\"a\", \"t\".\"b\", 1 FROM \"t\") \
@@ -386,10 +264,9 @@ mod tests {
 
     #[test]
     fn returning_is_encoded_in_place() {
-        let scanned =
-            scan("INSERT INTO \"t\" (\"a\") VALUES (?) RETURNING\n\"a\", b + 1 -- c\n AS d");
+        let sql = "INSERT INTO \"t\" (\"a\") VALUES (?) -- b\n RETURNING\n\"a\", b + 1 -- c\n AS d";
         let types = [RqliteType::Long, RqliteType::Text];
-        let encoded = returning(&scanned, Some(&types)).expect("encodes");
+        let encoded = returning_as_it_is(sql, Some(&types)).expect("encodes");
         assert_eq!(
             encoded.sql,
             "INSERT INTO \"t\" (\"a\") VALUES (?) RETURNING \
@@ -408,29 +285,8 @@ mod tests {
             "DELETE FROM t RETURNING *",
             "DELETE FROM t RETURNING a, t.*",
         ] {
-            let refused = returning(&scan(sql), None).err();
+            let refused = returning_as_it_is(sql, None).err();
             assert_eq!(refused, Some(SqlError::ReturningStar), "{sql}");
         }
-    }
-
-    #[test]
-    fn names_are_those_of_sqlite() {
-        let sql = "SELECT a AS \"b \"\"c\"\"\", \"t\".\"d\", count(*), t.x, f y, g AS 'z', h IS NULL, \
-                   CASE i WHEN 1 THEN 2 END, j COLLATE NOCASE, main.t.k FROM t";
-        assert_eq!(
-            item_names(&scan(sql), 10),
-            [
-                "b \"c\"",
-                "d",
-                "count(*)",
-                "x",
-                "y",
-                "z",
-                "h IS NULL",
-                "CASE i WHEN 1 THEN 2 END",
-                "j COLLATE NOCASE",
-                "k"
-            ]
-        );
     }
 }

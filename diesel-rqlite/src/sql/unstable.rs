@@ -5,18 +5,22 @@
 //! values are shown to a transaction, but not compared.
 
 use std::collections::HashSet;
-use std::ops::Range;
 
-use super::scan::unquoted;
-use super::tokens::{Token, TokenKind, Tokens};
-use super::volatile;
+use diesel_rqlite_sql::{Classes, Decisive, Keyword, Parsed, TokenKind, find, fragment};
+
 use crate::protocol::rows::{Rows, Value};
 
-/// Asks for what [`Unstable::of`] understands: defaults that are no literals, triggers and views.
+/// Asks for what [`Unstable::of`] understands: defaults that are no literals, triggers and views; of a view the text only
+/// where it may call a function that matters.
 pub(crate) const QUERY: &str = "SELECT lower(i.name), lower(m.name), i.dflt_value FROM sqlite_master m, \
      pragma_table_info(m.name) i WHERE m.type = 'table' AND m.sql LIKE '%default%' AND \
      (i.dflt_value LIKE '%(%' OR i.dflt_value LIKE 'current_%') UNION ALL \
-     SELECT '', lower(name), CASE type WHEN 'trigger' THEN sql END FROM sqlite_master WHERE type IN ('trigger', 'view')";
+     SELECT CASE type WHEN 'trigger' THEN '' END, lower(name), CASE WHEN type = 'trigger' OR \
+     sql LIKE '%date%' OR sql LIKE '%time%' OR sql LIKE '%julianday%' OR sql LIKE '%unixepoch%' OR \
+     sql LIKE '%random%' OR sql LIKE '%sqlite%' OR sql LIKE '%pragma%' OR sql LIKE '%changes%' OR \
+     sql LIKE '%insert_rowid%' OR sql LIKE '%auth%' OR sql LIKE '%fts%' OR sql LIKE '%geopoly%' OR \
+     sql LIKE '%extension%' OR sql LIKE '%dbstat%' OR sql LIKE '%rootpage%' THEN sql END \
+     FROM sqlite_master WHERE type IN ('trigger', 'view')";
 
 /// See the module. All names are in lower case.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -25,6 +29,8 @@ pub(crate) struct Unstable {
     /// All columns of these.
     tables: HashSet<String>,
     views: HashSet<String>,
+    /// One of the views has such a value itself.
+    in_views: bool,
     /// No telling what.
     everything: bool,
 }
@@ -49,8 +55,9 @@ impl Unstable {
         for row in 0..rows.len() {
             match (text(row, 0), text(row, 1), text(row, 2)) {
                 (Some(""), Some(_), Some(trigger)) => unstable.trigger(trigger),
-                (Some(""), Some(view), None) => {
+                (None, Some(view), sql) => {
                     unstable.views.insert(view.to_owned());
+                    unstable.in_views |= sql.is_some_and(is_of_node);
                 }
                 (Some(column), Some(table), Some(default)) if is_volatile(default) => {
                     unstable.columns.push((table.to_owned(), column.to_owned()));
@@ -63,19 +70,21 @@ impl Unstable {
 
     /// What a trigger writes that is volatile.
     fn trigger(&mut self, sql: &str) {
-        let found = volatile::find(sql).values;
+        let Ok(parsed) = fragment(sql) else {
+            self.everything = true;
+            return;
+        };
+        let found = find(&parsed).values;
         if found.is_empty() {
             return;
         }
-        let tokens: Vec<_> = Tokens::new(sql).map_while(Result::ok).collect();
         let mut writes = Writes::default();
-        for (place, token) in tokens.iter().enumerate() {
-            writes.token(sql, &tokens, place);
+        for (place, token) in parsed.tokens().iter().enumerate() {
+            writes.token(&parsed, place);
+            let token = token.range();
             // An implicit `now` stands between two tokens.
-            let here = |range: &Range<usize>| {
-                range.start == token.range.start || token.range.contains(&range.start)
-            };
-            if found.iter().any(|(range, _)| here(range)) {
+            let is_here = |start: usize| start == token.start || token.contains(&start);
+            if found.iter().any(|(range, _)| is_here(range.start)) {
                 match (&writes.table, &writes.column) {
                     (Some(table), Some(column)) => {
                         self.columns.push((table.clone(), column.clone()));
@@ -90,41 +99,38 @@ impl Unstable {
     }
 
     fn is_empty(&self) -> bool {
-        self.columns.is_empty() && self.tables.is_empty() && !self.everything
+        self.columns.is_empty() && self.tables.is_empty() && !self.in_views && !self.everything
     }
 
-    /// What of a query may be compared, given where its own expressions stand in it, and the names of its columns.
-    pub(crate) fn comparable(
-        &self,
-        sql: &str,
-        items: &[Range<usize>],
-        names: &[String],
-    ) -> Comparable {
+    /// What of a query may be compared, given the names of its columns.
+    pub(crate) fn comparable(&self, query: &Parsed<'_>, names: &[String]) -> Comparable {
         if self.is_empty() {
             return Comparable::All;
         }
-        let all = Words::of(sql, |_| true);
-        if self.everything || all.any(&self.tables) || all.any(&self.views) {
+        let all = query.names(|_| true);
+        let any = |of: &HashSet<String>, names: &HashSet<String>| !of.is_disjoint(names);
+        if self.everything || any(&all, &self.tables) || any(&all, &self.views) {
             return Comparable::Nothing;
         }
         let columns = self.columns.iter();
         let columns: HashSet<_> = columns
-            .filter(|(table, _)| all.0.contains(table))
+            .filter(|(table, _)| all.contains(table))
             .map(|(_, column)| column.clone())
             .collect();
         if columns.is_empty() {
             return Comparable::All;
         }
-        let of_item = |token: &Token| items.iter().any(|item| item.contains(&token.range.start));
-        let rest = Words::of(sql, |token| !of_item(token));
-        if rest.any(&columns) || has_star(sql, |token| !of_item(token)) {
+        let items = query.items();
+        let of_item = |place: usize| items.iter().any(|item| item.contains(&place));
+        let rest = query.names(|place| !of_item(place));
+        if any(&rest, &columns) || query.has_star(|place| !of_item(place)) {
             return Comparable::Nothing;
         }
-        let by_item = items.len() == names.len() && !has_star(sql, of_item);
+        let by_item = items.len() == names.len() && !query.has_star(of_item);
         let compared = names.iter().enumerate().map(|(place, name)| {
             if by_item {
                 let item = &items[place];
-                !Words::of(sql, |token| item.contains(&token.range.start)).any(&columns)
+                !any(&query.names(|place| item.contains(&place)), &columns)
             } else {
                 !columns.contains(&name.to_lowercase())
             }
@@ -137,52 +143,35 @@ impl Unstable {
         }
     }
 
-    /// Whether an expression behind RETURNING may be compared. `sql` is the statement.
-    pub(crate) fn is_comparable(&self, sql: &str, expression: &str) -> bool {
-        if self.is_empty() {
-            return true;
-        }
-        let tables = Words::of(sql, |_| true);
-        let words = Words::of(expression, |_| true);
+    /// Whether an expression behind RETURNING may be compared, given the names in it, and all in its statement.
+    pub(crate) fn is_comparable(
+        &self,
+        statement: &HashSet<String>,
+        expression: &HashSet<String>,
+    ) -> bool {
         let is_of = |(table, column): &(String, String)| {
-            tables.0.contains(table) && words.0.contains(column)
+            statement.contains(table) && expression.contains(column)
         };
-        !self.everything
-            && !tables.any(&self.tables)
-            && !tables.any(&self.views)
-            && !self.columns.iter().any(is_of)
+        self.is_empty()
+            || !self.everything
+                && statement.is_disjoint(&self.tables)
+                && statement.is_disjoint(&self.views)
+                && !self.columns.iter().any(is_of)
     }
 
     /// Whether the number of rows that a write finds may be another one elsewhere.
-    pub(crate) fn decides_about(&self, sql: &str) -> bool {
-        if self.is_empty() {
-            return false;
-        }
-        let tokens: Vec<_> = Tokens::new(sql).map_while(Result::ok).collect();
-        let is = |token: &Token, word: &str| sql[token.range.clone()].eq_ignore_ascii_case(word);
-        let selects = tokens.iter().any(|token| is(token, "SELECT"));
-        let inserts = ["INSERT", "REPLACE"]
-            .iter()
-            .any(|verb| tokens.first().is_some_and(|token| is(token, verb)));
-        if inserts && !selects {
-            return false;
-        }
-        let condition = tokens.iter().find(|token| is(token, "WHERE"));
-        let table = tokens.iter().take_while(|token| !is(token, "SET"));
-        let table = table.last().map_or(0, |token| token.range.end);
-        let decides = |token: &Token| {
-            selects
-                || token.range.start < table
-                || condition.is_some_and(|condition| token.range.start > condition.range.start)
-        };
-        let words = Words::of(sql, decides);
-        let of_table = |(table, column): &(String, String)| {
-            words.0.contains(table) && words.0.contains(column)
-        };
-        self.everything
-            || words.any(&self.views)
-            || (condition.is_some() || selects) && words.any(&self.tables)
-            || self.columns.iter().any(of_table)
+    pub(crate) fn decides_about(&self, decisive: &Decisive) -> bool {
+        let Decisive {
+            names,
+            is_conditional,
+        } = decisive;
+        let of_table =
+            |(table, column): &(String, String)| names.contains(table) && names.contains(column);
+        !self.is_empty()
+            && (self.everything
+                || !names.is_disjoint(&self.views)
+                || *is_conditional && !names.is_disjoint(&self.tables)
+                || self.columns.iter().any(of_table))
     }
 }
 
@@ -195,74 +184,54 @@ struct Writes {
 }
 
 impl Writes {
-    fn token(&mut self, sql: &str, tokens: &[Token], place: usize) {
-        let text = |place: usize| {
-            tokens
-                .get(place)
-                .map_or("", |token| &sql[token.range.clone()])
-        };
-        let is = |place: usize, word: &str| text(place).eq_ignore_ascii_case(word);
-        let name = |place: usize| unquoted(text(place)).to_lowercase();
-        match tokens[place].kind {
-            TokenKind::Semicolon => *self = Writes::default(),
-            TokenKind::Word if is(place, "INTO") => self.table = Some(name(place + 1)),
-            TokenKind::Word
-                if is(place, "UPDATE") && !is(place + 1, "ON") && !is(place + 1, "OF") =>
+    fn token(&mut self, trigger: &Parsed<'_>, place: usize) {
+        let is = |place: usize, keyword| trigger.is(place, keyword);
+        match trigger.kind(place) {
+            Some(TokenKind::Semicolon) => *self = Writes::default(),
+            Some(TokenKind::Word) if is(place, Keyword::Into) => {
+                self.table = Some(trigger.name_at(place + 1));
+            }
+            Some(TokenKind::Word)
+                if is(place, Keyword::Update)
+                    && !is(place + 1, Keyword::On)
+                    && !is(place + 1, Keyword::Of) =>
             {
-                let or = if is(place + 1, "OR") { 2 } else { 0 };
-                if self.table.is_none() && !is(place + 1, "SET") {
-                    self.table = Some(name(place + 1 + or));
+                let or = if is(place + 1, Keyword::Or) { 2 } else { 0 };
+                if self.table.is_none() && !is(place + 1, Keyword::Set) {
+                    self.table = Some(trigger.name_at(place + 1 + or));
                 }
             }
-            TokenKind::Word if is(place, "SET") => self.sets = true,
-            TokenKind::Word if is(place, "WHERE") => (self.sets, self.column) = (false, None),
-            TokenKind::Operator if is(place, "=") && self.sets && place > 0 => {
-                self.column = Some(name(place - 1));
+            Some(TokenKind::Word) if is(place, Keyword::Set) => self.sets = true,
+            Some(TokenKind::Word) if is(place, Keyword::Where) => {
+                (self.sets, self.column) = (false, None);
+            }
+            Some(TokenKind::Operator) if trigger.at(place) == "=" && self.sets && place > 0 => {
+                self.column = Some(trigger.name_at(place - 1));
             }
             _ => {}
         }
     }
 }
 
-/// The names in a text, in lower case and without quotes.
-struct Words(HashSet<String>);
-
-impl Words {
-    fn of(sql: &str, wanted: impl Fn(&Token) -> bool) -> Self {
-        let tokens = Tokens::new(sql).map_while(Result::ok);
-        let names = tokens
-            .filter(|token| matches!(token.kind, TokenKind::Word | TokenKind::Quoted))
-            .filter(wanted)
-            .map(|token| unquoted(&sql[token.range]).to_lowercase());
-        Words(names.collect())
-    }
-
-    fn any(&self, names: &HashSet<String>) -> bool {
-        names.iter().any(|name| self.0.contains(name))
-    }
-}
-
-/// Whether a `*` stands for columns: not `count(*)`, but also any product.
-fn has_star(sql: &str, wanted: impl Fn(&Token) -> bool) -> bool {
-    let mut before = "";
-    for token in Tokens::new(sql).map_while(Result::ok) {
-        let text = &sql[token.range.clone()];
-        if text == "*" && before != "(" && wanted(&token) {
-            return true;
-        }
-        before = text;
-    }
-    false
-}
-
 fn is_volatile(default: &str) -> bool {
-    !volatile::find(default).values.is_empty()
+    match fragment(default) {
+        Ok(parsed) => !find(&parsed).values.is_empty(),
+        Err(_) => true,
+    }
+}
+
+/// Whether a view's rows depend on the node, or on the time.
+fn is_of_node(view: &str) -> bool {
+    let any = Classes::VOLATILE | Classes::NODE | Classes::CONNECTION;
+    fragment(view).map_or(true, |parsed| parsed.classes().contains(any))
 }
 
 #[cfg(test)]
 mod tests {
+    use diesel_rqlite_sql::functions;
+
     use super::*;
-    use crate::sql::scan::scan_one;
+    use crate::sql::one;
 
     fn column(table: &str, column: &str) -> (String, String) {
         (table.to_owned(), column.to_owned())
@@ -273,14 +242,15 @@ mod tests {
             columns: vec![column("posts", "at")],
             tables: HashSet::from(["log".to_owned()]),
             views: HashSet::from(["recent".to_owned()]),
+            in_views: false,
             everything: false,
         }
     }
 
     fn comparable(sql: &str, names: &[&str]) -> Comparable {
-        let scanned = scan_one(sql).expect("scans");
+        let query = one(sql).expect("parses");
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-        unstable().comparable(sql, &scanned.items, &names)
+        unstable().comparable(&query, &names)
     }
 
     #[test]
@@ -342,7 +312,10 @@ mod tests {
 
     #[test]
     fn counts_that_depend_on_them() {
-        let decides = |sql| unstable().decides_about(sql);
+        let decides = |sql| {
+            let decisive = one(sql).expect("parses").decisive();
+            decisive.is_some_and(|decisive| unstable().decides_about(&decisive))
+        };
         assert!(decides("DELETE FROM posts WHERE at < ?"));
         assert!(decides("UPDATE posts SET n = 1 WHERE at < ?"));
         assert!(decides("INSERT INTO t SELECT id FROM posts WHERE at < ?"));
@@ -350,5 +323,33 @@ mod tests {
         assert!(!decides("UPDATE posts SET at = ? WHERE id = ?"));
         assert!(!decides("DELETE FROM posts"));
         assert!(!decides("INSERT INTO posts (id, at) VALUES (1, 2)"));
+    }
+
+    #[test]
+    fn views_that_differ_between_nodes() {
+        for view in [
+            "CREATE VIEW v AS SELECT datetime('now')",
+            "CREATE VIEW v AS SELECT a FROM t WHERE b > CURRENT_DATE",
+            "CREATE VIEW v AS SELECT \"random\" () AS a",
+            "CREATE VIEW v AS SELECT sqlite_version()",
+            "CREATE VIEW v AS SELECT file FROM pragma_database_list",
+        ] {
+            assert!(is_of_node(view), "{view}");
+        }
+        assert!(!is_of_node("CREATE VIEW v AS SELECT lower(a) FROM t"));
+    }
+
+    #[test]
+    fn the_query_asks_for_views_with_any_function_that_matters() {
+        let any = Classes::VOLATILE | Classes::NODE | Classes::CONNECTION;
+        for function in functions()
+            .iter()
+            .filter(|function| function.class.contains(any))
+        {
+            let patterns = QUERY.split("sql LIKE '%").skip(2);
+            let mut patterns = patterns.filter_map(|pattern| pattern.split('%').next());
+            let name = function.name;
+            assert!(patterns.any(|pattern| name.contains(pattern)), "{name}");
+        }
     }
 }

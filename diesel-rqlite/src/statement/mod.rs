@@ -1,24 +1,26 @@
 //! SQL and values as they leave the client.
 
 mod plan;
+mod query;
 mod read;
 mod returning;
 mod wire;
+mod writer;
 
 use std::borrow::Cow;
 
-use self::wire::carrier;
+use diesel_rqlite_sql::{
+    self as sql, ByKey, Classes, Decisive, Entropy, Form, Found, InsertRows, Keyword, Parsed, Pin,
+    Position, SqlError,
+};
+
+use self::writer::{Names, Values, Writer};
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
-use crate::sql::inline::{WORTH_IT, inline};
-use crate::sql::pin::{Entropy, pin, timestamp};
-use crate::sql::placeholders::{number_variables, numbers, rewrite_variables};
 use crate::sql::results::{self, Encoded, Encoding};
-use crate::sql::scan::{InsertRows, Scanned, Verb, scan_one};
-use crate::sql::volatile::{self, Found};
-use crate::sql::{Position, SqlError};
 
-pub(crate) use self::plan::{Batch, Plan, strip_begin_and_commit};
+pub(crate) use self::plan::{Batch, Plan};
+pub(crate) use self::query::{Query, strip_begin_and_commit};
 pub(crate) use self::read::Read;
 pub(crate) use self::returning::Returning;
 pub(crate) use self::wire::{body, execute, query, raw_query, read_of_schema};
@@ -32,6 +34,16 @@ pub(crate) enum Place {
     Transaction,
 }
 
+/// What is wanted of a statement.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted<'t> {
+    /// How many rows it affects. RETURNING is left out: the server's own parser would have to understand the statement,
+    /// and where it does not, it answers with the count of another client's.
+    Count,
+    /// Its rows, of these types where they are known.
+    Rows(Option<&'t [RqliteType]>),
+}
+
 /// One statement of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Statement<'a> {
@@ -41,20 +53,49 @@ pub(crate) struct Statement<'a> {
     /// It writes rows, and SQLite's count of them is its own.
     pub(crate) counted: bool,
     insert_rows: InsertRows,
-    /// Its values may stand in it as literals: in `INSERT … VALUES` they mean what parameters do. (In
-    /// `ORDER BY ?` they would not.) Not with RETURNING, for then the server's own parser reads the text.
-    inlinable: bool,
     /// The table of an INSERT.
     table: Option<String>,
     /// It is an INSERT that may update a row in place of writing a new one.
     upserts: bool,
+    /// Where a plain INSERT can be told to skip rows: behind its first word.
+    insert_end: Option<usize>,
     /// How its rows come back, and their names where the text tells.
     pub(crate) encodings: Vec<Encoding>,
     pub(crate) names: Vec<String>,
     /// Where it stood in a script.
     pub(crate) position: Option<Position>,
+    /// It only stands in front of another, to fail where that would.
+    pub(crate) is_check: bool,
+    /// In a transaction: what is asked about it there.
+    pub(crate) facts: Option<Box<Facts>>,
     /// In a transaction: the statement stands here without its RETURNING, which is in there.
     pub(crate) source: Option<Box<Returning<'a>>>,
+}
+
+/// What a transaction asks about a write.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Facts {
+    pub(crate) by_key: Option<ByKey>,
+    /// The number of each placeholder.
+    numbers: Vec<usize>,
+    /// The table that it writes, in lower case.
+    pub(crate) written_table: Option<String>,
+    /// What decides how many rows it finds.
+    pub(crate) decisive: Option<Decisive>,
+    /// It asks for what the connection did last.
+    pub(crate) connection_function: Option<&'static str>,
+}
+
+impl Facts {
+    fn of(parsed: &Parsed<'_>, numbers: Vec<usize>) -> Self {
+        Facts {
+            by_key: ByKey::of(parsed),
+            numbers,
+            written_table: parsed.table_name().map(|name| name.to_lowercase()),
+            decisive: parsed.decisive(),
+            connection_function: parsed.connection_function(),
+        }
+    }
 }
 
 impl<'a> Statement<'a> {
@@ -66,21 +107,32 @@ impl<'a> Statement<'a> {
             returning: false,
             counted: false,
             insert_rows: InsertRows::Unknown,
-            inlinable: false,
             table: None,
             upserts: false,
+            insert_end: None,
             encodings: Vec::new(),
             names: Vec::new(),
             position: None,
+            is_check: false,
+            facts: None,
             source: None,
         }
     }
 
-    /// Text with values, and without rows that would need to be encoded.
-    pub(crate) fn with_binds(sql: impl Into<Cow<'a, str>>, binds: Vec<Bind<'a>>) -> Self {
-        let mut statement = Statement::plain(sql);
-        statement.bind(binds);
-        statement
+    /// Text of this crate's own, with values. SQL is put around the placeholders of those that JSON can't carry.
+    pub(crate) fn with_binds(text: impl Into<Cow<'a, str>>, binds: Vec<Bind<'a>>) -> Self {
+        let text = text.into();
+        let carried = binds.iter().any(|bind| wire::carrier(bind).is_some());
+        let written = carried.then(|| with_carriers(&text, &binds)).flatten();
+        Self::with_written(written.map_or(text, Cow::Owned), binds)
+    }
+
+    /// Text with values, as they have to stand in it.
+    fn with_written(sql: impl Into<Cow<'a, str>>, binds: Vec<Bind<'a>>) -> Self {
+        Statement {
+            binds,
+            ..Statement::plain(sql)
+        }
     }
 
     /// The table of an INSERT, as it is written.
@@ -97,6 +149,11 @@ impl<'a> Statement<'a> {
         self.table.is_some()
     }
 
+    /// The row it is about, if it finds it by a key.
+    pub(crate) fn by_key(&self) -> Option<&ByKey> {
+        self.facts.as_ref()?.by_key.as_ref()
+    }
+
     /// About how many bytes it is in a request.
     pub(crate) fn size(&self) -> usize {
         let of_bind = |bind: &Bind<'_>| match bind {
@@ -109,8 +166,10 @@ impl<'a> Statement<'a> {
 
     /// The value of a placeholder, by its place among all of them.
     pub(crate) fn bound(&self, place: usize) -> Option<Bind<'static>> {
-        let scanned = scan_one(&self.sql).ok()?;
-        let number = *numbers(&scanned).ok()?.get(place)?;
+        let number = match &self.facts {
+            Some(facts) => *facts.numbers.get(place)?,
+            None => place + 1,
+        };
         self.binds.get(number - 1).cloned().map(Bind::into_owned)
     }
 
@@ -119,100 +178,110 @@ impl<'a> Statement<'a> {
         let InsertRows::Exactly(rows) = self.insert_rows else {
             return None;
         };
-        let rest = self
-            .sql
-            .get(..12)
-            .filter(|start| start.eq_ignore_ascii_case("INSERT INTO "));
-        rest?;
+        let (insert, rest) = self.sql.split_at_checked(self.insert_end?)?;
+        let ignoring = format!("{insert} OR IGNORE{rest}");
         let mut instead = self.clone().into_owned();
         instead.source = None;
-        instead.sql = Cow::Owned(format!("INSERT OR IGNORE INTO {}", &self.sql[12..]));
+        instead.insert_end = None;
+        instead.sql = Cow::Owned(ignoring);
         Some((instead, rows))
     }
 
-    /// A write without its values, of which those that are volatile are replaced.
-    fn shape(
-        scanned: &Scanned<'a>,
-        binds: &mut [Bind<'_>],
-        types: Option<&[RqliteType]>,
+    /// A write, of which the values that are volatile are replaced.
+    fn of(
+        parsed: &Parsed<'a>,
+        mut values: Values<'a>,
+        wanted: Wanted<'_>,
         place: Place,
         entropy: &mut impl Entropy,
     ) -> Result<Self, SqlError> {
-        let stores = scanned.verb.writes_rows() || scanned.verb == Verb::CreateTableAs;
-        if !stores || !scanned.suspicious {
-            return Statement::of(scanned, types, place);
-        }
-        let found = volatile::find(scanned.text);
-        pin_time_values(scanned, &found, binds, entropy)?;
-        if found.values.is_empty() {
-            return Statement::of(scanned, types, place);
-        }
-        let text = pin(scanned.text, &found, entropy)?;
-        Ok(Statement::of(&scan_one(&text)?, types, place)?.into_owned())
-    }
-
-    fn of(
-        scanned: &Scanned<'a>,
-        types: Option<&[RqliteType]>,
-        place: Place,
-    ) -> Result<Self, SqlError> {
-        let mut statement = Statement::plain(scanned.text);
-        statement.insert_rows = scanned.insert_rows;
-        let table = scanned.insert_into.clone();
-        statement.table = table.map(|range| scanned.text[range].to_owned());
-        statement.upserts = scanned.upserts;
-        statement.counted = scanned.verb.writes_rows();
-        statement.inlinable =
-            scanned.verb == Verb::Insert && !scanned.selects && !scanned.returning;
-        if scanned.returning && place == Place::Transaction {
-            let returning = Returning::of(scanned)?;
-            statement.sql = Cow::Owned(returning.without());
-            statement.source = Some(Box::new(returning));
-        } else if scanned.returning {
-            statement.returning = true;
-            let numbered = match has_variable_in_items(scanned) {
-                true => number_variables(scanned)?,
-                false => None,
-            };
-            statement.encode(match numbered {
-                Some(text) => results::returning(&scan_one(&text)?, types)?,
-                None => results::returning(scanned, types)?,
-            });
+        let pins = match parsed.form().stores() {
+            true => pinned(parsed, &mut values, entropy)?,
+            false => Vec::new(),
+        };
+        let facts = (place == Place::Transaction)
+            .then(|| Box::new(Facts::of(parsed, values.numbers.clone())));
+        let mut statement = match (wanted, place) {
+            (Wanted::Rows(_), Place::Transaction) if parsed.returns() => {
+                Self::with_source(parsed, values, &pins)?
+            }
+            (Wanted::Rows(types), Place::Alone) if parsed.returns() => {
+                Self::with_rows(parsed, values, &pins, types)?
+            }
+            _ => Self::without_rows(parsed, values, &pins),
+        };
+        statement.facts = facts;
+        statement.insert_rows = parsed.insert_rows();
+        statement.counted = parsed.form().writes_rows();
+        if parsed.form() == Form::Insert {
+            statement.table = parsed.table().map(str::to_owned);
+            statement.upserts = parsed.upserts();
+            let is_plain = parsed.is(0, Keyword::Insert) && parsed.is(1, Keyword::Into);
+            statement.insert_end = is_plain.then(|| parsed.tokens()[0].range().end);
         }
         Ok(statement)
+    }
+
+    /// As it is, but for RETURNING, which nobody asks for.
+    fn without_rows(parsed: &Parsed<'a>, values: Values<'a>, pins: &[Pin]) -> Self {
+        let writer = values.writer(parsed);
+        let (sql, left) = match parsed.returning() {
+            None => writer.inlined(pins),
+            Some(returning) => {
+                let before = parsed.before(returning);
+                let sql = writer.part(before.clone(), pins);
+                let left = values.binds[..writer.values_in(before)].to_vec();
+                (Some(sql), Some(left))
+            }
+        };
+        let sql = sql.map_or_else(|| parsed.shared_text(), Cow::Owned);
+        Statement::with_written(sql, left.unwrap_or(values.binds))
+    }
+
+    /// With its rows in an exact form.
+    fn with_rows(
+        parsed: &Parsed<'a>,
+        mut values: Values<'a>,
+        pins: &[Pin],
+        types: Option<&[RqliteType]>,
+    ) -> Result<Self, SqlError> {
+        if parsed.has_variable_in_items() {
+            values.names = Names::Numbered;
+        }
+        let writer = values.writer(parsed);
+        let encoded = results::returning(parsed, |part| writer.part(part, pins), types)?;
+        let mut statement = Statement::with_written("", values.binds);
+        statement.encode(encoded);
+        statement.returning = true;
+        Ok(statement)
+    }
+
+    fn with_source(
+        parsed: &Parsed<'a>,
+        values: Values<'a>,
+        pins: &[Pin],
+    ) -> Result<Self, SqlError> {
+        let (returning, binds) = Returning::of(parsed, values, pins)?;
+        let mut statement = Statement::with_written(returning.without(), binds);
+        statement.source = Some(Box::new(returning));
+        Ok(statement)
+    }
+
+    /// What fails where the RETURNING clause would that is left out of a write: its names may be wrong.
+    fn check_of_returning(parsed: &Parsed<'_>) -> Option<Statement<'static>> {
+        let items = parsed.items();
+        let items = items.first()?.start..items.last()?.end;
+        let items = parsed.rewritten(items, &[], |_, _, sql| sql.push_str("NULL"));
+        let table = parsed.table()?;
+        let mut check = Statement::plain(format!("SELECT {items} FROM {table} LIMIT 0"));
+        check.is_check = true;
+        Some(check)
     }
 
     fn encode(&mut self, encoded: Encoded) {
         self.sql = Cow::Owned(encoded.sql);
         self.encodings = encoded.encodings;
         self.names = encoded.names;
-    }
-
-    /// Gives the values, and puts SQL around the placeholders of those that JSON can't carry.
-    fn bind(&mut self, mut binds: Vec<Bind<'a>>) {
-        if let Some(returning) = &mut self.source {
-            returning.bind(&mut binds);
-        }
-        if self.inlinable && binds.len() >= WORTH_IT {
-            let (sql, left) = inline(&self.sql, binds);
-            binds = left;
-            if let Some(sql) = sql {
-                self.sql = Cow::Owned(sql);
-            }
-        }
-        if binds.iter().any(|bind| carrier(bind).is_some()) {
-            let numbers = scan_one(&self.sql).and_then(|scanned| numbers(&scanned));
-            let numbers = numbers.unwrap_or_default();
-            let rewritten = rewrite_variables(&self.sql, |place| {
-                let bind = binds.get(numbers.get(place)?.checked_sub(1)?)?;
-                let (before, behind) = carrier(bind)?;
-                Some((before, "", behind))
-            });
-            if let Some(sql) = rewritten {
-                self.sql = Cow::Owned(sql);
-            }
-        }
-        self.binds = binds;
     }
 
     pub(crate) fn into_owned(self) -> Statement<'static> {
@@ -222,19 +291,21 @@ impl<'a> Statement<'a> {
             returning: self.returning,
             counted: self.counted,
             insert_rows: self.insert_rows,
-            inlinable: self.inlinable,
             table: self.table,
             upserts: self.upserts,
+            insert_end: self.insert_end,
             encodings: self.encodings,
             names: self.names,
             position: self.position,
+            is_check: self.is_check,
+            facts: self.facts,
             source: self
                 .source
                 .map(|returning| Box::new(returning.into_owned())),
         }
     }
 
-    /// The rows it writes unless it fails, where its text tells; else 0.
+    /// The rows it writes unless it fails, where its text tells.
     pub(crate) fn known_rows(&self) -> Option<usize> {
         match self.insert_rows {
             InsertRows::Exactly(rows) => Some(rows),
@@ -243,32 +314,49 @@ impl<'a> Statement<'a> {
     }
 }
 
-fn has_variable_in_items(scanned: &Scanned<'_>) -> bool {
-    let mut variables = scanned.variables.iter();
-    variables.any(|variable| {
-        scanned
-            .items
-            .iter()
-            .any(|item| item.contains(&variable.start))
-    })
+/// `None`: the text is no SQL, which no text of this crate is.
+fn with_carriers(text: &str, binds: &[Bind<'_>]) -> Option<String> {
+    let parsed = sql::fragment(text).ok()?;
+    let numbers = parsed.numbers().ok()?;
+    Writer::new(&parsed, &numbers, Names::Own, binds).all(&[])
 }
 
-/// A value `now` bound as the time value of a date function is evaluated by every node for itself.
+/// What stands in place of a write's volatile values; those that are bound are replaced where they are.
+fn pinned(
+    parsed: &Parsed<'_>,
+    values: &mut Values<'_>,
+    entropy: &mut impl Entropy,
+) -> Result<Vec<Pin>, SqlError> {
+    if !parsed.classes().contains(Classes::VOLATILE | Classes::NODE) {
+        return Ok(Vec::new());
+    }
+    let found = sql::find(parsed);
+    pin_time_values(values, &found, entropy)?;
+    sql::pins(&found, entropy)
+}
+
+/// A value `now` bound as the time value of a date function is evaluated by every node for itself, and so is a modifier
+/// `localtime`.
 fn pin_time_values(
-    scanned: &Scanned<'_>,
+    values: &mut Values<'_>,
     found: &Found,
-    binds: &mut [Bind<'_>],
     entropy: &impl Entropy,
 ) -> Result<(), SqlError> {
+    let Values { numbers, binds, .. } = values;
     const REFUSED: SqlError = SqlError::Volatile("a bound 'now'");
-    let numbers = numbers(scanned)?;
     let text = |bind: Option<&Bind<'_>>| match bind {
         Some(Bind::Text(text)) => text.to_ascii_lowercase(),
         Some(Bind::Binary(bytes)) => String::from_utf8_lossy(bytes).to_ascii_lowercase(),
         _ => String::new(),
     };
+    for place in &found.modifiers {
+        if sql::is_of_zone(&text(binds.get(numbers[*place] - 1))) {
+            return Err(SqlError::Volatile(sql::OF_ZONE));
+        }
+    }
     for place in &found.in_time_values {
-        if text(binds.get(numbers[*place] - 1)) == "now" {
+        let bound = text(binds.get(numbers[*place] - 1));
+        if bound == "now" || sql::is_subsecond(&bound) {
             return Err(REFUSED);
         }
     }
@@ -276,11 +364,11 @@ fn pin_time_values(
         let number = numbers[*place];
         let bound = text(binds.get(number - 1));
         let uses = numbers.iter().filter(|other| **other == number).count();
-        if volatile::is_subsecond(&bound) || (bound == "now" && uses > 1) {
+        if sql::is_subsecond(&bound) || (bound == "now" && uses > 1) {
             return Err(REFUSED);
         }
         if bound == "now" {
-            binds[number - 1] = Bind::Text(Cow::Owned(timestamp(entropy.now())));
+            binds[number - 1] = Bind::Text(Cow::Owned(sql::timestamp(entropy.now())));
         }
     }
     Ok(())

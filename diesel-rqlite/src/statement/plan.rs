@@ -1,19 +1,17 @@
 //! What is sent for a query: nothing, a read, or writes.
 
-use super::{Place, Read, Statement};
-use crate::backend::RqliteType;
+use diesel_rqlite_sql::{Classes, Entropy, Form, InsertRows, Parsed, SqlError};
+
+use super::writer::Values;
+use super::{Place, Query, Read, Statement, Wanted};
 use crate::bind_collector::Bind;
-use crate::sql::pin::Entropy;
-use crate::sql::placeholders::{check_count, numbers, placeholders, rewrite_variables};
-use crate::sql::scan::{InsertRows, Scanned, Verb, scan_one, statements};
-use crate::sql::{SqlError, refuse};
 
 /// What a query becomes.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Plan<'a> {
     /// An insert of no rows.
     Nothing,
-    Read(Read<'a>),
+    Read(Box<Read<'a>>),
     Write(Batch<'a>),
 }
 
@@ -26,28 +24,33 @@ pub(crate) struct Batch<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// Decides what is sent for one query. `types` are those of its rows, where they are known.
+    /// Decides what is sent for one query.
     pub(crate) fn new(
-        sql: &'a str,
+        query: Query<'a>,
         binds: Vec<Bind<'a>>,
-        types: Option<&[RqliteType]>,
+        wanted: Wanted<'_>,
         place: Place,
         entropy: &mut impl Entropy,
     ) -> Result<Self, SqlError> {
-        if is_empty_batch(sql) {
+        if query.is_nothing {
             return Ok(Plan::Nothing);
         }
-        let (mut found, framed) = script(sql)?;
+        for parsed in &query.found {
+            parsed.check()?;
+        }
+        let mut found = query.found;
         match &found[..] {
-            _ if framed => {}
+            _ if query.is_framed => {}
             [] => return Err(SqlError::Empty),
-            [scanned] if is_read(scanned) => {
-                return Read::new(found.remove(0), binds).map(Plan::Read);
+            [parsed] if is_read(parsed) => {
+                let parsed = found.remove(0);
+                check_connection_functions(std::slice::from_ref(&parsed), place)?;
+                return Read::new(parsed, binds).map(|read| Plan::Read(Box::new(read)));
             }
             [_] => {}
             _ => return Err(SqlError::Several),
         }
-        Batch::of(&found, framed, binds, types, place, entropy)
+        Batch::of(&found, query.is_framed, binds, wanted, place, entropy)
             .map(Plan::Write)
             // The lines of a rendered batch are nobody's.
             .map_err(SqlError::bare)
@@ -57,17 +60,23 @@ impl<'a> Plan<'a> {
 impl<'a> Batch<'a> {
     /// Any number of statements, which are run for what they do, not for what they return.
     pub(crate) fn script(
-        found: &[Scanned<'a>],
+        found: &[Parsed<'a>],
         framed: bool,
         place: Place,
         entropy: &mut impl Entropy,
     ) -> Result<Self, SqlError> {
-        for scanned in found {
-            refuse::check(scanned).map_err(|error| error.at(scanned.position))?;
+        for parsed in found {
+            parsed
+                .check()
+                .map_err(|error| error.at(parsed.position()))?;
         }
-        let mut batch = Batch::of(found, framed, Vec::new(), None, place, entropy)?;
-        for (statement, scanned) in batch.statements.iter_mut().zip(found) {
-            statement.position = Some(scanned.position);
+        let mut batch = Batch::of(found, framed, Vec::new(), Wanted::Count, place, entropy)?;
+        let mut positions = found.iter().map(Parsed::position).peekable();
+        for statement in &mut batch.statements {
+            statement.position = positions.peek().copied();
+            if !statement.is_check {
+                positions.next();
+            }
         }
         Ok(batch)
     }
@@ -78,31 +87,42 @@ impl<'a> Batch<'a> {
         Ok(self)
     }
 
+    /// Which statement of the user's one of these is, counted from 1, and how many there are.
+    pub(crate) fn number_of(&self, place: usize) -> (usize, usize) {
+        let own = |statements: &[Statement<'_>]| {
+            let own = statements.iter().filter(|statement| !statement.is_check);
+            own.count()
+        };
+        let before = &self.statements[..place.min(self.statements.len())];
+        (own(before) + 1, own(&self.statements))
+    }
+
     fn of(
-        found: &[Scanned<'a>],
+        found: &[Parsed<'a>],
         framed: bool,
-        mut binds: Vec<Bind<'a>>,
-        types: Option<&[RqliteType]>,
+        binds: Vec<Bind<'a>>,
+        wanted: Wanted<'_>,
         place: Place,
         entropy: &mut impl Entropy,
     ) -> Result<Self, SqlError> {
         if place == Place::Transaction {
-            for scanned in found {
-                refuse::check_in_transaction(scanned)
-                    .map_err(|error| error.at(scanned.position))?;
+            for parsed in found {
+                parsed
+                    .check_in_transaction()
+                    .map_err(|error| error.at(parsed.position()))?;
             }
         }
-        let statements = match found {
-            [scanned] => {
-                let at = |error: SqlError| error.at(scanned.position);
-                check_count(scanned, binds.len()).map_err(at)?;
-                let shaped = Statement::shape(scanned, &mut binds, types, place, entropy);
-                let mut statement = shaped.map_err(at)?;
-                statement.bind(binds);
-                vec![statement]
+        check_connection_functions(found, place)?;
+        let values = values_of(found, binds)?;
+        let mut statements = Vec::with_capacity(found.len());
+        for (parsed, values) in found.iter().zip(values) {
+            let is_cut = matches!(wanted, Wanted::Count) && parsed.returns();
+            if is_cut && place == Place::Alone {
+                statements.extend(Statement::check_of_returning(parsed));
             }
-            several => numbered(several, &binds, types, place, entropy)?,
-        };
+            let statement = Statement::of(parsed, values, wanted, place, entropy);
+            statements.push(statement.map_err(|error| error.at(parsed.position()))?);
+        }
         Ok(Batch {
             atomic: framed || statements.len() > 1,
             statements,
@@ -110,80 +130,53 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// The statements of a text, none of which must stay on the client, and whether BEGIN and COMMIT framed them.
-fn script(sql: &str) -> Result<(Vec<Scanned<'_>>, bool), SqlError> {
-    let mut found = statements(sql)?;
-    let framed = strip_begin_and_commit(&mut found);
-    for scanned in &found {
-        refuse::check(scanned)?;
+/// The values of each statement: those of a script count through all of it.
+fn values_of<'a>(found: &[Parsed<'_>], binds: Vec<Bind<'a>>) -> Result<Vec<Values<'a>>, SqlError> {
+    if let [parsed] = found {
+        let values = Values::of(parsed, binds);
+        return Ok(vec![values.map_err(|error| error.at(parsed.position()))?]);
     }
-    Ok((found, framed))
-}
-
-/// `BEGIN; a; b; COMMIT` is an atomic request of `a` and `b`. So is a batch insert rendered.
-pub(crate) fn strip_begin_and_commit(found: &mut Vec<Scanned<'_>>) -> bool {
-    let is = |scanned: Option<&Scanned<'_>>, verb| scanned.is_some_and(|found| found.verb == verb);
-    let framed =
-        found.len() > 1 && is(found.first(), Verb::Begin) && is(found.last(), Verb::Commit);
-    if framed {
-        found.pop();
-        found.remove(0);
-    }
-    framed
-}
-
-/// Whether the text is, token by token, what Diesel renders for an insert of no rows.
-fn is_empty_batch(sql: &str) -> bool {
-    let table = sql.strip_prefix("SELECT 1 FROM \"");
-    let table = table.and_then(|rest| rest.strip_suffix("\" WHERE 1=0"));
-    // `a` or `a"."b`: no quote but in a pair, or around the dot.
-    table.is_some_and(|name| !name.replace("\"\"", "").replace("\".\"", "").contains('"'))
-}
-
-fn is_read(scanned: &Scanned<'_>) -> bool {
-    match scanned.verb {
-        Verb::Select | Verb::Explain => true,
-        // What a PRAGMA sets must be set on the connection for writes.
-        Verb::Pragma => !refuse::pragma_writes(scanned.text),
-        _ => false,
-    }
-}
-
-/// The statements of a script whose placeholders count through all of it.
-fn numbered<'a>(
-    found: &[Scanned<'a>],
-    binds: &[Bind<'a>],
-    types: Option<&[RqliteType]>,
-    place: Place,
-    entropy: &mut impl Entropy,
-) -> Result<Vec<Statement<'a>>, SqlError> {
     let mut wanted = 0;
-    for scanned in found {
-        wanted = wanted.max(placeholders(scanned)?);
+    for parsed in found {
+        wanted = wanted.max(parsed.numbers()?.into_iter().max().unwrap_or(0));
     }
     if wanted != binds.len() {
         let given = binds.len();
         return Err(SqlError::Placeholders { wanted, given });
     }
-    let mut writes = Vec::with_capacity(found.len());
-    for scanned in found {
-        let numbers = numbers(scanned)?;
-        let own = numbers.iter().map(|number| binds[number - 1].clone());
-        let mut own: Vec<_> = own.collect();
-        let anonymous = rewrite_variables(scanned.text, |_| Some(("", "?", "")));
-        let shaped = match anonymous {
-            None => Statement::shape(scanned, &mut own, types, place, entropy),
-            Some(text) => {
-                let scanned = scan_one(&text)?;
-                Statement::shape(&scanned, &mut own, types, place, entropy)
-                    .map(Statement::into_owned)
-            }
-        };
-        let mut statement = shaped.map_err(|error| error.at(scanned.position))?;
-        statement.bind(own);
-        writes.push(statement);
+    found
+        .iter()
+        .map(|parsed| Values::of_script(parsed, &binds))
+        .collect()
+}
+
+/// What a connection did last is known to the server only behind a write of the same request; in front of it, it would
+/// tell what somebody else did. In a transaction, the journal knows what stands in front.
+fn check_connection_functions(found: &[Parsed<'_>], place: Place) -> Result<(), SqlError> {
+    if place == Place::Transaction {
+        return Ok(());
     }
-    Ok(writes)
+    let mut written = false;
+    for parsed in found {
+        let is_asked = parsed.classes().contains(Classes::CONNECTION);
+        if let Some(function) = parsed
+            .connection_function()
+            .filter(|_| is_asked && !written)
+        {
+            return Err(SqlError::OfConnection(function).at(parsed.position()));
+        }
+        written |= parsed.form().writes_rows();
+    }
+    Ok(())
+}
+
+fn is_read(parsed: &Parsed<'_>) -> bool {
+    match parsed.form() {
+        Form::Select | Form::Explain => true,
+        // What a PRAGMA sets must be set on the connection for writes.
+        Form::Pragma => !parsed.pragma_writes(),
+        _ => false,
+    }
 }
 
 /// Servers before 9.4.2 commit the rest of a `?transaction` when a RETURNING statement in it fails. There,
@@ -216,7 +209,10 @@ mod tests {
     use std::borrow::Cow;
     use std::time::SystemTime;
 
+    use diesel_rqlite_sql::parse;
+
     use super::*;
+    use crate::backend::RqliteType;
     use crate::sql::cells::TextCell;
     use crate::statement::execute;
 
@@ -227,13 +223,14 @@ mod tests {
             SystemTime::UNIX_EPOCH
         }
 
-        fn random(&mut self) -> u64 {
-            7
+        fn random(&mut self) -> Result<u64, SqlError> {
+            Ok(7)
         }
     }
 
     fn plan<'a>(sql: &'a str, binds: Vec<Bind<'a>>) -> Result<Plan<'a>, SqlError> {
-        Plan::new(sql, binds, None, Place::Alone, &mut Fixed)
+        let wanted = Wanted::Rows(None);
+        Plan::new(Query::parse(sql)?, binds, wanted, Place::Alone, &mut Fixed)
     }
 
     fn sent(sql: &str, binds: Vec<Bind<'_>>) -> String {
@@ -286,9 +283,9 @@ mod tests {
         let script = "BEGIN; INSERT INTO \"t\" (a) VALUES (1), (2) RETURNING a; \
                       INSERT INTO \"t\" DEFAULT VALUES RETURNING a; COMMIT";
         let Ok(Plan::Write(batch)) = Plan::new(
-            script,
+            Query::parse(script).expect("parses"),
             Vec::new(),
-            Some(&[RqliteType::Long]),
+            Wanted::Rows(Some(&[RqliteType::Long])),
             Place::Alone,
             &mut Fixed,
         ) else {
@@ -315,19 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn placeholders_are_counted_as_sqlite_does() {
-        let count = |sql: &str| {
-            let found = statements(sql).expect("scans");
-            placeholders(&found[0])
-        };
-        assert_eq!(count("SELECT ?, ?"), Ok(2));
-        assert_eq!(count("SELECT ?2, ?1, ?2"), Ok(2));
-        assert_eq!(count("SELECT ?5, ?"), Ok(6));
-        assert_eq!(count("SELECT :a, :b, :a, @a"), Ok(3));
-        assert_eq!(count("SELECT '?', \"?\", 1 -- ?"), Ok(0));
-        for sql in ["SELECT ?0", "SELECT ?99999999999999999999999"] {
-            assert_eq!(count(sql), Err(SqlError::PlaceholderNumber));
-        }
+    fn each_placeholder_needs_its_value() {
         assert_eq!(
             plan("INSERT INTO t VALUES (?, ?)", vec![Bind::Null]),
             Err(SqlError::Placeholders {
@@ -442,11 +427,14 @@ mod tests {
             }
             let binds = vec![Bind::Binary(Cow::Borrowed(&[1])); next(3)];
             let place = [Place::Alone, Place::Transaction][next(2)];
-            if let Ok(found) = statements(&sql) {
+            if let Ok(found) = parse(&sql) {
                 let _ = Batch::script(&found, false, place, &mut Fixed);
             }
             let types = (next(2) == 0).then_some(&types[..next(4)]);
-            if let Ok(Plan::Read(read)) = Plan::new(&sql, binds, types, place, &mut Fixed) {
+            let wanted = [Wanted::Count, Wanted::Rows(types)][next(2)];
+            let plan = Query::parse(&sql)
+                .and_then(|query| Plan::new(query, binds, wanted, place, &mut Fixed));
+            if let Ok(Plan::Read(read)) = plan {
                 let _ = read.exact(types);
                 let _ = read.in_transaction(&Fixed, 2).rows(TextCell::Counted);
             }

@@ -3,42 +3,50 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use diesel_rqlite_sql::{
+    ByKey, Classes, Entropy, Form, Parsed, Pin, SqlError, find, fragment, pins, unquoted,
+};
+
+use super::writer::Values;
 use super::{Statement, pin_time_values};
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
 use crate::protocol::rows::Rows;
-use crate::sql::SqlError;
-use crate::sql::cells::{self, Classes, TextCell};
-use crate::sql::key::{ByKey, by_key};
-use crate::sql::pin::{Entropy, pin};
-use crate::sql::placeholders::{check_count, numbers};
+use crate::sql::cells::{self, TextCell};
 use crate::sql::results::{self, Encoded};
-use crate::sql::scan::{Scanned, Verb, scan_one, unquoted};
-use crate::sql::tokens::Tokens;
 use crate::sql::unstable::{Comparable, Unstable};
-use crate::sql::volatile::{self, Volatile};
 
 /// A query, which may be sent in several forms.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Read<'a> {
-    scanned: Scanned<'a>,
-    binds: Vec<Bind<'a>>,
+    parsed: Parsed<'a>,
+    values: Values<'a>,
 }
 
 impl<'a> Read<'a> {
-    pub(super) fn new(scanned: Scanned<'a>, binds: Vec<Bind<'a>>) -> Result<Self, SqlError> {
-        check_count(&scanned, binds.len())?;
-        Ok(Read { scanned, binds })
+    pub(super) fn new(parsed: Parsed<'a>, binds: Vec<Bind<'a>>) -> Result<Self, SqlError> {
+        let values = Values::of(&parsed, binds)?;
+        Ok(Read { parsed, values })
     }
 
     /// Whether it can stand inside a subquery: `SELECT` or `VALUES`, not PRAGMA or EXPLAIN.
     pub(crate) fn is_wrappable(&self) -> bool {
-        self.scanned.verb == Verb::Select
+        self.parsed.form() == Form::Select
+    }
+
+    /// Its text, with SQL around the placeholders of values that JSON can't carry.
+    fn written(&self) -> Cow<'a, str> {
+        let written = self.values.writer(&self.parsed).all(&[]);
+        written.map_or_else(|| self.parsed.shared_text(), Cow::Owned)
+    }
+
+    fn statement(&self, sql: impl Into<Cow<'a, str>>) -> Statement<'a> {
+        Statement::with_written(sql, self.values.binds.clone())
     }
 
     /// As written.
     pub(crate) fn plain(&self) -> Statement<'a> {
-        self.with(Statement::plain(self.scanned.text))
+        self.statement(self.written())
     }
 
     /// In a form in which nearly all values are exact, and one that is not shows. `None`: there is none, since it can't
@@ -48,35 +56,105 @@ impl<'a> Read<'a> {
         const MOST: usize = 250;
         match types {
             _ if !self.is_wrappable() => None,
-            Some(types) => Some(self.encoded(results::typed_query(&self.scanned, types))),
+            Some(types) => {
+                let encoded = results::typed_query(&self.parsed, &self.written(), types);
+                Some(self.encoded(encoded))
+            }
             None => {
                 let names = self.column_names().filter(|names| names.len() <= MOST)?;
-                Some(self.encoded(results::classed(&self.scanned, names)))
+                let encoded = results::classed(&self.parsed, &self.written(), names);
+                Some(self.encoded(encoded))
             }
         }
     }
 
     /// Exact for every value, with the names of its columns.
     pub(crate) fn tagged(&self, types: Option<&[RqliteType]>, names: Vec<String>) -> Statement<'a> {
-        self.encoded(results::tagged(&self.scanned, types, names))
+        self.encoded(results::tagged(&self.parsed, &self.written(), types, names))
     }
 
     /// No rows, but its columns.
     pub(crate) fn columns(&self) -> Statement<'a> {
-        let sql = format!("SELECT * FROM ({}) LIMIT 0", self.scanned.text);
-        self.with(Statement::plain(sql))
+        self.statement(format!("SELECT * FROM ({}) LIMIT 0", self.written()))
     }
 
     fn encoded(&self, encoded: Encoded) -> Statement<'a> {
-        let mut statement = Statement::plain("");
+        let mut statement = self.statement("");
         statement.encode(encoded);
-        self.with(statement)
-    }
-
-    fn with(&self, mut statement: Statement<'a>) -> Statement<'a> {
-        statement.bind(self.binds.clone());
         statement
     }
+
+    pub(crate) fn text(&self) -> &str {
+        self.parsed.text()
+    }
+
+    /// Whether it asks for what the connection did last.
+    pub(crate) fn asks_for_counters(&self) -> bool {
+        self.parsed.classes().contains(Classes::CONNECTION)
+    }
+
+    /// The names of the columns, if the text tells how many there are.
+    pub(crate) fn column_names(&self) -> Option<Vec<String>> {
+        self.parsed.known_names()
+    }
+
+    pub(crate) fn typed_names(&self, width: usize) -> Vec<String> {
+        self.parsed.item_names(width)
+    }
+
+    /// What of its rows may be compared later.
+    pub(crate) fn comparable(&self, unstable: &Unstable, names: &[String]) -> Comparable {
+        unstable.comparable(&self.parsed, names)
+    }
+
+    /// The row it is about, if it finds it by a key.
+    pub(crate) fn by_key(&self) -> Option<ByKey> {
+        ByKey::of(&self.parsed)
+    }
+
+    /// The value of a placeholder, by its place.
+    pub(crate) fn bound(&self, place: usize) -> Option<Bind<'static>> {
+        let number = *self.values.numbers.get(place)?;
+        let bind = self.values.binds.get(number - 1);
+        bind.cloned().map(Bind::into_owned)
+    }
+
+    /// With this many columns. `now` is the transaction's own; what has another value each time can't be compared later.
+    pub(crate) fn in_transaction(&self, entropy: &impl Entropy, width: usize) -> GuardedRead {
+        let mut values = self.values.clone();
+        let pins = pinned_time(&self.parsed, &mut values, entropy);
+        let is_local = self.parsed.classes().contains(Classes::NODE);
+        let is_stable = pins.is_some() && !is_local;
+        // Half of the times replaced would be a time of its own.
+        let values = if pins.is_some() {
+            &values
+        } else {
+            &self.values
+        };
+        let binds = values.binds.iter().cloned().map(Bind::into_owned);
+        GuardedRead {
+            text: in_fixed_order(&self.parsed, values, &pins.unwrap_or_default(), width),
+            binds: binds.collect(),
+            width,
+            ordered: self.parsed.is_ordered() || self.parsed.limit().is_some(),
+            is_stable,
+        }
+    }
+}
+
+/// What stands in place of the times of a query. `None`: something else in it is volatile.
+fn pinned_time(
+    parsed: &Parsed<'_>,
+    values: &mut Values<'_>,
+    entropy: &impl Entropy,
+) -> Option<Vec<Pin>> {
+    if !parsed.classes().contains(Classes::VOLATILE) {
+        return Some(Vec::new());
+    }
+    let found = find(parsed);
+    let is_time = found.values.iter().all(|(_, volatile)| volatile.is_time());
+    pin_time_values(values, &found, entropy).ok()?;
+    pins(&found, &mut Moment(entropy)).ok().filter(|_| is_time)
 }
 
 /// A query inside a transaction.
@@ -91,87 +169,11 @@ pub(crate) struct GuardedRead {
     pub(crate) is_stable: bool,
 }
 
-impl<'a> Read<'a> {
-    pub(crate) fn text(&self) -> &'a str {
-        self.scanned.text
-    }
-
-    /// Whether it asks for what the connection did last.
-    pub(crate) fn asks_for_counters(&self) -> bool {
-        self.scanned.counters
-    }
-
-    /// The names of the columns, if the text tells how many there are.
-    pub(crate) fn column_names(&self) -> Option<Vec<String>> {
-        results::known_names(&self.scanned)
-    }
-
-    pub(crate) fn typed_names(&self, width: usize) -> Vec<String> {
-        results::item_names(&self.scanned, width)
-    }
-
-    /// What of its rows may be compared later.
-    pub(crate) fn comparable(&self, unstable: &Unstable, names: &[String]) -> Comparable {
-        unstable.comparable(self.scanned.text, &self.scanned.items, names)
-    }
-
-    /// The row it is about, if it finds it by a key.
-    pub(crate) fn by_key(&self) -> Option<ByKey> {
-        by_key(self.scanned.text)
-    }
-
-    /// The value of a placeholder, by its place.
-    pub(crate) fn bound(&self, place: usize) -> Option<Bind<'static>> {
-        let number = *numbers(&self.scanned).ok()?.get(place)?;
-        self.binds.get(number - 1).cloned().map(Bind::into_owned)
-    }
-
-    /// With this many columns.
-    pub(crate) fn in_transaction(&self, entropy: &impl Entropy, width: usize) -> GuardedRead {
-        let binds = self.binds.iter().cloned().map(Bind::into_owned);
-        let mut read = GuardedRead {
-            text: in_fixed_order(&self.scanned, width),
-            binds: binds.collect(),
-            width,
-            ordered: self.scanned.ordered || self.scanned.limit_at.is_some(),
-            is_stable: !self.scanned.local,
-        };
-        if self.scanned.suspicious {
-            read.pin(entropy);
-        }
-        read
-    }
-}
-
 impl GuardedRead {
-    /// `now` is the transaction's own. What has another value each time can't be compared later.
-    fn pin(&mut self, entropy: &impl Entropy) {
-        let found = volatile::find(&self.text);
-        let is_time = |volatile: &Volatile| {
-            !matches!(
-                volatile,
-                Volatile::Random | Volatile::RandomBlob(_) | Volatile::Refused(_)
-            )
-        };
-        let pinned = || -> Result<(String, Vec<Bind<'static>>), SqlError> {
-            let mut binds = self.binds.clone();
-            pin_time_values(&scan_one(&self.text)?, &found, &mut binds, entropy)?;
-            let text = pin(&self.text, &found, &mut Moment(entropy))?;
-            Ok((text, binds))
-        };
-        match pinned() {
-            Ok((text, binds)) if found.values.iter().all(|(_, volatile)| is_time(volatile)) => {
-                self.text = text;
-                self.binds = binds;
-            }
-            _ => self.is_stable = false,
-        }
-    }
-
     /// The query that returns each row as one text.
     pub(crate) fn rows(&self, text: TextCell) -> Statement<'static> {
         let sql = cells::query(&self.text, self.width, text);
-        Statement::with_binds(sql, self.binds.clone())
+        Statement::with_written(sql, self.binds.clone())
     }
 
     /// The statement that fails unless the query returns these rows, given as their texts, and as what they mean. `None`:
@@ -187,7 +189,7 @@ impl GuardedRead {
         compared: &Comparable,
     ) -> Option<Statement<'static>> {
         let unless = inserted_into.map(without_rowid).unwrap_or_default();
-        let mut columns = cells::columns(&Classes::of(rows));
+        let mut columns = cells::columns(&cells::Classes::of(rows));
         let (form, expected) = match compared {
             Comparable::Nothing => return None,
             Comparable::All => (form, cells::expected(texts, self.ordered)),
@@ -207,11 +209,11 @@ impl GuardedRead {
         );
         let mut binds = self.binds.clone();
         binds.push(Bind::Text(Cow::Owned(expected)));
-        Some(Statement::with_binds(sql, binds))
+        Some(Statement::with_written(sql, binds))
     }
 
     /// The text of all rows with these columns only.
-    fn expected_of(&self, rows: &Rows, columns: &[(String, Classes)]) -> String {
+    fn expected_of(&self, rows: &Rows, columns: &[(String, cells::Classes)]) -> String {
         let names: Vec<_> = columns.iter().map(|(name, _)| name.as_str()).collect();
         let is_wanted = |column: usize| names.contains(&format!("c{column}").as_str());
         let texts = (0..rows.len()).map(|row| cells::row_text(rows, row, is_wanted));
@@ -222,11 +224,13 @@ impl GuardedRead {
 
 /// The condition that a table, named as in the INSERT, has no rowid.
 fn without_rowid(table: &str) -> String {
-    let name = Tokens::new(table).map_while(Result::ok).last();
-    let name = name.map_or("", |name| unquoted(&table[name.range]));
+    let name = fragment(table).ok().and_then(|parsed| {
+        let last = parsed.tokens().len().checked_sub(1)?;
+        Some(unquoted(parsed.at(last)).replace('\'', "''"))
+    });
     format!(
         " OR EXISTS (SELECT 1 FROM pragma_table_list WHERE name='{}' COLLATE NOCASE AND wr)",
-        name.replace('\'', "''")
+        name.unwrap_or_default()
     )
 }
 
@@ -238,21 +242,27 @@ impl<E: Entropy> Entropy for Moment<'_, E> {
         self.0.now()
     }
 
-    fn random(&mut self) -> u64 {
-        0
+    fn random(&mut self) -> Result<u64, SqlError> {
+        Ok(0)
     }
 }
 
 /// Rows that are equal under ORDER BY, or which of them a LIMIT takes, may differ between nodes, which do not
 /// always choose the same index: then a guard would pass on one and fail on another. The columns themselves
 /// decide where the query does not.
-fn in_fixed_order(scanned: &Scanned<'_>, width: usize) -> String {
-    if !scanned.ordered && scanned.limit_at.is_none() {
-        return scanned.text.to_owned();
+fn in_fixed_order(parsed: &Parsed<'_>, values: &Values<'_>, pins: &[Pin], width: usize) -> String {
+    let writer = values.writer(parsed);
+    if !parsed.is_ordered() && parsed.limit().is_none() {
+        return writer.part(parsed.all(), pins);
     }
-    let at = scanned.limit_at.unwrap_or(scanned.text.len());
-    let mut text = scanned.text[..at].trim_end().to_owned();
-    text.push_str(if scanned.ordered { "," } else { " ORDER BY " });
+    let end = parsed.tokens().len();
+    let limit = parsed.limit().unwrap_or(end);
+    let mut text = writer.part(parsed.before(limit), pins);
+    text.push_str(if parsed.is_ordered() {
+        ","
+    } else {
+        " ORDER BY "
+    });
     for column in 1..=width {
         // Writing to a String can't fail.
         let _ = write!(
@@ -262,21 +272,25 @@ fn in_fixed_order(scanned: &Scanned<'_>, width: usize) -> String {
         );
     }
     text.push(' ');
-    text.push_str(&scanned.text[at..]);
+    text.push_str(&writer.part(limit..end, pins));
     text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sql::one;
 
     fn fixed(sql: &str) -> String {
-        in_fixed_order(&scan_one(sql).expect("scans"), 2)
+        let parsed = one(sql).expect("parses");
+        let values = parsed.variables();
+        let values = Values::of(&parsed, vec![Bind::Null; values]).expect("as many");
+        in_fixed_order(&parsed, &values, &[], 2)
     }
 
     #[test]
     fn what_is_of_one_node_is_not_compared() {
-        let local = |sql| scan_one(sql).expect("scans").local;
+        let local = |sql| one(sql).expect("parses").classes().contains(Classes::NODE);
         assert!(local("SELECT SQLite_Version()"));
         assert!(local("SELECT file FROM pragma_database_list"));
         assert!(local("SELECT rootpage FROM sqlite_master"));
@@ -290,6 +304,10 @@ mod tests {
         assert_eq!(
             fixed("SELECT a, b FROM t ORDER BY a DESC LIMIT ?"),
             "SELECT a, b FROM t ORDER BY a DESC,1 COLLATE BINARY,2 COLLATE BINARY LIMIT ?"
+        );
+        assert_eq!(
+            fixed("SELECT a, b FROM t ORDER BY a -- c\n LIMIT 2"),
+            "SELECT a, b FROM t ORDER BY a,1 COLLATE BINARY,2 COLLATE BINARY LIMIT 2"
         );
         assert_eq!(
             fixed("SELECT a, b FROM t LIMIT 1 OFFSET 2"),

@@ -5,58 +5,80 @@
 //! and at the commit, with a RETURNING that fails unless it returns the rows that were shown.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
+
+use diesel_rqlite_sql::{Parsed, Pin, SqlError, unescaped};
 
 use super::Statement;
+use super::writer::{Names, Values};
 use crate::bind_collector::Bind;
 use crate::protocol::rows::Rows;
 use crate::sql::cells::{self, Classes, GUARD, TextCell};
-use crate::sql::placeholders::{number_variables, placeholders};
 use crate::sql::results::{self, Encoding};
-use crate::sql::scan::{Scanned, scan_one};
 use crate::sql::unstable::Unstable;
-use crate::sql::{SqlError, results::returning_items};
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Returning<'a> {
     /// Up to RETURNING.
     text: String,
-    /// The expressions behind it, each as one operand.
-    items: Vec<String>,
+    /// All names up to RETURNING, in lower case.
+    text_names: HashSet<String>,
+    items: Vec<Expression>,
     pub(crate) names: Vec<String>,
     binds: Vec<Bind<'a>>,
-    /// How many values stand before RETURNING.
-    own_binds: usize,
+}
+
+/// An expression behind RETURNING.
+#[derive(Clone, Debug, PartialEq)]
+struct Expression {
+    /// As one operand.
+    sql: String,
+    /// The names in it, in lower case.
+    names: HashSet<String>,
+}
+
+impl Expression {
+    /// A column by its name, perhaps in quotes.
+    fn column(name: &str) -> Self {
+        Expression {
+            sql: name.to_owned(),
+            names: HashSet::from([unescaped(name).to_lowercase()]),
+        }
+    }
 }
 
 impl<'a> Returning<'a> {
-    pub(super) fn of(scanned: &Scanned<'_>) -> Result<Self, SqlError> {
+    /// Takes all values, and returns beside it those of the statement without the clause.
+    pub(super) fn of(
+        parsed: &Parsed<'_>,
+        mut values: Values<'a>,
+        pins: &[Pin],
+    ) -> Result<(Self, Vec<Bind<'a>>), SqlError> {
         // Expressions are written more than once.
-        let numbered = number_variables(scanned)?;
-        let scanned = match &numbered {
-            Some(text) => &scan_one(text)?,
-            None => scanned,
+        values.names = Names::Numbered;
+        let writer = values.writer(parsed);
+        let before = parsed.before(parsed.returning().unwrap_or(parsed.tokens().len()));
+        let sql = results::operands(parsed, |part| writer.part(part, pins))?;
+        let items = sql.into_iter().zip(parsed.parsed_items());
+        let items = items.map(|(sql, item)| Expression {
+            sql,
+            names: parsed.names(|place| item.value.contains(&place)),
+        });
+        let own = values.binds[..writer.values_in(before.clone())].to_vec();
+        let returning = Returning {
+            text: writer.part(before.clone(), pins),
+            text_names: parsed.names(|place| before.contains(&place)),
+            items: items.collect(),
+            names: parsed.item_names(parsed.items().len()),
+            binds: values.binds,
         };
-        let at = scanned.returning_at.unwrap_or(scanned.text.len());
-        let text = scanned.text[..at].trim_end().to_owned();
-        Ok(Returning {
-            own_binds: placeholders(&scan_one(&text)?)?,
-            items: returning_items(scanned)?,
-            names: results::item_names(scanned, scanned.items.len()),
-            text,
-            binds: Vec::new(),
-        })
+        Ok((returning, own))
     }
 
     /// The statement without the clause.
     pub(super) fn without(&self) -> String {
         self.text.clone()
-    }
-
-    /// Takes all values, and leaves those of the statement without the clause.
-    pub(super) fn bind(&mut self, binds: &mut Vec<Bind<'a>>) {
-        self.binds.clone_from(binds);
-        binds.truncate(self.own_binds);
     }
 
     /// As it is looked at. Behind the other columns are those that tell equal rows apart.
@@ -67,18 +89,18 @@ impl<'a> Returning<'a> {
             if !encodings.is_empty() {
                 sql.push_str(", ");
             }
-            Encoding::Compared.push(&mut sql, item);
+            Encoding::Compared.push(&mut sql, &item.sql);
             encodings.push(Encoding::Compared);
         }
-        let mut statement = Statement::plain(sql);
+        let mut statement = Statement::with_written(sql, self.owned_binds());
         statement.encodings = encodings;
         statement.returning = true;
-        statement.bind(self.owned_binds());
         statement
     }
 
-    fn all_items<'s>(&'s self, key: &'s [String]) -> impl Iterator<Item = &'s str> {
-        self.items.iter().chain(key).map(String::as_str)
+    fn all_items(&self, key: &[String]) -> Vec<Expression> {
+        let key = key.iter().map(|column| Expression::column(column));
+        self.items.iter().cloned().chain(key).collect()
     }
 
     fn owned_binds(&self) -> Vec<Bind<'static>> {
@@ -93,15 +115,15 @@ impl<'a> Returning<'a> {
         key: &[String],
         unstable: &Unstable,
     ) -> Option<Statement<'static>> {
-        let items: Vec<_> = self.all_items(key).collect();
+        let items = self.all_items(key);
         let wanted: Vec<_> = items
             .iter()
-            .map(|item| unstable.is_comparable(&self.text, item))
+            .map(|item| unstable.is_comparable(&self.text_names, &item.names))
             .collect();
         let compared = items.iter().zip(Classes::of(rows)).zip(&wanted);
         let compared: Vec<_> = compared
             .filter(|(_, wanted)| **wanted)
-            .map(|((item, classes), _)| ((*item).to_owned(), classes))
+            .map(|((item, classes), _)| (item.sql.clone(), classes))
             .collect();
         if compared.is_empty() {
             return None;
@@ -118,16 +140,16 @@ impl<'a> Returning<'a> {
         let mut binds = self.owned_binds();
         let expected = serde_json::to_string(&texts).unwrap_or_default();
         binds.push(Bind::Text(Cow::Owned(expected)));
-        Some(Statement::with_binds(sql, binds))
+        Some(Statement::with_written(sql, binds))
     }
 
     pub(super) fn into_owned(self) -> Returning<'static> {
         Returning {
             binds: self.owned_binds(),
             text: self.text,
+            text_names: self.text_names,
             items: self.items,
             names: self.names,
-            own_binds: self.own_binds,
         }
     }
 }

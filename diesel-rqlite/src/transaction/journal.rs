@@ -29,7 +29,7 @@ pub(crate) struct Journal {
 pub(crate) enum Entry {
     /// Rows that were read.
     Rows(Guard),
-    Write(Write),
+    Write(Box<Write>),
     /// Around what was rolled back, after its effects had been seen.
     Savepoint(String),
     RollBackTo(String),
@@ -171,7 +171,7 @@ impl Journal {
     }
 
     pub(crate) fn write(&mut self, write: Write) {
-        self.entries.push(Entry::Write(write));
+        self.entries.push(Entry::Write(Box::new(write)));
     }
 
     pub(crate) fn write_at(&self, entry: usize) -> Option<&Write> {

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
+use diesel_rqlite_sql::ByKey;
+
 use crate::bind_collector::Bind;
-use crate::sql::key::ByKey;
 
 /// A row by its table and primary key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -2,12 +2,14 @@
 
 use std::ops::Range;
 
-use super::scan::unquoted;
-use super::tokens::{Token, TokenKind, Tokens};
+use crate::functions::{Classes, function_named};
+use crate::keyword::Keyword;
+use crate::parsed::{Parsed, unquoted};
+use crate::token::TokenKind;
 
 /// A value that SQLite makes anew wherever the statement is run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Volatile {
+pub enum Volatile {
     /// `CURRENT_TIMESTAMP`
     Timestamp,
     /// `CURRENT_DATE`
@@ -26,32 +28,49 @@ pub(crate) enum Volatile {
     Refused(&'static str),
 }
 
+impl Volatile {
+    /// The time, and nothing else.
+    pub fn is_time(&self) -> bool {
+        !matches!(
+            self,
+            Volatile::Random | Volatile::RandomBlob(_) | Volatile::Refused(_)
+        )
+    }
+}
+
 /// Where the time value that is put in needs a comma.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Comma {
+pub enum Comma {
+    /// It stands alone.
     None,
+    /// In front of it.
     Before,
+    /// Behind it.
     Behind,
 }
 
-/// What was found in one statement. Ranges are offsets into its text.
+/// What was found in one statement.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Found {
-    /// In the order of the text, none inside another.
-    pub(crate) values: Vec<(Range<usize>, Volatile)>,
+pub struct Found {
+    /// In the order of the text, none inside another. The ranges are bytes of the text.
+    pub values: Vec<(Range<usize>, Volatile)>,
     /// Placeholders, by their place, that are the whole time value of a date function: `now` may be bound.
-    pub(crate) time_values: Vec<usize>,
+    pub time_values: Vec<usize>,
     /// Placeholders that are only a part of it.
-    pub(crate) in_time_values: Vec<usize>,
+    pub in_time_values: Vec<usize>,
+    /// Placeholders that stand in a modifier of a date function: `localtime` may be bound.
+    pub modifiers: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call {
     None,
-    /// By the places of its time values. A single one may be missing.
+    /// By the places of its time values.
     Time(&'static [usize]),
     Random,
     RandomBlob,
+    /// A function of the node.
+    Node,
 }
 
 /// An open parenthesis.
@@ -65,15 +84,14 @@ struct Frame {
 }
 
 /// Looks at every token of a statement.
-pub(crate) fn find(sql: &str) -> Found {
+pub fn find(parsed: &Parsed<'_>) -> Found {
     let mut search = Search {
-        sql,
-        tokens: Tokens::new(sql).map_while(Result::ok).collect(),
+        parsed,
         frames: Vec::new(),
         order_by: false,
         found: Found::default(),
     };
-    for place in 0..search.tokens.len() {
+    for place in 0..parsed.tokens.len() {
         search.visit(place);
     }
     let mut found = search.found;
@@ -83,9 +101,8 @@ pub(crate) fn find(sql: &str) -> Found {
     found
 }
 
-struct Search<'a> {
-    sql: &'a str,
-    tokens: Vec<Token>,
+struct Search<'p> {
+    parsed: &'p Parsed<'p>,
     frames: Vec<Frame>,
     /// Behind ORDER BY, outside of parentheses.
     order_by: bool,
@@ -93,18 +110,12 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn text(&self, place: usize) -> &str {
-        self.tokens
-            .get(place)
-            .map_or("", |token| &self.sql[token.range.clone()])
-    }
-
-    fn is(&self, place: Option<usize>, word: &str) -> bool {
-        place.is_some_and(|place| self.text(place).eq_ignore_ascii_case(word))
-    }
-
     fn kind(&self, place: usize) -> Option<TokenKind> {
-        self.tokens.get(place).map(|token| token.kind)
+        self.parsed.kind(place)
+    }
+
+    fn range(&self, place: usize) -> Range<usize> {
+        self.parsed.tokens[place].range()
     }
 
     fn push(&mut self, range: Range<usize>, volatile: Volatile) {
@@ -112,7 +123,7 @@ impl Search<'_> {
     }
 
     fn visit(&mut self, place: usize) {
-        match self.tokens[place].kind {
+        match self.parsed.tokens[place].kind {
             TokenKind::Open => self.open(place),
             TokenKind::Close => self.close(place),
             TokenKind::Comma => {
@@ -122,6 +133,28 @@ impl Search<'_> {
             }
             TokenKind::Word => self.word(place),
             _ => {}
+        }
+        self.table(place);
+    }
+
+    /// Rows that each node has for itself: `FROM pragma_database_list`.
+    fn table(&mut self, place: usize) {
+        if !matches!(self.kind(place), Some(TokenKind::Word | TokenKind::Quoted)) {
+            return;
+        }
+        let before = place
+            .checked_sub(1)
+            .and_then(|before| self.parsed.keyword(before));
+        let is_read = matches!(before, Some(Keyword::From | Keyword::Join));
+        let name = unquoted(self.parsed.at(place));
+        if is_read && crate::functions::classes_of_table(name).contains(Classes::NODE) {
+            let is_written = self.parsed.clauses.table.as_ref();
+            if !is_written.is_some_and(|table| table.contains(&place)) {
+                self.push(
+                    self.range(place),
+                    Volatile::Refused("a table that each node has for itself"),
+                );
+            }
         }
     }
 
@@ -133,25 +166,25 @@ impl Search<'_> {
     }
 
     fn word(&mut self, place: usize) {
-        let before = place.checked_sub(1);
-        if self.is(Some(place), "BY") && self.is(before, "ORDER") {
-            *self.in_order_by() = true;
-        } else if ["LIMIT", "RETURNING", "CONFLICT"]
-            .iter()
-            .any(|end| self.is(Some(place), end))
-        {
-            *self.in_order_by() = false;
-        }
-        let volatile = match self.text(place).to_ascii_uppercase().as_str() {
-            "CURRENT_TIMESTAMP" => Volatile::Timestamp,
-            "CURRENT_DATE" => Volatile::Date,
-            "CURRENT_TIME" => Volatile::Time,
+        // `t.current_date` is a column.
+        let Some(keyword) = self.parsed.keyword(place) else {
+            return;
+        };
+        let volatile = match keyword {
+            Keyword::By if place > 0 && self.parsed.is(place - 1, Keyword::Order) => {
+                *self.in_order_by() = true;
+                return;
+            }
+            Keyword::Limit | Keyword::Returning | Keyword::Conflict => {
+                *self.in_order_by() = false;
+                return;
+            }
+            Keyword::CurrentTimestamp => Volatile::Timestamp,
+            Keyword::CurrentDate => Volatile::Date,
+            Keyword::CurrentTime => Volatile::Time,
             _ => return,
         };
-        // `t.current_date` is a column.
-        if !self.is(before, ".") {
-            self.push(self.tokens[place].range.clone(), volatile);
-        }
+        self.push(self.range(place), volatile);
     }
 
     fn open(&mut self, place: usize) {
@@ -174,17 +207,20 @@ impl Search<'_> {
         if !matches!(self.kind(name), Some(TokenKind::Word | TokenKind::Quoted)) {
             return Call::None;
         }
-        let before = name.checked_sub(1);
-        let table = ["INTO", ".", "WITH", "RECURSIVE"];
-        if table.iter().any(|word| self.is(before, word)) {
-            return Call::None;
+        if let Some(before) = name.checked_sub(1) {
+            let is_table = matches!(
+                self.parsed.keyword(before),
+                Some(Keyword::Into | Keyword::With | Keyword::Recursive)
+            );
+            if is_table || self.kind(before) == Some(TokenKind::Dot) {
+                return Call::None;
+            }
         }
-        match unquoted(self.text(name)).to_ascii_lowercase().as_str() {
-            "date" | "time" | "datetime" | "julianday" | "unixepoch" => Call::Time(&[0]),
-            "timediff" => Call::Time(&[0, 1]),
-            "strftime" => Call::Time(&[1]),
-            "random" => Call::Random,
-            "randomblob" => Call::RandomBlob,
+        match function_named(unquoted(self.parsed.at(name))) {
+            Some(function) if !function.time_values.is_empty() => Call::Time(function.time_values),
+            Some(function) if function.name == "random" => Call::Random,
+            Some(function) if function.name == "randomblob" => Call::RandomBlob,
+            Some(function) if function.class.contains(Classes::NODE) => Call::Node,
             _ => Call::None,
         }
     }
@@ -194,9 +230,10 @@ impl Search<'_> {
             return;
         };
         let arguments = self.arguments(&frame, place);
-        let call = self.tokens[frame.name].range.start..self.tokens[place].range.end;
+        let call = self.range(frame.name).start..self.range(place).end;
         match frame.call {
             Call::None => {}
+            Call::Node => self.push(call, Volatile::Refused("what each node tells of itself")),
             // With arguments it is an error of SQLite.
             Call::Random if !arguments.is_empty() => {}
             Call::Random if frame.order_by => {
@@ -207,21 +244,28 @@ impl Search<'_> {
                 let volatile = self.blob_length(&arguments);
                 self.push(call, volatile);
             }
-            Call::Time(&[wanted]) if wanted == arguments.len() => {
-                let at = self.tokens[place].range.start;
-                let comma = if wanted == 0 {
-                    Comma::None
-                } else {
-                    Comma::Before
-                };
-                self.push(at..at, Volatile::ImplicitNow(comma));
-            }
-            Call::Time(places) => {
-                let single = places.len() == 1;
-                for value in places.iter().filter_map(|place| arguments.get(*place)) {
-                    self.time_value(value.clone(), single);
-                }
-            }
+            Call::Time(time_values) => self.time_call(time_values, &arguments, place),
+        }
+    }
+
+    fn time_call(&mut self, time_values: &[usize], arguments: &[Range<usize>], close: usize) {
+        let last = time_values.last().copied().unwrap_or_default();
+        for modifier in arguments.iter().skip(last + 1) {
+            self.modifier(modifier.clone());
+        }
+        if let [wanted] = time_values
+            && *wanted == arguments.len()
+        {
+            let at = self.range(close).start;
+            let comma = match wanted {
+                0 => Comma::None,
+                _ => Comma::Before,
+            };
+            return self.push(at..at, Volatile::ImplicitNow(comma));
+        }
+        let single = time_values.len() == 1;
+        for value in time_values.iter().filter_map(|place| arguments.get(*place)) {
+            self.time_value(value.clone(), single);
         }
     }
 
@@ -242,9 +286,9 @@ impl Search<'_> {
 
     fn blob_length(&self, arguments: &[Range<usize>]) -> Volatile {
         let length = match arguments {
-            [only] if only.len() == 1 => self.text(only.start).parse().ok(),
+            [only] if only.len() == 1 => self.parsed.at(only.start).parse().ok(),
             // SQLite makes one byte for any number below one.
-            [only] if only.len() == 2 && self.text(only.start) == "-" => {
+            [only] if only.len() == 2 && self.parsed.at(only.start) == "-" => {
                 (self.kind(only.start + 1) == Some(TokenKind::Number)).then_some(1)
             }
             _ => None,
@@ -264,8 +308,8 @@ impl Search<'_> {
     }
 
     fn whole_time_value(&mut self, place: usize, single: bool) {
-        let range = self.tokens[place].range.clone();
-        let text = self.text(place);
+        let range = self.range(place);
+        let text = self.parsed.at(place);
         match self.kind(place) {
             Some(TokenKind::String) if text.eq_ignore_ascii_case("'now'") => {
                 self.push(range, Volatile::Now);
@@ -285,26 +329,30 @@ impl Search<'_> {
                 self.push(range, Volatile::Refused("a BLOB as a time value"));
             }
             // A column, or a string where there is no such column.
-            Some(TokenKind::Quoted) if unquoted(text).eq_ignore_ascii_case("now") => {
+            Some(TokenKind::Quoted) if is_now_or_subsecond(unquoted(text)) => {
                 self.push(range, Volatile::Refused("\"now\" in double quotes"));
             }
-            Some(TokenKind::Variable) => self.found.time_values.push(self.variable(place)),
+            Some(TokenKind::Variable) => {
+                let variable = self.parsed.variables_before(place);
+                self.found.time_values.push(variable);
+            }
             _ => {}
         }
     }
 
     fn computed_time_value(&mut self, value: Range<usize>) {
         for place in value {
-            let range = self.tokens[place].range.clone();
+            let range = self.range(place);
             match self.kind(place) {
                 // Unless it is that of a date function inside: `date(datetime('now'))`.
                 Some(TokenKind::String)
-                    if self.is(Some(place), "'now'") && !self.is_found(&range) =>
+                    if is_now_or_subsecond(self.parsed.at(place).trim_matches('\''))
+                        && !self.is_found(&range) =>
                 {
                     self.push(range, Volatile::Refused("'now' in an expression"));
                 }
                 Some(TokenKind::Variable) => {
-                    let variable = self.variable(place);
+                    let variable = self.parsed.variables_before(place);
                     if !self.found.time_values.contains(&variable) {
                         self.found.in_time_values.push(variable);
                     }
@@ -314,44 +362,82 @@ impl Search<'_> {
         }
     }
 
-    fn is_found(&self, range: &Range<usize>) -> bool {
-        self.found.values.iter().any(|(known, _)| known == range)
+    /// Each node has a time zone of its own, also for a time that is the same everywhere.
+    fn modifier(&mut self, argument: Range<usize>) {
+        for place in argument {
+            let text = self.parsed.at(place);
+            match self.kind(place) {
+                Some(TokenKind::String) if is_of_zone(text.trim_matches('\'')) => {
+                    self.push(self.range(place), Volatile::Refused(OF_ZONE));
+                }
+                Some(TokenKind::Quoted) if is_of_zone(unquoted(text)) => {
+                    self.push(self.range(place), Volatile::Refused(OF_ZONE));
+                }
+                Some(TokenKind::Variable) => {
+                    let variable = self.parsed.variables_before(place);
+                    self.found.modifiers.push(variable);
+                }
+                _ => {}
+            }
+        }
     }
 
-    /// The place of a placeholder among all placeholders.
-    fn variable(&self, place: usize) -> usize {
-        let before = &self.tokens[..place];
-        before
-            .iter()
-            .filter(|token| token.kind == TokenKind::Variable)
-            .count()
+    /// Also where something was put in front of it: `unixepoch('subsec')`.
+    fn is_found(&self, range: &Range<usize>) -> bool {
+        let mut values = self.found.values.iter();
+        values.any(|(known, _)| known.start == range.start)
     }
 }
 
+/// Why a value that depends on the time zone is refused.
+pub const OF_ZONE: &str =
+    "the modifier 'localtime' or 'utc', which asks for the time zone of each node,";
+
 /// A modifier that, where the time value should be, means now (SQLite 3.42).
-pub(crate) fn is_subsecond(text: &str) -> bool {
+pub fn is_subsecond(text: &str) -> bool {
     text.eq_ignore_ascii_case("subsec") || text.eq_ignore_ascii_case("subsecond")
+}
+
+/// A modifier that depends on the time zone of the machine.
+pub fn is_of_zone(text: &str) -> bool {
+    text.eq_ignore_ascii_case("localtime") || text.eq_ignore_ascii_case("utc")
+}
+
+fn is_now_or_subsecond(text: &str) -> bool {
+    text.eq_ignore_ascii_case("now") || is_subsecond(text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parse::fragment;
+
+    fn found(sql: &str) -> Found {
+        find(&fragment(sql).expect("tokens"))
+    }
 
     fn kinds(sql: &str) -> Vec<Volatile> {
-        find(sql).values.into_iter().map(|(_, kind)| kind).collect()
+        found(sql)
+            .values
+            .into_iter()
+            .map(|(_, kind)| kind)
+            .collect()
     }
 
     #[test]
     fn volatile_values_are_found_where_they_are_meant() {
         assert_eq!(
             kinds(
-                "INSERT INTO t VALUES (CURRENT_TIMESTAMP, random(), randomblob(16), \"random\" /* c */ ())"
+                "INSERT INTO t VALUES (CURRENT_TIMESTAMP, random(), randomblob(16), \"random\" /* c */ (), [Random](), \
+                 `RANDOM` -- d\n ( ))"
             ),
             [
                 Volatile::Timestamp,
                 Volatile::Random,
                 Volatile::RandomBlob(16),
-                Volatile::Random
+                Volatile::Random,
+                Volatile::Random,
+                Volatile::Random,
             ]
         );
         assert_eq!(
@@ -377,6 +463,8 @@ mod tests {
             "WITH date(a) AS (SELECT 1) INSERT INTO t SELECT a FROM date",
             "INSERT INTO t SELECT a FROM t WHERE 1 ORDER BY a RETURNING a",
             "UPDATE t SET a = random(1), b = strftime(), c = timediff(d)",
+            "UPDATE t SET a = date(b, '+1 day'), c = 'localtime', d = lower('utc')",
+            "UPDATE t SET rootpage = 1 FROM pragma_table_info('t')",
         ] {
             assert_eq!(kinds(sql), [], "{sql}");
         }
@@ -389,10 +477,20 @@ mod tests {
             "DELETE FROM t WHERE a IN (SELECT a FROM t ORDER BY abs(random()) LIMIT 1)",
             "INSERT INTO t SELECT randomblob(4 * a) FROM u",
             "UPDATE t SET a = julianday(('now'))",
+            "UPDATE t SET a = unixepoch(('subsec'))",
             "UPDATE t SET a = timediff('subsec', b)",
             "UPDATE t SET a = datetime(x'6e6f77')",
             "UPDATE t SET a = strftime('%f', \"now\")",
             "UPDATE t SET a = julianday(coalesce(NULL, 'now'))",
+            "UPDATE t SET a = datetime(b, 'LocalTime')",
+            "UPDATE t SET a = datetime(b, '+1 day', \"utc\")",
+            "UPDATE t SET a = strftime('%H', '2020-01-01 12:00', 'localtime')",
+            "UPDATE t SET a = datetime(b, lower('UTC'))",
+            "UPDATE t SET a = SQLite_Version()",
+            "UPDATE t SET a = [sqlite_source_id] ( )",
+            "UPDATE t SET a = sqlite_compileoption_used('X')",
+            "INSERT INTO t SELECT file FROM pragma_database_list",
+            "INSERT INTO t SELECT stat FROM u JOIN sqlite_stat1",
         ] {
             assert!(matches!(kinds(sql)[..], [Volatile::Refused(_)]), "{sql}");
         }
@@ -408,7 +506,11 @@ mod tests {
             kinds("UPDATE t SET b = time(strftime('%H', 'now', '-1 day'))"),
             [Volatile::Now]
         );
-        let found = find("UPDATE t SET b = date(date(?))");
+        assert_eq!(
+            kinds("UPDATE t SET b = date(unixepoch('subsec'))"),
+            [Volatile::ImplicitNow(Comma::Behind)]
+        );
+        let found = found("UPDATE t SET b = date(date(?))");
         assert_eq!((found.time_values, found.in_time_values), (vec![0], vec![]));
         assert_eq!(
             kinds("UPDATE t SET b = randomblob(-1)"),
@@ -419,10 +521,10 @@ mod tests {
     #[test]
     fn placeholders_as_time_values() {
         let found =
-            find("UPDATE t SET a = ?, b = date(?, ?), c = strftime(?, coalesce(?, 1)), d = ?");
+            found("UPDATE t SET a = ?, b = date(?, ?), c = strftime(?, coalesce(?, 1)), d = ?");
         assert_eq!(
-            (found.time_values, found.in_time_values),
-            (vec![1], vec![4])
+            (found.time_values, found.in_time_values, found.modifiers),
+            (vec![1], vec![4], vec![2])
         );
     }
 }

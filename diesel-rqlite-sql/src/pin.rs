@@ -11,39 +11,44 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::SqlError;
-use super::volatile::{Comma, Found, Volatile};
+use crate::error::SqlError;
+use crate::rewrite::Pin;
+use crate::volatile::{Comma, Found, Volatile};
 
 /// The longest `randomblob(n)` that is replaced by a literal.
 const RANDOM_BLOB_LIMIT: usize = 1 << 20;
 
 /// Where the replacements come from.
-pub(crate) trait Entropy {
+pub trait Entropy {
+    /// The time.
     fn now(&self) -> SystemTime;
-    fn random(&mut self) -> u64;
+    /// 64 random bits.
+    ///
+    /// # Errors
+    ///
+    /// `NoRandomness`
+    fn random(&mut self) -> Result<u64, SqlError>;
 }
 
-/// The statement's text with its volatile parts replaced.
-pub(crate) fn pin(
-    sql: &str,
-    found: &Found,
-    entropy: &mut impl Entropy,
-) -> Result<String, SqlError> {
-    let mut pinned = String::with_capacity(sql.len() + 32 * found.values.len());
-    let mut copied = 0;
+/// What stands in place of the volatile parts, in the order of the text.
+///
+/// # Errors
+///
+/// `Volatile`, where no one value can stand for it.
+pub fn pins(found: &Found, entropy: &mut impl Entropy) -> Result<Vec<Pin>, SqlError> {
+    let mut pins: Vec<Pin> = Vec::with_capacity(found.values.len());
     for (range, volatile) in &found.values {
         // Inside of what was replaced just now.
-        if range.start < copied {
+        if pins.last().is_some_and(|last| range.start < last.range.end) {
             continue;
         }
-        pinned.push_str(&sql[copied..range.start]);
-        pinned.push_str(&literal(volatile, entropy)?);
-        copied = range.end;
+        pins.push(Pin {
+            range: range.clone(),
+            text: literal(volatile, entropy)?,
+        });
     }
-    pinned.push_str(&sql[copied..]);
-    Ok(pinned)
+    Ok(pins)
 }
-
 fn literal(volatile: &Volatile, entropy: &mut impl Entropy) -> Result<String, SqlError> {
     let now = timestamp(entropy.now());
     Ok(match volatile {
@@ -53,30 +58,30 @@ fn literal(volatile: &Volatile, entropy: &mut impl Entropy) -> Result<String, Sq
         Volatile::Now | Volatile::ImplicitNow(Comma::None) => format!("'{now}'"),
         Volatile::ImplicitNow(Comma::Before) => format!(",'{now}'"),
         Volatile::ImplicitNow(Comma::Behind) => format!("'{now}',"),
-        Volatile::Random => format!("({})", i64::from_ne_bytes(entropy.random().to_ne_bytes())),
+        Volatile::Random => format!("({})", i64::from_ne_bytes(entropy.random()?.to_ne_bytes())),
         Volatile::RandomBlob(length) if *length <= RANDOM_BLOB_LIMIT => {
-            random_blob(*length, entropy)
+            random_blob(*length, entropy)?
         }
         Volatile::RandomBlob(_) => return Err(SqlError::Volatile("randomblob() of over 1 MiB")),
         Volatile::Refused(what) => return Err(SqlError::Volatile(what)),
     })
 }
 
-fn random_blob(length: usize, entropy: &mut impl Entropy) -> String {
+fn random_blob(length: usize, entropy: &mut impl Entropy) -> Result<String, SqlError> {
     // SQLite makes at least one byte.
     let length = length.max(1);
     let mut blob = String::with_capacity(length * 2 + 18);
     blob.push_str("x'");
     while blob.len() < length * 2 + 2 {
-        blob.push_str(&format!("{:016x}", entropy.random()));
+        blob.push_str(&format!("{:016x}", entropy.random()?));
     }
     blob.truncate(length * 2 + 2);
     blob.push('\'');
-    blob
+    Ok(blob)
 }
 
 /// `YYYY-MM-DD HH:MM:SS.SSS` in UTC, SQLite's own resolution of `now`.
-pub(crate) fn timestamp(now: SystemTime) -> String {
+pub fn timestamp(now: SystemTime) -> String {
     // A clock before 1970 is a broken one; any value does.
     let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let seconds = since_epoch.as_secs();
@@ -110,7 +115,8 @@ fn civil(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sql::volatile::find;
+    use crate::parse::parse;
+    use crate::volatile::find;
 
     struct Fixed(u64);
 
@@ -120,14 +126,18 @@ mod tests {
             UNIX_EPOCH + Duration::from_millis(1_709_212_455_678)
         }
 
-        fn random(&mut self) -> u64 {
+        fn random(&mut self) -> Result<u64, SqlError> {
             self.0 += 1;
-            self.0
+            Ok(self.0)
         }
     }
 
     fn pinned(sql: &str) -> Result<String, SqlError> {
-        pin(sql, &find(sql), &mut Fixed(0))
+        let parsed = parse(sql)?.remove(0);
+        let pins = pins(&find(&parsed), &mut Fixed(0))?;
+        Ok(parsed.rewritten(parsed.all(), &pins, |_, own, sql| {
+            sql.push_str(&parsed.text()[own])
+        }))
     }
 
     #[test]

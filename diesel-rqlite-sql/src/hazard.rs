@@ -3,9 +3,12 @@
 use std::fmt;
 use std::ops::Range;
 
-use super::scan::{Scanned, Verb, is_local, script, unquoted};
-use super::tokens::{Token, TokenKind, Tokens};
-use super::volatile;
+use crate::functions::function_named;
+use crate::keyword::Keyword;
+use crate::parse::parse;
+use crate::parsed::{Form, Parsed, unquoted};
+use crate::token::TokenKind;
+use crate::volatile;
 
 /// An expression in a schema that makes replicas differ: rqlite replicates statements, and each node evaluates a
 /// column's DEFAULT or a trigger for itself.
@@ -13,7 +16,7 @@ use super::volatile;
 /// In an INSERT, UPDATE or DELETE such values are replaced by ones made on the client; in a schema they can't be.
 ///
 /// ```
-/// use diesel_rqlite::ReplicaHazard;
+/// use diesel_rqlite_sql::ReplicaHazard;
 ///
 /// let found = ReplicaHazard::find("CREATE TABLE t (\n  at TEXT DEFAULT CURRENT_TIMESTAMP\n);");
 /// assert_eq!((found[0].line(), found[0].expression()), (2, "CURRENT_TIMESTAMP"));
@@ -34,7 +37,7 @@ enum Place {
 impl ReplicaHazard {
     /// Those of a script, in its order. A script that can't be read has none: running it says what is wrong.
     pub fn find(sql: &str) -> Vec<ReplicaHazard> {
-        let statements = script(sql).unwrap_or_default();
+        let statements = parse(sql).unwrap_or_default();
         statements.iter().flat_map(of_statement).collect()
     }
 
@@ -64,101 +67,65 @@ impl fmt::Display for ReplicaHazard {
     }
 }
 
-fn of_statement(scanned: &Scanned<'_>) -> Vec<ReplicaHazard> {
-    let Some(place) = place_of(scanned) else {
+fn of_statement(parsed: &Parsed<'_>) -> Vec<ReplicaHazard> {
+    let Some(place) = place_of(parsed) else {
         return Vec::new();
     };
-    let mut ranges: Vec<Range<usize>> = volatile::find(scanned.text)
-        .values
-        .into_iter()
-        .map(|(range, _)| call_around(scanned.text, range))
-        .chain(local_calls(scanned.text))
-        .collect();
+    let found = volatile::find(parsed).values.into_iter();
+    let mut ranges: Vec<Range<usize>> =
+        found.map(|(range, _)| call_around(parsed, range)).collect();
     ranges.sort_by_key(|range| (range.start, range.end));
     ranges.dedup();
     let hazard = |range: Range<usize>| ReplicaHazard {
-        line: scanned.position.line + scanned.text[..range.start].matches('\n').count(),
-        expression: scanned.text[range].to_owned(),
+        line: parsed.position().line + parsed.text()[..range.start].matches('\n').count(),
+        expression: parsed.text()[range].to_owned(),
         place,
     };
     ranges.into_iter().map(hazard).collect()
 }
 
 /// `CREATE TABLE`, `ALTER TABLE`, `CREATE TRIGGER`. A view is evaluated where it is read.
-fn place_of(scanned: &Scanned<'_>) -> Option<Place> {
-    if scanned.verb != Verb::Schema {
+fn place_of(parsed: &Parsed<'_>) -> Option<Place> {
+    use Keyword::{Alter, Create, Table, Temp, Temporary, Trigger};
+
+    if parsed.form() != Form::Schema {
         return None;
     }
-    let words = tokens(scanned.text).take(3);
-    let words: Vec<_> = words
-        .map(|token| scanned.text[token.range].to_ascii_uppercase())
-        .collect();
-    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let words: Vec<_> = (0..3).map(|place| parsed.keyword(place)).collect();
     match words[..] {
-        ["CREATE", "TABLE", ..]
-        | ["CREATE", "TEMP" | "TEMPORARY", "TABLE"]
-        | ["ALTER", "TABLE", ..] => Some(Place::Table),
-        ["CREATE", "TRIGGER", ..] | ["CREATE", "TEMP" | "TEMPORARY", "TRIGGER"] => {
-            Some(Place::Trigger)
-        }
+        [Some(Create | Alter), Some(Table), ..]
+        | [Some(Create), Some(Temp | Temporary), Some(Table)] => Some(Place::Table),
+        [Some(Create), Some(Trigger), ..]
+        | [Some(Create), Some(Temp | Temporary), Some(Trigger)] => Some(Place::Trigger),
         _ => None,
     }
 }
 
-fn tokens(sql: &str) -> impl Iterator<Item = Token> {
-    Tokens::new(sql).map_while(Result::ok)
-}
-
 /// `datetime('now')` for its `'now'`.
-fn call_around(sql: &str, inner: Range<usize>) -> Range<usize> {
+fn call_around(parsed: &Parsed<'_>, inner: Range<usize>) -> Range<usize> {
     let mut open: Vec<usize> = Vec::new();
-    let mut previous = 0;
-    for token in tokens(sql) {
+    for (place, token) in parsed.tokens().iter().enumerate() {
         match token.kind {
-            TokenKind::Open => open.push(previous),
+            TokenKind::Open => open.push(place.saturating_sub(1)),
             TokenKind::Close => {
-                let start = open.pop().unwrap_or(inner.start);
-                if start < inner.start && inner.end < token.range.end && is_time_call(&sql[start..])
-                {
-                    return start..token.range.end;
+                let Some(name) = open.pop() else {
+                    continue;
+                };
+                let start = parsed.tokens()[name].range().start;
+                let end = token.range().end;
+                if start < inner.start && inner.end < end && is_time_call(parsed, name) {
+                    return start..end;
                 }
             }
             _ => {}
         }
-        previous = token.range.start;
     }
     inner
 }
 
-fn is_time_call(sql: &str) -> bool {
-    const TIMES: [&str; 7] = [
-        "date",
-        "time",
-        "datetime",
-        "julianday",
-        "unixepoch",
-        "timediff",
-        "strftime",
-    ];
-    let name = tokens(sql).next().map(|token| unquoted(&sql[token.range]));
-    name.is_some_and(|name| TIMES.iter().any(|time| name.eq_ignore_ascii_case(time)))
-}
-
-/// Calls of functions that tell something of the node: `sqlite_version()`.
-fn local_calls(sql: &str) -> Vec<Range<usize>> {
-    let tokens: Vec<_> = tokens(sql).collect();
-    let calls = tokens.windows(2).filter(|pair| {
-        pair[1].kind == TokenKind::Open && is_local(unquoted(&sql[pair[0].range.clone()]))
-    });
-    calls
-        .map(|pair| pair[0].range.start..pair[1].range.end)
-        .map(|range| {
-            range.start
-                ..sql[range.end..]
-                    .find(')')
-                    .map_or(range.end, |at| range.end + at + 1)
-        })
-        .collect()
+fn is_time_call(parsed: &Parsed<'_>, name: usize) -> bool {
+    let function = function_named(unquoted(parsed.at(name)));
+    function.is_some_and(|function| !function.time_values.is_empty())
 }
 
 #[cfg(test)]

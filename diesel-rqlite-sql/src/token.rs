@@ -1,15 +1,16 @@
 //! SQLite's tokens, coarse: enough to find statement ends, placeholders and clauses.
 //!
-//! A tokenizer of our own, because the published parsers of SQLite's dialect build C programs
-//! on the user's machine. It follows the rules of SQLite's `tokenize.c`; what this crate never asks about
-//! (which operator, which kind of number) is one kind here.
+//! They follow the rules of SQLite's `tokenize.c`; what this crate never asks about (which operator, which kind of
+//! number) is one kind here.
 
 use std::ops::Range;
 
-use super::SqlError;
+use crate::error::SqlError;
+use crate::keyword::Keyword;
 
+/// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TokenKind {
+pub enum TokenKind {
     /// An unquoted name or keyword.
     Word,
     /// A name in `"…"`, `` `…` `` or `[…]`.
@@ -18,37 +19,100 @@ pub(crate) enum TokenKind {
     String,
     /// `x'…'`
     Blob,
+    /// A number, in any notation.
     Number,
     /// `?`, `?1`, `:name`, `@name`, `$name`
     Variable,
+    /// `;`
     Semicolon,
+    /// `(`
     Open,
+    /// `)`
     Close,
+    /// `,`
     Comma,
+    /// `.`
     Dot,
+    /// One character of an operator, or what SQLite does not know.
     Operator,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Token {
+/// A token, by its place in the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+    /// What it is.
+    pub kind: TokenKind,
+    /// Which keyword an unquoted word is, if it is used as one.
+    pub keyword: Option<Keyword>,
+}
+
+impl Token {
+    /// The bytes of the text that it is.
+    pub fn range(&self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+/// The tokens of a text, without blanks and comments.
+///
+/// # Errors
+///
+/// `Unclosed`, `TooLong`.
+pub fn tokens(sql: &str) -> Result<Vec<Token>, SqlError> {
+    let mut tokenizer = Tokenizer::new(sql.as_bytes());
+    let mut tokens = Vec::with_capacity(sql.len() / 5);
+    while let Some(raw) = tokenizer.next_token()? {
+        tokens.push(raw.token(sql.as_bytes(), 0)?);
+    }
+    Ok(tokens)
+}
+
+/// A token as it is found: where it stands in a text of any length.
+#[derive(Clone, Debug)]
+pub(crate) struct Raw {
     pub(crate) kind: TokenKind,
     pub(crate) range: Range<usize>,
 }
 
-/// Yields the tokens of a text without blanks and comments.
-pub(crate) struct Tokens<'a> {
-    sql: &'a str,
-    /// Behind the last token; where the error is, if there was one.
-    pub(super) at: usize,
+impl Raw {
+    /// Counted from `start`.
+    pub(crate) fn token(&self, sql: &[u8], start: usize) -> Result<Token, SqlError> {
+        let offset = |at: usize| u32::try_from(at - start).map_err(|_| SqlError::TooLong);
+        Ok(Token {
+            start: offset(self.range.start)?,
+            end: offset(self.range.end)?,
+            kind: self.kind,
+            keyword: match self.kind {
+                TokenKind::Word => Keyword::of(&sql[self.range.clone()]),
+                _ => None,
+            },
+        })
+    }
 }
 
-impl<'a> Tokens<'a> {
-    pub(crate) fn new(sql: &'a str) -> Self {
-        Tokens { sql, at: 0 }
+/// Reads one token after the other.
+pub(crate) struct Tokenizer<'a> {
+    sql: &'a [u8],
+    /// Behind the last token; where the error is, if there was one.
+    pub(crate) at: usize,
+}
+
+impl<'a> Tokenizer<'a> {
+    pub(crate) fn new(sql: &'a [u8]) -> Self {
+        #[cfg(feature = "counted")]
+        count::one();
+        Self::from(sql, 0)
+    }
+
+    /// From somewhere between two tokens.
+    pub(crate) fn from(sql: &'a [u8], at: usize) -> Self {
+        Tokenizer { sql, at }
     }
 
     fn byte(&self, offset: usize) -> Option<u8> {
-        self.sql.as_bytes().get(self.at + offset).copied()
+        self.sql.get(self.at + offset).copied()
     }
 
     fn skip_while(&mut self, wanted: impl Fn(u8) -> bool) {
@@ -66,8 +130,8 @@ impl<'a> Tokens<'a> {
                 (Some(b'-'), Some(b'-')) => self.skip_while(|byte| byte != b'\n'),
                 (Some(b'/'), Some(b'*')) => {
                     let body = &self.sql[self.at + 2..];
-                    let length = body.find("*/").ok_or(SqlError::Unclosed("/*"))?;
-                    self.at += 2 + length + 2;
+                    let length = body.windows(2).position(|pair| pair == b"*/");
+                    self.at += 2 + length.ok_or(SqlError::Unclosed("/*"))? + 2;
                 }
                 _ => return Ok(()),
             }
@@ -93,7 +157,7 @@ impl<'a> Tokens<'a> {
     fn skip_number(&mut self) {
         loop {
             self.skip_while(|byte| is_name_byte(byte) || byte == b'.');
-            let exponent = matches!(self.sql.as_bytes()[self.at - 1], b'e' | b'E');
+            let exponent = matches!(self.sql[self.at - 1], b'e' | b'E');
             if exponent
                 && matches!(self.byte(0), Some(b'+' | b'-'))
                 && self.byte(1).is_some_and(|byte| byte.is_ascii_digit())
@@ -109,12 +173,21 @@ impl<'a> Tokens<'a> {
         self.at += 1;
         loop {
             self.skip_while(is_name_byte);
-            // Tcl's `$a::b`, which SQLite reads as one name.
-            if (self.byte(0), self.byte(1)) == (Some(b':'), Some(b':')) {
-                self.at += 2;
-            } else {
-                return;
+            match (self.byte(0), self.byte(1)) {
+                // Tcl's `$a::b`, which SQLite reads as one name.
+                (Some(b':'), Some(b':')) => self.at += 2,
+                // And `$a(b)`.
+                (Some(b'('), _) => return self.skip_array_index(),
+                _ => return,
             }
+        }
+    }
+
+    fn skip_array_index(&mut self) {
+        let ends = |byte: &u8| *byte == b')' || byte.is_ascii_whitespace();
+        let end = self.sql[self.at..].iter().position(ends);
+        if let Some(end) = end.filter(|end| self.sql[self.at + end] == b')') {
+            self.at += end + 1;
         }
     }
 
@@ -162,25 +235,24 @@ impl<'a> Tokens<'a> {
             _ => single(self, TokenKind::Operator),
         }
     }
-}
 
-impl Iterator for Tokens<'_> {
-    type Item = Result<Token, SqlError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if let Err(error) = self.skip_blanks_and_comments() {
-            return Some(Err(error));
-        }
-        let first = self.byte(0)?;
+    /// The next one, `None` at the end. Where it fails, `at` is where the token begins.
+    pub(crate) fn next_token(&mut self) -> Result<Option<Raw>, SqlError> {
+        self.skip_blanks_and_comments()?;
+        let Some(first) = self.byte(0) else {
+            return Ok(None);
+        };
         let start = self.at;
-        let kind = self.skip_token(first);
-        if kind.is_err() {
-            self.at = start;
+        match self.skip_token(first) {
+            Ok(kind) => Ok(Some(Raw {
+                kind,
+                range: start..self.at,
+            })),
+            Err(error) => {
+                self.at = start;
+                Err(error)
+            }
         }
-        Some(kind.map(|kind| Token {
-            kind,
-            range: start..self.at,
-        }))
     }
 }
 
@@ -189,14 +261,33 @@ fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
 }
 
+/// How many texts this thread has read.
+#[cfg(feature = "counted")]
+pub mod count {
+    use std::cell::Cell;
+
+    thread_local! {
+        static TEXTS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(super) fn one() {
+        TEXTS.with(|texts| texts.set(texts.get() + 1));
+    }
+
+    /// The number since it was last asked for.
+    pub fn take() -> usize {
+        TEXTS.with(|texts| texts.replace(0))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn kinds(sql: &str) -> Vec<(TokenKind, &str)> {
-        Tokens::new(sql)
-            .map(|token| token.expect("tokens"))
-            .map(|token| (token.kind, &sql[token.range]))
+        let tokens = tokens(sql).expect("tokens").into_iter();
+        tokens
+            .map(|token| (token.kind, &sql[token.range()]))
             .collect()
     }
 
@@ -224,7 +315,7 @@ mod tests {
     #[test]
     fn numbers_blobs_and_variables() {
         assert_eq!(
-            kinds("1.5e+3 .5 0xFF x'41' ?1 ? :a @b $c::d"),
+            kinds("1.5e+3 .5 0xFF x'41' ?1 ? :a @b $c::d $e(f) :g (h)"),
             [
                 (TokenKind::Number, "1.5e+3"),
                 (TokenKind::Number, ".5"),
@@ -235,6 +326,11 @@ mod tests {
                 (TokenKind::Variable, ":a"),
                 (TokenKind::Variable, "@b"),
                 (TokenKind::Variable, "$c::d"),
+                (TokenKind::Variable, "$e(f)"),
+                (TokenKind::Variable, ":g"),
+                (TokenKind::Open, "("),
+                (TokenKind::Word, "h"),
+                (TokenKind::Close, ")"),
             ]
         );
     }
@@ -247,8 +343,7 @@ mod tests {
     #[test]
     fn what_is_not_closed_is_an_error() {
         for (sql, open) in [("'a", "'"), ("\"a", "\""), ("[a", "["), ("/* a", "/*")] {
-            let error = Tokens::new(sql).find_map(Result::err);
-            assert_eq!(error, Some(SqlError::Unclosed(open)), "{sql}");
+            assert_eq!(tokens(sql), Err(SqlError::Unclosed(open)), "{sql}");
         }
     }
 }

@@ -1,0 +1,46 @@
+//! How diesel-rqlite reads SQL: text becomes one value, [`Parsed`], which everything else asks.
+//!
+//! What it decides is whether replicas stay equal, and whether a user gets the right rows; so it is decided in one place,
+//! by tokens, never by substring. Nothing here does I/O but [`Statements`], which splits what a reader holds.
+//!
+//! This crate is a part of [diesel-rqlite](https://docs.rs/diesel-rqlite) and of its command line tool, and changes with
+//! them: it promises nothing to anybody else.
+//!
+//! A reader of its own, because the published parsers of SQLite's dialect build C programs on the user's machine or
+//! follow a dialect of their own; and because what SQLite understands, and they do not, must be sent all the same.
+
+#![warn(missing_docs)]
+
+mod control;
+mod error;
+mod functions;
+mod hazard;
+mod item;
+mod key;
+mod keyword;
+mod parse;
+mod parsed;
+mod pin;
+mod refuse;
+mod rewrite;
+mod stream;
+mod token;
+mod volatile;
+
+pub use self::control::Control;
+pub use self::error::{Position, SqlError};
+pub use self::functions::{Classes, Function, function_named, functions};
+pub use self::hazard::ReplicaHazard;
+pub use self::item::Item;
+pub use self::key::ByKey;
+pub use self::keyword::Keyword;
+pub use self::parse::{fragment, parse};
+pub use self::parsed::{Created, Decisive, Form, InsertRows, Parsed, unescaped, unquoted};
+pub use self::pin::{Entropy, pins, timestamp};
+pub use self::refuse::Pragma;
+pub use self::rewrite::Pin;
+pub use self::stream::{Statements, StreamError};
+#[cfg(feature = "counted")]
+pub use self::token::count;
+pub use self::token::{Token, TokenKind, tokens};
+pub use self::volatile::{Comma, Found, OF_ZONE, Volatile, find, is_of_zone, is_subsecond};

@@ -1,0 +1,61 @@
+//! What a user's text says, read once.
+
+use diesel_rqlite_sql::{Control, Form, Parsed, SqlError, parse};
+
+/// The text of a query, which is one statement, or a batch insert that was rendered as several.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Query<'a> {
+    pub(super) found: Vec<Parsed<'a>>,
+    /// BEGIN and COMMIT stood around it.
+    pub(super) is_framed: bool,
+    /// What Diesel renders for an insert of no rows.
+    pub(super) is_nothing: bool,
+}
+
+impl<'a> Query<'a> {
+    pub(crate) fn parse(sql: &'a str) -> Result<Self, SqlError> {
+        if is_empty_batch(sql) {
+            return Ok(Query {
+                found: Vec::new(),
+                is_framed: false,
+                is_nothing: true,
+            });
+        }
+        // The lines of a query are nobody's.
+        let mut found = parse(sql).map_err(SqlError::bare)?;
+        let is_framed = strip_begin_and_commit(&mut found);
+        Ok(Query {
+            found,
+            is_framed,
+            is_nothing: false,
+        })
+    }
+
+    /// If it is transaction control.
+    pub(crate) fn control(&self) -> Result<Option<Control>, SqlError> {
+        match &self.found[..] {
+            [parsed] => Control::of(parsed),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// `BEGIN; a; b; COMMIT` is an atomic request of `a` and `b`. So is a batch insert rendered.
+pub(crate) fn strip_begin_and_commit(found: &mut Vec<Parsed<'_>>) -> bool {
+    let is = |parsed: Option<&Parsed<'_>>, form| parsed.is_some_and(|found| found.form() == form);
+    let framed =
+        found.len() > 1 && is(found.first(), Form::Begin) && is(found.last(), Form::Commit);
+    if framed {
+        found.pop();
+        found.remove(0);
+    }
+    framed
+}
+
+/// Whether the text is, token by token, what Diesel renders for an insert of no rows.
+fn is_empty_batch(sql: &str) -> bool {
+    let table = sql.strip_prefix("SELECT 1 FROM \"");
+    let table = table.and_then(|rest| rest.strip_suffix("\" WHERE 1=0"));
+    // `a` or `a"."b`: no quote but in a pair, or around the dot.
+    table.is_some_and(|name| !name.replace("\"\"", "").replace("\".\"", "").contains('"'))
+}
