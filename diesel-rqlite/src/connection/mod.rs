@@ -4,6 +4,7 @@
 mod asynchronous;
 mod blocking;
 mod core;
+pub(crate) mod shared;
 
 use diesel::QueryResult;
 use diesel::expression::QueryMetadata;

@@ -201,8 +201,7 @@ impl<'c> Call<'c> {
             Next::Wait => self.pause(now),
         }
         let is_write = !self.exchange.endpoint.is_repeatable();
-        self.is_test =
-            is_write && self.way == Way::Forward && !self.nodes.is_settled(&self.target);
+        self.is_test = is_write && self.way == Way::Forward && !self.nodes.is_settled(&self.target);
     }
 
     fn send(&mut self, now: Instant) -> Step {
@@ -224,7 +223,10 @@ impl<'c> Call<'c> {
         };
         match exchange.to_node(&self.target, self.level, self.way, self.settings) {
             Ok(request) => Step::Send(request, self.watch(now)),
-            Err(error) => Step::Done(Err(Failure::NotApplied(format!("{}: {error}", self.target)))),
+            Err(error) => Step::Done(Err(Failure::NotApplied(format!(
+                "{}: {error}",
+                self.target
+            )))),
         }
     }
 
@@ -250,7 +252,10 @@ impl<'c> Call<'c> {
             }
             Err(error) => {
                 self.nodes.unsettled();
-                self.nodes.known.cluster().failed(&self.target, &error.message, now);
+                self.nodes
+                    .known
+                    .cluster()
+                    .failed(&self.target, &error.message, now);
                 match error.sent {
                     false => self.no_use(error.message, now),
                     true => self.lost(error),
@@ -273,9 +278,15 @@ impl<'c> Call<'c> {
             self.say(error.message);
             self.state = State::Looking;
         } else if self.is_test {
-            self.done(Err(Failure::NotApplied(format!("{}: {}", self.target, error.message))));
+            self.done(Err(Failure::NotApplied(format!(
+                "{}: {}",
+                self.target, error.message
+            ))));
         } else {
-            self.done(Err(Failure::Unknown(format!("{}: {}", self.target, error.message))));
+            self.done(Err(Failure::Unknown(format!(
+                "{}: {}",
+                self.target, error.message
+            ))));
         }
     }
 
@@ -340,7 +351,10 @@ impl<'c> Call<'c> {
         match &all[..] {
             [] => "no node leads".to_owned(),
             all => {
-                let all: Vec<_> = all.iter().map(|(node, said)| format!("{node}: {said}")).collect();
+                let all: Vec<_> = all
+                    .iter()
+                    .map(|(node, said)| format!("{node}: {said}"))
+                    .collect();
                 all.join("; ")
             }
         }
@@ -447,7 +461,9 @@ impl<'c> Call<'c> {
     /// The name is that of the node that answered; a follower's own, before 9, says nothing about its leader.
     fn proves_linearizable(&self, response: &http::Response<Bytes>) -> bool {
         let headers = response.headers();
-        let version = headers.get(VERSION).and_then(|version| version.to_str().ok());
+        let version = headers
+            .get(VERSION)
+            .and_then(|version| version.to_str().ok());
         let major = version.and_then(|version| {
             let number = version.trim_start_matches('v').split('.').next()?;
             number.parse::<u32>().ok()
@@ -557,8 +573,9 @@ fn is_of_forwarding(error: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::nodes::Node;
-    use super::super::request::Endpoint;
+    use super::super::cluster::{Forwarding, Leader, Manner};
+    use super::super::nodes::Known;
+    use super::super::survey::{Seen, View};
     use super::*;
 
     const OK: &str = r#"{"results":[{}],"time":0.1}"#;
@@ -567,22 +584,43 @@ mod tests {
         nodes: Nodes,
         settings: Settings,
         exchange: Exchange,
+        began: Instant,
         clock: Duration,
+        views: Vec<(String, Option<String>)>,
         waits: usize,
         /// `node path level` of each request
         sent: Vec<String>,
+    }
+
+    fn nodes_of(nodes: &[&str], forwarding: Forwarding) -> Nodes {
+        let manner = Manner {
+            discovery: true,
+            forwarding,
+            preferred: None,
+        };
+        let seeds: Vec<_> = nodes.iter().map(|node| base(node)).collect();
+        let known = Known::new(Cluster::new(&seeds, manner));
+        Nodes::new(known, seeds[0].clone())
+    }
+
+    fn base(node: &str) -> String {
+        match node.contains("://") {
+            true => node.to_owned(),
+            false => format!("http://{node}:1"),
+        }
     }
 
     type Reply = Result<http::Response<Bytes>, SendError>;
 
     impl Script {
         fn new(nodes: &[&str], endpoint: Endpoint, level: ReadConsistency) -> Self {
-            let nodes = nodes.iter().map(|node| Node::new(format!("http://{node}")));
             Script {
-                nodes: Nodes::new(nodes.collect()),
+                nodes: nodes_of(nodes, Forwarding::Never),
                 settings: Settings::new(level, None, false, Duration::from_secs(10), None),
                 exchange: Exchange::new(endpoint, Bytes::from_static(b"[\"x\"]")),
+                began: Instant::now(),
                 clock: Duration::ZERO,
+                views: Vec::new(),
                 waits: 0,
                 sent: Vec::new(),
             }
@@ -600,35 +638,85 @@ mod tests {
             Self::new(nodes, Endpoint::Query { transaction: false }, level)
         }
 
+        /// What nodes say when they are asked who leads; the others answer nothing.
+        fn view(mut self, node: &str, leader: Option<&str>) -> Self {
+            self.views
+                .push((format!("http://{node}:1"), leader.map(str::to_owned)));
+            self
+        }
+
+        fn now(&self) -> Instant {
+            self.began + self.clock
+        }
+
+        fn look(&mut self) {
+            let now = self.now();
+            let mut cluster = self.nodes.known.cluster();
+            for node in cluster.begin_look(now) {
+                let said = self.views.iter().find(|(viewer, _)| *viewer == node);
+                match said {
+                    None => cluster.is_silent(&node, "silent", now),
+                    Some((_, leader)) => {
+                        let leader = leader.as_ref().map(|leader| Leader {
+                            id: Some(leader.clone()),
+                            base: format!("http://{leader}:1"),
+                        });
+                        let nodes = self.views.iter().map(|(base, _)| Seen {
+                            id: base["http://".len()..base.len() - 2].to_owned(),
+                            base: base.clone(),
+                            voter: true,
+                        });
+                        let view = View {
+                            id: Some(node["http://".len()..node.len() - 2].to_owned()),
+                            leader,
+                            nodes: nodes.collect(),
+                            is_telling: true,
+                        };
+                        cluster.has_said(&node, view, now, now);
+                    }
+                }
+            }
+        }
+
         fn run(
             &mut self,
             mut reply: impl FnMut(usize, &http::Request<Bytes>) -> Reply,
         ) -> Result<Bytes, Failure> {
-            let mut call = Call::new(&mut self.nodes, &self.settings, &self.exchange);
-            loop {
-                match call.step() {
-                    Step::Send(request) => {
+            let (settings, exchange) = (self.settings.clone(), self.exchange.clone());
+            let mut nodes = self.nodes.clone();
+            let mut call = Call::new(&mut nodes, &settings, &exchange, self.now());
+            let outcome = loop {
+                match call.step(self.now()) {
+                    Step::Send(request, _) => {
                         let uri = request.uri();
                         let query = uri.query().unwrap_or_default();
                         let level = query
                             .split('&')
                             .find_map(|pair| pair.strip_prefix("level="));
-                        self.sent.push(format!(
-                            "{} {}",
-                            uri.authority().expect("has a host"),
-                            level.unwrap_or("write")
-                        ));
+                        let way = match query.contains("timeout=1h") {
+                            true => " forwarded",
+                            false => "",
+                        };
+                        let node = uri.host().expect("has a host");
+                        let level = level.unwrap_or("write");
+                        self.sent.push(format!("{node} {level}{way}"));
                         assert!(self.sent.len() < 1000, "the call never ends");
                         let reply = reply(self.sent.len() - 1, &request);
-                        call.received(reply, self.clock);
+                        call.received(reply, self.now());
+                    }
+                    Step::Look => {
+                        self.look();
+                        call.looked(self.now());
                     }
                     Step::Wait(delay) => {
                         self.waits += 1;
                         self.clock += delay;
                     }
-                    Step::Done(outcome) => return outcome,
+                    Step::Done(outcome) => break outcome,
                 }
-            }
+            };
+            self.nodes = nodes;
+            outcome
         }
     }
 
@@ -660,34 +748,95 @@ mod tests {
         })
     }
 
+    fn not_applied(outcome: Result<Bytes, Failure>) -> String {
+        match outcome {
+            Err(Failure::NotApplied(reason)) => reason,
+            outcome => panic!("{outcome:?}"),
+        }
+    }
+
+    fn given_up(sent: bool) -> Reply {
+        Err(SendError {
+            sent,
+            timed_out: false,
+            message: "given up".to_owned(),
+        })
+    }
+
     #[test]
     fn lost_write_is_not_repeated() {
         let mut script = Script::write(&["a", "b"]);
         let outcome = script.run(|_, _| lost());
-        assert_eq!(
-            outcome,
-            Err(Failure::Unknown("http://a: closed".to_owned()))
-        );
+        let reason = "http://a:1: closed".to_owned();
+        assert_eq!(outcome, Err(Failure::Unknown(reason)));
         assert_eq!(script.sent, ["a write"]);
     }
 
     #[test]
     fn lost_read_is_repeated() {
-        let mut script = Script::read(&["a"], ReadConsistency::Strong);
+        let mut script = Script::read(&["a"], ReadConsistency::Strong).view("a", Some("a"));
         let outcome = script.run(|sent, _| if sent == 0 { lost() } else { response(200, OK) });
         assert!(outcome.is_ok());
         assert_eq!(script.sent.len(), 2);
     }
 
     #[test]
-    fn refused_connection_fails_at_once() {
-        let mut script = Script::write(&["a"]);
-        let outcome = script.run(|_, _| refused());
-        assert_eq!(
-            outcome,
-            Err(Failure::NotApplied("http://a: refused".to_owned()))
-        );
-        assert_eq!((script.sent.len(), script.waits), (1, 0));
+    fn read_of_a_node_that_was_given_up_goes_to_the_new_leader() {
+        let mut script = Script::read(&["a", "b"], ReadConsistency::Strong).view("b", Some("b"));
+        let outcome = script.run(|sent, _| {
+            if sent == 0 {
+                given_up(true)
+            } else {
+                response(200, OK)
+            }
+        });
+        assert!(outcome.is_ok());
+        assert_eq!(script.sent, ["a strong", "b strong"]);
+    }
+
+    #[test]
+    fn write_that_never_left_goes_to_the_new_leader() {
+        let mut script = Script::write(&["a", "b"]).view("b", Some("b"));
+        let outcome = script.run(|sent, _| {
+            if sent == 0 {
+                given_up(false)
+            } else {
+                response(200, OK)
+            }
+        });
+        assert!(outcome.is_ok());
+        assert_eq!(script.sent, ["a write", "b write"]);
+        // The next one begins there.
+        assert!(script.run(|_, _| response(200, OK)).is_ok());
+        assert_eq!(script.sent.last().map(|sent| &**sent), Some("b write"));
+    }
+
+    #[test]
+    fn write_that_left_is_unknown_and_the_next_goes_elsewhere() {
+        let mut script = Script::write(&["a", "b"]).view("b", Some("b"));
+        let outcome = script.run(|_, _| given_up(true));
+        assert!(matches!(outcome, Err(Failure::Unknown(_))), "{outcome:?}");
+        assert!(script.run(|_, _| response(200, OK)).is_ok());
+        assert_eq!(script.sent, ["a write", "b write"]);
+    }
+
+    #[test]
+    fn address_that_never_answered_fails_at_once() {
+        let mut script = Script::write(&["a", "b"]);
+        let reason = not_applied(script.run(|_, _| refused()));
+        assert_eq!(reason, "http://a:1: refused; http://b:1: refused");
+        assert_eq!(script.waits, 0);
+    }
+
+    #[test]
+    fn cluster_that_has_answered_is_waited_for() {
+        let mut script = Script::write(&["a", "b"]);
+        assert!(script.run(|_, _| response(200, OK)).is_ok());
+        let reason = not_applied(script.run(|_, _| refused()));
+        assert_eq!(reason, "http://a:1: refused; http://b:1: refused");
+        assert!(script.clock >= Duration::from_secs(10));
+        // With growing pauses, not in a tight loop.
+        assert!((10..40).contains(&script.waits), "{}", script.waits);
     }
 
     #[test]
@@ -704,7 +853,7 @@ mod tests {
                 .is_ok()
         );
         assert!(script.run(|_, _| response(200, OK)).is_ok());
-        assert_eq!(script.sent, ["a write", "b:4001 write", "b:4001 write"]);
+        assert_eq!(script.sent, ["a write", "b write", "b write"]);
     }
 
     #[test]
@@ -713,33 +862,51 @@ mod tests {
         let outcome = script.run(|sent, request| match request.uri().host() {
             Some("a") => refused(),
             _ if sent < 12 => response(503, "leader not found\n"),
-            Some("b") => redirect("http://c/db/execute?redirect"),
+            Some("b") => redirect("http://c:1/db/execute?redirect"),
             _ => response(200, OK),
         });
-        assert!(outcome.is_ok());
+        assert!(outcome.is_ok(), "{outcome:?}");
         assert!(script.waits > 0);
+    }
+
+    #[test]
+    fn leader_is_found_by_who_says_so() {
+        let mut script = Script::write(&["a", "b", "c"])
+            .view("b", Some("c"))
+            .view("c", Some("c"));
+        let outcome = script.run(|_, request| match request.uri().host() {
+            Some("a") => refused(),
+            _ => response(200, OK),
+        });
+        assert!(outcome.is_ok(), "{outcome:?}");
+        assert_eq!(script.sent, ["a write", "c write"]);
+    }
+
+    #[test]
+    fn followers_are_not_asked_while_nobody_leads() {
+        let mut script = Script::write(&["a", "b"]).view("b", None);
+        not_applied(script.run(|_, _| refused()));
+        assert_eq!(script.sent, ["a write"]);
+        assert!(script.clock >= Duration::from_secs(10));
     }
 
     #[test]
     fn waiting_for_a_leader_ends() {
         let mut script = Script::write(&["a", "b"]);
-        let outcome = script.run(|_, _| response(500, "leader not found\n"));
-        assert_eq!(
-            outcome,
-            Err(Failure::NotApplied("http://b: leader not found".to_owned()))
-        );
+        let reason = not_applied(script.run(|_, _| response(500, "leader not found\n")));
+        assert_eq!(reason.matches("leader not found").count(), 2, "{reason}");
         assert!(script.clock >= Duration::from_secs(10));
     }
 
     #[test]
     fn redirects_to_a_dead_leader_end() {
-        let mut script = Script::write(&["a"]);
-        let outcome = script.run(|_, request| match request.uri().host() {
-            Some("a") => redirect("http://dead/db/execute?redirect"),
+        let mut script = Script::write(&["a"]).view("a", Some("dead"));
+        let reason = not_applied(script.run(|_, request| match request.uri().host() {
+            Some("a") => redirect("http://dead:1/db/execute?redirect"),
             _ => refused(),
-        });
-        assert!(matches!(outcome, Err(Failure::NotApplied(_))));
-        assert!(script.waits >= 99, "it waits for an election");
+        }));
+        assert!(reason.contains("dead"), "{reason}");
+        assert!(script.waits >= 10, "it waits for an election");
     }
 
     #[test]
@@ -748,19 +915,117 @@ mod tests {
         let settings = Settings::new(ReadConsistency::Strong, None, false, Duration::ZERO, None);
         script.settings = settings;
         let outcome = script.run(|sent, _| redirect(&format!("http://h{sent}/db/execute")));
-        assert!(
-            matches!(outcome, Err(Failure::NotApplied(_))),
-            "{outcome:?}"
-        );
+        not_applied(outcome);
+    }
+
+    #[test]
+    fn unusable_redirect_is_an_error_of_one_request() {
+        for location in [
+            "http://[/db/execute",
+            "/elsewhere",
+            "http://b:99999/db/execute",
+        ] {
+            let mut script = Script::write(&["a"]);
+            script.settings.leader_timeout = Duration::ZERO;
+            let reason = not_applied(script.run(|_, _| redirect(location)));
+            assert!(reason.contains("Location"), "{reason}");
+            assert!(script.run(|_, _| response(200, OK)).is_ok(), "{location}");
+        }
     }
 
     #[test]
     fn tls_is_not_given_up() {
-        let mut script = Script::write(&[]);
-        script.nodes = Nodes::new(vec![Node::new("https://a".to_owned())]);
-        let outcome = script.run(|_, _| redirect("http://b/db/execute"));
-        assert!(matches!(outcome, Err(Failure::NotApplied(_))));
-        assert_eq!(script.sent.len(), 1);
+        let mut script = Script::write(&["https://a:1"]);
+        script.settings.leader_timeout = Duration::ZERO;
+        not_applied(script.run(|_, _| redirect("http://b/db/execute")));
+        assert!(
+            script.sent.iter().all(|sent| sent == "a write"),
+            "{:?}",
+            script.sent
+        );
+    }
+
+    #[test]
+    fn what_can_not_be_reached_is_forwarded_to() {
+        let mut script = Script::write(&["a"]).view("a", Some("inside"));
+        script.nodes = nodes_of(&["a"], Forwarding::Auto);
+        let reply = |_, request: &http::Request<Bytes>| match request.uri() {
+            uri if uri.host() == Some("inside") => refused(),
+            uri if uri.query().is_some_and(|query| query.contains("redirect")) => {
+                redirect("http://inside:1/db/execute")
+            }
+            _ => response(200, OK),
+        };
+        assert!(script.run(reply).is_ok());
+        assert!(script.run(reply).is_ok());
+        // A harmless read goes first, once.
+        assert_eq!(
+            script.sent,
+            [
+                "a write",
+                "inside write",
+                "a strong",
+                "a write forwarded",
+                "a write forwarded"
+            ]
+        );
+    }
+
+    #[test]
+    fn forwarded_write_is_never_repeated() {
+        for error in [
+            "not leader",
+            "dial tcp 1.2.3.4:1: connection refused",
+            "store not open",
+            "EOF",
+        ] {
+            let body: &'static str = format!(r#"{{"results":[],"error":"{error}"}}"#).leak();
+            let mut script = Script::write(&["a"]);
+            script.nodes = nodes_of(&["a"], Forwarding::Always);
+            let outcome = script.run(|sent, _| response(200, if sent == 0 { OK } else { body }));
+            assert_eq!(outcome, Ok(Bytes::from_static(body.as_bytes())));
+            assert_eq!(script.sent, ["a strong", "a write forwarded"]);
+            // The next one tries with a read whether it would be handed on.
+            assert!(script.run(|_, _| response(200, OK)).is_ok());
+            assert_eq!(script.sent[2..], ["a strong", "a write forwarded"]);
+        }
+    }
+
+    #[test]
+    fn quiet_change_of_members_is_answered_by_a_strong_read() {
+        let mut script = Script::read(&["a"], ReadConsistency::Linearizable);
+        let body = r#"{"results":[],"error":"index 7: timeout waiting for fsm"}"#;
+        assert!(
+            script
+                .run(|sent, _| response(200, if sent == 0 { body } else { OK }))
+                .is_ok()
+        );
+        assert_eq!(script.sent, ["a linearizable", "a strong"]);
+    }
+
+    #[test]
+    fn preferred_node_is_read_from_and_returned_to() {
+        let mut script = Script::read(&["a"], ReadConsistency::None).view("near", Some("a"));
+        let manner = Manner {
+            discovery: true,
+            forwarding: Forwarding::Never,
+            preferred: Some("http://near:1".to_owned()),
+        };
+        let known = Known::new(Cluster::new(&["http://a:1".to_owned()], manner));
+        script.nodes = Nodes::new(known, "http://a:1".to_owned());
+        let near_is_down = |_, request: &http::Request<Bytes>| match request.uri().host() {
+            Some("near") => refused(),
+            _ => response(200, OK),
+        };
+        assert!(script.run(|_, _| response(200, OK)).is_ok());
+        assert!(script.run(near_is_down).is_ok());
+        assert!(script.run(near_is_down).is_ok());
+        script.look();
+        assert!(script.run(|_, _| response(200, OK)).is_ok());
+        assert_eq!(
+            script.sent,
+            ["near none", "near none", "a none", "a none", "near none"]
+        );
     }
 
     #[test]
@@ -788,7 +1053,7 @@ mod tests {
         for _ in 0..2 {
             assert!(script.run(|_, _| response(200, OK)).is_ok());
         }
-        let leader = "http://b/db/query?level=weak";
+        let leader = "http://b:1/db/query?level=weak";
         assert!(
             script
                 .run(|sent, _| if sent == 2 {
@@ -810,7 +1075,7 @@ mod tests {
             Ok(Bytes::from_static(body.as_bytes()))
         );
         assert_eq!(script.sent.len(), 1);
-        let mut script = Script::write(&["a"]);
+        let mut script = Script::write(&["a"]).view("a", Some("a"));
         let body = r#"{"results":[],"error":"store not open"}"#;
         assert!(
             script
@@ -826,17 +1091,17 @@ mod tests {
             (
                 400,
                 "invalid JSON body\n",
-                Failure::NotApplied("http://a: 400 Bad Request: invalid JSON body".to_owned()),
+                Failure::NotApplied("http://a:1: 400 Bad Request: invalid JSON body".to_owned()),
             ),
             (
                 404,
                 "",
-                Failure::NotApplied("http://a: 404 Not Found".to_owned()),
+                Failure::NotApplied("http://a:1: 404 Not Found".to_owned()),
             ),
             (
                 502,
                 "bad gateway",
-                Failure::Unknown("http://a: 502 Bad Gateway: bad gateway".to_owned()),
+                Failure::Unknown("http://a:1: 502 Bad Gateway: bad gateway".to_owned()),
             ),
             (
                 500,

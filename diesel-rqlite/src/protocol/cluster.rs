@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::survey::View;
+use super::survey::{Seen, View};
 
 /// No cluster has more; a server that makes up nodes may.
 const MAX_NODES: usize = 64;
@@ -136,8 +136,6 @@ pub(crate) struct Cluster {
     leader: Option<(Leader, Instant)>,
     /// Whether a node has ever answered.
     worked: bool,
-    /// Nodes do not say who leads, or do not let this user ask.
-    blind: bool,
     nowhere: Option<Instant>,
     looked: Option<Instant>,
     look: Option<UnderWay>,
@@ -150,7 +148,6 @@ impl Cluster {
             members: Vec::new(),
             leader: None,
             worked: false,
-            blind: false,
             nowhere: None,
             looked: None,
             look: None,
@@ -339,35 +336,36 @@ impl Cluster {
     /// Where a request goes that only the leader can serve, after these nodes were tried in vain.
     pub(crate) fn next(&self, tried: &[String], now: Instant) -> Next {
         let untried = |base: &String| !tried.contains(base);
-        let mut known = false;
+        // A follower that has lost its leader holds what it is asked; a look says sooner who leads.
+        let is_informed = self.is_informed();
         if let Some((leader, _)) = &self.leader
             && let Some(member) = self.address_of(leader)
+            && (member.trouble.is_none() || !is_informed)
+            && untried(&member.base)
+            && !self.forwards(now)
         {
-            if member.trouble.is_none() && untried(&member.base) && !self.forwards(now) {
-                return Next::Ask(member.base.clone());
-            }
-            known = true;
+            return Next::Ask(member.base.clone());
         }
         let mut candidates = self.candidates();
         if self.forwards(now) {
             let well = candidates.find(|member| {
-                member.trouble.is_none() && untried(&member.base) && !self.is_lost_leader(&member.base)
+                member.trouble.is_none()
+                    && untried(&member.base)
+                    && !self.is_lost_leader(&member.base)
             });
             return well.map_or(Next::Wait, |member| Next::Forward(member.base.clone()));
         }
-        // A follower that has lost its leader holds what it is asked; a look says sooner who leads.
-        if self.looked.is_some() && !self.blind && (known || self.hears_of_nobody()) {
+        if is_informed {
             return Next::Wait;
         }
         let next = candidates.find(|member| untried(&member.base));
         next.map_or(Next::Wait, |member| Next::Ask(member.base.clone()))
     }
 
-    /// Nodes answer, and none of them knows a leader.
-    fn hears_of_nobody(&self) -> bool {
-        let mut well = self.members.iter().filter(|member| member.trouble.is_none());
-        let says = |member: &Member| member.said.is_some();
-        well.any(says) && self.leader.is_none()
+    /// Whether a node answers that says who leads, or that nobody does.
+    fn is_informed(&self) -> bool {
+        let mut members = self.members.iter();
+        members.any(|member| member.trouble.is_none() && member.said.is_some())
     }
 
     /// Voting nodes, those that answer first, and the user's before others.
@@ -380,7 +378,12 @@ impl Cluster {
     /// Where to read what any node may answer: from the preferred node, or where the connection is.
     pub(crate) fn nearby(&self, current: &str, tried: &[String]) -> Option<String> {
         let fit = |base: &str| !tried.iter().any(|tried| tried == base);
-        let mut first = self.manner.preferred.as_deref().into_iter().chain([current]);
+        let mut first = self
+            .manner
+            .preferred
+            .as_deref()
+            .into_iter()
+            .chain([current]);
         if let Some(well) = first.find(|base| fit(base) && self.is_well(base)) {
             return Some(well.to_owned());
         }
@@ -409,8 +412,15 @@ impl Cluster {
         let Some(looked) = self.looked else {
             return self.worked && self.manner.discovery;
         };
-        let leader = self.leader.as_ref().and_then(|(leader, _)| self.address_of(leader));
-        let preferred = self.manner.preferred.as_deref().and_then(|base| self.find(base));
+        let leader = self
+            .leader
+            .as_ref()
+            .and_then(|(leader, _)| self.address_of(leader));
+        let preferred = self
+            .manner
+            .preferred
+            .as_deref()
+            .and_then(|base| self.find(base));
         let mut wanted = leader.into_iter().chain(preferred);
         let unwell = wanted.any(|member| member.reached && member.trouble.is_some());
         since(looked) >= if unwell { UNWELL } else { FRESH }
@@ -477,14 +487,11 @@ impl Cluster {
             at: now,
             leader: view.leader.clone(),
         });
-        self.blind = !view.is_telling && !self.members.iter().any(|member| member.said.is_some());
         if !view.is_telling {
-            self.member(base).said = None;
-            self.blind = self.members.iter().all(|member| member.said.is_none());
+            member.said = None;
             return;
         }
-        self.blind = false;
-        self.learn(base, view.nodes);
+        self.learn(base, view.nodes, view.leader.as_ref());
         let Some(leader) = view.leader else {
             self.leads_not(base);
             return;
@@ -514,7 +521,9 @@ impl Cluster {
 
     /// At an address that only others have named, a node of another cluster may answer: `localhost`, say.
     fn is_stranger(&self, base: &str, view: &View) -> bool {
-        let named = self.find(base).is_none_or(|member| member.seed || member.reached);
+        let named = self
+            .find(base)
+            .is_none_or(|member| member.seed || member.reached);
         let ids: Vec<_> = self.members.iter().filter(|member| !member.seed).collect();
         let known = ids.iter().filter(|member| {
             let mut nodes = view.nodes.iter();
@@ -523,7 +532,7 @@ impl Cluster {
         !named && view.is_telling && known.count() * 2 < ids.len()
     }
 
-    fn learn(&mut self, from: &str, nodes: Vec<super::survey::Seen>) {
+    fn learn(&mut self, from: &str, nodes: Vec<Seen>, leader: Option<&Leader>) {
         if !self.manner.discovery {
             return;
         }
@@ -535,8 +544,11 @@ impl Cluster {
         self.members.retain(|member| {
             let mut nodes = listed.iter();
             // Who left the cluster is asked no more; nodes that do not answer are listed without an address.
-            member.seed || member.trouble.is_none() || nodes.any(|node| node.base == member.base)
+            member.seed
+                || member.trouble.is_none()
+                || nodes.any(|node| node.base == member.base)
                 || member.reached
+                || leader.is_some_and(|leader| leader.base == member.base)
         });
         for node in listed {
             let member = self.member(&node.base);

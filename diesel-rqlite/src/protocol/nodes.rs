@@ -1,7 +1,7 @@
 //! Where one connection is in its cluster, and what it learnt about each node.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use super::cluster::Cluster;
 use super::request::ReadConsistency;
@@ -16,9 +16,27 @@ impl Known {
         Known(Arc::new(Mutex::new(cluster)))
     }
 
+    pub(crate) fn downgrade(&self) -> WeakKnown {
+        WeakKnown(Arc::downgrade(&self.0))
+    }
+
     /// Held for a moment only, never while anything is waited for.
     pub(crate) fn cluster(&self) -> MutexGuard<'_, Cluster> {
         locked(&self.0)
+    }
+}
+
+/// The same, as long as a connection needs it.
+#[derive(Debug)]
+pub(crate) struct WeakKnown(Weak<Mutex<Cluster>>);
+
+impl WeakKnown {
+    pub(crate) fn is_alive(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+
+    pub(crate) fn upgrade(&self) -> Option<Known> {
+        self.0.upgrade().map(Known)
     }
 }
 

@@ -93,7 +93,9 @@ impl Survey {
             }
             Question::Nodes => Question::Probe,
             Question::Identity => {
-                let id = serde_json::from_slice(body).ok().filter(|_| status.is_success());
+                let id = serde_json::from_slice(body)
+                    .ok()
+                    .filter(|_| status.is_success());
                 self.view.id = match id {
                     Some(Value::String(id)) if !id.is_empty() => Some(id),
                     _ => None,
@@ -113,7 +115,10 @@ impl Survey {
         let failed = response.body().starts_with(br#"{"results":[],"error""#);
         let base = match status.is_redirection() {
             true => {
-                let location = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
+                let location = response
+                    .headers()
+                    .get(LOCATION)
+                    .and_then(|to| to.to_str().ok());
                 location.and_then(|to| redirect_target(&self.base, to, PROBE_PATH))
             }
             false if status.is_success() && !failed => Some(self.base.clone()),
@@ -143,7 +148,10 @@ fn nodes(body: &[u8]) -> Option<(Vec<Seen>, Option<Leader>)> {
     for (id, node) in entries {
         let flag = |name: &str| node.get(name).and_then(Value::as_bool);
         // One that can't be reached is listed without its address.
-        let base = node.get("api_addr").and_then(Value::as_str).and_then(base_of);
+        let base = node
+            .get("api_addr")
+            .and_then(Value::as_str)
+            .and_then(base_of);
         let Some(base) = base else { continue };
         if flag("leader") == Some(true) {
             leader = Some(Leader {
@@ -213,26 +221,44 @@ mod tests {
             id: Some("1".to_owned()),
             base: "http://a:4001".to_owned(),
         };
-        let wanted = vec![seen("1", "http://a:4001", true), seen("3", "https://c:443", false)];
+        let wanted = vec![
+            seen("1", "http://a:4001", true),
+            seen("3", "https://c:443", false),
+        ];
         for body in [&map[..], &list[..]] {
             assert_eq!(nodes(body), Some((wanted.clone(), Some(leader.clone()))));
         }
         for body in ["", "[]", "1", "{", "null"] {
             assert_eq!(nodes(body.as_bytes()), None, "{body}");
         }
-        assert_eq!(nodes(br#"{"1":[],"2":{"api_addr":3},"3":{"api_addr":"ftp://x"}}"#), Some((vec![], None)));
+        assert_eq!(
+            nodes(br#"{"1":[],"2":{"api_addr":3},"3":{"api_addr":"ftp://x"}}"#),
+            Some((vec![], None))
+        );
     }
 
     #[test]
     fn redirects_may_be_relative() {
         for (asked, location, wanted) in [
-            ("http://a:4001", "http://b:4003/db/query?redirect", Some("http://b:4003")),
-            ("http://a:4001/p", "https://b/p/db/query", Some("https://b:443/p")),
+            (
+                "http://a:4001",
+                "http://b:4003/db/query?redirect",
+                Some("http://b:4003"),
+            ),
+            (
+                "http://a:4001/p",
+                "https://b/p/db/query",
+                Some("https://b:443/p"),
+            ),
             ("http://a:4001/p", "/q/db/query?x", Some("http://a:4001/q")),
             ("http://a:4001", "/db/query", Some("http://a:4001")),
             ("http://a:4001", "//b:1/db/query", Some("http://b:1")),
             ("http://a:4001", "query?redirect", Some("http://a:4001")),
-            ("http://a:4001", "http://[::1]:5/db/query", Some("http://[::1]:5")),
+            (
+                "http://a:4001",
+                "http://[::1]:5/db/query",
+                Some("http://[::1]:5"),
+            ),
             ("http://a:4001", "http://b/elsewhere", None),
             ("http://a:4001", "ftp://b/db/query", None),
             ("http://a:4001", "http://u:p@b/db/query", None),

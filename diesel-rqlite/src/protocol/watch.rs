@@ -59,12 +59,14 @@ impl Watch {
         self.next_look = now + PATIENCE;
     }
 
-    pub(crate) fn is_due(&self, now: Instant) -> bool {
-        now >= self.since + PATIENCE
+    /// When there is something to check.
+    pub(crate) fn next_check(&self, now: Instant) -> Instant {
+        let first = self.since + PATIENCE;
+        if now < first { first } else { now }
     }
 
     pub(crate) fn check(&mut self, cluster: &Cluster, now: Instant) -> Verdict {
-        if !self.is_due(now) {
+        if now < self.next_check(now) {
             return Verdict::Wait;
         }
         if let Some(reason) = self.lost(cluster) {
