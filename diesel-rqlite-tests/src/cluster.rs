@@ -122,7 +122,8 @@ impl Cluster {
         }
     }
 
-    /// Adds a node without a vote, which only reads, and waits until it is ready. It has no links.
+    /// Adds a node without a vote, which only reads, and waits until it says that it is ready. It has no links. Nothing but
+    /// its membership is written to the Raft log.
     ///
     /// # Panics
     ///
@@ -130,6 +131,7 @@ impl Cluster {
     pub fn add_read_only(&mut self) -> &Rqlited {
         let node = RqlitedBuilder {
             non_voter: true,
+            quiet: true,
             ..self.next(None)
         };
         self.nodes.push(node.start());

@@ -35,6 +35,12 @@ pub(crate) fn is_ready(agent: &Agent, base: &str, user: Option<&User>) -> bool {
     refused || (response.status() == 200 && body.contains("\"values\""))
 }
 
+/// Whether a node says that it is ready. Nothing goes through the Raft log for it.
+pub(crate) fn says_it_is_ready(agent: &Agent, base: &str) -> bool {
+    let answer = agent.get(format!("{base}/readyz")).call();
+    answer.is_ok_and(|answer| answer.status() == 200)
+}
+
 /// Whether a node leads: it answers a read through the Raft log, and sends nobody to another node for it.
 pub(crate) fn leads(base: &str) -> bool {
     let url = format!("{base}/db/query?level=strong&redirect&q=SELECT%201");

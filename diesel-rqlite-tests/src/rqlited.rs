@@ -87,6 +87,8 @@ pub struct RqlitedBuilder {
     pub(crate) id: Option<usize>,
     pub(crate) join: Option<String>,
     pub(crate) non_voter: bool,
+    /// Nothing is written to the Raft log to find out whether it is ready.
+    pub(crate) quiet: bool,
     pub(crate) links: Option<NodeLinks>,
     pub(crate) advertised: Option<String>,
 }
@@ -364,7 +366,12 @@ impl Rqlited {
         let agent = http::agent();
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
-            if http::is_ready(&agent, &self.http_url(), self.builder.users.first()) {
+            let base = self.http_url();
+            let is_ready = match self.builder.quiet {
+                true => http::says_it_is_ready(&agent, &base),
+                false => http::is_ready(&agent, &base, self.builder.users.first()),
+            };
+            if is_ready {
                 return Ok(());
             }
             if self.process.as_mut().is_none_or(Process::has_exited) {
