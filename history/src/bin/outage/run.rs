@@ -34,7 +34,11 @@ pub(crate) fn run(options: &Options) -> Result<Report, Error> {
     let leader = scene.cluster.node(scene.cluster.leader()).url();
     RqliteConnection::establish(&leader)?.batch_execute(SCHEMA)?;
     let mut report = Report {
-        server: rqlited_binary().as_ref().map_err(Clone::clone)?.version.clone(),
+        server: rqlited_binary()
+            .as_ref()
+            .map_err(Clone::clone)?
+            .version
+            .clone(),
         fault: options.fault.name(),
         url: options.way.name(),
         fault_seconds: 0.0,
