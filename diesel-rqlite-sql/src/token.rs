@@ -121,19 +121,23 @@ impl<'a> Tokenizer<'a> {
         }
     }
 
-    fn skip_blanks_and_comments(&mut self) -> Result<(), SqlError> {
+    fn skip_blanks_and_comments(&mut self) {
         loop {
             match (self.byte(0), self.byte(1)) {
-                (Some(b' ' | b'\t' | b'\n' | b'\r' | 0x0c), _) => self.at += 1,
+                (Some(b' ' | b'\t' | b'\n' | b'\r' | 0x0c), _) => {
+                    // A vertical tab is a blank behind another one only.
+                    self.skip_while(|byte| byte.is_ascii_whitespace() || byte == 0x0b);
+                }
                 // A byte order mark, which SQLite takes for a blank at the start of a token.
                 (Some(0xef), Some(0xbb)) if self.byte(2) == Some(0xbf) => self.at += 3,
                 (Some(b'-'), Some(b'-')) => self.skip_while(|byte| byte != b'\n'),
                 (Some(b'/'), Some(b'*')) => {
                     let body = &self.sql[self.at + 2..];
+                    // One that is not closed goes to the end.
                     let length = body.windows(2).position(|pair| pair == b"*/");
-                    self.at += 2 + length.ok_or(SqlError::Unclosed("/*"))? + 2;
+                    self.at = length.map_or(self.sql.len(), |length| self.at + length + 4);
                 }
-                _ => return Ok(()),
+                _ => return,
             }
         }
     }
@@ -169,16 +173,24 @@ impl<'a> Tokenizer<'a> {
         }
     }
 
-    fn skip_variable(&mut self) {
+    /// A mark alone is none.
+    fn skip_variable(&mut self) -> TokenKind {
         self.at += 1;
+        let mut names = 0;
         loop {
+            let start = self.at;
             self.skip_while(is_name_byte);
+            names += self.at - start;
             match (self.byte(0), self.byte(1)) {
                 // Tcl's `$a::b`, which SQLite reads as one name.
                 (Some(b':'), Some(b':')) => self.at += 2,
                 // And `$a(b)`.
-                (Some(b'('), _) => return self.skip_array_index(),
-                _ => return,
+                (Some(b'('), _) if names > 0 => {
+                    self.skip_array_index();
+                    return TokenKind::Variable;
+                }
+                _ if names > 0 => return TokenKind::Variable,
+                _ => return TokenKind::Operator,
             }
         }
     }
@@ -186,8 +198,9 @@ impl<'a> Tokenizer<'a> {
     fn skip_array_index(&mut self) {
         let ends = |byte: &u8| *byte == b')' || byte.is_ascii_whitespace();
         let end = self.sql[self.at..].iter().position(ends);
-        if let Some(end) = end.filter(|end| self.sql[self.at + end] == b')') {
-            self.at += end + 1;
+        self.at = end.map_or(self.sql.len(), |end| self.at + end);
+        if self.byte(0) == Some(b')') {
+            self.at += 1;
         }
     }
 
@@ -206,8 +219,20 @@ impl<'a> Tokenizer<'a> {
             b'`' => self.skip_quoted(b'`', "`").map(|()| TokenKind::Quoted),
             b'[' => self.skip_quoted(b']', "[").map(|()| TokenKind::Quoted),
             b'x' | b'X' if self.byte(1) == Some(b'\'') => {
+                self.at += 2;
+                self.skip_while(|byte| byte != b'\'');
+                if self.byte(0).is_none() {
+                    return Err(SqlError::Unclosed("'"));
+                }
                 self.at += 1;
-                self.skip_quoted(b'\'', "'").map(|()| TokenKind::Blob)
+                Ok(TokenKind::Blob)
+            }
+            b'0' if matches!(self.byte(1), Some(b'x' | b'X'))
+                && self.byte(2).is_some_and(|byte| byte.is_ascii_hexdigit()) =>
+            {
+                self.at += 2;
+                self.skip_while(is_name_byte);
+                Ok(TokenKind::Number)
             }
             b'0'..=b'9' => {
                 self.skip_number();
@@ -224,10 +249,7 @@ impl<'a> Tokenizer<'a> {
                 self.skip_while(|byte| byte.is_ascii_digit());
                 Ok(TokenKind::Variable)
             }
-            b':' | b'@' | b'$' if self.byte(1).is_some_and(is_name_byte) => {
-                self.skip_variable();
-                Ok(TokenKind::Variable)
-            }
+            b':' | b'@' | b'#' | b'$' => Ok(self.skip_variable()),
             byte if is_name_byte(byte) => {
                 self.skip_while(is_name_byte);
                 Ok(TokenKind::Word)
@@ -238,7 +260,7 @@ impl<'a> Tokenizer<'a> {
 
     /// The next one, `None` at the end. Where it fails, `at` is where the token begins.
     pub(crate) fn next_token(&mut self) -> Result<Option<Raw>, SqlError> {
-        self.skip_blanks_and_comments()?;
+        self.skip_blanks_and_comments();
         let Some(first) = self.byte(0) else {
             return Ok(None);
         };
@@ -294,7 +316,7 @@ mod tests {
     #[test]
     fn comments_and_blanks_are_no_tokens() {
         assert_eq!(
-            kinds("a -- b\n/* ; */ 'c -- d'"),
+            kinds("a -- b\n/* ; */ 'c -- d' /* e"),
             [(TokenKind::Word, "a"), (TokenKind::String, "'c -- d'")]
         );
     }
@@ -315,7 +337,9 @@ mod tests {
     #[test]
     fn numbers_blobs_and_variables() {
         assert_eq!(
-            kinds("1.5e+3 .5 0xFF x'41' ?1 ? :a @b $c::d $e(f) :g (h)"),
+            kinds(
+                "1.5e+3 .5 0xFF x'41' ?1 ? :a @b $c::d $e(f) :g (h)  #i $::j 0x1e+5 x'00''k' ( \x0b)"
+            ),
             [
                 (TokenKind::Number, "1.5e+3"),
                 (TokenKind::Number, ".5"),
@@ -331,6 +355,15 @@ mod tests {
                 (TokenKind::Open, "("),
                 (TokenKind::Word, "h"),
                 (TokenKind::Close, ")"),
+                (TokenKind::Variable, "#i"),
+                (TokenKind::Variable, "$::j"),
+                (TokenKind::Number, "0x1e"),
+                (TokenKind::Operator, "+"),
+                (TokenKind::Number, "5"),
+                (TokenKind::Blob, "x'00'"),
+                (TokenKind::String, "'k'"),
+                (TokenKind::Open, "("),
+                (TokenKind::Close, ")"),
             ]
         );
     }
@@ -342,7 +375,7 @@ mod tests {
 
     #[test]
     fn what_is_not_closed_is_an_error() {
-        for (sql, open) in [("'a", "'"), ("\"a", "\""), ("[a", "["), ("/* a", "/*")] {
+        for (sql, open) in [("'a", "'"), ("\"a", "\""), ("[a", "["), ("x'a", "'")] {
             assert_eq!(tokens(sql), Err(SqlError::Unclosed(open)), "{sql}");
         }
     }

@@ -69,8 +69,8 @@ enum Call {
     Time(&'static [usize]),
     Random,
     RandomBlob,
-    /// A function of the node.
-    Node,
+    /// A function of the node, by its name.
+    Node(&'static str),
 }
 
 /// An open parenthesis.
@@ -220,7 +220,7 @@ impl Search<'_> {
             Some(function) if !function.time_values.is_empty() => Call::Time(function.time_values),
             Some(function) if function.name == "random" => Call::Random,
             Some(function) if function.name == "randomblob" => Call::RandomBlob,
-            Some(function) if function.class.contains(Classes::NODE) => Call::Node,
+            Some(function) if function.class.contains(Classes::NODE) => Call::Node(function.name),
             _ => Call::None,
         }
     }
@@ -233,7 +233,7 @@ impl Search<'_> {
         let call = self.range(frame.name).start..self.range(place).end;
         match frame.call {
             Call::None => {}
-            Call::Node => self.push(call, Volatile::Refused("what each node tells of itself")),
+            Call::Node(name) => self.push(call, Volatile::Refused(name)),
             // With arguments it is an error of SQLite.
             Call::Random if !arguments.is_empty() => {}
             Call::Random if frame.order_by => {
@@ -364,9 +364,18 @@ impl Search<'_> {
 
     /// Each node has a time zone of its own, also for a time that is the same everywhere.
     fn modifier(&mut self, argument: Range<usize>) {
+        let is_joined = argument.clone().any(|place| self.parsed.at(place) == "|");
         for place in argument {
             let text = self.parsed.at(place);
             match self.kind(place) {
+                Some(TokenKind::Blob) => {
+                    self.push(self.range(place), Volatile::Refused("a BLOB as a modifier"));
+                }
+                Some(TokenKind::String)
+                    if is_joined && is_part_of_zone(text.trim_matches('\'')) =>
+                {
+                    self.push(self.range(place), Volatile::Refused(OF_ZONE));
+                }
                 Some(TokenKind::String) if is_of_zone(text.trim_matches('\'')) => {
                     self.push(self.range(place), Volatile::Refused(OF_ZONE));
                 }
@@ -389,6 +398,9 @@ impl Search<'_> {
     }
 }
 
+const LOCAL: &str = "localtime";
+const UTC: &str = "utc";
+
 /// Why a value that depends on the time zone is refused.
 pub const OF_ZONE: &str =
     "the modifier 'localtime' or 'utc', which asks for the time zone of each node,";
@@ -400,7 +412,13 @@ pub fn is_subsecond(text: &str) -> bool {
 
 /// A modifier that depends on the time zone of the machine.
 pub fn is_of_zone(text: &str) -> bool {
-    text.eq_ignore_ascii_case("localtime") || text.eq_ignore_ascii_case("utc")
+    text.eq_ignore_ascii_case(LOCAL) || text.eq_ignore_ascii_case(UTC)
+}
+
+/// Of `'local' || 'time'`.
+fn is_part_of_zone(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.len() > 1 && (LOCAL.contains(&text) || UTC.contains(&text))
 }
 
 fn is_now_or_subsecond(text: &str) -> bool {
@@ -464,6 +482,7 @@ mod tests {
             "INSERT INTO t SELECT a FROM t WHERE 1 ORDER BY a RETURNING a",
             "UPDATE t SET a = random(1), b = strftime(), c = timediff(d)",
             "UPDATE t SET a = date(b, '+1 day'), c = 'localtime', d = lower('utc')",
+            "UPDATE t SET a = date(b, '-' || c || ' days')",
             "UPDATE t SET rootpage = 1 FROM pragma_table_info('t')",
         ] {
             assert_eq!(kinds(sql), [], "{sql}");
@@ -486,6 +505,8 @@ mod tests {
             "UPDATE t SET a = datetime(b, '+1 day', \"utc\")",
             "UPDATE t SET a = strftime('%H', '2020-01-01 12:00', 'localtime')",
             "UPDATE t SET a = datetime(b, lower('UTC'))",
+            "UPDATE t SET a = datetime(b, 'x' || 'local')",
+            "UPDATE t SET a = datetime(b, x'757463')",
             "UPDATE t SET a = SQLite_Version()",
             "UPDATE t SET a = [sqlite_source_id] ( )",
             "UPDATE t SET a = sqlite_compileoption_used('X')",

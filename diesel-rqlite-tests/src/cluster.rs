@@ -1,17 +1,92 @@
 //! Several nodes.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::http;
-use crate::rqlited::{Rqlited, RqlitedBuilder};
+use crate::link::{Flow, Link, Peers, Wire};
+use crate::rqlited::{NodeLinks, RaftTimeouts, Rqlited, RqlitedBuilder};
 
 /// Below it, a busy machine makes the nodes lose each other.
 const RAFT_TIMEOUT: Duration = Duration::from_millis(250);
 
+/// How long an election may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How a cluster is started.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ClusterBuilder {
+    links: bool,
+    own_timeouts: bool,
+    unreachable: bool,
+}
+
+impl ClusterBuilder {
+    /// Each node has a [`Link`] for clients and one for the other nodes, and whoever wants to reach it goes through these.
+    /// Needs Linux: `/proc` tells which node a connection comes from.
+    #[must_use]
+    pub fn links(mut self) -> Self {
+        self.links = true;
+        self
+    }
+
+    /// Leaders are given up as late as they are by default: an election takes 1 to 4 seconds.
+    #[must_use]
+    pub fn default_raft_timeouts(mut self) -> Self {
+        self.own_timeouts = true;
+        self
+    }
+
+    /// The nodes name themselves to clients by addresses that no client can resolve, as in a network of their own.
+    /// A [`Link::balancing`] over [`Cluster::addresses`] is then the way in.
+    #[must_use]
+    pub fn unreachable_advertised(mut self) -> Self {
+        self.unreachable = true;
+        self
+    }
+
+    /// Starts this number of voting nodes and waits until each answers for the leader. The first node leads.
+    ///
+    /// # Panics
+    ///
+    /// When the cluster does not become ready.
+    pub fn start(self, nodes: usize) -> Cluster {
+        let peers = Peers::new(nodes);
+        let mut cluster = Cluster {
+            builder: self,
+            nodes: Vec::new(),
+            links: Vec::new(),
+        };
+        for place in 0..nodes {
+            let links = self.links.then(|| NodeLinks::start(nodes, place, &peers));
+            cluster.links.extend(links.clone());
+            let node = cluster.next(links).start();
+            cluster.nodes.push(node);
+        }
+        cluster
+    }
+}
+
+impl NodeLinks {
+    fn start(nodes: usize, place: usize, peers: &Peers) -> Self {
+        let known = peers.clone();
+        let raft = Link::to_come(nodes, Box::new(move |from, to| known.who(from, to)));
+        let http = Link::to_come(1, Box::new(|_, _| Some(0)));
+        NodeLinks {
+            http: Arc::new(http.expect("a port is free")),
+            raft: Arc::new(raft.expect("a port is free")),
+            peers: peers.clone(),
+            place,
+        }
+    }
+}
+
 /// A cluster of voting nodes. Stopped when dropped.
 #[derive(Debug)]
 pub struct Cluster {
+    builder: ClusterBuilder,
     nodes: Vec<Rqlited>,
+    links: Vec<NodeLinks>,
 }
 
 impl Cluster {
@@ -21,7 +96,7 @@ impl Cluster {
     ///
     /// When it does not become ready.
     pub fn start(nodes: usize) -> Self {
-        Self::of(std::iter::repeat_n(Rqlited::builder(), nodes))
+        Self::builder().start(nodes)
     }
 
     /// The same, with a node for each of these [time zones](RqlitedBuilder::time_zone).
@@ -30,21 +105,55 @@ impl Cluster {
     ///
     /// When it does not become ready.
     pub fn in_time_zones(zones: &[&str]) -> Self {
-        Self::of(zones.iter().map(|zone| Rqlited::builder().time_zone(zone)))
+        let mut cluster = Cluster {
+            builder: Self::builder(),
+            nodes: Vec::new(),
+            links: Vec::new(),
+        };
+        for zone in zones {
+            let node = cluster.next(None).time_zone(zone).start();
+            cluster.nodes.push(node);
+        }
+        cluster
     }
 
-    fn of(builders: impl Iterator<Item = RqlitedBuilder>) -> Self {
-        let mut nodes: Vec<Rqlited> = Vec::new();
-        for (place, builder) in builders.enumerate() {
-            let builder = RqlitedBuilder {
-                raft_timeout: Some(RAFT_TIMEOUT),
-                id: Some(place + 1),
-                join: nodes.first().map(Rqlited::raft_address),
-                ..builder
-            };
-            nodes.push(builder.start());
+    /// A cluster with options.
+    pub fn builder() -> ClusterBuilder {
+        ClusterBuilder::default()
+    }
+
+    /// How the node is started that comes behind those there are.
+    fn next(&self, links: Option<NodeLinks>) -> RqlitedBuilder {
+        let id = self.nodes.len() + 1;
+        let advertised = self.builder.unreachable;
+        RqlitedBuilder {
+            raft_timeouts: match self.builder.own_timeouts {
+                true => RaftTimeouts::Own,
+                false => RaftTimeouts::Of(RAFT_TIMEOUT),
+            },
+            id: Some(id),
+            join: self.nodes.first().map(Rqlited::advertised_raft_address),
+            // A name that is promised never to be one.
+            advertised: advertised.then(|| format!("rqlite-{id}.invalid:4001")),
+            links,
+            ..Rqlited::builder()
         }
-        Cluster { nodes }
+    }
+
+    /// Adds a node without a vote, which only reads, and waits until it says that it is ready. It has no links. Nothing but
+    /// its membership is written to the Raft log.
+    ///
+    /// # Panics
+    ///
+    /// When it does not become ready.
+    pub fn add_read_only(&mut self) -> &Rqlited {
+        let node = RqlitedBuilder {
+            non_voter: true,
+            quiet: true,
+            ..self.next(None)
+        };
+        self.nodes.push(node.start());
+        &self.nodes[self.nodes.len() - 1]
     }
 
     /// The node with this place, counted from 0.
@@ -57,34 +166,119 @@ impl Cluster {
         &mut self.nodes[place]
     }
 
-    /// A URL with the node at this place first and all others behind it.
-    pub fn url(&self, place: usize) -> String {
-        let others = self.nodes.iter().enumerate();
-        let others = others.filter(|(other, _)| *other != place);
-        let others: Vec<_> = others.map(|(_, node)| node.address()).collect();
-        format!("{}?nodes={}", self.nodes[place].url(), others.join(","))
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.nodes.len()
     }
 
-    /// The place of the leader, as the other nodes see it. Waits for an election.
+    /// `host:port` of a node for clients: its link, if there is one.
+    pub fn address(&self, place: usize) -> String {
+        match self.links.get(place) {
+            Some(links) => links.http.address(),
+            None => self.nodes[place].address(),
+        }
+    }
+
+    /// Those of all nodes.
+    pub fn addresses(&self) -> Vec<String> {
+        (0..self.count()).map(|place| self.address(place)).collect()
+    }
+
+    /// A URL with the node at this place first and all others behind it.
+    pub fn url(&self, place: usize) -> String {
+        let mut others = self.addresses();
+        let this = others.remove(place);
+        format!("rqlite://{this}?nodes={}", others.join(","))
+    }
+
+    /// The place of the leader, as itself knows. Waits for an election.
     ///
     /// # Panics
     ///
     /// When there is none for half a minute.
     pub fn leader(&self) -> usize {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        self.leader_but(None)
+    }
+
+    /// The place of the leader, when it is another one than this. Waits for an election.
+    ///
+    /// # Panics
+    ///
+    /// When there is none for half a minute.
+    pub fn next_leader(&self, old: usize) -> usize {
+        self.leader_but(Some(old))
+    }
+
+    fn leader_but(&self, old: Option<usize>) -> usize {
+        let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
-            let found = self.nodes.iter().enumerate().find_map(|(asked, node)| {
-                let leader = http::redirects_to(&node.http_url())?;
-                match leader {
-                    None => Some(asked),
-                    Some(url) => self.nodes.iter().position(|node| node.http_url() == url),
-                }
-            });
-            match found {
+            let mut places = (0..self.count()).filter(|place| Some(*place) != old);
+            match places.find(|place| http::leads(&self.nodes[*place].http_url())) {
                 Some(leader) => return leader,
                 None => std::thread::sleep(Duration::from_millis(20)),
             }
         }
         panic!("the cluster has no leader");
+    }
+
+    /// The link by which clients reach a node.
+    ///
+    /// # Panics
+    ///
+    /// When the cluster was made without links.
+    pub fn client_link(&self, place: usize) -> &Link {
+        &self.links(place).http
+    }
+
+    /// The connections that a node makes to another one.
+    ///
+    /// # Panics
+    ///
+    /// When the cluster was made without links.
+    pub fn between(&self, from: usize, to: usize) -> Wire<'_> {
+        self.links(to).raft.wire(from)
+    }
+
+    fn links(&self, place: usize) -> &NodeLinks {
+        self.links.get(place).expect("the cluster has links")
+    }
+
+    /// Sets what becomes of all that a node sends to other nodes, and of what they send to it.
+    ///
+    /// # Panics
+    ///
+    /// When the cluster was made without links.
+    pub fn set_peers(&self, place: usize, sent: Flow, received: Flow) {
+        for other in (0..self.links.len()).filter(|other| *other != place) {
+            self.between(place, other).set(sent, received);
+            self.between(other, place).set(received, sent);
+        }
+    }
+
+    /// Cuts a node off from all others; clients reach it.
+    ///
+    /// # Panics
+    ///
+    /// When the cluster was made without links.
+    pub fn cut_off_from_peers(&self, place: usize) {
+        self.set_peers(place, Flow::Cut, Flow::Cut);
+    }
+
+    /// Cuts a node off from clients and from all other nodes.
+    ///
+    /// # Panics
+    ///
+    /// When the cluster was made without links.
+    pub fn cut_off(&self, place: usize) {
+        self.cut_off_from_peers(place);
+        self.client_link(place).cut();
+    }
+
+    /// Heals all links.
+    pub fn heal(&self) {
+        for links in &self.links {
+            links.http.heal();
+            links.raft.heal();
+        }
     }
 }

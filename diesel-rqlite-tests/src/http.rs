@@ -35,24 +35,26 @@ pub(crate) fn is_ready(agent: &Agent, base: &str, user: Option<&User>) -> bool {
     refused || (response.status() == 200 && body.contains("\"values\""))
 }
 
-/// Where a node sends those who want its leader: `Some(None)` if it leads itself, `None` if it can't say.
-pub(crate) fn redirects_to(base: &str) -> Option<Option<String>> {
-    const PATH: &str = "/db/query";
-    let url = format!("{base}{PATH}?level=strong&redirect&q=SELECT%201");
+/// Whether a node says that it is ready. Nothing goes through the Raft log for it.
+pub(crate) fn says_it_is_ready(agent: &Agent, base: &str) -> bool {
+    let answer = agent.get(format!("{base}/readyz")).call();
+    answer.is_ok_and(|answer| answer.status() == 200)
+}
+
+/// Whether a node leads: it answers a read through the Raft log, and sends nobody to another node for it.
+pub(crate) fn leads(base: &str) -> bool {
+    let url = format!("{base}/db/query?level=strong&redirect&q=SELECT%201");
     let agent = agent();
     let request = agent
         .get(url)
         .config()
         .max_redirects(0)
-        .max_redirects_will_error(false);
-    let response = request.build().call().ok()?;
-    match response.status().as_u16() {
-        200 => Some(None),
-        301 => {
-            let location = response.headers().get("location")?.to_str().ok()?;
-            let leader = location.split(PATH).next()?;
-            Some(Some(leader.to_owned()))
-        }
-        _ => None,
-    }
+        .max_redirects_will_error(false)
+        // A node that is cut off does not answer; it is asked again.
+        .timeout_global(Some(Duration::from_millis(500)));
+    let Ok(mut response) = request.build().call() else {
+        return false;
+    };
+    let body = response.body_mut().read_to_string().unwrap_or_default();
+    response.status() == 200 && body.contains("\"values\"")
 }

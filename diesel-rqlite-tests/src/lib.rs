@@ -15,6 +15,9 @@
 //! [`ValkeyServer`] and [`RedisServer`] are found alike: by `VALKEY_SERVER` and `REDIS_SERVER`, installed by pip,
 //! or on the `PATH`.
 //!
+//! A [`Link`] is a proxy whose connections can be cut, slowed down, muted, refused and forgotten, and a
+//! [`Cluster`] can be made with one before each node, for clients and for the other nodes.
+//!
 //! Every server listens on loopback only, and a watchdog process stops it even if the process that started
 //! it is killed.
 
@@ -24,6 +27,7 @@ mod cache;
 mod cluster;
 mod http;
 mod install;
+mod link;
 mod process;
 mod resp;
 mod rqlited;
@@ -32,8 +36,9 @@ mod tls_front;
 mod valkey;
 mod wheel;
 
-pub use self::cluster::Cluster;
+pub use self::cluster::{Cluster, ClusterBuilder};
 pub use self::install::{Binary, rqlited_binary};
+pub use self::link::{Flow, Link, Wire};
 pub use self::rqlited::{Rqlited, RqlitedBuilder, User};
 pub use self::valkey::{
     KeyServer, KeyServerBuilder, Product, Redis, RedisServer, Valkey, ValkeyCluster, ValkeyServer,

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -12,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::http;
 use crate::install::{Binary, rqlited_binary};
+use crate::link::{Link, Peers};
 use crate::process::{Process, tail};
 use crate::tls::Certificate;
 
@@ -82,9 +84,34 @@ pub struct RqlitedBuilder {
     pub(crate) foreign_keys: bool,
     pub(crate) tls: bool,
     pub(crate) time_zone: Option<String>,
-    pub(crate) raft_timeout: Option<Duration>,
+    pub(crate) raft_timeouts: RaftTimeouts,
     pub(crate) id: Option<usize>,
     pub(crate) join: Option<String>,
+    pub(crate) non_voter: bool,
+    /// Nothing is written to the Raft log to find out whether it is ready.
+    pub(crate) quiet: bool,
+    pub(crate) links: Option<NodeLinks>,
+    pub(crate) advertised: Option<String>,
+}
+
+/// How soon a node believes that its leader is gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum RaftTimeouts {
+    /// As soon as a single node can: it has nobody to hear of.
+    #[default]
+    Alone,
+    Of(Duration),
+    /// What rqlited has by default.
+    Own,
+}
+
+/// The proxies in front of a node, which are all that others know of it.
+#[derive(Clone, Debug)]
+pub(crate) struct NodeLinks {
+    pub(crate) http: Arc<Link>,
+    pub(crate) raft: Arc<Link>,
+    pub(crate) peers: Peers,
+    pub(crate) place: usize,
 }
 
 impl RqlitedBuilder {
@@ -113,6 +140,13 @@ impl RqlitedBuilder {
     #[must_use]
     pub fn time_zone(mut self, zone: &str) -> Self {
         self.time_zone = Some(zone.to_owned());
+        self
+    }
+
+    /// Clients and other nodes are told that it is reached there, `host:port`, whether it is or not.
+    #[must_use]
+    pub fn advertise(mut self, address: &str) -> Self {
+        self.advertised = Some(address.to_owned());
         self
     }
 
@@ -248,8 +282,25 @@ impl Rqlited {
             .map(|certificate| certificate.pem.as_str())
     }
 
-    pub(crate) fn raft_address(&self) -> String {
+    fn raft_address(&self) -> String {
         format!("127.0.0.1:{}", self.raft_port)
+    }
+
+    /// Where other nodes reach it.
+    pub(crate) fn advertised_raft_address(&self) -> String {
+        match &self.builder.links {
+            Some(links) => links.raft.address(),
+            None => self.raft_address(),
+        }
+    }
+
+    /// What redirects and `/nodes` name.
+    pub(crate) fn advertised_address(&self) -> String {
+        match (&self.builder.advertised, &self.builder.links) {
+            (Some(address), _) => address.clone(),
+            (None, Some(links)) => links.http.address(),
+            (None, None) => self.address(),
+        }
     }
 
     /// SIGKILL: what a crash does.
@@ -257,12 +308,21 @@ impl Rqlited {
         if let Some(mut process) = self.process.take() {
             process.kill();
         }
+        self.nobody_listens();
     }
 
     /// SIGTERM, and waits for the end.
     pub fn terminate(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.stop(Duration::from_secs(5));
+        }
+        self.nobody_listens();
+    }
+
+    fn nobody_listens(&self) {
+        if let Some(links) = &self.builder.links {
+            links.http.leads_nowhere();
+            links.raft.leads_nowhere();
         }
     }
 
@@ -314,7 +374,12 @@ impl Rqlited {
         let agent = http::agent();
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
-            if http::is_ready(&agent, &self.http_url(), self.builder.users.first()) {
+            let base = self.http_url();
+            let is_ready = match self.builder.quiet {
+                true => http::says_it_is_ready(&agent, &base),
+                false => http::is_ready(&agent, &base, self.builder.users.first()),
+            };
+            if is_ready {
                 return Ok(());
             }
             if self.process.as_mut().is_none_or(Process::has_exited) {
@@ -334,6 +399,12 @@ impl Rqlited {
         let binary = binary.map_err(|reason| io::Error::other(reason.clone()))?;
         let mut command = self.command(binary);
         let process = Process::start(&mut command, &self.log(), self.directory.path())?;
+        if let Some(links) = &self.builder.links {
+            let here = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+            links.peers.started(links.place, process.id());
+            links.http.leads_to(here(self.http_port));
+            links.raft.leads_to(here(self.raft_port));
+        }
         self.process = Some(process);
         Ok(())
     }
@@ -341,8 +412,11 @@ impl Rqlited {
     fn command(&self, binary: &Binary) -> Command {
         let builder = &self.builder;
         // A single node elects itself; three need some room to hear of each other.
-        let timeout = builder.raft_timeout.unwrap_or(Duration::from_millis(20));
-        let timeout = format!("{}ms", timeout.as_millis());
+        let timeout = match builder.raft_timeouts {
+            RaftTimeouts::Alone => Some(Duration::from_millis(20)),
+            RaftTimeouts::Of(timeout) => Some(timeout),
+            RaftTimeouts::Own => None,
+        };
         let mut command = Command::new(&binary.path);
         // Dates of rqlite's own are in the local time of the node.
         command.env("TZ", builder.time_zone.as_deref().unwrap_or("UTC"));
@@ -353,9 +427,19 @@ impl Rqlited {
             "-raft-addr",
             &self.raft_address(),
         ]);
-        command.args([binary.heartbeat_flag, &timeout]);
-        command.args(["-raft-election-timeout", &timeout]);
-        command.args(["-raft-leader-lease-timeout", &timeout]);
+        if let Some(timeout) = timeout {
+            let timeout = format!("{}ms", timeout.as_millis());
+            command.args([binary.heartbeat_flag, &timeout]);
+            command.args(["-raft-election-timeout", &timeout]);
+            command.args(["-raft-leader-lease-timeout", &timeout]);
+        }
+        if builder.links.is_some() || builder.advertised.is_some() {
+            command.args(["-http-adv-addr", &self.advertised_address()]);
+            command.args(["-raft-adv-addr", &self.advertised_raft_address()]);
+        }
+        if builder.non_voter {
+            command.arg("-raft-non-voter");
+        }
         if builder.foreign_keys {
             command.arg("-fk");
         }

@@ -7,8 +7,8 @@
 //! | `UniqueViolation`, `ForeignKeyViolation`, `NotNullViolation`, `CheckViolation` | SQLite says so | no |
 //! | `SerializationFailure` | what a transaction saw is no longer so, or its lock was lost: run it again | no |
 //! | `ReadOnlyTransaction` | a write in a read-only transaction | no |
-//! | `UnableToSendCommand` | no node ran it: refused, no leader, 401, bad request | no |
-//! | `ClosedConnection` | it left and no readable answer came | **unknown**; it is never sent again |
+//! | `UnableToSendCommand` | no node ran it: refused, no leader, 401, bad request; or a read had no answer | no |
+//! | `ClosedConnection` | a write or a commit left and no readable answer came | **unknown**; it is never sent again |
 //! | `Unknown` | any other message of SQLite | no |
 //! | [`QueryBuilderError`](Error::QueryBuilderError) | the SQL can't be sent as it is | no |
 //! | [`DeserializationError`](Error::DeserializationError) | a returned value does not fit its type | yes |
@@ -186,7 +186,7 @@ pub(crate) fn request_error(exchange: &Exchange, message: &str) -> Error {
             message,
             Some("another client has left a transaction open".to_owned()),
         ),
-        RequestError::LeadershipLost | RequestError::Other => {
+        RequestError::LeadershipLost | RequestError::NothingToApply | RequestError::Other => {
             failure(exchange.failure(Why::Unknown, message))
         }
     }
@@ -196,6 +196,10 @@ pub(crate) fn request_error(exchange: &Exchange, message: &str) -> Error {
 pub(crate) fn failure(failure: Failure) -> Error {
     let (kind, details) = match failure.why {
         Why::NotApplied => (DatabaseErrorKind::UnableToSendCommand, None),
+        // Nothing was applied, since there was nothing to apply.
+        Why::Unknown if failure.stake == Stake::Nothing => {
+            (DatabaseErrorKind::UnableToSendCommand, None)
+        }
         Why::Unknown => (
             DatabaseErrorKind::ClosedConnection,
             Some("it is unknown whether the write was applied; it was not sent again"),

@@ -120,6 +120,7 @@ pub use self::lock::{AsyncLock, AsyncLockGuard, LockFuture};
 pub use self::lock::{Fence, Lock, LockError, LockGuard, RqliteLock, ThreadLock, TransactionLock};
 #[cfg(feature = "redis")]
 pub use self::lock::{RedisLock, ValkeyLock};
+pub use self::protocol::cluster::Forwarding;
 pub use self::protocol::request::ReadConsistency;
 pub use self::query_builder::{RqliteInsertSelectDsl, RqliteQueryBuilder, SelectedRows};
 #[cfg(feature = "async")]

@@ -20,6 +20,9 @@ pub(crate) trait Runtime: Send + Sync + 'static {
     /// Runs this to its end without anyone who waits for it; at once, if nothing runs in the background.
     fn detach(task: impl Future<Output = ()> + Send + 'static);
 
+    /// Runs this beside everything else: in a thread of its own, or as a task.
+    fn beside(task: impl Future<Output = ()> + Send + 'static);
+
     /// Runs this to its end, even if nobody waits for that any more.
     fn to_its_end<T: Send + 'static>(
         task: impl Future<Output = T> + Send + 'static,
@@ -77,6 +80,12 @@ impl Runtime for Blocking {
         now(task);
     }
 
+    fn beside(task: impl Future<Output = ()> + Send + 'static) {
+        let thread = thread::Builder::new().name("diesel-rqlite look".to_owned());
+        // Where there can't be another thread, nothing is learnt.
+        let _ = thread.spawn(move || now(task));
+    }
+
     fn to_its_end<T: Send + 'static>(
         task: impl Future<Output = T> + Send + 'static,
     ) -> impl Future<Output = T> + Send {
@@ -132,6 +141,10 @@ mod asynchronous {
             if let Ok(runtime) = Handle::try_current() {
                 runtime.spawn(task);
             }
+        }
+
+        fn beside(task: impl Future<Output = ()> + Send + 'static) {
+            Self::detach(task);
         }
 
         async fn to_its_end<T: Send + 'static>(

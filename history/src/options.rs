@@ -11,7 +11,8 @@ Runs random transactions against real servers that crash, and checks that their 
 
   --seconds N      how long                                              [30]
   --nodes N        how many servers                                      [3]
-  --faults LIST    of the leader, separated by commas: kill, stop        [none]
+  --faults LIST    of the leader, separated by commas: kill, stop, cut,
+                   mute, slow                                            [none]
   --writers N      how many workers                                      [8]
   --lists N        how many lists they append to at a time               [6]
   --retries N      how often a transaction is run again after a conflict [10]
@@ -19,6 +20,8 @@ Runs random transactions against real servers that crash, and checks that their 
   --strict         the serial order must also agree with the clock
   --unguarded      commits check nothing; anomalies are shown, not an error
   --processes      each worker is a process of its own
+  --pool N         workers take their connections from one r2d2 pool     [each has its own]
+  --unsettled      commits whose answer was lost stay unknown: no exactly_once
   --seed N         of all random choices                                 [random]
 ";
 
@@ -47,6 +50,10 @@ pub struct Options {
     pub processes: Option<PathBuf>,
     /// How transactions are run.
     pub mode: Mode,
+    /// How many connections workers share, in a pool; each has its own, if none.
+    pub pool: Option<u32>,
+    /// Whether commits whose answer was lost stay unknown.
+    pub unsettled: bool,
 }
 
 impl Default for Options {
@@ -63,6 +70,8 @@ impl Default for Options {
             retries: 10,
             processes: None,
             mode: Mode::default(),
+            pool: None,
+            unsettled: false,
         }
     }
 }
@@ -79,6 +88,7 @@ impl Options {
             let flag = match name.as_str() {
                 "--unguarded" => &mut options.unguarded,
                 "--strict" => &mut options.strict,
+                "--unsettled" => &mut options.unsettled,
                 "--processes" => {
                     let this = std::env::current_exe();
                     options.processes = Some(this.map_err(|error| error.to_string())?);
@@ -94,6 +104,9 @@ impl Options {
             };
             *flag = true;
         }
+        if options.pool.is_some() && options.processes.is_some() {
+            return Err("--pool: processes share no connections".into());
+        }
         Ok(options)
     }
 
@@ -104,6 +117,7 @@ impl Options {
             "--writers" => self.writers = number(name, value, 1)?,
             "--lists" => self.lists = number(name, value, 1)?,
             "--retries" => self.retries = number(name, value, 0)?,
+            "--pool" => self.pool = Some(number(name, value, 1)?),
             "--seed" => self.seed = number(name, value, 0)?,
             "--faults" => {
                 let faults = value.split(',').map(|name| {
@@ -140,17 +154,21 @@ mod tests {
 
     #[test]
     fn options_are_read_and_wrong_ones_named() {
-        let options = parse("--seconds 5 --faults kill,stop --strict --mode eager --seed 0");
+        let options =
+            parse("--seconds 5 --faults kill,mute --strict --mode eager --seed 0 --pool 3");
         let options = options.expect("parses");
         assert_eq!((options.seconds, options.seed), (5, 0));
-        assert_eq!(options.faults, [Fault::Kill, Fault::Stop]);
+        assert_eq!(options.faults, [Fault::Kill, Fault::Mute]);
         assert_eq!((options.strict, options.unguarded), (true, false));
+        assert_eq!(options.pool, Some(3));
         assert_eq!(options.mode, Mode::Eager);
         for line in [
             "--seconds",
             "--seconds x",
             "--nodes 0",
-            "--faults kill,cut",
+            "--faults kill,flood",
+            "--pool 0",
+            "--pool 2 --processes",
             "--mode lazy",
             "--what 1",
         ] {

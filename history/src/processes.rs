@@ -19,7 +19,7 @@ pub const WORKER_ARGUMENT: &str = "--worker";
 pub fn work_as_process(orders: &str) -> Result<(), Error> {
     let orders: Orders = serde_json::from_str(orders)?;
     let mut lines = io::stdout().lock();
-    worker::work(&orders, |transaction| {
+    worker::work(&orders, None, |transaction| {
         serde_json::to_writer(&mut lines, &transaction)?;
         lines.write_all(b"\n")?;
         Ok(())

@@ -121,12 +121,12 @@ impl Report {
             unknown,
             failed,
         } = &self.counts;
-        let Injected { kills, stops } = self.injected;
         let per_second = *commits as f64 / self.seconds as f64;
         writeln!(out, "seed              {}", self.seed)?;
         writeln!(out, "seconds           {}", self.seconds)?;
-        writeln!(out, "leaders killed    {kills}")?;
-        writeln!(out, "leaders stopped   {stops}")?;
+        for (fault, count) in self.injected.each() {
+            writeln!(out, "faults, {:<9} {count}", fault.name())?;
+        }
         writeln!(
             out,
             "commits           {commits}, {per_second:.1} per second"

@@ -13,7 +13,7 @@ use crate::faults::{self, Injected};
 use crate::history::{History, Transaction};
 use crate::options::Options;
 use crate::report::Report;
-use crate::worker::{self, Orders};
+use crate::worker::{self, Orders, Shared};
 use crate::{processes, state, transaction, workload};
 
 /// Below the time a leader is stopped for, so that answers are lost.
@@ -30,7 +30,11 @@ const REQUEST_TIMEOUT: &str = "request_timeout=2s";
 ///
 /// Where the kit does: without an rqlited, or when one does not start.
 pub fn run(options: &Options) -> Result<Report, Error> {
-    let mut cluster = Cluster::start(options.nodes);
+    let builder = Cluster::builder();
+    let mut cluster = match options.faults.iter().any(|fault| fault.is_of_links()) {
+        true => builder.links().start(options.nodes),
+        false => builder.start(options.nodes),
+    };
     let leader = cluster.leader();
     let mut connection = RqliteConnection::establish(&url(&cluster, options, leader, &[]))?;
     workload::create(&mut connection)?;
@@ -54,10 +58,13 @@ fn work(options: &Options, cluster: &mut Cluster) -> Result<(Vec<Transaction>, I
     let orders: Vec<_> = (0..options.writers)
         .map(|worker| orders(options, cluster, worker, duration))
         .collect();
+    let url = orders.first().map(|orders| orders.url.as_str());
+    let pool = options.pool.zip(url);
+    let pool = pool.map(|(size, url)| worker::pool(url, size));
     thread::scope(|scope| {
         let workers: Vec<_> = orders
             .iter()
-            .map(|orders| scope.spawn(|| one(options, orders)))
+            .map(|orders| scope.spawn(|| one(options, orders, pool.as_ref())))
             .collect();
         let mut random = fastrand::Rng::with_seed(options.seed);
         let injected = faults::inject(cluster, &options.faults, &mut random, deadline);
@@ -83,15 +90,20 @@ fn orders(options: &Options, cluster: &Cluster, worker: u32, duration: Duration)
         lists: options.lists,
         retries: options.retries,
         mode: options.mode,
+        exactly_once: !options.unsettled,
     }
 }
 
-fn one(options: &Options, orders: &Orders) -> Result<Vec<Transaction>, Error> {
+fn one(
+    options: &Options,
+    orders: &Orders,
+    pool: Option<&Shared>,
+) -> Result<Vec<Transaction>, Error> {
     if let Some(program) = &options.processes {
         return processes::work(program, orders);
     }
     let mut transactions = Vec::new();
-    worker::work(orders, |transaction| {
+    worker::work(orders, pool, |transaction| {
         transactions.push(transaction);
         Ok(())
     })?;

@@ -46,6 +46,8 @@ pub(crate) struct Style {
     pub(crate) mode: Mode,
     pub(crate) retries: u32,
     pub(crate) read_only: bool,
+    /// Whether a lost commit is settled.
+    pub(crate) exactly_once: bool,
 }
 
 impl Style {
@@ -62,10 +64,12 @@ pub(crate) fn run<T>(
     body: impl FnMut(&mut RqliteConnection) -> QueryResult<T>,
 ) -> QueryResult<T> {
     let _held = (style.mode == Mode::Serial).then(|| ONE_AT_A_TIME.lock());
-    let builder = connection
-        .build_transaction()
-        .exactly_once()
-        .retries(style.retries);
+    let builder = connection.build_transaction();
+    let builder = match style.exactly_once {
+        true => builder.exactly_once(),
+        false => builder,
+    };
+    let builder = builder.retries(style.retries);
     let builder = match style.mode {
         Mode::Interactive => builder.interactive(),
         Mode::Eager => builder.eager(),

@@ -28,7 +28,17 @@ banks! {
     eager_without_a_lock:
         "--mode eager --transfers 10 --work 20ms --lease 300ms --faults kill-worker,stop-worker";
     interactive_with_a_lock_and_leaders_that_die:
-        "--mode interactive --lock rqlite --nodes 3 --transfers 15 --lease 500ms --faults kill-leader,stop-leader";
+        "--mode interactive --lock rqlite --nodes 3 --transfers 15 --lease 500ms --faults kill,stop";
+    interactive_without_a_lock_and_links_that_fail:
+        "--mode interactive --nodes 3 --transfers 15 --work 20ms --faults cut,mute,slow";
+    unsettled_without_a_lock_and_everything_that_fails:
+        "--mode eager --nodes 3 --transfers 10 --work 20ms --unsettled --faults kill,stop,cut,mute,slow";
+    interactive_with_a_lock_and_links_that_fail:
+        "--mode interactive --lock rqlite --nodes 3 --transfers 10 --lease 500ms --faults cut,mute";
+    deferred_with_valkey_and_links_that_fail:
+        "--mode deferred --lock valkey --nodes 3 --transfers 10 --lease 500ms --work 20ms --faults cut,mute,slow";
+    deferred_with_threads_and_links_that_fail:
+        "--mode deferred --lock thread --nodes 3 --transfers 10 --work 20ms --faults cut,mute,slow";
     deferred_threads:
         "--mode deferred --lock thread --transfers 20 --work 5ms";
     /// The lease ends before the work does.
@@ -42,7 +52,7 @@ banks! {
     deferred_with_valkey_that_forgets:
         "--mode deferred --lock valkey --workers 3 --transfers 15 --work 30ms --faults lose-lock";
     deferred_with_redis_and_leaders_that_stop:
-        "--mode deferred --lock redis --workers 3 --transfers 10 --lease 500ms --work 20ms --faults stop-leader,lose-lock";
+        "--mode deferred --lock redis --workers 3 --transfers 10 --lease 500ms --work 20ms --faults stop,lose-lock";
 }
 
 /// It has no promise to keep. That money is lost is to be seen, and no failure.

@@ -49,6 +49,27 @@ fn they_are_while_the_leader_is_killed_and_stopped() {
 }
 
 #[test]
+fn they_are_while_links_fail_also_with_a_pool() {
+    for unsettled in [false, true] {
+        let report = report(&Options {
+            seconds: 12,
+            nodes: 3,
+            writers: 4,
+            pool: Some(3),
+            faults: vec![Fault::Cut, Fault::Mute, Fault::Slow],
+            strict: true,
+            unsettled,
+            ..Options::default()
+        });
+        assert!(report.anomalies.is_empty(), "{}", shown(&report));
+        assert!(
+            unsettled || report.counts.unknown == 0,
+            "every lost commit is settled"
+        );
+    }
+}
+
+#[test]
 fn without_guards_they_are_not() {
     let report = report(&Options {
         seconds: 5,

@@ -59,6 +59,7 @@ pub(crate) use on_both_connections;
 mod asynchronous;
 mod blocking;
 mod kit;
+mod links;
 mod lock_sites;
 mod locks;
 mod own_locks;

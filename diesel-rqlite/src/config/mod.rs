@@ -16,7 +16,7 @@ use self::error::Kind;
 #[cfg(feature = "async")]
 use self::slot::Slot;
 use crate::lock::TransactionLock;
-use crate::protocol::nodes::Node;
+use crate::protocol::cluster::{Forwarding, Manner};
 use crate::protocol::request::{ReadConsistency, Settings};
 use crate::transaction::{Options, TransactionMode};
 
@@ -36,9 +36,13 @@ const FOREVER: Duration = Duration::from_secs(365 * 86_400);
 /// | `freshness` | a duration: how long ago a node asked at level `none` may have heard of the leader | no limit |
 /// | `freshness_strict` | `true` or `false`: also count how far behind it is | `false` |
 /// | `nodes` | more nodes of the cluster, `host:port,host:port` | none |
-/// | `connect_timeout` | a duration, for each node | `2s` |
+/// | `discovery` | `true` or `false`: use the nodes that the cluster names, too | `true` |
+/// | `forwarding` | `auto`, `always`, `never`: whether nodes hand requests on to the leader, see [`Forwarding`] | `auto` |
+/// | `prefer` | `host:port`: the node to read from at levels `none` and `auto` | none |
+/// | `connect_timeout` | a duration, for each node, over all of its addresses | `2s` |
 /// | `request_timeout` | a duration: to send a request, and again to receive its answer | `30s` |
-/// | `leader_timeout` | a duration: how long to wait for the cluster to elect a leader | `10s` |
+/// | `leader_timeout` | a duration: how long to wait for a node that leads, and answers | `10s` |
+/// | `db_timeout` | a duration: how long the server may work at one statement | no limit |
 /// | `transaction` | `interactive`, `eager`, `deferred`: see [`TransactionMode`] | `interactive` |
 /// | `lock` | the lock that transactions take: `rqlite:name` ([`RqliteLock`](crate::RqliteLock)) or `thread:name` ([`ThreadLock`](crate::ThreadLock)) | none |
 /// | `exactly_once` | `true` or `false`: settle commits whose answer was lost | `false` |
@@ -67,6 +71,10 @@ pub struct RqliteConfig {
     pub(crate) connect_timeout: Duration,
     pub(crate) request_timeout: Duration,
     leader_timeout: Duration,
+    db_timeout: Option<Duration>,
+    discovery: bool,
+    forwarding: Forwarding,
+    preferred: Option<Address>,
     transaction: Options,
     pub(crate) ca_pem: Option<Vec<u8>>,
     /// What the connections of this configuration and its clones share.
@@ -99,6 +107,10 @@ impl RqliteConfig {
             connect_timeout: Duration::from_secs(2),
             request_timeout: Duration::from_secs(30),
             leader_timeout: Duration::from_secs(10),
+            db_timeout: None,
+            discovery: true,
+            forwarding: Forwarding::default(),
+            preferred: None,
             transaction: Options::default(),
             ca_pem: None,
             #[cfg(feature = "async")]
@@ -110,19 +122,57 @@ impl RqliteConfig {
     /// be reached or know no leader.
     #[must_use]
     pub fn node(mut self, host: impl Into<String>, port: u16) -> Self {
-        let first = self.nodes[0].clone();
-        self.nodes.push(Address {
-            host: bracketed(host.into()),
+        let node = self.beside_first(host.into(), port);
+        self.nodes.push(node);
+        self
+    }
+
+    fn beside_first(&self, host: String, port: u16) -> Address {
+        Address {
+            host: bracketed(host),
             port,
-            ..first
-        });
+            ..self.nodes[0].clone()
+        }
+    }
+
+    /// Whether nodes that the cluster names, beside those of the configuration, are used as well. They are, unless this
+    /// says `false`.
+    #[must_use]
+    pub fn discovery(mut self, discovery: bool) -> Self {
+        self.discovery = discovery;
+        self
+    }
+
+    /// Whether nodes that do not lead hand requests on to the leader, instead of saying where it is.
+    ///
+    /// A write that is handed on can be applied twice, if the connection between the two nodes breaks at the wrong moment.
+    /// Transactions with [`exactly_once`](Self::exactly_once) are not.
+    #[must_use]
+    pub fn forwarding(mut self, forwarding: Forwarding) -> Self {
+        self.forwarding = forwarding;
+        self
+    }
+
+    /// The node to read from where any node may answer, a local one, say: at level `none` or `auto`. It is reached as the
+    /// first node is (TLS, prefix). As long as it does not answer, others are asked.
+    #[must_use]
+    pub fn prefer(mut self, host: impl Into<String>, port: u16) -> Self {
+        self.preferred = Some(self.beside_first(host.into(), port));
+        self
+    }
+
+    /// How long the server may work at one statement. What takes longer ends with an error of SQLite's and is not
+    /// applied.
+    #[must_use]
+    pub fn db_timeout(mut self, timeout: Duration) -> Self {
+        self.db_timeout = Some(timeout.min(FOREVER));
         self
     }
 
     /// HTTPS for all nodes.
     #[must_use]
     pub fn tls(mut self) -> Self {
-        for node in &mut self.nodes {
+        for node in self.nodes.iter_mut().chain(&mut self.preferred) {
             node.tls = true;
         }
         self
@@ -231,11 +281,25 @@ impl RqliteConfig {
         Ok(())
     }
 
-    pub(crate) fn nodes(&self) -> Vec<Node> {
-        self.nodes
-            .iter()
-            .map(|address| Node::new(address.to_string()))
-            .collect()
+    pub(crate) fn nodes(&self) -> Vec<String> {
+        self.nodes.iter().map(ToString::to_string).collect()
+    }
+
+    pub(crate) fn first_node(&self) -> String {
+        self.nodes[0].to_string()
+    }
+
+    pub(crate) fn user(&self) -> Option<&str> {
+        let credentials = self.credentials.as_ref();
+        credentials.map(|(user, _)| user.as_str())
+    }
+
+    pub(crate) fn manner(&self) -> Manner {
+        Manner {
+            discovery: self.discovery,
+            forwarding: self.forwarding,
+            preferred: self.preferred.as_ref().map(ToString::to_string),
+        }
     }
 
     pub(crate) fn transaction_options(&self) -> Options {
@@ -244,13 +308,17 @@ impl RqliteConfig {
 
     pub(crate) fn settings(&self) -> Settings {
         let credentials = self.credentials.as_ref();
-        Settings::new(
+        let settings = Settings::new(
             self.level,
             self.freshness,
             self.freshness_strict,
             self.leader_timeout,
             credentials.map(|(user, password)| (user.as_str(), password.as_str())),
-        )
+        );
+        Settings {
+            db_timeout: self.db_timeout,
+            ..settings
+        }
     }
 }
 

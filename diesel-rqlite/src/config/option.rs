@@ -6,6 +6,7 @@ use super::RqliteConfig;
 use super::error::{ConfigError, Kind};
 use super::url::host_and_port;
 use crate::lock::{Locking, RqliteLock, ThreadLock, TransactionLock};
+use crate::protocol::cluster::Forwarding;
 use crate::protocol::request::ReadConsistency;
 use crate::transaction::TransactionMode;
 
@@ -26,6 +27,17 @@ impl RqliteConfig {
                     self = self.node(host, port);
                 }
             }
+            "discovery" => self.discovery = boolean(key, value)?,
+            "forwarding" => {
+                self.forwarding = Forwarding::from_name(value)
+                    .ok_or_else(|| invalid(key, value, "auto, always or never"))?;
+            }
+            "prefer" => {
+                let (host, port) =
+                    host_and_port(value).ok_or_else(|| invalid(key, value, "host:port"))?;
+                self = self.prefer(host, port);
+            }
+            "db_timeout" => self = self.db_timeout(timeout(key, value)?),
             "connect_timeout" => self = self.connect_timeout(timeout(key, value)?),
             "request_timeout" => self = self.request_timeout(timeout(key, value)?),
             "leader_timeout" => self.leader_timeout = duration(key, value)?,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::protocol::request::{Endpoint, Exchange};
+use crate::protocol::request::{Endpoint, Exchange, Way};
 
 fn parse(url: &str) -> RqliteConfig {
     url.parse().expect(url)
@@ -10,7 +10,7 @@ fn error(url: &str) -> String {
 }
 
 fn bases(config: &RqliteConfig) -> Vec<String> {
-    config.nodes().into_iter().map(|node| node.base).collect()
+    config.nodes()
 }
 
 #[test]
@@ -98,7 +98,12 @@ fn passwords_are_decoded_and_never_shown() {
     );
     let request = Exchange::new(Endpoint::Query { transaction: false }, bytes::Bytes::new());
     let request = request
-        .to_node("http://h", ReadConsistency::Weak, &config.settings())
+        .to_node(
+            "http://h",
+            ReadConsistency::Weak,
+            Way::Redirect,
+            &config.settings(),
+        )
         .expect("valid");
     assert_eq!(
         request.headers()["authorization"],

@@ -67,7 +67,7 @@ impl RqliteConnection {
         let session = &self.core.session;
         NodeHttp::new(
             session.client.agent(),
-            session.nodes.current().base.clone(),
+            session.nodes.current().to_owned(),
             session.settings.authorization.clone(),
             self.core.config.request_timeout,
         )

@@ -13,6 +13,7 @@ use diesel::result::{ConnectionError, ConnectionResult, Error};
 use diesel_rqlite_sql::{Control, Form, Parsed, Setting, SqlError, parse};
 
 use super::holding::Holding;
+use super::shared;
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
 use crate::config::RqliteConfig;
@@ -78,7 +79,8 @@ impl<C: Client> Core<C> {
     }
 
     async fn reach(config: &RqliteConfig) -> ConnectionResult<Self> {
-        let mut core = Self::of(Session::open(config)?, config);
+        let session = Session::open(config, shared::known(config))?;
+        let mut core = Self::of(session, config);
         match core.session.greet().await {
             Ok(()) => Ok(core),
             Err(error) => Err(ConnectionError::BadConnection(error.to_string())),
@@ -126,9 +128,11 @@ impl<C: Client> Core<C> {
         Ok(())
     }
 
-    /// Whether the last transaction failed because something it was shown had changed, or its lock was lost.
+    /// Whether the last transaction failed because something it was shown had changed, its lock was lost, or what it read
+    /// had no answer: nothing of it was applied.
     pub(crate) fn has_conflicted(&self) -> bool {
-        self.session.transaction.conflicted
+        let transaction = &self.session.transaction;
+        transaction.conflicted || transaction.interrupted
     }
 
     pub(crate) fn is_in_transaction(&self) -> bool {
@@ -152,6 +156,8 @@ impl<C: Client> Core<C> {
         }
         // Also where the lock can't be had, which is no conflict.
         self.session.transaction.conflicted = false;
+        self.session.transaction.interrupted = false;
+        self.session.transaction.committing = false;
         let options = self.next.take();
         let options = options.unwrap_or_else(|| self.config.transaction_options());
         let mut scope = Scope::new(self);

@@ -7,6 +7,7 @@ mod builder;
 mod core;
 mod holding;
 mod opening;
+mod shared;
 
 use diesel::QueryResult;
 use diesel::expression::QueryMetadata;

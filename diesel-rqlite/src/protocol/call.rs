@@ -1,10 +1,11 @@
 //! One request until it has an answer: which node is asked, when to wait, when to give up.
 //!
-//! A machine without I/O. Whoever drives it sends what it says and tells it what came back:
+//! A machine without I/O. Whoever drives it does what it says and tells it what came back:
 //!
 //! ```text
-//! loop { match call.step() {
-//!     Step::Send(request) => call.received(send(request), elapsed),
+//! loop { match call.step(now) {
+//!     Step::Send(request, watch) => call.received(send(request, watch), now),
+//!     Step::Look => { ask all nodes who leads; call.looked(now) }
 //!     Step::Wait(delay) => sleep(delay),
 //!     Step::Done(outcome) => return outcome,
 //! } }
@@ -12,39 +13,37 @@
 //!
 //! A write is sent again only after an answer, or the lack of a connection, that proves it was not applied.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::LOCATION;
 
+use super::cluster::{Cluster, Next};
 use super::failure::{Failure, Why};
-use super::message::{ErrorBody, RequestError};
+use super::message::{ErrorBody, RequestError, is_of_forwarding};
 use super::nodes::Nodes;
-use super::request::{Exchange, ReadConsistency, Settings};
+use super::request::{Endpoint, Exchange, ReadConsistency, Settings, Way};
+use super::survey::redirect_target;
+use super::watch::{Of, Watch};
 
-/// Elections take 1 to 4 s with rqlite's default settings.
-const POLL: Duration = Duration::from_millis(100);
+/// The first pause before all nodes are asked again; each is twice as long as the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// How often a read whose answer was lost is sent again.
-const READ_RETRIES: u32 = 2;
+const READ_RETRIES: u32 = 3;
 /// On answers that rqlite gave itself; also those it forwards have it.
 const SERVED_BY: &str = "x-rqlite-served-by";
+const VERSION: &str = "x-rqlite-version";
 
 /// What came of a request that was sent, where it was no answer.
 #[derive(Debug)]
 pub(crate) struct SendError {
     /// Whether all of the request left the client. If not, no server can have parsed it.
     pub(crate) sent: bool,
+    /// All the time it had is over.
     pub(crate) timed_out: bool,
     pub(crate) message: String,
-}
-
-impl SendError {
-    /// Says which node it was.
-    fn at(mut self, node: &str) -> Self {
-        self.message = format!("{node}: {}", self.message);
-        self
-    }
 }
 
 /// What to do next.
@@ -52,14 +51,17 @@ impl SendError {
 // A request is made once per network round trip; a box for it would save nothing.
 #[allow(clippy::large_enum_variant)]
 pub(crate) enum Step {
-    Send(http::Request<Bytes>),
+    Send(http::Request<Bytes>, Watch),
+    Look,
     Wait(Duration),
     Done(Result<Bytes, Failure>),
 }
 
 #[derive(Debug)]
 enum State {
+    Begin,
     Ready,
+    Looking,
     Waiting(Duration),
     Done(Result<Bytes, Failure>),
 }
@@ -71,17 +73,27 @@ pub(crate) struct Call<'c> {
     settings: &'c Settings,
     exchange: &'c Exchange,
     state: State,
+    began: Instant,
+    /// The node that is asked, and how.
+    target: String,
+    way: Way,
     level: ReadConsistency,
+    /// A harmless read goes first: a write would have an unknown outcome if the node could not hand it on.
+    is_test: bool,
+    /// Whatever the level, the read is a strong one.
+    strong: bool,
     round: Round,
+    pauses: u32,
     read_retries: u32,
+    /// The last word of each node that is of no use.
+    said: Vec<(String, String)>,
 }
 
-/// The nodes asked since the last pause.
+/// What was done since the last pause.
 #[derive(Debug, Default)]
 struct Round {
-    asked: usize,
-    answered: bool,
-    unreachable: Vec<usize>,
+    tried: Vec<String>,
+    redirects: usize,
 }
 
 impl<'c> Call<'c> {
@@ -89,162 +101,338 @@ impl<'c> Call<'c> {
         nodes: &'c mut Nodes,
         settings: &'c Settings,
         exchange: &'c Exchange,
+        now: Instant,
     ) -> Self {
         Call {
+            target: nodes.current().to_owned(),
             nodes,
             settings,
             exchange,
-            state: State::Ready,
+            state: State::Begin,
+            began: now,
+            way: Way::Redirect,
             level: settings.level,
+            is_test: false,
+            strong: false,
             round: Round::default(),
+            pauses: 0,
             read_retries: 0,
+            said: Vec::new(),
         }
     }
 
-    pub(crate) fn step(&mut self) -> Step {
+    pub(crate) fn step(&mut self, now: Instant) -> Step {
+        if matches!(self.state, State::Begin) {
+            let next = self.first(now);
+            self.turn_to(next, now);
+        }
         match std::mem::replace(&mut self.state, State::Ready) {
-            State::Ready => self.send(),
-            State::Waiting(delay) => Step::Wait(delay),
+            State::Begin | State::Ready => self.send(now),
+            State::Looking => {
+                self.state = State::Looking;
+                Step::Look
+            }
+            State::Waiting(delay) => {
+                self.state = State::Looking;
+                Step::Wait(delay)
+            }
             State::Done(outcome) => Step::Done(outcome),
         }
     }
 
-    fn send(&mut self) -> Step {
-        let wanted = self.exchange.level.unwrap_or(self.settings.level);
-        self.level = self.nodes.level(wanted);
-        let base = &self.nodes.current().base;
-        match self.exchange.to_node(base, self.level, self.settings) {
-            Ok(request) => Step::Send(request),
-            Err(error) => Step::Done(Err(self
-                .exchange
-                .failure(Why::NotApplied, format!("{base}: {error}")))),
+    fn wanted_level(&self) -> ReadConsistency {
+        self.exchange.level.unwrap_or(self.settings.level)
+    }
+
+    /// Whether any node may answer.
+    fn is_local(&self, cluster: &Cluster) -> bool {
+        let level = self.wanted_level();
+        self.exchange.endpoint.is_query()
+            && (level == ReadConsistency::None
+                || (level == ReadConsistency::Auto && cluster.has_preferred()))
+    }
+
+    fn first(&self, now: Instant) -> Next {
+        let cluster = self.nodes.known.cluster();
+        match self.is_local(&cluster) {
+            true => self.nearby(&cluster),
+            false => cluster.first(self.nodes.current(), now),
         }
     }
 
-    /// Takes what came back; `elapsed` is the time since the call began.
+    fn nearby(&self, cluster: &Cluster) -> Next {
+        let next = cluster.nearby(self.nodes.current(), &self.round.tried);
+        next.map_or(Next::Wait, Next::Ask)
+    }
+
+    /// Goes to this node, or looks who leads.
+    fn turn_to(&mut self, next: Next, now: Instant) {
+        match next {
+            Next::Ask(base) => {
+                let is_local = self.is_local(&self.nodes.known.cluster());
+                self.way = if is_local { Way::Local } else { Way::Redirect };
+                self.target = base;
+                if !is_local || !self.nodes.known.cluster().has_preferred() {
+                    self.nodes.move_to(&self.target);
+                }
+                self.state = State::Ready;
+            }
+            Next::Forward(base) => {
+                self.nodes.move_to(&base);
+                self.target = base;
+                self.way = Way::Forward;
+                self.state = State::Ready;
+            }
+            Next::Wait if matches!(self.state, State::Begin) => self.state = State::Looking,
+            Next::Wait => self.pause(now),
+        }
+        let is_write = !self.exchange.endpoint.is_repeatable();
+        self.is_test = is_write && self.way == Way::Forward && !self.nodes.is_settled(&self.target);
+    }
+
+    fn send(&mut self, now: Instant) -> Step {
+        let test;
+        let exchange = match self.is_test {
+            true => {
+                test = Exchange::new(
+                    Endpoint::Query { transaction: false },
+                    Bytes::from_static(b"[\"SELECT 1\"]"),
+                )
+                .at(ReadConsistency::Strong);
+                &test
+            }
+            false => self.exchange,
+        };
+        self.level = match self.strong || self.is_test {
+            true => ReadConsistency::Strong,
+            false => self.nodes.level(&self.target, self.wanted_level()),
+        };
+        match exchange.to_node(&self.target, self.level, self.way, self.settings) {
+            Ok(request) => Step::Send(request, self.watch(now)),
+            Err(error) => {
+                let message = format!("{}: {error}", self.target);
+                Step::Done(Err(self.exchange.failure(Why::NotApplied, message)))
+            }
+        }
+    }
+
+    fn watch(&self, now: Instant) -> Watch {
+        let of = match self.way {
+            Way::Redirect => Of::Leader,
+            Way::Forward => Of::Forwarder(self.nodes.known.cluster().leader().cloned()),
+            Way::Local => Of::AnyNode,
+        };
+        Watch::new(self.target.clone(), of, now)
+    }
+
+    /// Takes what came back.
     pub(crate) fn received(
         &mut self,
         outcome: Result<http::Response<Bytes>, SendError>,
-        elapsed: Duration,
+        now: Instant,
     ) {
-        let node = self.nodes.current().base.clone();
-        match outcome.map_err(|error| error.at(&node)) {
-            Ok(response) => self.answered(&response, elapsed),
-            Err(error) if !error.sent => {
-                self.nodes.unsettled();
-                self.round.unreachable.push(self.nodes.current_index());
-                self.next_node(error.message, elapsed);
+        match outcome {
+            Ok(response) => {
+                self.nodes.known.cluster().answered(&self.target);
+                self.answered(&response, now);
             }
             Err(error) => {
                 self.nodes.unsettled();
-                self.lost(error);
+                self.nodes
+                    .known
+                    .cluster()
+                    .failed(&self.target, &error.message, now);
+                match error.sent {
+                    false => self.no_use(error.message, now),
+                    true => self.lost(error),
+                }
             }
         }
-    }
-
-    fn done(&mut self, outcome: Result<Bytes, Failure>) {
-        self.state = State::Done(outcome);
     }
 
     fn fail(&mut self, why: Why, message: String) {
         self.done(Err(self.exchange.failure(why, message)));
     }
 
+    fn done(&mut self, outcome: Result<Bytes, Failure>) {
+        self.state = State::Done(outcome);
+    }
+
     /// The request left, the answer did not come.
     fn lost(&mut self, error: SendError) {
-        let again = self.exchange.endpoint.is_repeatable()
+        let again = (self.exchange.endpoint.is_repeatable() || self.is_test)
             && !error.timed_out
             && self.read_retries < READ_RETRIES;
         if again {
             self.read_retries += 1;
-            self.nodes.advance();
+            self.say(error.message);
+            self.state = State::Looking;
         } else {
-            self.fail(Why::Unknown, error.message);
+            let why = match self.is_test {
+                true => Why::NotApplied,
+                false => Why::Unknown,
+            };
+            self.fail(why, format!("{}: {}", self.target, error.message));
         }
     }
 
-    /// The current node can't serve the request, and has not.
-    fn next_node(&mut self, reason: String, elapsed: Duration) {
-        self.round.asked += 1;
-        self.nodes.advance();
-        if self.round.asked >= self.nodes.count() {
-            self.pause(reason, elapsed);
-        }
+    fn say(&mut self, message: String) {
+        self.said.retain(|(node, _)| *node != self.target);
+        self.said.push((self.target.clone(), message));
     }
 
-    fn pause(&mut self, reason: String, elapsed: Duration) {
-        let round = std::mem::take(&mut self.round);
-        if !round.answered || elapsed >= self.settings.leader_timeout {
-            self.fail(Why::NotApplied, reason);
+    /// The node can't serve the request, and has not.
+    fn no_use(&mut self, reason: String, now: Instant) {
+        self.say(reason);
+        self.round.tried.push(self.target.clone());
+        self.turn(now);
+    }
+
+    fn turn(&mut self, now: Instant) {
+        let cluster = self.nodes.known.cluster();
+        if self.is_local(&cluster) {
+            let next = self.nearby(&cluster);
+            drop(cluster);
+            self.turn_to(next, now);
         } else {
-            self.state = State::Waiting(POLL);
+            self.state = State::Looking;
         }
     }
 
-    fn answered(&mut self, response: &http::Response<Bytes>, elapsed: Duration) {
-        self.round.answered = true;
+    /// All nodes were asked who leads.
+    pub(crate) fn looked(&mut self, now: Instant) {
+        let cluster = self.nodes.known.cluster();
+        let next = match self.is_local(&cluster) {
+            true => self.nearby(&cluster),
+            false => cluster.next(&self.round.tried, now),
+        };
+        drop(cluster);
+        self.turn_to(next, now);
+    }
+
+    fn pause(&mut self, now: Instant) {
+        self.round = Round::default();
+        let elapsed = now.saturating_duration_since(self.began);
+        // A cluster that has never answered is not there, or is not where it was looked for.
+        let never = !self.nodes.known.cluster().has_worked();
+        if never || elapsed >= self.settings.leader_timeout {
+            let reasons = self.reasons();
+            self.fail(Why::NotApplied, reasons);
+        } else {
+            let pause = FIRST_PAUSE * 2_u32.saturating_pow(self.pauses.min(8));
+            self.pauses += 1;
+            self.state = State::Waiting(pause.min(LONGEST_PAUSE));
+        }
+    }
+
+    /// What each node said.
+    fn reasons(&self) -> String {
+        let cluster = self.nodes.known.cluster();
+        let silent = cluster.troubles().filter(|(node, _)| {
+            let mut said = self.said.iter();
+            !said.any(|(said, _)| said == node)
+        });
+        let said = self.said.iter().map(|(node, reason)| (&**node, &**reason));
+        let all: Vec<_> = said.chain(silent).collect();
+        match &all[..] {
+            [] => "no node leads".to_owned(),
+            all => {
+                let all: Vec<_> = all
+                    .iter()
+                    .map(|(node, said)| format!("{node}: {said}"))
+                    .collect();
+                all.join("; ")
+            }
+        }
+    }
+
+    fn answered(&mut self, response: &http::Response<Bytes>, now: Instant) {
         let status = response.status();
         if status == StatusCode::OK {
-            return self.accepted(response, elapsed);
+            return self.accepted(response, now);
         }
         if status.is_redirection() {
-            return self.redirected(response, elapsed);
+            return self.redirected(response, now);
         }
         let text = text_of(response.body());
-        let node = &self.nodes.current().base;
         let said = ErrorBody::of(&text);
         if said == ErrorBody::NoLeader {
-            let reason = format!("{node}: {text}");
-            return self.next_node(reason, elapsed);
+            self.nodes.known.cluster().leads_not(&self.target);
+            return self.no_use(text, now);
         }
         // The statements have been run by then.
         if status == StatusCode::INTERNAL_SERVER_ERROR && said == ErrorBody::Unwritable {
             return self.fail(Why::Unwritable, text);
         }
         let (why, message) = refusal(status, &text);
-        let message = format!("{node}: {message}");
-        self.fail(why, message);
+        let why = match self.is_test {
+            true => Why::NotApplied,
+            false => why,
+        };
+        self.fail(why, format!("{}: {message}", self.target));
     }
 
-    fn redirected(&mut self, response: &http::Response<Bytes>, elapsed: Duration) {
+    fn redirected(&mut self, response: &http::Response<Bytes>, now: Instant) {
         let location = response.headers().get(LOCATION);
-        let base = location
-            .and_then(|value| value.to_str().ok())
-            .and_then(|location| base_of(location, self.exchange.endpoint.path()));
-        let Some(base) = base else {
-            let text = format!("{} without a usable Location", response.status());
-            return self.fail(Why::NotApplied, text);
+        let location = location.and_then(|value| value.to_str().ok());
+        let path = self.exchange.endpoint.path();
+        let to = location.and_then(|location| redirect_target(&self.target, location, path));
+        let status = response.status();
+        let reason = match to {
+            None => format!("{status} without a usable Location"),
+            Some(to) if to == self.target => format!("{status} to itself"),
+            // It would be sent the password in the clear.
+            Some(to) if self.target.starts_with("https://") && !to.starts_with("https://") => {
+                format!("redirected from https to {to}, which has no TLS")
+            }
+            Some(to) => return self.follow(&to, now),
         };
-        self.round.asked += 1;
-        if let Err(reason) = self.nodes.redirected(base) {
-            return self.fail(Why::NotApplied, reason);
+        let mut cluster = self.nodes.known.cluster();
+        if self.way == Way::Redirect && cluster.may_forward() {
+            cluster.redirects_lead_nowhere(now);
+            drop(cluster);
+            let target = self.target.clone();
+            self.turn_to(Next::Forward(target), now);
+        } else {
+            drop(cluster);
+            self.no_use(reason, now);
         }
-        let dead = self.round.unreachable.contains(&self.nodes.current_index())
-            || elapsed >= self.settings.leader_timeout;
-        // A follower names its leader until it notices that the leader is gone.
-        if dead || self.round.asked > 2 * self.nodes.count() {
-            self.nodes.advance();
-            self.pause("the leader can't be reached".to_owned(), elapsed);
+    }
+
+    fn follow(&mut self, to: &str, now: Instant) {
+        self.round.redirects += 1;
+        let mut cluster = self.nodes.known.cluster();
+        cluster.redirected(to, now);
+        let in_trouble = cluster.troubles().any(|(node, _)| node == to);
+        let circles = self.round.redirects > 2 * cluster.count();
+        drop(cluster);
+        if circles {
+            self.say("the leader can't be reached".to_owned());
+            self.pause(now);
+        } else if in_trouble || self.round.tried.iter().any(|tried| tried == to) {
+            // A follower names its leader until it notices that the leader is gone.
+            self.say(format!("redirects to {to}"));
+            self.state = State::Looking;
+        } else {
+            self.turn_to(Next::Ask(to.to_owned()), now);
         }
     }
 
     /// Status 200, which rqlite also gives to requests that failed as a whole.
-    fn accepted(&mut self, response: &http::Response<Bytes>, elapsed: Duration) {
+    fn accepted(&mut self, response: &http::Response<Bytes>, now: Instant) {
         if let Some(error) = top_level_error(response.body()) {
-            let again = match RequestError::of(&error) {
-                RequestError::NotHere => true,
-                RequestError::LeadershipLost => self.exchange.endpoint.is_repeatable(),
-                _ => false,
-            };
-            if again {
-                return self.next_node(error, elapsed);
-            }
-            return self.done(Ok(response.body().clone()));
+            return self.refused(response, error, now);
         }
-        if self.exchange.endpoint.is_query() && self.level == ReadConsistency::Linearizable {
-            let names_itself = response.headers().contains_key(SERVED_BY);
-            self.nodes.linearizable_answer(names_itself);
-            if !names_itself {
+        if self.is_test {
+            self.nodes.settled();
+            self.is_test = false;
+            return;
+        }
+        let is_query = self.exchange.endpoint.is_query();
+        if is_query && self.level == ReadConsistency::Linearizable {
+            let is_proven = self.proves_linearizable(response);
+            self.nodes.linearizable_answer(&self.target, is_proven);
+            if !is_proven {
                 // Asked again, as a strong read.
                 return;
             }
@@ -253,8 +441,50 @@ impl<'c> Call<'c> {
             self.level,
             ReadConsistency::Linearizable | ReadConsistency::Strong
         );
-        if !self.exchange.endpoint.is_query() || consistent {
+        if self.way != Way::Local && (!is_query || consistent) {
             self.nodes.settled();
+        }
+        if self.way == Way::Redirect && self.level != ReadConsistency::Auto {
+            self.nodes.known.cluster().leads(&self.target, now);
+        }
+        self.done(Ok(response.body().clone()));
+    }
+
+    /// The name is that of the node that answered; a follower's own, before 9, says nothing about its leader.
+    fn proves_linearizable(&self, response: &http::Response<Bytes>) -> bool {
+        let headers = response.headers();
+        let version = headers
+            .get(VERSION)
+            .and_then(|version| version.to_str().ok());
+        let major = version.and_then(|version| {
+            let number = version.trim_start_matches('v').split('.').next()?;
+            number.parse::<u32>().ok()
+        });
+        headers.contains_key(SERVED_BY)
+            && (self.way != Way::Forward || major.is_some_and(|major| major >= 9))
+    }
+
+    /// The request failed as a whole.
+    fn refused(&mut self, response: &http::Response<Bytes>, error: String, now: Instant) {
+        let is_read = self.exchange.endpoint.is_repeatable() || self.is_test;
+        let said = RequestError::of(&error);
+        if self.level == ReadConsistency::Linearizable && said == RequestError::NothingToApply {
+            // What a strong read writes to the log is applied.
+            self.strong = true;
+            return;
+        }
+        let again = match self.way {
+            // Another node's answer, or what came in between; perhaps to the second of two copies.
+            Way::Forward => is_read && (said == RequestError::NotHere || is_of_forwarding(&error)),
+            Way::Redirect | Way::Local => {
+                said == RequestError::NotHere || (is_read && said == RequestError::LeadershipLost)
+            }
+        };
+        if self.way != Way::Redirect || again {
+            self.nodes.unsettled();
+        }
+        if again {
+            return self.no_use(error, now);
         }
         self.done(Ok(response.body().clone()));
     }
@@ -291,17 +521,11 @@ fn top_level_error(body: &[u8]) -> Option<String> {
     super::response::Answer::parse(body, &[]).ok()?.error
 }
 
-/// A redirect's target without the endpoint: `http://host:4001`.
-fn base_of(location: &str, path: &str) -> Option<String> {
-    let without_query = location.split('?').next()?;
-    let base = without_query.strip_suffix(path)?;
-    (base.starts_with("http://") || base.starts_with("https://")).then(|| base.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::nodes::Node;
-    use super::super::request::Endpoint;
+    use super::super::cluster::{Forwarding, Leader, Manner};
+    use super::super::nodes::Known;
+    use super::super::survey::{Seen, View};
     use super::*;
 
     const OK: &str = r#"{"results":[{}],"time":0.1}"#;
@@ -310,22 +534,43 @@ mod tests {
         nodes: Nodes,
         settings: Settings,
         exchange: Exchange,
+        began: Instant,
         clock: Duration,
+        views: Vec<(String, Option<String>)>,
         waits: usize,
         /// `node path level` of each request
         sent: Vec<String>,
+    }
+
+    fn nodes_of(nodes: &[&str], forwarding: Forwarding) -> Nodes {
+        let manner = Manner {
+            discovery: true,
+            forwarding,
+            preferred: None,
+        };
+        let seeds: Vec<_> = nodes.iter().map(|node| base(node)).collect();
+        let known = Known::new(Cluster::new(&seeds, manner));
+        Nodes::new(known, seeds[0].clone())
+    }
+
+    fn base(node: &str) -> String {
+        match node.contains("://") {
+            true => node.to_owned(),
+            false => format!("http://{node}:1"),
+        }
     }
 
     type Reply = Result<http::Response<Bytes>, SendError>;
 
     impl Script {
         fn new(nodes: &[&str], endpoint: Endpoint, level: ReadConsistency) -> Self {
-            let nodes = nodes.iter().map(|node| Node::new(format!("http://{node}")));
             Script {
-                nodes: Nodes::new(nodes.collect()),
+                nodes: nodes_of(nodes, Forwarding::Never),
                 settings: Settings::new(level, None, false, Duration::from_secs(10), None),
                 exchange: Exchange::new(endpoint, Bytes::from_static(b"[\"x\"]")),
+                began: Instant::now(),
                 clock: Duration::ZERO,
+                views: Vec::new(),
                 waits: 0,
                 sent: Vec::new(),
             }
@@ -343,37 +588,85 @@ mod tests {
             Self::new(nodes, Endpoint::Query { transaction: false }, level)
         }
 
+        /// What nodes say when they are asked who leads; the others answer nothing.
+        fn view(mut self, node: &str, leader: Option<&str>) -> Self {
+            self.views
+                .push((format!("http://{node}:1"), leader.map(str::to_owned)));
+            self
+        }
+
+        fn now(&self) -> Instant {
+            self.began + self.clock
+        }
+
+        fn look(&mut self) {
+            let now = self.now();
+            let mut cluster = self.nodes.known.cluster();
+            for node in cluster.begin_look(now) {
+                let said = self.views.iter().find(|(viewer, _)| *viewer == node);
+                match said {
+                    None => cluster.is_silent(&node, "silent", now),
+                    Some((_, leader)) => {
+                        let leader = leader.as_ref().map(|leader| Leader {
+                            id: Some(leader.clone()),
+                            base: format!("http://{leader}:1"),
+                        });
+                        let nodes = self.views.iter().map(|(base, _)| Seen {
+                            id: base["http://".len()..base.len() - 2].to_owned(),
+                            base: base.clone(),
+                            voter: true,
+                        });
+                        let view = View {
+                            id: Some(node["http://".len()..node.len() - 2].to_owned()),
+                            leader,
+                            nodes: nodes.collect(),
+                            is_telling: true,
+                        };
+                        cluster.has_said(&node, view, now, now);
+                    }
+                }
+            }
+        }
+
         fn run(
             &mut self,
             mut reply: impl FnMut(usize, &http::Request<Bytes>) -> Reply,
         ) -> Result<Bytes, (Why, String)> {
-            let mut call = Call::new(&mut self.nodes, &self.settings, &self.exchange);
-            loop {
-                match call.step() {
-                    Step::Send(request) => {
+            let (settings, exchange) = (self.settings.clone(), self.exchange.clone());
+            let mut nodes = self.nodes.clone();
+            let mut call = Call::new(&mut nodes, &settings, &exchange, self.now());
+            let outcome = loop {
+                match call.step(self.now()) {
+                    Step::Send(request, _) => {
                         let uri = request.uri();
                         let query = uri.query().unwrap_or_default();
                         let level = query
                             .split('&')
                             .find_map(|pair| pair.strip_prefix("level="));
-                        self.sent.push(format!(
-                            "{} {}",
-                            uri.authority().expect("has a host"),
-                            level.unwrap_or("write")
-                        ));
+                        let way = match query.contains("timeout=1h") {
+                            true => " forwarded",
+                            false => "",
+                        };
+                        let node = uri.host().expect("has a host");
+                        let level = level.unwrap_or("write");
+                        self.sent.push(format!("{node} {level}{way}"));
                         assert!(self.sent.len() < 1000, "the call never ends");
                         let reply = reply(self.sent.len() - 1, &request);
-                        call.received(reply, self.clock);
+                        call.received(reply, self.now());
+                    }
+                    Step::Look => {
+                        self.look();
+                        call.looked(self.now());
                     }
                     Step::Wait(delay) => {
                         self.waits += 1;
                         self.clock += delay;
                     }
-                    Step::Done(outcome) => {
-                        return outcome.map_err(|failure| (failure.why, failure.message));
-                    }
+                    Step::Done(outcome) => break outcome,
                 }
-            }
+            };
+            self.nodes = nodes;
+            outcome.map_err(|failure| (failure.why, failure.message))
         }
     }
 
@@ -405,31 +698,95 @@ mod tests {
         })
     }
 
+    fn not_applied(outcome: Result<Bytes, (Why, String)>) -> String {
+        match outcome {
+            Err((Why::NotApplied, reason)) => reason,
+            outcome => panic!("{outcome:?}"),
+        }
+    }
+
+    fn given_up(sent: bool) -> Reply {
+        Err(SendError {
+            sent,
+            timed_out: false,
+            message: "given up".to_owned(),
+        })
+    }
+
     #[test]
     fn lost_write_is_not_repeated() {
         let mut script = Script::write(&["a", "b"]);
         let outcome = script.run(|_, _| lost());
-        assert_eq!(outcome, Err((Why::Unknown, "http://a: closed".to_owned())));
+        let reason = "http://a:1: closed".to_owned();
+        assert_eq!(outcome, Err((Why::Unknown, reason)));
         assert_eq!(script.sent, ["a write"]);
     }
 
     #[test]
     fn lost_read_is_repeated() {
-        let mut script = Script::read(&["a"], ReadConsistency::Strong);
+        let mut script = Script::read(&["a"], ReadConsistency::Strong).view("a", Some("a"));
         let outcome = script.run(|sent, _| if sent == 0 { lost() } else { response(200, OK) });
         assert!(outcome.is_ok());
         assert_eq!(script.sent.len(), 2);
     }
 
     #[test]
-    fn refused_connection_fails_at_once() {
-        let mut script = Script::write(&["a"]);
-        let outcome = script.run(|_, _| refused());
-        assert_eq!(
-            outcome,
-            Err((Why::NotApplied, "http://a: refused".to_owned()))
-        );
-        assert_eq!((script.sent.len(), script.waits), (1, 0));
+    fn read_of_a_node_that_was_given_up_goes_to_the_new_leader() {
+        let mut script = Script::read(&["a", "b"], ReadConsistency::Strong).view("b", Some("b"));
+        let outcome = script.run(|sent, _| {
+            if sent == 0 {
+                given_up(true)
+            } else {
+                response(200, OK)
+            }
+        });
+        assert!(outcome.is_ok());
+        assert_eq!(script.sent, ["a strong", "b strong"]);
+    }
+
+    #[test]
+    fn write_that_never_left_goes_to_the_new_leader() {
+        let mut script = Script::write(&["a", "b"]).view("b", Some("b"));
+        let outcome = script.run(|sent, _| {
+            if sent == 0 {
+                given_up(false)
+            } else {
+                response(200, OK)
+            }
+        });
+        assert!(outcome.is_ok());
+        assert_eq!(script.sent, ["a write", "b write"]);
+        // The next one begins there.
+        assert!(script.run(|_, _| response(200, OK)).is_ok());
+        assert_eq!(script.sent.last().map(|sent| &**sent), Some("b write"));
+    }
+
+    #[test]
+    fn write_that_left_is_unknown_and_the_next_goes_elsewhere() {
+        let mut script = Script::write(&["a", "b"]).view("b", Some("b"));
+        let outcome = script.run(|_, _| given_up(true));
+        assert!(matches!(outcome, Err((Why::Unknown, _))), "{outcome:?}");
+        assert!(script.run(|_, _| response(200, OK)).is_ok());
+        assert_eq!(script.sent, ["a write", "b write"]);
+    }
+
+    #[test]
+    fn address_that_never_answered_fails_at_once() {
+        let mut script = Script::write(&["a", "b"]);
+        let reason = not_applied(script.run(|_, _| refused()));
+        assert_eq!(reason, "http://a:1: refused; http://b:1: refused");
+        assert_eq!(script.waits, 0);
+    }
+
+    #[test]
+    fn cluster_that_has_answered_is_waited_for() {
+        let mut script = Script::write(&["a", "b"]);
+        assert!(script.run(|_, _| response(200, OK)).is_ok());
+        let reason = not_applied(script.run(|_, _| refused()));
+        assert_eq!(reason, "http://a:1: refused; http://b:1: refused");
+        assert!(script.clock >= Duration::from_secs(10));
+        // With growing pauses, not in a tight loop.
+        assert!((10..40).contains(&script.waits), "{}", script.waits);
     }
 
     #[test]
@@ -446,7 +803,7 @@ mod tests {
                 .is_ok()
         );
         assert!(script.run(|_, _| response(200, OK)).is_ok());
-        assert_eq!(script.sent, ["a write", "b:4001 write", "b:4001 write"]);
+        assert_eq!(script.sent, ["a write", "b write", "b write"]);
     }
 
     #[test]
@@ -455,33 +812,51 @@ mod tests {
         let outcome = script.run(|sent, request| match request.uri().host() {
             Some("a") => refused(),
             _ if sent < 12 => response(503, "leader not found\n"),
-            Some("b") => redirect("http://c/db/execute?redirect"),
+            Some("b") => redirect("http://c:1/db/execute?redirect"),
             _ => response(200, OK),
         });
-        assert!(outcome.is_ok());
+        assert!(outcome.is_ok(), "{outcome:?}");
         assert!(script.waits > 0);
+    }
+
+    #[test]
+    fn leader_is_found_by_who_says_so() {
+        let mut script = Script::write(&["a", "b", "c"])
+            .view("b", Some("c"))
+            .view("c", Some("c"));
+        let outcome = script.run(|_, request| match request.uri().host() {
+            Some("a") => refused(),
+            _ => response(200, OK),
+        });
+        assert!(outcome.is_ok(), "{outcome:?}");
+        assert_eq!(script.sent, ["a write", "c write"]);
+    }
+
+    #[test]
+    fn followers_are_not_asked_while_nobody_leads() {
+        let mut script = Script::write(&["a", "b"]).view("b", None);
+        not_applied(script.run(|_, _| refused()));
+        assert_eq!(script.sent, ["a write"]);
+        assert!(script.clock >= Duration::from_secs(10));
     }
 
     #[test]
     fn waiting_for_a_leader_ends() {
         let mut script = Script::write(&["a", "b"]);
-        let outcome = script.run(|_, _| response(500, "leader not found\n"));
-        assert_eq!(
-            outcome,
-            Err((Why::NotApplied, "http://b: leader not found".to_owned()))
-        );
+        let reason = not_applied(script.run(|_, _| response(500, "leader not found\n")));
+        assert_eq!(reason.matches("leader not found").count(), 2, "{reason}");
         assert!(script.clock >= Duration::from_secs(10));
     }
 
     #[test]
     fn redirects_to_a_dead_leader_end() {
-        let mut script = Script::write(&["a"]);
-        let outcome = script.run(|_, request| match request.uri().host() {
-            Some("a") => redirect("http://dead/db/execute?redirect"),
+        let mut script = Script::write(&["a"]).view("a", Some("dead"));
+        let reason = not_applied(script.run(|_, request| match request.uri().host() {
+            Some("a") => redirect("http://dead:1/db/execute?redirect"),
             _ => refused(),
-        });
-        assert!(matches!(outcome, Err((Why::NotApplied, _))));
-        assert!(script.waits >= 99, "it waits for an election");
+        }));
+        assert!(reason.contains("dead"), "{reason}");
+        assert!(script.waits >= 10, "it waits for an election");
     }
 
     #[test]
@@ -490,16 +865,117 @@ mod tests {
         let settings = Settings::new(ReadConsistency::Strong, None, false, Duration::ZERO, None);
         script.settings = settings;
         let outcome = script.run(|sent, _| redirect(&format!("http://h{sent}/db/execute")));
-        assert!(matches!(outcome, Err((Why::NotApplied, _))), "{outcome:?}");
+        not_applied(outcome);
+    }
+
+    #[test]
+    fn unusable_redirect_is_an_error_of_one_request() {
+        for location in [
+            "http://[/db/execute",
+            "/elsewhere",
+            "http://b:99999/db/execute",
+        ] {
+            let mut script = Script::write(&["a"]);
+            script.settings.leader_timeout = Duration::ZERO;
+            let reason = not_applied(script.run(|_, _| redirect(location)));
+            assert!(reason.contains("Location"), "{reason}");
+            assert!(script.run(|_, _| response(200, OK)).is_ok(), "{location}");
+        }
     }
 
     #[test]
     fn tls_is_not_given_up() {
-        let mut script = Script::write(&[]);
-        script.nodes = Nodes::new(vec![Node::new("https://a".to_owned())]);
-        let outcome = script.run(|_, _| redirect("http://b/db/execute"));
-        assert!(matches!(outcome, Err((Why::NotApplied, _))));
-        assert_eq!(script.sent.len(), 1);
+        let mut script = Script::write(&["https://a:1"]);
+        script.settings.leader_timeout = Duration::ZERO;
+        not_applied(script.run(|_, _| redirect("http://b/db/execute")));
+        assert!(
+            script.sent.iter().all(|sent| sent == "a write"),
+            "{:?}",
+            script.sent
+        );
+    }
+
+    #[test]
+    fn what_can_not_be_reached_is_forwarded_to() {
+        let mut script = Script::write(&["a"]).view("a", Some("inside"));
+        script.nodes = nodes_of(&["a"], Forwarding::Auto);
+        let reply = |_, request: &http::Request<Bytes>| match request.uri() {
+            uri if uri.host() == Some("inside") => refused(),
+            uri if uri.query().is_some_and(|query| query.contains("redirect")) => {
+                redirect("http://inside:1/db/execute")
+            }
+            _ => response(200, OK),
+        };
+        assert!(script.run(reply).is_ok());
+        assert!(script.run(reply).is_ok());
+        // A harmless read goes first, once.
+        assert_eq!(
+            script.sent,
+            [
+                "a write",
+                "inside write",
+                "a strong",
+                "a write forwarded",
+                "a write forwarded"
+            ]
+        );
+    }
+
+    #[test]
+    fn forwarded_write_is_never_repeated() {
+        for error in [
+            "not leader",
+            "dial tcp 1.2.3.4:1: connection refused",
+            "store not open",
+            "EOF",
+        ] {
+            let body: &'static str = format!(r#"{{"results":[],"error":"{error}"}}"#).leak();
+            let mut script = Script::write(&["a"]);
+            script.nodes = nodes_of(&["a"], Forwarding::Always);
+            let outcome = script.run(|sent, _| response(200, if sent == 0 { OK } else { body }));
+            assert_eq!(outcome, Ok(Bytes::from_static(body.as_bytes())));
+            assert_eq!(script.sent, ["a strong", "a write forwarded"]);
+            // The next one tries with a read whether it would be handed on.
+            assert!(script.run(|_, _| response(200, OK)).is_ok());
+            assert_eq!(script.sent[2..], ["a strong", "a write forwarded"]);
+        }
+    }
+
+    #[test]
+    fn quiet_change_of_members_is_answered_by_a_strong_read() {
+        let mut script = Script::read(&["a"], ReadConsistency::Linearizable);
+        let body = r#"{"results":[],"error":"index 7: timeout waiting for fsm"}"#;
+        assert!(
+            script
+                .run(|sent, _| response(200, if sent == 0 { body } else { OK }))
+                .is_ok()
+        );
+        assert_eq!(script.sent, ["a linearizable", "a strong"]);
+    }
+
+    #[test]
+    fn preferred_node_is_read_from_and_returned_to() {
+        let mut script = Script::read(&["a"], ReadConsistency::None).view("near", Some("a"));
+        let manner = Manner {
+            discovery: true,
+            forwarding: Forwarding::Never,
+            preferred: Some("http://near:1".to_owned()),
+        };
+        let known = Known::new(Cluster::new(&["http://a:1".to_owned()], manner));
+        script.nodes = Nodes::new(known, "http://a:1".to_owned());
+        let near_is_down = |_, request: &http::Request<Bytes>| match request.uri().host() {
+            Some("near") => refused(),
+            _ => response(200, OK),
+        };
+        assert!(script.run(|_, _| response(200, OK)).is_ok());
+        assert!(script.run(near_is_down).is_ok());
+        assert!(script.run(near_is_down).is_ok());
+        script.look();
+        assert!(script.run(|_, _| response(200, OK)).is_ok());
+        assert_eq!(
+            script.sent,
+            ["near none", "near none", "a none", "a none", "near none"]
+        );
     }
 
     #[test]
@@ -527,7 +1003,7 @@ mod tests {
         for _ in 0..2 {
             assert!(script.run(|_, _| response(200, OK)).is_ok());
         }
-        let leader = "http://b/db/query?level=weak";
+        let leader = "http://b:1/db/query?level=weak";
         assert!(
             script
                 .run(|sent, _| if sent == 2 {
@@ -549,7 +1025,7 @@ mod tests {
             Ok(Bytes::from_static(body.as_bytes()))
         );
         assert_eq!(script.sent.len(), 1);
-        let mut script = Script::write(&["a"]);
+        let mut script = Script::write(&["a"]).view("a", Some("a"));
         let body = r#"{"results":[],"error":"store not open"}"#;
         assert!(
             script
@@ -567,20 +1043,20 @@ mod tests {
                 "invalid JSON body\n",
                 (
                     Why::NotApplied,
-                    "http://a: 400 Bad Request: invalid JSON body".to_owned(),
+                    "http://a:1: 400 Bad Request: invalid JSON body".to_owned(),
                 ),
             ),
             (
                 404,
                 "",
-                (Why::NotApplied, "http://a: 404 Not Found".to_owned()),
+                (Why::NotApplied, "http://a:1: 404 Not Found".to_owned()),
             ),
             (
                 502,
                 "bad gateway",
                 (
                     Why::Unknown,
-                    "http://a: 502 Bad Gateway: bad gateway".to_owned(),
+                    "http://a:1: 502 Bad Gateway: bad gateway".to_owned(),
                 ),
             ),
             (

@@ -28,6 +28,11 @@ pub(crate) enum RequestError<'m> {
     ///
     /// `leadership lost while committing log`: 8.26 and 10.2, `hashicorp/raft`, `api.go`.
     LeadershipLost,
+    /// A linearizable read waited in vain for what is in the Raft log to be applied. Behind a change of the cluster's members
+    /// there is nothing to apply, until something is written.
+    ///
+    /// `timeout waiting for fsm`, and `index 7: timeout waiting for fsm`: 10.2, `store/store.go`.
+    NothingToApply,
     /// Another client has left a transaction open, on the connection that all writes share. It was not applied.
     ///
     /// [`TRANSACTION_OPEN`]: 8.26 and 10.2, SQLite.
@@ -53,6 +58,7 @@ impl<'m> RequestError<'m> {
             "disallowed pragma" | "timed out enqueuing operation" => RequestError::Refused,
             "leadership lost while committing log" => RequestError::LeadershipLost,
             TRANSACTION_OPEN => RequestError::TransactionOpen,
+            text if text.ends_with("timeout waiting for fsm") => RequestError::NothingToApply,
             text => Constraint::of(text).map_or(RequestError::Other, RequestError::Constraint),
         }
     }
@@ -64,9 +70,35 @@ impl<'m> RequestError<'m> {
             | RequestError::Refused
             | RequestError::TransactionOpen
             | RequestError::Constraint(_) => true,
-            RequestError::LeadershipLost | RequestError::Other => false,
+            RequestError::LeadershipLost | RequestError::NothingToApply | RequestError::Other => {
+                false
+            }
         }
     }
+}
+
+/// Whether a node that does not lead says that it could not hand a request on, or what the other one answered that does
+/// not lead either. Never proof that the request was not applied: it may have been sent twice.
+///
+/// | text | seen in |
+/// |---|---|
+/// | `dial tcp …`, `write tcp …`, `read tcp …`, `read protobuf length: EOF`, `… i/o timeout` | 8.26, 10.2 |
+/// | `node failed to process … on remote node at …: pool get: …`, and any of these behind it | 8.26 |
+/// | `… not leader`, `… leadership lost while committing log` | 8.26, 10.2 |
+pub(crate) fn is_of_forwarding(text: &str) -> bool {
+    const WORDS: [&str; 8] = [
+        "protobuf",
+        "dial tcp",
+        "write tcp",
+        "read tcp",
+        "i/o timeout",
+        "connection refused",
+        "connection reset",
+        "on remote node at",
+    ];
+    text.ends_with("not leader")
+        || text.ends_with("leadership lost while committing log")
+        || WORDS.iter().any(|word| text.contains(word))
 }
 
 const NO_LEADER: &str = "leader not found";

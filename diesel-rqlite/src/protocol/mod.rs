@@ -1,10 +1,12 @@
 //! rqlite's HTTP API, without an HTTP client, a clock or a runtime.
 //!
-//! [`request`] says what is sent, [`call`] which node is asked next and when to give up, [`response`] what
-//! an answer means, [`rows`] what it holds, [`message`] what its words mean, [`failure`] why there is none. None of them
-//! does I/O, so that every connection shares them.
+//! [`request`] says what is sent, [`call`] which node is asked next and when to give up, [`watch`] how long to wait for
+//! an answer, [`cluster`] what is known of the nodes, [`survey`] what they are asked for that, [`response`] what an answer
+//! means, [`rows`] what it holds, [`message`] what its words mean, [`failure`] why there is none. None of them does I/O,
+//! so that every connection shares them.
 
 pub(crate) mod call;
+pub(crate) mod cluster;
 pub(crate) mod encoding;
 pub(crate) mod failure;
 pub(crate) mod message;
@@ -12,3 +14,5 @@ pub(crate) mod nodes;
 pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod rows;
+pub(crate) mod survey;
+pub(crate) mod watch;

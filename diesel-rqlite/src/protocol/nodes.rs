@@ -1,119 +1,108 @@
-//! The nodes we know, and what we learnt about each.
+//! Where one connection is in its cluster, and what it learnt about each node.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+
+use super::cluster::Cluster;
 use super::request::ReadConsistency;
+use crate::mutex::locked;
 
-/// Nodes that are kept in mind.
-const MAX_NODES: usize = 64;
+/// What the connections of one configuration know together.
+#[derive(Clone, Debug)]
+pub(crate) struct Known(Arc<Mutex<Cluster>>);
 
-/// One node's HTTP address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Node {
+impl Known {
+    pub(crate) fn new(cluster: Cluster) -> Self {
+        Known(Arc::new(Mutex::new(cluster)))
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakKnown {
+        WeakKnown(Arc::downgrade(&self.0))
+    }
+
+    /// Held for a moment only, never while anything is waited for.
+    pub(crate) fn cluster(&self) -> MutexGuard<'_, Cluster> {
+        locked(&self.0)
+    }
+}
+
+/// The same, as long as a connection needs it.
+#[derive(Debug)]
+pub(crate) struct WeakKnown(Weak<Mutex<Cluster>>);
+
+impl WeakKnown {
+    pub(crate) fn is_alive(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+
+    pub(crate) fn upgrade(&self) -> Option<Known> {
+        self.0.upgrade().map(Known)
+    }
+}
+
+/// The node a connection talks to, and what it knows of it and others.
+#[derive(Clone, Debug)]
+pub(crate) struct Nodes {
+    pub(crate) known: Known,
     /// `http://host:4001/prefix`, without credentials and without a slash at the end.
-    pub(crate) base: String,
-    /// Whether it answers `level=linearizable` as such; `None` before the first answer.
-    linearizable: Option<bool>,
+    current: String,
     /// Whether this connection has seen it answer with everything that was acknowledged before: right after
     /// a restart or an election weak reads miss acknowledged writes for up to some seconds.
     settled: bool,
-}
-
-impl Node {
-    pub(crate) fn new(base: String) -> Self {
-        Node {
-            base,
-            linearizable: None,
-            settled: false,
-        }
-    }
-
-    fn is_tls(&self) -> bool {
-        self.base.starts_with("https://")
-    }
-}
-
-/// The nodes of a cluster, and which of them is asked next.
-#[derive(Clone, Debug)]
-pub(crate) struct Nodes {
-    known: Vec<Node>,
-    current: usize,
+    /// Whether a node answers `level=linearizable` as such, where it has answered.
+    linearizable: HashMap<String, bool>,
 }
 
 impl Nodes {
-    /// The list must not be empty; an empty one is a bug of this crate, and is asked at no address.
-    pub(crate) fn new(known: Vec<Node>) -> Self {
-        Nodes { known, current: 0 }
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.known.len()
-    }
-
-    pub(crate) fn current(&self) -> &Node {
-        &self.known[self.current]
-    }
-
-    pub(crate) fn current_index(&self) -> usize {
-        self.current
-    }
-
-    /// Turns to the next node.
-    pub(crate) fn advance(&mut self) {
-        self.move_to((self.current + 1) % self.known.len());
-    }
-
-    fn move_to(&mut self, index: usize) {
-        if index != self.current {
-            self.current = index;
-            self.known[index].settled = false;
+    pub(crate) fn new(known: Known, first: String) -> Self {
+        Nodes {
+            known,
+            current: first,
+            settled: false,
+            linearizable: HashMap::new(),
         }
     }
 
-    /// Turns to the node that a redirect named. An address without TLS is not followed from one with it:
-    /// it would be sent the password in the clear.
-    pub(crate) fn redirected(&mut self, base: String) -> Result<(), String> {
-        let node = Node::new(base);
-        if self.current().is_tls() && !node.is_tls() {
-            return Err(format!(
-                "redirected from https to {}, which has no TLS",
-                node.base
-            ));
-        }
-        let found = self.known.iter().position(|known| known.base == node.base);
-        let index = found.unwrap_or_else(|| {
-            // No cluster has so many leaders; a proxy that makes up addresses may.
-            self.known.truncate(MAX_NODES - 1);
-            self.known.push(node);
-            self.known.len() - 1
-        });
-        self.move_to(index);
-        Ok(())
+    pub(crate) fn current(&self) -> &str {
+        &self.current
     }
 
-    /// The level in which a read is sent to the current node, so that it means what was asked for.
-    pub(crate) fn level(&self, wanted: ReadConsistency) -> ReadConsistency {
-        let node = self.current();
+    /// Turns to a node.
+    pub(crate) fn move_to(&mut self, base: &str) {
+        if base != self.current {
+            base.clone_into(&mut self.current);
+            self.settled = false;
+        }
+    }
+
+    /// The level in which a read is sent to a node, so that it means what was asked for.
+    pub(crate) fn level(&self, base: &str, wanted: ReadConsistency) -> ReadConsistency {
         match wanted {
-            ReadConsistency::Linearizable if node.linearizable == Some(false) => {
+            ReadConsistency::Linearizable if self.linearizable.get(base) == Some(&false) => {
                 ReadConsistency::Strong
             }
-            ReadConsistency::Weak if !node.settled => ReadConsistency::Strong,
+            ReadConsistency::Weak if !self.is_settled(base) => ReadConsistency::Strong,
             level => level,
         }
     }
 
     /// Notes what a linearizable answer tells. Servers before 8.32 silently read weakly; no server before
     /// 9.4 names itself in its own answers, so the name is the proof.
-    pub(crate) fn linearizable_answer(&mut self, names_itself: bool) {
-        self.known[self.current].linearizable = Some(names_itself);
+    pub(crate) fn linearizable_answer(&mut self, base: &str, is_proven: bool) {
+        self.linearizable.insert(base.to_owned(), is_proven);
+    }
+
+    pub(crate) fn is_settled(&self, base: &str) -> bool {
+        self.settled && base == self.current
     }
 
     /// A write was acknowledged, or a strong read answered.
     pub(crate) fn settled(&mut self) {
-        self.known[self.current].settled = true;
+        self.settled = true;
     }
 
     /// The node may have been restarted since.
     pub(crate) fn unsettled(&mut self) {
-        self.known[self.current].settled = false;
+        self.settled = false;
     }
 }

@@ -58,6 +58,24 @@ impl fmt::Display for ReadConsistency {
     }
 }
 
+/// How long a linearizable read may wait for the log to be applied before it is made a strong one. Servers before 8.32
+/// do not know it.
+const LINEARIZABLE_TIMEOUT: &str = "&linearizable_timeout=1s";
+/// A node that hands on a write sends it once more when this time is over, and the statement is then applied twice
+/// (version 10). No statement takes so long, and whoever waits has given up long before. Never with `retries`.
+const LONG_FORWARDING: &str = "&timeout=1h";
+
+/// How a request reaches the leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// A node that does not lead says who does.
+    Redirect,
+    /// A node that does not lead hands it on.
+    Forward,
+    /// Any node answers.
+    Local,
+}
+
 /// Where a request goes and which of rqlite's flags it has. The one place that decides it:
 ///
 /// | what | endpoint and flags | why |
@@ -69,8 +87,9 @@ impl fmt::Display for ReadConsistency {
 /// | write with RETURNING | `/db/execute?norwtime&norwrandom` | `noparse` would lose the rows |
 /// | a commit, several writes | the same with `transaction` | all or nothing; `/db/request?transaction` is not, where a statement fails to prepare |
 ///
-/// All but reads at level `none` have `redirect`: a follower must not forward. From version 10 on it sends a
-/// forwarded write twice when the first reply is late, and the statement is then applied twice.
+/// All but reads at level `none` have `redirect`: a follower should not forward. From version 10 on it sends a
+/// forwarded write twice when the first reply is late, and the statement is then applied twice. Where the leader can't be
+/// reached but through others, see [`Way::Forward`], writes have a `timeout` that is never over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     Query {
@@ -125,7 +144,19 @@ impl Endpoint {
         }
     }
 
-    fn push_query(self, uri: &mut String, level: ReadConsistency, settings: &Settings) {
+    fn push_query(self, uri: &mut String, level: ReadConsistency, way: Way, settings: &Settings) {
+        self.push_flags(uri, level, settings);
+        match way {
+            Way::Redirect => uri.push_str("&redirect"),
+            Way::Forward if !self.is_query() => uri.push_str(LONG_FORWARDING),
+            Way::Forward | Way::Local => {}
+        }
+        if let Some(timeout) = settings.db_timeout {
+            uri.push_str(&format!("&db_timeout={}ns", timeout.as_nanos()));
+        }
+    }
+
+    fn push_flags(self, uri: &mut String, level: ReadConsistency, settings: &Settings) {
         match self {
             Endpoint::Query { transaction } => {
                 uri.push_str("?noparse&blob_array");
@@ -136,21 +167,21 @@ impl Endpoint {
                 uri.push_str(level.name());
                 if level == ReadConsistency::None {
                     settings.push_freshness(uri);
-                } else {
-                    uri.push_str("&redirect");
+                } else if level == ReadConsistency::Linearizable {
+                    uri.push_str(LINEARIZABLE_TIMEOUT);
                 }
             }
             Endpoint::Request { returning } => {
-                uri.push_str("?redirect&transaction&blob_array");
+                uri.push_str("?transaction&blob_array");
                 uri.push_str(rewriting(returning));
             }
-            Endpoint::WriteAndAsk => uri.push_str("?redirect&transaction&blob_array&noparse"),
+            Endpoint::WriteAndAsk => uri.push_str("?transaction&blob_array&noparse"),
             Endpoint::Execute {
                 transaction,
                 returning,
             } => {
-                uri.push_str("?redirect");
-                uri.push_str(rewriting(returning));
+                uri.push_str("?");
+                uri.push_str(&rewriting(returning)[1..]);
                 if transaction {
                     uri.push_str("&transaction");
                 }
@@ -176,6 +207,8 @@ pub(crate) struct Settings {
     /// How long a request may wait for the cluster to have a leader.
     pub(crate) leader_timeout: Duration,
     pub(crate) authorization: Option<HeaderValue>,
+    /// How long the server may work at one statement.
+    pub(crate) db_timeout: Option<Duration>,
 }
 
 impl Settings {
@@ -199,6 +232,7 @@ impl Settings {
             freshness_strict,
             leader_timeout,
             authorization,
+            db_timeout: None,
         }
     }
 
@@ -261,12 +295,13 @@ impl Exchange {
         &self,
         base: &str,
         level: ReadConsistency,
+        way: Way,
         settings: &Settings,
     ) -> Result<http::Request<Bytes>, http::Error> {
         let mut uri = String::with_capacity(base.len() + 64);
         uri.push_str(base);
         uri.push_str(self.endpoint.path());
-        self.endpoint.push_query(&mut uri, level, settings);
+        self.endpoint.push_query(&mut uri, level, way, settings);
         let mut request = http::Request::post(uri).header(CONTENT_TYPE, "application/json");
         if let Some(authorization) = &settings.authorization {
             request = request.header(AUTHORIZATION, authorization);
@@ -285,8 +320,12 @@ mod tests {
         let timeout = Duration::from_secs(10);
         let settings = Settings::new(ReadConsistency::Weak, fresh, true, timeout, None);
         let uri = |endpoint, level| {
+            let way = match level {
+                ReadConsistency::None => Way::Local,
+                _ => Way::Redirect,
+            };
             let exchange = Exchange::new(endpoint, Bytes::new());
-            let request = exchange.to_node("http://h:1/p", level, &settings);
+            let request = exchange.to_node("http://h:1/p", level, way, &settings);
             request.expect("valid").uri().to_string()
         };
         let execute = |transaction, returning| Endpoint::Execute {
@@ -306,18 +345,18 @@ mod tests {
                 ),
                 "query?noparse&blob_array&level=none&freshness=5000000ns&freshness_strict",
             ),
-            (uri(execute(false, false), weak), "execute?redirect&noparse"),
+            (uri(execute(false, false), weak), "execute?noparse&redirect"),
             (
                 uri(execute(true, false), weak),
-                "execute?redirect&noparse&transaction",
+                "execute?noparse&transaction&redirect",
             ),
             (
                 uri(execute(false, true), weak),
-                "execute?redirect&norwtime&norwrandom",
+                "execute?norwtime&norwrandom&redirect",
             ),
             (
                 uri(execute(true, true), weak),
-                "execute?redirect&norwtime&norwrandom&transaction",
+                "execute?norwtime&norwrandom&transaction&redirect",
             ),
         ] {
             assert_eq!(uri, format!("http://h:1/p/db/{wanted}"));

@@ -85,6 +85,8 @@ impl<C: Client> Session<C> {
             return self.give_back_lock_behind_reads().await;
         }
         self.check_guarded()?;
+        self.transaction.committing = true;
+        self.transaction.interrupted = false;
         let mut created = false;
         self.count_commit();
         loop {

@@ -8,16 +8,20 @@ mod commit;
 mod locked;
 mod look;
 mod pending;
+mod scout;
 mod setting;
 
 use std::future::Future;
-use std::time::{Instant, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use diesel::result::{DatabaseErrorKind, Error};
 use diesel::{ConnectionResult, QueryResult};
 use diesel_rqlite_sql::{Entropy, Parsed, SqlError};
 
+use self::scout::Scout;
+pub(crate) use self::scout::Vigil;
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
 use crate::config::RqliteConfig;
@@ -25,11 +29,12 @@ use crate::error;
 use crate::lock::Acquire;
 use crate::protocol::call::{Call, SendError, Step};
 use crate::protocol::encoding::Encoding;
-use crate::protocol::failure::Failure;
-use crate::protocol::nodes::Nodes;
-use crate::protocol::request::{Exchange, Settings};
+use crate::protocol::failure::{Failure, Why};
+use crate::protocol::nodes::{Known, Nodes};
+use crate::protocol::request::{Exchange, Settings, Stake};
 use crate::protocol::response::{Answer, StatementResult};
 use crate::protocol::rows::Rows;
+use crate::random::jittered;
 use crate::runtime::Runtime;
 use crate::sql::unstable::{self, Unstable};
 use crate::statement::{self, Batch, Place, Plan, Query, Statement, Wanted};
@@ -37,13 +42,21 @@ use crate::transaction::exactly_once::Commits;
 use crate::transaction::{PrimaryKeys, Transaction};
 
 /// What sends requests. A clone of it may use the same connections to a node.
-pub(crate) trait Client: Clone + Send + 'static {
+pub(crate) trait Client: Clone + Send + Sync + 'static {
     type Runtime: Acquire;
 
     fn open(config: &RqliteConfig) -> ConnectionResult<Self>;
 
+    /// Sends a request, and waits for its answer until the vigil says that there won't be one.
     fn send(
         &mut self,
+        request: http::Request<Bytes>,
+        vigil: Vigil,
+    ) -> impl Future<Output = Result<http::Response<Bytes>, SendError>> + Send;
+
+    /// Asks something small, in a connection of its own, within [`PROBE`](crate::protocol::cluster::PROBE).
+    fn probe(
+        &self,
         request: http::Request<Bytes>,
     ) -> impl Future<Output = Result<http::Response<Bytes>, SendError>> + Send;
 }
@@ -54,6 +67,7 @@ pub(crate) struct Session<C> {
     pub(crate) client: C,
     pub(crate) nodes: Nodes,
     pub(crate) settings: Settings,
+    scout: Arc<Scout>,
     pub(crate) transaction: Transaction,
     /// Learnt along the way.
     keys: PrimaryKeys,
@@ -81,13 +95,16 @@ impl Entropy for System {
 }
 
 impl<C: Client> Session<C> {
-    pub(crate) fn open(config: &RqliteConfig) -> ConnectionResult<Self> {
-        let nodes = Nodes::new(config.nodes());
+    /// One that knows the cluster as `known` does, and begins with this node.
+    pub(crate) fn open(config: &RqliteConfig, known: Known) -> ConnectionResult<Self> {
+        let nodes = Nodes::new(known, config.first_node());
         Ok(Session::new(C::open(config)?, nodes, config.settings()))
     }
 
     pub(crate) fn new(client: C, nodes: Nodes, settings: Settings) -> Self {
+        let authorization = settings.authorization.clone();
         Session {
+            scout: Scout::new(client.clone(), nodes.known.clone(), authorization),
             client,
             nodes,
             settings,
@@ -109,18 +126,36 @@ impl<C: Client> Session<C> {
     }
 
     pub(crate) async fn send(&mut self, exchange: &Exchange) -> Result<Bytes, Failure> {
-        let began = Instant::now();
-        let mut call = Call::new(&mut self.nodes, &self.settings, exchange);
-        loop {
-            match call.step() {
-                Step::Send(request) => {
-                    let outcome = self.client.send(request).await;
-                    call.received(outcome, began.elapsed());
+        let scout = Arc::clone(&self.scout);
+        let mut call = Call::new(&mut self.nodes, &self.settings, exchange, Instant::now());
+        let outcome = loop {
+            match call.step(Instant::now()) {
+                Step::Send(request, watch) => {
+                    let vigil = Vigil::new(watch, Arc::clone(&scout));
+                    let outcome = self.client.send(request, vigil).await;
+                    call.received(outcome, Instant::now());
                 }
-                Step::Wait(delay) => C::Runtime::wait(delay).await,
-                Step::Done(outcome) => return outcome,
+                Step::Look => {
+                    look::<C>(&scout).await;
+                    call.looked(Instant::now());
+                }
+                Step::Wait(delay) => C::Runtime::wait(jittered(delay)).await,
+                Step::Done(outcome) => break outcome,
             }
+        };
+        // For the next time: nodes that come and go.
+        if scout.known.cluster().wants_look(Instant::now()) {
+            scout.look();
         }
+        if let Err(failure) = &outcome
+            && failure.why == Why::Unknown
+            && failure.stake == Stake::Nothing
+            && self.transaction.is_open()
+            && !self.transaction.committing
+        {
+            self.transaction.interrupted = true;
+        }
+        outcome
     }
 
     /// The answer to an exchange, where only an answer is of use.
@@ -231,6 +266,22 @@ impl<C: Client> Session<C> {
             Place::Alone => self.write(batch).await.map(|_| ()),
             Place::Transaction => self.transaction_run(batch).await,
         }
+    }
+}
+
+/// Asks all nodes who leads, until that is known, or all have answered that will.
+async fn look<C: Client>(scout: &Scout) {
+    const STEP: Duration = Duration::from_millis(2);
+    let began = Instant::now();
+    scout.look();
+    loop {
+        {
+            let cluster = scout.known.cluster();
+            if cluster.has_found(began) || !cluster.is_looking(Instant::now()) {
+                return;
+            }
+        }
+        C::Runtime::wait(STEP).await;
     }
 }
 

@@ -49,6 +49,10 @@ pub struct Transaction {
     pub(crate) past: Past,
     /// The last one failed since something it was shown is no longer so.
     pub(crate) conflicted: bool,
+    /// The last one failed since what it read, or its lock, had no answer; nothing of it was applied.
+    pub(crate) interrupted: bool,
+    /// A commit with writes has been sent, and may have been applied.
+    pub(crate) committing: bool,
 }
 
 /// Where an open transaction began.

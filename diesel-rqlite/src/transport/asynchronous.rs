@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -12,21 +13,26 @@ use bytes::Bytes;
 use diesel::result::ConnectionError;
 use http::header::{ACCEPT, HeaderValue, USER_AGENT};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::{Client as Hyper, connect::HttpConnector};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::client::legacy::{Client as Hyper, connect::capture_connection};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use rustls::{ClientConfig, RootCertStore};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::task::JoinSet;
 use tokio::time::{timeout, timeout_at};
 use tower_service::Service;
 
 use crate::config::RqliteConfig;
 use crate::mutex::locked;
 use crate::protocol::call::SendError;
+use crate::protocol::cluster::PROBE;
 use crate::runtime::Tokio;
-use crate::session::Client;
+use crate::session::{Client, Vigil};
+
+use super::tcp::HEAD_START;
 
 /// An HTTP client. It follows no redirects: `protocol::call` does.
 #[derive(Clone)]
@@ -37,8 +43,16 @@ pub(crate) struct AsyncHttp {
     requests: u64,
 }
 
+/// How long after the end of connecting its own error is waited for.
+const GRACE: Duration = Duration::from_millis(100);
+/// What a node says of its cluster is never longer.
+const LONGEST_VIEW: usize = 1 << 20;
+/// Connections to one node that are kept while nobody uses them, and for how long.
+const IDLE: usize = 32;
+const IDLE_TIME: Duration = Duration::from_secs(30);
+
 /// The HTTP connections of a configuration and its clones.
-type Pool = Hyper<InTime<HttpsConnector<HttpConnector>>, Watched>;
+type Pool = Hyper<InTime<HttpsConnector<Tcp>>, Watched>;
 
 impl AsyncHttp {
     /// How many requests have been sent.
@@ -49,6 +63,7 @@ impl AsyncHttp {
     async fn post(
         &mut self,
         mut request: http::Request<Bytes>,
+        mut vigil: Vigil,
     ) -> Result<http::Response<Bytes>, SendError> {
         self.requests += 1;
         let headers = request.headers_mut();
@@ -65,34 +80,63 @@ impl AsyncHttp {
             timed_out,
             message,
         };
-        let response = self.response(request, &sent).await;
+        let response = self.response(request, &sent, &mut vigil).await;
         let response = response.map_err(|(message, timed_out)| failed(message, timed_out))?;
+        vigil.heard();
         let (head, body) = response.into_parts();
-        match timeout(self.request_timeout, body.collect()).await {
-            Ok(Ok(body)) => Ok(http::Response::from_parts(head, body.to_bytes())),
-            Ok(Err(error)) => Err(failed(chain(&error), false)),
-            Err(_) => Err(failed("timeout: receive body".to_owned(), true)),
+        let ends = Instant::now() + self.request_timeout;
+        let mut body = pin!(body.collect());
+        loop {
+            let wake = ends.min(vigil.next_tick());
+            match timeout_at(wake.into(), &mut body).await {
+                Ok(Ok(body)) => return Ok(http::Response::from_parts(head, body.to_bytes())),
+                Ok(Err(error)) => return Err(failed(chain(&error), false)),
+                Err(_) if Instant::now() >= ends => {
+                    return Err(failed("timeout: receive body".to_owned(), true));
+                }
+                Err(_) => {}
+            }
+            if let Some(reason) = vigil.check() {
+                return Err(failed(reason, false));
+            }
         }
     }
 
-    /// What comes back before the body. The time to wait for it begins when all of the request has left.
+    /// What comes back before the body. The time to send it begins with a connection, the time to wait for its answer when
+    /// all of the request has left.
     async fn response(
         &mut self,
-        request: http::Request<Watched>,
+        mut request: http::Request<Watched>,
         sent: &Departure,
+        vigil: &mut Vigil,
     ) -> Result<http::Response<Incoming>, (String, bool)> {
+        let connection = capture_connection(&mut request);
+        let began = Instant::now();
+        let mut connected = None;
         let mut response = self.client.request(request);
-        let mut ends = Instant::now() + self.connect_timeout + self.request_timeout;
+        let mut wake = began + self.request_timeout.min(self.connect_timeout);
         loop {
-            match timeout_at(ends.into(), &mut response).await {
+            wake = wake.min(vigil.next_tick());
+            match timeout_at(wake.into(), &mut response).await {
                 Ok(outcome) => return outcome.map_err(|error| (chain(&error), is_timeout(&error))),
-                Err(_) => {
-                    let sent = sent.time().map(|sent| sent + self.request_timeout);
-                    match sent.filter(|later| *later > Instant::now()) {
-                        Some(later) => ends = later,
-                        None => return Err(("timeout: receive response".to_owned(), true)),
-                    }
-                }
+                Err(_) => {}
+            }
+            let now = Instant::now();
+            if connected.is_none() && connection.connection_metadata().is_some() {
+                connected = Some(now);
+            }
+            let (ends, what) = match (sent.time(), connected) {
+                (Some(sent), _) => (sent + self.request_timeout, "receive response"),
+                (None, Some(connected)) => (connected + self.request_timeout, "send request"),
+                // The connector says itself that its time is over.
+                (None, None) => (began + self.connect_timeout + GRACE, "connect"),
+            };
+            if now >= ends {
+                return Err((format!("timeout: {what}"), true));
+            }
+            wake = ends;
+            if let Some(reason) = vigil.check() {
+                return Err((reason, false));
             }
         }
     }
@@ -121,26 +165,52 @@ impl Client for AsyncHttp {
     async fn send(
         &mut self,
         request: http::Request<Bytes>,
+        vigil: Vigil,
     ) -> Result<http::Response<Bytes>, SendError> {
-        self.post(request).await
+        self.post(request, vigil).await
+    }
+
+    async fn probe(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, SendError> {
+        let request = request.map(|body| Watched {
+            body,
+            sent: Arc::default(),
+        });
+        let failed = |message, timed_out| SendError {
+            sent: true,
+            timed_out,
+            message,
+        };
+        let asked = async {
+            let response = self.client.request(request).await;
+            let (head, body) = response.map_err(|error| chain(&error))?.into_parts();
+            let body = Limited::new(body, LONGEST_VIEW).collect().await;
+            let body = body.map_err(|error| chain(&*error))?;
+            Ok(http::Response::from_parts(head, body.to_bytes()))
+        };
+        match timeout(PROBE, asked).await {
+            Ok(outcome) => outcome.map_err(|message| failed(message, false)),
+            Err(_) => Err(failed("timeout: no answer".to_owned(), true)),
+        }
     }
 }
 
 fn pool(config: &RqliteConfig) -> Result<Pool, ConnectionError> {
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
     let connector = HttpsConnectorBuilder::new()
         .with_tls_config(tls(config)?)
         .https_or_http()
         .enable_http1()
-        .wrap_connector(tcp);
+        .wrap_connector(Tcp);
     let connector = InTime {
         connector,
         limit: config.connect_timeout,
     };
     Ok(Hyper::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
+        .pool_max_idle_per_host(IDLE)
+        .pool_idle_timeout(IDLE_TIME)
         .build(connector))
 }
 
@@ -165,6 +235,60 @@ fn tls(config: &RqliteConfig) -> Result<ClientConfig, ConnectionError> {
         .with_safe_default_protocol_versions()
         .map_err(|error| bad(error.to_string()))?;
     Ok(tls.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// Looks up a name and connects, to the first of its addresses that answers.
+#[derive(Clone)]
+struct Tcp;
+
+impl Service<http::Uri> for Tcp {
+    type Response = TokioIo<TcpStream>;
+    type Error = std::io::Error;
+    type Future = Pin<Box<dyn Future<Output = std::io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: http::Uri) -> Self::Future {
+        Box::pin(async move {
+            let host = uri.host().unwrap_or_default();
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            let default = if uri.scheme_str() == Some("https") {
+                443
+            } else {
+                80
+            };
+            let port = uri.port_u16().unwrap_or(default);
+            let addresses = lookup_host((host, port)).await?;
+            let stream = race(addresses.collect()).await?;
+            stream.set_nodelay(true)?;
+            Ok(TokioIo::new(stream))
+        })
+    }
+}
+
+async fn race(addresses: Vec<SocketAddr>) -> std::io::Result<TcpStream> {
+    let mut waiting = addresses.into_iter();
+    let mut running = JoinSet::new();
+    let mut last = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
+    loop {
+        let next = waiting.next();
+        if let Some(address) = next {
+            running.spawn(TcpStream::connect(address));
+        }
+        let joined = match next {
+            Some(_) => timeout(HEAD_START, running.join_next()).await,
+            None => Ok(running.join_next().await),
+        };
+        match joined {
+            Ok(Some(Ok(Ok(stream)))) => return Ok(stream),
+            Ok(Some(Ok(Err(error)))) => last = error,
+            Ok(Some(Err(error))) => last = std::io::Error::other(error),
+            Ok(None) if next.is_none() => return Err(last),
+            Ok(None) | Err(_) => {}
+        }
+    }
 }
 
 /// Connects in time or not at all, looking up the address and the TLS handshake included.

@@ -12,43 +12,45 @@ use ureq::SendBody;
 use ureq::config::{Config, ConfigBuilder};
 use ureq::typestate::AgentScope;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::unversioned::transport::{Connector, NextTimeout};
 
 use crate::config::RqliteConfig;
 use crate::mutex::locked;
 use crate::protocol::call::SendError;
+use crate::protocol::cluster::PROBE;
 use crate::runtime::Blocking;
-use crate::session::Client;
+use crate::session::{Client, Vigil};
+
+use super::tcp::{Tcp, Watched as Waiting};
+
+/// Idle connections of one connection: to the leader, and to a node that is read from.
+const IDLE: usize = 2;
+/// What a node says of its cluster is never longer.
+const LONGEST_VIEW: u64 = 1 << 20;
 
 /// An HTTP client. Its redirects are off: `protocol::call` follows them.
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
     agent: ureq::Agent,
+    /// For what is asked beside a request.
+    probes: ureq::Agent,
+    waiting: Waiting,
     addresses: Addresses,
     requests: u64,
 }
 
 impl Http {
     fn new(config: &RqliteConfig) -> Result<Self, ConnectionError> {
-        let builder = ureq::Agent::config_builder()
-            .user_agent(concat!("diesel-rqlite/", env!("CARGO_PKG_VERSION")))
-            .accept("application/json")
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            // A database is not behind the proxy of the environment.
-            .proxy(None)
-            .max_idle_connections_per_host(1)
-            .timeout_resolve(Some(config.connect_timeout))
-            .timeout_connect(Some(config.connect_timeout))
-            .timeout_send_request(Some(config.request_timeout))
-            .timeout_send_body(Some(config.request_timeout))
-            .timeout_recv_response(Some(config.request_timeout))
-            .timeout_recv_body(Some(config.request_timeout));
         let addresses = Addresses::default();
-        let config = with_tls(builder, config)?.build();
+        let waiting = Waiting::default();
+        let requests = with_tls(builder(config), config)?;
+        let probes = with_tls(builder(config), config)?
+            .max_idle_connections(0)
+            .timeout_global(Some(PROBE));
         Ok(Http {
-            agent: ureq::Agent::with_parts(config, DefaultConnector::default(), addresses.clone()),
+            agent: agent(requests.build(), &waiting, addresses.clone()),
+            probes: agent(probes.build(), &Waiting::default(), addresses.clone()),
+            waiting,
             addresses,
             requests: 0,
         })
@@ -64,7 +66,27 @@ impl Http {
         self.requests
     }
 
-    fn post(&mut self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, SendError> {
+    fn post(
+        &mut self,
+        request: http::Request<Bytes>,
+        vigil: Vigil,
+    ) -> Result<http::Response<Bytes>, SendError> {
+        self.waiting.begin(vigil);
+        let outcome = self.try_to_post(request);
+        match (outcome, self.waiting.end()) {
+            (Err(error), Some(reason)) => Err(SendError {
+                timed_out: false,
+                message: reason,
+                ..error
+            }),
+            (outcome, _) => outcome,
+        }
+    }
+
+    fn try_to_post(
+        &mut self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, SendError> {
         let known = self.addresses.any();
         match self.attempt(request.clone()) {
             // The name may stand for another address by now.
@@ -108,8 +130,29 @@ impl Client for Http {
     async fn send(
         &mut self,
         request: http::Request<Bytes>,
+        vigil: Vigil,
     ) -> Result<http::Response<Bytes>, SendError> {
-        self.post(request)
+        self.post(request, vigil)
+    }
+
+    async fn probe(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, SendError> {
+        let (head, _) = request.into_parts();
+        let answer = self
+            .probes
+            .run(http::Request::from_parts(head, SendBody::none()));
+        let answer = answer.and_then(|response| {
+            let (head, mut body) = response.into_parts();
+            let body = body.with_config().limit(LONGEST_VIEW).read_to_vec()?;
+            Ok(http::Response::from_parts(head, body.into()))
+        });
+        answer.map_err(|error| SendError {
+            sent: true,
+            timed_out: matches!(error, ureq::Error::Timeout(_)),
+            message: error.to_string(),
+        })
     }
 }
 
@@ -172,6 +215,36 @@ impl Read for Watched {
         self.read += count;
         Ok(count)
     }
+}
+
+fn builder(config: &RqliteConfig) -> Builder {
+    ureq::Agent::config_builder()
+        .user_agent(concat!("diesel-rqlite/", env!("CARGO_PKG_VERSION")))
+        .accept("application/json")
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        // A database is not behind the proxy of the environment.
+        .proxy(None)
+        .max_idle_connections_per_host(1)
+        .max_idle_connections(IDLE)
+        .timeout_resolve(Some(config.connect_timeout))
+        .timeout_connect(Some(config.connect_timeout))
+        .timeout_send_request(Some(config.request_timeout))
+        .timeout_send_body(Some(config.request_timeout))
+        .timeout_recv_response(Some(config.request_timeout))
+        .timeout_recv_body(Some(config.request_timeout))
+}
+
+#[cfg(feature = "rustls")]
+fn agent(config: Config, waiting: &Waiting, addresses: Addresses) -> ureq::Agent {
+    let tls = ureq::unversioned::transport::RustlsConnector::default();
+    ureq::Agent::with_parts(config, Tcp(waiting.clone()).chain(tls), addresses)
+}
+
+#[cfg(not(feature = "rustls"))]
+fn agent(config: Config, waiting: &Waiting, addresses: Addresses) -> ureq::Agent {
+    ureq::Agent::with_parts(config, Tcp(waiting.clone()), addresses)
 }
 
 type Builder = ConfigBuilder<AgentScope>;

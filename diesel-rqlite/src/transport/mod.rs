@@ -4,3 +4,4 @@
 pub(crate) mod asynchronous;
 pub(crate) mod blocking;
 pub(crate) mod node;
+mod tcp;

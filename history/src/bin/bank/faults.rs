@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::thread;
 use std::time::Duration;
 
+use diesel_rqlite_history::{Fault as LeaderFault, Injected as OfLeaders};
 use diesel_rqlite_tests::Cluster;
 use nix::sys::signal::Signal;
 
@@ -17,10 +18,8 @@ pub(crate) enum Fault {
     KillWorker,
     /// SIGSTOP, and SIGCONT when others may have taken its lock.
     StopWorker,
-    /// SIGKILL, and a restart with the same data.
-    KillLeader,
-    /// SIGSTOP, and SIGCONT: it still believes to lead when it goes on.
-    StopLeader,
+    /// Of the leader.
+    Leader(LeaderFault),
     /// The lock's server forgets who holds it.
     LoseLock,
 }
@@ -30,11 +29,16 @@ impl Fault {
         Some(match name {
             "kill-worker" => Fault::KillWorker,
             "stop-worker" => Fault::StopWorker,
-            "kill-leader" => Fault::KillLeader,
-            "stop-leader" => Fault::StopLeader,
+            "kill-leader" => Fault::Leader(LeaderFault::Kill),
+            "stop-leader" => Fault::Leader(LeaderFault::Stop),
             "lose-lock" => Fault::LoseLock,
-            _ => return None,
+            name => Fault::Leader(LeaderFault::from_name(name)?),
         })
+    }
+
+    /// Whether it needs a cluster with links.
+    pub(crate) fn is_of_links(self) -> bool {
+        matches!(self, Fault::Leader(fault) if fault.is_of_links())
     }
 }
 
@@ -43,8 +47,7 @@ impl Fault {
 pub(crate) struct Injected {
     pub(crate) workers_killed: u32,
     pub(crate) workers_stopped: u32,
-    pub(crate) leaders_killed: u32,
-    pub(crate) leaders_stopped: u32,
+    pub(crate) of_leaders: OfLeaders,
     pub(crate) locks_lost: u32,
 }
 
@@ -90,21 +93,12 @@ impl Injector<'_> {
                 self.sleep(20..200);
                 self.stop_worker();
             }
-            Fault::KillLeader => {
+            Fault::Leader(fault) => {
                 self.sleep(500..1500);
-                let leader = cluster.leader();
-                cluster.node_mut(leader).kill();
-                self.sleep(100..1000);
-                cluster.node_mut(leader).restart();
-                self.injected.leaders_killed += 1;
-            }
-            Fault::StopLeader => {
-                self.sleep(500..1500);
-                let leader = cluster.leader();
-                cluster.node(leader).pause();
-                self.sleep(200..3000);
-                cluster.node(leader).resume();
-                self.injected.leaders_stopped += 1;
+                fault.strike(cluster, &mut self.random, &mut |random, milliseconds| {
+                    sleep(random, milliseconds);
+                });
+                self.injected.of_leaders.count(fault);
             }
             Fault::LoseLock => {
                 self.sleep(20..200);
@@ -133,6 +127,10 @@ impl Injector<'_> {
     }
 
     fn sleep(&mut self, milliseconds: Range<u64>) {
-        thread::sleep(Duration::from_millis(self.random.u64(milliseconds)));
+        sleep(&mut self.random, milliseconds);
     }
+}
+
+fn sleep(random: &mut fastrand::Rng, milliseconds: Range<u64>) {
+    thread::sleep(Duration::from_millis(random.u64(milliseconds)));
 }

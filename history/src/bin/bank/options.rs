@@ -19,8 +19,10 @@ Transfers money between accounts while workers and servers are killed, and check
   --lease TIME     of the lock                                             [10s]
   --work TIME      between what a transfer reads and what it writes        [50ms]
   --retries N      how often a transfer is run again after a conflict      [30]
-  --faults LIST    kill-worker, stop-worker, kill-leader, stop-leader and
-                   lose-lock (the lock's server forgets all), by commas    [none]
+  --faults LIST    kill-worker, stop-worker; kill, stop, cut, mute and slow,
+                   of the leader; lose-lock (the lock's server forgets
+                   all); by commas                                         [none]
+  --unsettled      commits whose answer was lost stay unknown: no exactly_once
   --unguarded      deferred, without lock or number: losses are shown, not an error
   --seed N         of all random choices                                   [random]
 ";
@@ -38,6 +40,7 @@ pub(crate) struct Options {
     pub(crate) retries: u32,
     pub(crate) faults: Vec<Fault>,
     pub(crate) unguarded: bool,
+    pub(crate) unsettled: bool,
     pub(crate) seed: u64,
 }
 
@@ -84,11 +87,16 @@ impl Options {
             retries: 30,
             faults: Vec::new(),
             unguarded: false,
+            unsettled: false,
             seed: fastrand::u64(..),
         };
         while let Some(name) = arguments.next() {
             if name == "--unguarded" {
                 options.unguarded = true;
+                continue;
+            }
+            if name == "--unsettled" {
+                options.unsettled = true;
                 continue;
             }
             let value = arguments.next();
@@ -161,6 +169,8 @@ fn duration(text: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use diesel_rqlite_history::Fault as LeaderFault;
+
     use super::*;
 
     fn parse(line: &str) -> Result<Options, String> {
@@ -174,7 +184,10 @@ mod tests {
         let options = parse(line).expect("parses");
         assert_eq!(options.lease, Duration::from_millis(200));
         assert_eq!(options.work, Duration::from_secs(2));
-        assert_eq!(options.faults, [Fault::KillWorker, Fault::StopLeader]);
+        assert_eq!(
+            options.faults,
+            [Fault::KillWorker, Fault::Leader(LeaderFault::Stop)]
+        );
         for line in [
             "--lock paper",
             "--mode lazy",

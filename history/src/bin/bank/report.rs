@@ -80,8 +80,9 @@ impl Report {
         line("seconds", &format!("{:.1}", self.took.as_secs_f64()))?;
         line("workers killed", &self.injected.workers_killed)?;
         line("workers stopped", &self.injected.workers_stopped)?;
-        line("leaders killed", &self.injected.leaders_killed)?;
-        line("leaders stopped", &self.injected.leaders_stopped)?;
+        for (fault, count) in self.injected.of_leaders.each() {
+            line(&format!("faults of leaders, {}", fault.name()), &count)?;
+        }
         line("locks forgotten by the server", &self.injected.locks_lost)?;
         line("transfers", &self.begun)?;
         line("attempts", &runs)?;

@@ -29,7 +29,11 @@ const APART: i64 = 1_000_000;
 
 pub(crate) fn run(options: &Options) -> Result<Report, Error> {
     let site = Site::start(options.lock);
-    let mut cluster = Cluster::start(options.nodes);
+    let builder = Cluster::builder();
+    let mut cluster = match options.faults.iter().any(|fault| fault.is_of_links()) {
+        true => builder.links().start(options.nodes),
+        false => builder.start(options.nodes),
+    };
     let url = url(&cluster, options, cluster.leader(), "level=strong");
     schema::create(&mut RqliteConnection::establish(&url)?)?;
     let began = Instant::now();
@@ -81,7 +85,7 @@ fn orders(options: &Options, cluster: &Cluster, site: &Site, worker: u32) -> Ord
         mode: options.mode,
         work: options.work,
         retries: options.retries,
-        exactly_once: !options.unguarded,
+        exactly_once: !options.unguarded && !options.unsettled,
         seed: options.seed,
         transfers: first..first + i64::from(options.transfers),
     }

@@ -1,0 +1,611 @@
+//! What is known of a cluster: its nodes, who leads, which of them were found dead.
+//!
+//! A value without I/O or clock. The connections of one configuration share it, so that none has to find out by itself
+//! what another has seen. It is filled by *looks*: every node is asked who leads, all at the same time, see
+//! [`Look`](Cluster::begin_look) and [`survey`](super::survey).
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::survey::{Seen, View};
+
+/// No cluster has more; a server that makes up nodes may.
+const MAX_NODES: usize = 64;
+/// When a look is over, whoever has not answered.
+const LOOK: Duration = Duration::from_millis(1200);
+/// How long one node may take to answer a look.
+pub(crate) const PROBE: Duration = Duration::from_secs(1);
+/// How often the list of nodes is read anew while all is well.
+const FRESH: Duration = Duration::from_secs(60);
+/// How often a node that leads, or is preferred, and does not answer is looked after.
+const UNWELL: Duration = Duration::from_secs(2);
+/// How long an election may take before a leader that only others reach is asked through them.
+const ELECTION: Duration = Duration::from_secs(4);
+/// How long to leave alone, at most, an address that never answered.
+const NEVER_REACHED: Duration = Duration::from_secs(30);
+/// How long it is believed that redirects lead nowhere.
+const NOWHERE: Duration = Duration::from_secs(60);
+
+/// Whether nodes that do not lead are to hand requests on to the leader.
+#[derive(Clone, Copy, Debug, Default, Hash, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Forwarding {
+    /// Where the leader can't be reached at the address that its cluster names: behind a load balancer, say.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never: what the leader can't be asked itself, fails.
+    Never,
+}
+
+impl Forwarding {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "auto" => Some(Forwarding::Auto),
+            "always" => Some(Forwarding::Always),
+            "never" => Some(Forwarding::Never),
+            _ => None,
+        }
+    }
+}
+
+/// How a cluster is to be treated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Manner {
+    /// Whether nodes are learnt from the cluster.
+    pub(crate) discovery: bool,
+    pub(crate) forwarding: Forwarding,
+    /// The node to read from where any node will do.
+    pub(crate) preferred: Option<String>,
+}
+
+/// One node, at one address: a node with two addresses is two of these, with the same id.
+#[derive(Debug)]
+struct Member {
+    /// `http://host:4001/prefix`
+    base: String,
+    /// Named by the user.
+    seed: bool,
+    voter: bool,
+    /// Of the node that answers there, once it is known.
+    id: Option<String>,
+    /// Several nodes answer there: a load balancer.
+    many: bool,
+    reached: bool,
+    trouble: Option<Trouble>,
+    said: Option<Said>,
+}
+
+/// A node that did not answer when it was asked last.
+#[derive(Clone, Debug)]
+struct Trouble {
+    since: Instant,
+    last: Instant,
+    times: u32,
+    /// How many looks in a row have had no answer from it.
+    silent: u32,
+    message: String,
+}
+
+/// What a node says of the leader.
+#[derive(Clone, Debug)]
+struct Said {
+    at: Instant,
+    leader: Option<Leader>,
+}
+
+/// Who leads, by its id where that is known, and by the address its cluster gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Leader {
+    pub(crate) id: Option<String>,
+    pub(crate) base: String,
+}
+
+impl Leader {
+    fn is(&self, other: &Leader) -> bool {
+        match (&self.id, &other.id) {
+            (Some(one), Some(other)) => one == other,
+            _ => self.base == other.base,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    began: Instant,
+    waiting: Vec<String>,
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// To this node, which says where else if it does not lead.
+    Ask(String),
+    /// To this node, which hands it on to the leader.
+    Forward(String),
+    /// To nobody, for now.
+    Wait,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    manner: Manner,
+    members: Vec<Member>,
+    leader: Option<(Leader, Instant)>,
+    /// Whether a node has ever answered.
+    worked: bool,
+    nowhere: Option<Instant>,
+    looked: Option<Instant>,
+    look: Option<UnderWay>,
+}
+
+impl Cluster {
+    pub(crate) fn new(seeds: &[String], manner: Manner) -> Self {
+        let mut cluster = Cluster {
+            manner,
+            members: Vec::new(),
+            leader: None,
+            worked: false,
+            nowhere: None,
+            looked: None,
+            look: None,
+        };
+        for seed in seeds.iter().chain(&cluster.manner.preferred.clone()) {
+            cluster.member(seed).seed = true;
+        }
+        cluster
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.members.len()
+    }
+
+    pub(crate) fn has_worked(&self) -> bool {
+        self.worked
+    }
+
+    fn find(&self, base: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.base == base)
+    }
+
+    fn member(&mut self, base: &str) -> &mut Member {
+        let found = self.members.iter().position(|member| member.base == base);
+        let place = found.unwrap_or_else(|| {
+            if self.members.len() >= MAX_NODES {
+                let oldest = self.members.iter().position(|member| !member.seed);
+                self.members.remove(oldest.unwrap_or(MAX_NODES - 1));
+            }
+            self.members.push(Member {
+                base: base.to_owned(),
+                seed: false,
+                voter: true,
+                id: None,
+                many: false,
+                reached: false,
+                trouble: None,
+                said: None,
+            });
+            self.members.len() - 1
+        });
+        &mut self.members[place]
+    }
+
+    /// The node answered, whatever it was.
+    pub(crate) fn answered(&mut self, base: &str) {
+        self.worked = true;
+        let member = self.member(base);
+        member.reached = true;
+        member.trouble = None;
+    }
+
+    /// The node could not be reached, or was given up.
+    pub(crate) fn failed(&mut self, base: &str, message: &str, now: Instant) {
+        self.note_trouble(base, message, now);
+    }
+
+    fn note_trouble(&mut self, base: &str, message: &str, now: Instant) -> &mut Trouble {
+        let member = self.member(base);
+        let trouble = member.trouble.get_or_insert_with(|| Trouble {
+            since: now,
+            last: now,
+            times: 0,
+            silent: 0,
+            message: String::new(),
+        });
+        trouble.last = now;
+        trouble.times += 1;
+        message.clone_into(&mut trouble.message);
+        trouble
+    }
+
+    /// The node leads: it has just done what only a leader does.
+    pub(crate) fn leads(&mut self, base: &str, now: Instant) {
+        let id = self.identity(base).map(str::to_owned);
+        let base = base.to_owned();
+        self.leader = Some((Leader { id, base }, now));
+    }
+
+    /// A node has named another one as the leader.
+    pub(crate) fn redirected(&mut self, to: &str, now: Instant) {
+        let reached = self.member(to).reached;
+        // Where it was found unreachable, a look may have said by which other address the leader is reached.
+        if reached || self.leader.is_none() {
+            self.leads(to, now);
+        }
+    }
+
+    /// The node does not lead, as it says itself.
+    pub(crate) fn leads_not(&mut self, base: &str) {
+        if let Some((leader, _)) = &self.leader
+            && self.is_at(leader, base) == Some(true)
+        {
+            self.leader = None;
+        }
+    }
+
+    /// Redirects can't be followed from here.
+    pub(crate) fn redirects_lead_nowhere(&mut self, now: Instant) {
+        self.nowhere = Some(now);
+    }
+
+    /// The id of the only node that answers at an address.
+    fn identity(&self, base: &str) -> Option<&str> {
+        let member = self.find(base)?;
+        member.id.as_deref().filter(|_| !member.many)
+    }
+
+    /// Whether the leader is what answers at an address, where that can be told.
+    fn is_at(&self, leader: &Leader, base: &str) -> Option<bool> {
+        if leader.base == base {
+            return Some(true);
+        }
+        match (&leader.id, self.identity(base)) {
+            (Some(leader), Some(asked)) => Some(leader == asked),
+            _ => None,
+        }
+    }
+
+    fn is_well(&self, base: &str) -> bool {
+        self.find(base)
+            .is_some_and(|member| member.trouble.is_none())
+    }
+
+    /// The best address of the leader.
+    fn address_of(&self, leader: &Leader) -> Option<&Member> {
+        let same = |member: &&Member| self.is_at(leader, &member.base) == Some(true);
+        let rank = |member: &&Member| (member.trouble.is_some(), !member.reached, !member.seed);
+        self.members.iter().filter(same).min_by_key(rank)
+    }
+
+    /// Whether the leader, as it is known, can't be asked but through others.
+    fn is_out_of_reach(&self, now: Instant) -> bool {
+        let nowhere = self
+            .nowhere
+            .is_some_and(|since| now.saturating_duration_since(since) < NOWHERE);
+        let leader = self.leader.as_ref();
+        let leader = leader.and_then(|(leader, _)| self.address_of(leader));
+        nowhere
+            || leader.is_some_and(|member| match &member.trouble {
+                Some(_) if !member.reached => true,
+                Some(trouble) => now.saturating_duration_since(trouble.since) >= ELECTION,
+                None => false,
+            })
+    }
+
+    fn forwards(&self, now: Instant) -> bool {
+        match self.manner.forwarding {
+            Forwarding::Auto => self.is_out_of_reach(now),
+            Forwarding::Always => true,
+            Forwarding::Never => false,
+        }
+    }
+
+    pub(crate) fn may_forward(&self) -> bool {
+        self.manner.forwarding != Forwarding::Never
+    }
+
+    /// Where a request begins that only the leader can serve, on a connection that has last talked to `current`.
+    pub(crate) fn first(&self, current: &str, now: Instant) -> Next {
+        if self.forwards(now) {
+            if self.is_well(current) && !self.is_lost_leader(current) {
+                return Next::Forward(current.to_owned());
+            }
+            return self.next(&[], now);
+        }
+        if let Some((leader, _)) = &self.leader
+            && let Some(member) = self.address_of(leader)
+            && member.trouble.is_none()
+        {
+            return Next::Ask(member.base.clone());
+        }
+        match self.is_well(current) {
+            true => Next::Ask(current.to_owned()),
+            false => self.next(&[], now),
+        }
+    }
+
+    /// An address of the leader at which it does not answer.
+    fn is_lost_leader(&self, base: &str) -> bool {
+        let leader = self.leader.as_ref();
+        leader.is_some_and(|(leader, _)| self.is_at(leader, base) == Some(true))
+            && !self.is_well(base)
+    }
+
+    /// Where a request goes that only the leader can serve, after these nodes were tried in vain.
+    pub(crate) fn next(&self, tried: &[String], now: Instant) -> Next {
+        let untried = |base: &String| !tried.contains(base);
+        // A follower that has lost its leader holds what it is asked; a look says sooner who leads.
+        let is_informed = self.is_informed();
+        if let Some((leader, _)) = &self.leader
+            && let Some(member) = self.address_of(leader)
+            && (member.trouble.is_none() || !is_informed)
+            && untried(&member.base)
+            && !self.forwards(now)
+        {
+            return Next::Ask(member.base.clone());
+        }
+        let mut candidates = self.candidates();
+        if self.forwards(now) {
+            let well = candidates.find(|member| {
+                member.trouble.is_none()
+                    && untried(&member.base)
+                    && !self.is_lost_leader(&member.base)
+            });
+            return well.map_or(Next::Wait, |member| Next::Forward(member.base.clone()));
+        }
+        if is_informed {
+            return Next::Wait;
+        }
+        let next = candidates.find(|member| untried(&member.base));
+        next.map_or(Next::Wait, |member| Next::Ask(member.base.clone()))
+    }
+
+    /// Whether a node answers that says who leads, or that nobody does.
+    fn is_informed(&self) -> bool {
+        let mut members = self.members.iter();
+        members.any(|member| member.trouble.is_none() && member.said.is_some())
+    }
+
+    /// Voting nodes, those that answer first, and the user's before others.
+    fn candidates(&self) -> impl Iterator<Item = &Member> {
+        let mut members: Vec<_> = self.members.iter().filter(|member| member.voter).collect();
+        members.sort_by_key(|member| (member.trouble.is_some(), !member.seed));
+        members.into_iter()
+    }
+
+    /// Where to read what any node may answer: from the preferred node, or where the connection is.
+    pub(crate) fn nearby(&self, current: &str, tried: &[String]) -> Option<String> {
+        let fit = |base: &str| !tried.iter().any(|tried| tried == base);
+        let mut first = self
+            .manner
+            .preferred
+            .as_deref()
+            .into_iter()
+            .chain([current]);
+        if let Some(well) = first.find(|base| fit(base) && self.is_well(base)) {
+            return Some(well.to_owned());
+        }
+        let mut members: Vec<_> = self.members.iter().collect();
+        members.sort_by_key(|member| (member.trouble.is_some(), !member.seed));
+        let next = members.iter().find(|member| fit(&member.base));
+        next.map(|member| member.base.clone())
+    }
+
+    pub(crate) fn has_preferred(&self) -> bool {
+        self.manner.preferred.is_some()
+    }
+
+    /// What each node that does not answer has said, for an error.
+    pub(crate) fn troubles(&self) -> impl Iterator<Item = (&str, &str)> {
+        let in_trouble = self.members.iter().filter_map(|member| {
+            let trouble = member.trouble.as_ref()?;
+            Some((&*member.base, &*trouble.message))
+        });
+        in_trouble.filter(|(_, message)| !message.is_empty())
+    }
+
+    /// Whether it is time to look, though nothing has failed just now.
+    pub(crate) fn wants_look(&self, now: Instant) -> bool {
+        let since = |at: Instant| now.saturating_duration_since(at);
+        let Some(looked) = self.looked else {
+            return self.worked && self.manner.discovery;
+        };
+        let leader = self
+            .leader
+            .as_ref()
+            .and_then(|(leader, _)| self.address_of(leader));
+        let preferred = self
+            .manner
+            .preferred
+            .as_deref()
+            .and_then(|base| self.find(base));
+        let mut wanted = leader.into_iter().chain(preferred);
+        let unwell = wanted.any(|member| member.reached && member.trouble.is_some());
+        since(looked) >= if unwell { UNWELL } else { FRESH }
+    }
+
+    /// The nodes to be asked now; empty, if that is under way already.
+    pub(crate) fn begin_look(&mut self, now: Instant) -> Vec<String> {
+        if self.is_looking(now) {
+            return Vec::new();
+        }
+        let due = self.members.iter().filter(|member| is_due(member, now));
+        let waiting: Vec<_> = due.map(|member| member.base.clone()).collect();
+        self.looked = Some(now);
+        self.look = Some(UnderWay {
+            began: now,
+            waiting: waiting.clone(),
+        });
+        waiting
+    }
+
+    /// Whether a look is under way, and may still tell something new.
+    pub(crate) fn is_looking(&self, now: Instant) -> bool {
+        self.look.as_ref().is_some_and(|look| {
+            !look.waiting.is_empty() && now.saturating_duration_since(look.began) < LOOK
+        })
+    }
+
+    /// Whether a look that began at some time has found the leader, where it answers.
+    pub(crate) fn has_found(&self, since: Instant) -> bool {
+        self.leader.as_ref().is_some_and(|(leader, at)| {
+            let member = self.address_of(leader);
+            *at >= since && member.is_some_and(|member| member.trouble.is_none())
+        })
+    }
+
+    fn heard(&mut self, base: &str) {
+        if let Some(look) = &mut self.look {
+            look.waiting.retain(|waiting| waiting != base);
+        }
+    }
+
+    /// A node did not answer a look.
+    pub(crate) fn is_silent(&mut self, base: &str, message: &str, now: Instant) {
+        self.heard(base);
+        self.note_trouble(base, message, now).silent += 1;
+    }
+
+    /// A node has answered a look that began at some time.
+    pub(crate) fn has_said(&mut self, base: &str, view: View, began: Instant, now: Instant) {
+        self.heard(base);
+        if self.is_stranger(base, &view) {
+            self.member(base).voter = false;
+            return;
+        }
+        self.answered(base);
+        let member = self.member(base);
+        if view.id.is_some() && member.id.is_some() && member.id != view.id {
+            member.many = true;
+        }
+        if view.id.is_some() {
+            member.id.clone_from(&view.id);
+        }
+        member.said = Some(Said {
+            at: now,
+            leader: view.leader.clone(),
+        });
+        if !view.is_telling {
+            member.said = None;
+            return;
+        }
+        self.learn(base, view.nodes, view.leader.as_ref());
+        let Some(leader) = view.leader else {
+            self.leads_not(base);
+            return;
+        };
+        // What the leader says of itself is not overruled by who has not heard of it yet.
+        let by_itself = self.is_at(&leader, base) == Some(true);
+        let contradicted = self.leader.as_ref().is_some_and(|(known, at)| {
+            *at >= began && !known.is(&leader) && self.says_of_itself(known)
+        });
+        if by_itself || !contradicted {
+            self.leader = Some((leader, now));
+        }
+        let reached = self.leader.as_ref();
+        let reached = reached.and_then(|(leader, _)| self.address_of(leader));
+        if reached.is_some_and(|member| member.reached && !member.many && member.trouble.is_none())
+            && by_itself
+        {
+            self.nowhere = None;
+        }
+    }
+
+    fn says_of_itself(&self, leader: &Leader) -> bool {
+        self.address_of(leader)
+            .and_then(|member| member.said.as_ref()?.leader.as_ref())
+            .is_some_and(|said| said.is(leader))
+    }
+
+    /// At an address that only others have named, a node of another cluster may answer: `localhost`, say.
+    fn is_stranger(&self, base: &str, view: &View) -> bool {
+        let named = self
+            .find(base)
+            .is_none_or(|member| member.seed || member.reached);
+        let ids: Vec<_> = self.members.iter().filter(|member| !member.seed).collect();
+        let known = ids.iter().filter(|member| {
+            let mut nodes = view.nodes.iter();
+            nodes.any(|node| Some(&node.id) == member.id.as_ref())
+        });
+        !named && view.is_telling && known.count() * 2 < ids.len()
+    }
+
+    fn learn(&mut self, from: &str, nodes: Vec<Seen>, leader: Option<&Leader>) {
+        if !self.manner.discovery {
+            return;
+        }
+        let tls = from.starts_with("https://");
+        let listed: VecDeque<_> = nodes
+            .into_iter()
+            .filter(|node| !tls || node.base.starts_with("https://"))
+            .collect();
+        self.members.retain(|member| {
+            let mut nodes = listed.iter();
+            // Who left the cluster is asked no more; nodes that do not answer are listed without an address.
+            member.seed
+                || member.trouble.is_none()
+                || nodes.any(|node| node.base == member.base)
+                || member.reached
+                || leader.is_some_and(|leader| leader.base == member.base)
+        });
+        for node in listed {
+            let member = self.member(&node.base);
+            member.voter = node.voter;
+            if member.id.is_none() {
+                member.id = Some(node.id);
+            }
+        }
+    }
+
+    /// Whether another node than the asked one has been elected since, as those say who must know.
+    pub(crate) fn elected_instead_of(&self, asked: &str, since: Instant) -> Option<&str> {
+        let (leader, at) = self.leader.as_ref()?;
+        if *at < since || self.is_at(leader, asked) != Some(false) {
+            return None;
+        }
+        let heard = |said: &Said| said.at >= since;
+        let says = |member: &Member| {
+            let said = member.said.as_ref().filter(|said| heard(said));
+            said.is_some_and(|said| said.leader.as_ref().is_some_and(|said| said.is(leader)))
+        };
+        let itself = self.address_of(leader).is_some_and(says);
+        let asked = self.find(asked).and_then(|member| member.said.as_ref());
+        let resigned = asked.is_some_and(|said| {
+            heard(said) && said.leader.as_ref().is_none_or(|said| said.is(leader))
+        });
+        (itself || resigned).then_some(&*leader.base)
+    }
+
+    /// Who leads, as anybody has said since some time.
+    pub(crate) fn named(&self, since: Instant) -> Option<&Leader> {
+        let (leader, at) = self.leader.as_ref()?;
+        (*at >= since).then_some(leader)
+    }
+
+    pub(crate) fn leader(&self) -> Option<&Leader> {
+        self.leader.as_ref().map(|(leader, _)| leader)
+    }
+
+    /// Whether the node has answered nothing to so many looks in a row, while others did.
+    pub(crate) fn is_mute(&self, base: &str, since: Instant) -> bool {
+        const LOOKS: u32 = 2;
+        let trouble = self.find(base).and_then(|member| member.trouble.as_ref());
+        let mute = trouble.is_some_and(|trouble| trouble.silent >= LOOKS && trouble.last >= since);
+        let others = self.members.iter().filter(|member| member.base != base);
+        let mut speaking = others.filter(|member| member.trouble.is_none());
+        mute && speaking.any(|member| member.said.as_ref().is_some_and(|said| said.at >= since))
+    }
+}
+
+/// An address that never answered is asked ever more seldom.
+fn is_due(member: &Member, now: Instant) -> bool {
+    match &member.trouble {
+        Some(trouble) if !member.reached && !member.seed => {
+            let pause = PROBE * 2_u32.saturating_pow(trouble.times.min(5));
+            now.saturating_duration_since(trouble.last) >= pause.min(NEVER_REACHED)
+        }
+        _ => true,
+    }
+}

@@ -1,0 +1,272 @@
+//! What nodes are asked about their cluster, and what their answers say.
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, HeaderValue, LOCATION};
+use serde_json::Value;
+
+use super::cluster::Leader;
+
+/// How long a node may ask others on our behalf. `/nodes` asks them all for their address, also one that hangs.
+const NODES: &str = "/nodes?nonvoters&timeout=300ms";
+const IDENTITY: &str = "/status?key=store.node_id";
+/// For users that may not ask for the nodes. Harmless; a follower answers with the leader's address.
+const PROBE_PATH: &str = "/db/query";
+const PROBE: &str = "/db/query?level=weak&redirect&q=SELECT%201";
+
+/// What one node says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct View {
+    /// The node's own id.
+    pub(crate) id: Option<String>,
+    pub(crate) leader: Option<Leader>,
+    pub(crate) nodes: Vec<Seen>,
+    /// Whether it says anything about the leader, or may not be asked.
+    pub(crate) is_telling: bool,
+}
+
+/// One node of a cluster, as another one of it knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) id: String,
+    pub(crate) base: String,
+    pub(crate) voter: bool,
+}
+
+/// Asks one node, one question after the other.
+#[derive(Debug)]
+pub(crate) struct Survey {
+    base: String,
+    authorization: Option<HeaderValue>,
+    question: Question,
+    view: View,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Question {
+    Nodes,
+    Identity,
+    Probe,
+    Done,
+}
+
+impl Survey {
+    pub(crate) fn new(base: String, authorization: Option<HeaderValue>) -> Self {
+        Survey {
+            base,
+            authorization,
+            question: Question::Nodes,
+            view: View::default(),
+        }
+    }
+
+    /// The next question; `None`: all is said.
+    pub(crate) fn ask(&self) -> Option<http::Request<Bytes>> {
+        let path = match self.question {
+            Question::Nodes => NODES,
+            Question::Identity => IDENTITY,
+            Question::Probe => PROBE,
+            Question::Done => return None,
+        };
+        let mut request = http::Request::get(format!("{}{path}", self.base));
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        request.body(Bytes::new()).ok()
+    }
+
+    pub(crate) fn heard(&mut self, response: &http::Response<Bytes>) {
+        let (status, body) = (response.status(), response.body());
+        self.question = match self.question {
+            Question::Nodes if status.is_success() => match nodes(body) {
+                Some((nodes, leader)) => {
+                    self.view.nodes = nodes;
+                    self.view.leader = leader;
+                    self.view.is_telling = true;
+                    Question::Identity
+                }
+                None => Question::Probe,
+            },
+            // Its store is not open yet: it knows nobody.
+            Question::Nodes if status.as_u16() == 503 => {
+                self.view.is_telling = true;
+                Question::Done
+            }
+            Question::Nodes => Question::Probe,
+            Question::Identity => {
+                let id = serde_json::from_slice(body)
+                    .ok()
+                    .filter(|_| status.is_success());
+                self.view.id = match id {
+                    Some(Value::String(id)) if !id.is_empty() => Some(id),
+                    _ => None,
+                };
+                Question::Done
+            }
+            Question::Probe => {
+                self.probed(response);
+                Question::Done
+            }
+            Question::Done => Question::Done,
+        };
+    }
+
+    fn probed(&mut self, response: &http::Response<Bytes>) {
+        let status = response.status();
+        let failed = response.body().starts_with(br#"{"results":[],"error""#);
+        let base = match status.is_redirection() {
+            true => {
+                let location = response
+                    .headers()
+                    .get(LOCATION)
+                    .and_then(|to| to.to_str().ok());
+                location.and_then(|to| redirect_target(&self.base, to, PROBE_PATH))
+            }
+            false if status.is_success() && !failed => Some(self.base.clone()),
+            false => None,
+        };
+        self.view.is_telling = base.is_some() || status.is_server_error() || failed;
+        self.view.leader = base.map(|base| Leader { id: None, base });
+    }
+
+    pub(crate) fn view(self) -> View {
+        self.view
+    }
+}
+
+/// Both of rqlite's forms: an object by id, and with `ver=2` a list.
+fn nodes(body: &[u8]) -> Option<(Vec<Seen>, Option<Leader>)> {
+    let answer: serde_json::Map<String, Value> = serde_json::from_slice(body).ok()?;
+    let entries: Vec<(String, &Value)> = match answer.get("nodes") {
+        Some(Value::Array(nodes)) => nodes
+            .iter()
+            .filter_map(|node| Some((node.get("id")?.as_str()?.to_owned(), node)))
+            .collect(),
+        _ => answer.iter().map(|(id, node)| (id.clone(), node)).collect(),
+    };
+    let mut seen = Vec::new();
+    let mut leader = None;
+    for (id, node) in entries {
+        let flag = |name: &str| node.get(name).and_then(Value::as_bool);
+        // One that can't be reached is listed without its address.
+        let base = node
+            .get("api_addr")
+            .and_then(Value::as_str)
+            .and_then(base_of);
+        let Some(base) = base else { continue };
+        if flag("leader") == Some(true) {
+            leader = Some(Leader {
+                id: Some(id.clone()),
+                base: base.clone(),
+            });
+        }
+        seen.push(Seen {
+            id,
+            base,
+            voter: flag("voter").unwrap_or(true),
+        });
+    }
+    Some((seen, leader))
+}
+
+/// An address as it stands in front of rqlite's paths.
+fn base_of(address: &str) -> Option<String> {
+    let url = url::Url::parse(address).ok()?;
+    let tls = match url.scheme() {
+        "http" => false,
+        "https" => true,
+        _ => return None,
+    };
+    let host = url.host_str().filter(|host| !host.is_empty())?;
+    let port = url.port().unwrap_or(if tls { 443 } else { 80 });
+    let path = url.path().trim_end_matches('/');
+    let scheme = url.scheme();
+    Some(format!("{scheme}://{host}:{port}{path}"))
+}
+
+/// Where a redirect leads, without the endpoint: `http://host:4001`. It may be relative to what was asked (RFC 9110).
+pub(crate) fn redirect_target(asked: &str, location: &str, path: &str) -> Option<String> {
+    let asked = url::Url::parse(&format!("{asked}{path}")).ok()?;
+    let mut target = asked.join(location).ok()?;
+    target.set_query(None);
+    target.set_fragment(None);
+    let base = target.path().strip_suffix(path)?.to_owned();
+    target.set_path(&base);
+    // What is not a node's address is none of the user's credentials' business either.
+    if !target.username().is_empty() || target.password().is_some() {
+        return None;
+    }
+    base_of(target.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(id: &str, base: &str, voter: bool) -> Seen {
+        Seen {
+            id: id.to_owned(),
+            base: base.to_owned(),
+            voter,
+        }
+    }
+
+    #[test]
+    fn both_forms_of_nodes_are_read() {
+        let map = br#"{"1":{"id":"1","api_addr":"http://a:4001","addr":"a:4002","voter":true,"reachable":true,"leader":true},
+            "2":{"id":"2","addr":"b:4002","voter":true,"reachable":false,"leader":false,"error":"x"},
+            "3":{"id":"3","api_addr":"https://c/","addr":"c:4002","voter":false,"reachable":true,"leader":false}}"#;
+        let list = br#"{"nodes":[{"id":"1","api_addr":"http://a:4001","voter":true,"leader":true},{"id":"2","voter":true},
+            {"id":"3","api_addr":"https://c/","voter":false}]}"#;
+        let leader = Leader {
+            id: Some("1".to_owned()),
+            base: "http://a:4001".to_owned(),
+        };
+        let wanted = vec![
+            seen("1", "http://a:4001", true),
+            seen("3", "https://c:443", false),
+        ];
+        for body in [&map[..], &list[..]] {
+            assert_eq!(nodes(body), Some((wanted.clone(), Some(leader.clone()))));
+        }
+        for body in ["", "[]", "1", "{", "null"] {
+            assert_eq!(nodes(body.as_bytes()), None, "{body}");
+        }
+        assert_eq!(
+            nodes(br#"{"1":[],"2":{"api_addr":3},"3":{"api_addr":"ftp://x"}}"#),
+            Some((vec![], None))
+        );
+    }
+
+    #[test]
+    fn redirects_may_be_relative() {
+        for (asked, location, wanted) in [
+            (
+                "http://a:4001",
+                "http://b:4003/db/query?redirect",
+                Some("http://b:4003"),
+            ),
+            (
+                "http://a:4001/p",
+                "https://b/p/db/query",
+                Some("https://b:443/p"),
+            ),
+            ("http://a:4001/p", "/q/db/query?x", Some("http://a:4001/q")),
+            ("http://a:4001", "/db/query", Some("http://a:4001")),
+            ("http://a:4001", "//b:1/db/query", Some("http://b:1")),
+            ("http://a:4001", "query?redirect", Some("http://a:4001")),
+            (
+                "http://a:4001",
+                "http://[::1]:5/db/query",
+                Some("http://[::1]:5"),
+            ),
+            ("http://a:4001", "http://b/elsewhere", None),
+            ("http://a:4001", "ftp://b/db/query", None),
+            ("http://a:4001", "http://u:p@b/db/query", None),
+            ("http://a:4001", "http://b:99999/db/query", None),
+            ("http://a:4001", "http://[/db/query", None),
+        ] {
+            let found = redirect_target(asked, location, "/db/query");
+            assert_eq!(found.as_deref(), wanted, "{location}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Asks the nodes of a cluster who leads, beside whatever else goes on.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::HeaderValue;
+
+use super::Client;
+use crate::protocol::nodes::Known;
+use crate::protocol::survey::Survey;
+#[cfg(feature = "async")]
+use crate::protocol::watch::INTERVAL;
+use crate::protocol::watch::{Verdict, Watch};
+use crate::runtime::Runtime;
+
+/// Looks at the cluster of one configuration.
+pub(crate) struct Scout {
+    pub(crate) known: Known,
+    look: Box<dyn Fn(&Known) + Send + Sync>,
+}
+
+impl fmt::Debug for Scout {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Scout")
+    }
+}
+
+impl Scout {
+    pub(crate) fn new<C: Client>(
+        client: C,
+        known: Known,
+        authorization: Option<HeaderValue>,
+    ) -> Arc<Self> {
+        let look = move |known: &Known| {
+            let began = Instant::now();
+            let nodes = known.cluster().begin_look(began);
+            for node in nodes {
+                let survey = Survey::new(node.clone(), authorization.clone());
+                C::Runtime::beside(ask(client.clone(), known.clone(), survey, node, began));
+            }
+        };
+        Arc::new(Scout {
+            known,
+            look: Box::new(look),
+        })
+    }
+
+    /// Asks all nodes in the background, unless that is under way.
+    pub(crate) fn look(&self) {
+        (self.look)(&self.known);
+    }
+}
+
+fn ask<C: Client>(
+    client: C,
+    known: Known,
+    mut survey: Survey,
+    node: String,
+    began: Instant,
+) -> impl Future<Output = ()> + Send {
+    async move {
+        while let Some(request) = survey.ask() {
+            match client.probe(request).await {
+                Ok(response) => survey.heard(&response),
+                Err(error) => {
+                    let mut cluster = known.cluster();
+                    return cluster.is_silent(&node, &error.message, Instant::now());
+                }
+            }
+        }
+        let mut cluster = known.cluster();
+        cluster.has_said(&node, survey.view(), began, Instant::now());
+    }
+}
+
+/// A request that is under way, and who asks the others about it.
+#[derive(Debug)]
+pub(crate) struct Vigil {
+    watch: Watch,
+    scout: Arc<Scout>,
+}
+
+impl Vigil {
+    pub(crate) fn new(watch: Watch, scout: Arc<Scout>) -> Self {
+        Vigil { watch, scout }
+    }
+
+    /// When to look at it next: there is nothing to see before.
+    pub(crate) fn next_check(&self, now: Instant) -> Instant {
+        self.watch.next_check(now)
+    }
+
+    /// When to look at it next.
+    #[cfg(feature = "async")]
+    pub(crate) fn next_tick(&self) -> Instant {
+        let now = Instant::now();
+        let next = self.watch.next_check(now);
+        if next > now { next } else { now + INTERVAL }
+    }
+
+    /// Something came back.
+    pub(crate) fn heard(&mut self) {
+        self.watch.heard(Instant::now());
+    }
+
+    /// Why it is to be given up, if it is.
+    pub(crate) fn check(&mut self) -> Option<String> {
+        let now = Instant::now();
+        if now < self.watch.next_check(now) {
+            return None;
+        }
+        let verdict = self.watch.check(&self.scout.known.cluster(), now);
+        match verdict {
+            Verdict::Wait => None,
+            Verdict::Look => {
+                self.scout.look();
+                None
+            }
+            Verdict::GiveUp(reason) => Some(reason),
+        }
+    }
+}

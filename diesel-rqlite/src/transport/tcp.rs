@@ -1,0 +1,257 @@
+//! The socket of a blocking connection. It waits in slices, and between them asks whether to go on waiting.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ureq::Error;
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
+};
+
+use crate::mutex::locked;
+use crate::protocol::watch::INTERVAL;
+use crate::session::Vigil;
+
+/// How long one address of several has for itself before the next is tried beside it (RFC 8305).
+pub(super) const HEAD_START: Duration = Duration::from_millis(250);
+/// A slice of waiting while there is nothing to ask yet.
+const LONG_SLICE: Duration = Duration::from_secs(1);
+
+/// The vigil over the request that is under way.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Watched(Arc<Mutex<Watching>>);
+
+#[derive(Debug, Default)]
+struct Watching {
+    vigil: Option<Vigil>,
+    given_up: Option<String>,
+}
+
+impl Watched {
+    pub(super) fn begin(&self, vigil: Vigil) {
+        *locked(&self.0) = Watching {
+            vigil: Some(vigil),
+            given_up: None,
+        };
+    }
+
+    /// Why it was given up, if it was.
+    pub(super) fn end(&self) -> Option<String> {
+        std::mem::take(&mut *locked(&self.0)).given_up
+    }
+
+    fn heard(&self) {
+        if let Some(vigil) = &mut locked(&self.0).vigil {
+            vigil.heard();
+        }
+    }
+
+    fn check(&self) -> io::Result<()> {
+        let mut watching = locked(&self.0);
+        let given_up = watching.vigil.as_mut().and_then(Vigil::check);
+        match given_up {
+            Some(reason) => {
+                watching.given_up = Some(reason);
+                Err(io::ErrorKind::TimedOut.into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// How long to wait before the next check.
+    fn slice(&self) -> Duration {
+        let now = Instant::now();
+        match &locked(&self.0).vigil {
+            Some(vigil) if vigil.next_check(now) <= now => INTERVAL,
+            _ => LONG_SLICE,
+        }
+    }
+}
+
+/// Makes sockets.
+#[derive(Debug)]
+pub(super) struct Tcp(pub(super) Watched);
+
+impl Connector<()> for Tcp {
+    type Out = Socket;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        _chained: Option<()>,
+    ) -> Result<Option<Socket>, Error> {
+        let limit = details.timeout.not_zero().map(|limit| *limit);
+        let limit = limit.unwrap_or(LONG_SLICE);
+        let stream = race(&details.addrs, limit).map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => Error::Timeout(details.timeout.reason),
+            _ => Error::Io(error),
+        })?;
+        stream.set_nodelay(true)?;
+        let config = details.config;
+        Ok(Some(Socket {
+            stream,
+            buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),
+            read_timeout: None,
+            write_timeout: None,
+            watched: self.0.clone(),
+        }))
+    }
+}
+
+/// Connects to the first of several addresses that answers.
+fn race(addresses: &[SocketAddr], limit: Duration) -> io::Result<TcpStream> {
+    if let [address] = addresses {
+        return TcpStream::connect_timeout(address, limit);
+    }
+    let ends = Instant::now() + limit;
+    let (won, winner) = channel();
+    let mut waiting = addresses.iter().copied();
+    let (mut running, mut last) = (0_usize, io::ErrorKind::TimedOut.into());
+    loop {
+        let next = waiting.next();
+        if let Some(address) = next {
+            running += 1;
+            let won = won.clone();
+            let left = ends.saturating_duration_since(Instant::now());
+            let left = left.max(Duration::from_millis(1));
+            let connect = move || {
+                // Nobody listens any more if another was faster.
+                let _ = won.send(TcpStream::connect_timeout(&address, left));
+            };
+            thread::Builder::new().spawn(connect)?;
+        }
+        if running == 0 {
+            return Err(last);
+        }
+        let patience = match next {
+            Some(_) => HEAD_START,
+            None => ends.saturating_duration_since(Instant::now()),
+        };
+        match winner.recv_timeout(patience) {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => {
+                running -= 1;
+                last = error;
+            }
+            Err(RecvTimeoutError::Timeout) if next.is_some() => {}
+            Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+}
+
+/// A connection without TLS, or what is below it.
+pub(super) struct Socket {
+    stream: TcpStream,
+    buffers: LazyBuffers,
+    read_timeout: Option<Duration>,
+    write_timeout: Option<Duration>,
+    watched: Watched,
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = formatter.debug_struct("Socket");
+        text.field("peer", &self.stream.peer_addr().ok()).finish()
+    }
+}
+
+/// When a wait ends; `None`: never.
+fn end_of(timeout: NextTimeout) -> Option<Instant> {
+    let after = timeout.not_zero().map(|after| *after);
+    after.and_then(|after| Instant::now().checked_add(after))
+}
+
+fn is_pause(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+    )
+}
+
+impl Socket {
+    /// How long to wait now, or that the time is over.
+    fn slice(&self, ends: Option<Instant>, timeout: NextTimeout) -> Result<Duration, Error> {
+        let slice = self.watched.slice();
+        let Some(ends) = ends else { return Ok(slice) };
+        match ends.saturating_duration_since(Instant::now()) {
+            Duration::ZERO => Err(Error::Timeout(timeout.reason)),
+            left => Ok(slice.min(left)),
+        }
+    }
+
+    fn write(&mut self, written: usize, amount: usize, slice: Duration) -> io::Result<usize> {
+        if self.write_timeout != Some(slice) {
+            self.stream.set_write_timeout(Some(slice))?;
+            self.write_timeout = Some(slice);
+        }
+        (&self.stream).write(&self.buffers.output()[written..amount])
+    }
+
+    fn read(&mut self, slice: Duration) -> io::Result<usize> {
+        if self.read_timeout != Some(slice) {
+            self.stream.set_read_timeout(Some(slice))?;
+            self.read_timeout = Some(slice);
+        }
+        (&self.stream).read(self.buffers.input_append_buf())
+    }
+}
+
+impl Transport for Socket {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        let timeout = timeout.for_write();
+        let ends = end_of(timeout);
+        let mut written = 0;
+        while written < amount {
+            let slice = self.slice(ends, timeout)?;
+            match self.write(written, amount, slice) {
+                Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+                Ok(count) => {
+                    written += count;
+                    self.watched.heard();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_pause(&error) => self.watched.check()?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        let timeout = timeout.for_read();
+        let ends = end_of(timeout);
+        loop {
+            let slice = self.slice(ends, timeout)?;
+            match self.read(slice) {
+                Ok(count) => {
+                    self.buffers.input_appended(count);
+                    self.watched.heard();
+                    return Ok(count > 0);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_pause(&error) => self.watched.check()?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn is_open(&mut self) -> bool {
+        let peeked = self
+            .stream
+            .set_nonblocking(true)
+            .and_then(|()| self.stream.peek(&mut [0]));
+        let blocking = self.stream.set_nonblocking(false).is_ok();
+        // An end, or an answer that nobody asked for: not to be used again.
+        let idle = peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        blocking && idle
+    }
+}

@@ -1,0 +1,58 @@
+//! What happens to the cluster.
+
+/// What happens to the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    None,
+    LeaderKilled,
+    LeaderHung,
+    LeaderCutFromFollowers,
+    LeaderCutFromAll,
+    ClientCutFromLeader,
+    LeaderMute,
+    LeaderForgets,
+    AllRestart,
+    QuietMembershipChange,
+    SlowStatement,
+}
+
+impl Fault {
+    const ALL: [Fault; 11] = [
+        Fault::None,
+        Fault::LeaderKilled,
+        Fault::LeaderHung,
+        Fault::LeaderCutFromFollowers,
+        Fault::LeaderCutFromAll,
+        Fault::ClientCutFromLeader,
+        Fault::LeaderMute,
+        Fault::LeaderForgets,
+        Fault::AllRestart,
+        Fault::QuietMembershipChange,
+        Fault::SlowStatement,
+    ];
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|fault| fault.name() == name)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Fault::None => "none",
+            Fault::LeaderKilled => "leader-killed",
+            Fault::LeaderHung => "leader-hung",
+            Fault::LeaderCutFromFollowers => "leader-cut-from-followers",
+            Fault::LeaderCutFromAll => "leader-cut-from-all",
+            Fault::ClientCutFromLeader => "client-cut-from-leader",
+            Fault::LeaderMute => "leader-mute",
+            Fault::LeaderForgets => "leader-forgets",
+            Fault::AllRestart => "all-restart",
+            Fault::QuietMembershipChange => "quiet-membership-change",
+            Fault::SlowStatement => "slow-statement",
+        }
+    }
+
+    /// Whether it happens before the programs start: nobody must write after it.
+    pub(crate) fn comes_first(self) -> bool {
+        self == Fault::QuietMembershipChange
+    }
+}
