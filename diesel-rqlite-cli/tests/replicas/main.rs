@@ -63,14 +63,13 @@ fn replicas_are_equal_after_random_statements() {
             inputs.remove(place);
         }
     }
-    eprintln!("REPLICAS_SEED={seed}: {tally}");
     let found: Vec<_> = failures
         .iter()
         .map(|failure| format!("{}{}", failure.input, failure.what))
         .collect();
     assert!(
         found.is_empty(),
-        "REPLICAS_SEED={seed}, {} failures:\n{}",
+        "REPLICAS_SEED={seed}, {} failures:\n{}\n{tally}",
         found.len(),
         found.join("\n")
     );

@@ -50,16 +50,31 @@ const READS: [&str; 14] = [
 const WRITES: [(usize, &str); 12] = [
     (1, "UPDATE t SET n = 9 WHERE id = 1{}RETURNING id"),
     (3, "UPDATE t SET n = n + 1{}RETURNING{}id{}"),
-    (2, "UPDATE t SET n = 1{}WHERE{}id > 1{}RETURNING n AS{}id{};{}"),
+    (
+        2,
+        "UPDATE t SET n = 1{}WHERE{}id > 1{}RETURNING n AS{}id{};{}",
+    ),
     (1, "DELETE FROM t WHERE id = 2{}RETURNING id"),
     (3, "DELETE FROM t{}RETURNING{}id"),
     (2, "INSERT INTO t (id) VALUES (8), (9){}RETURNING id"),
     (1, "INSERT INTO t (n){}VALUES{}(8){}RETURNING id"),
     (1, "INSERT INTO t DEFAULT VALUES{}RETURNING id"),
-    (1, "INSERT OR IGNORE INTO t (id) VALUES (1), (9){}RETURNING id"),
-    (1, "INSERT INTO t (id) VALUES (1){}ON CONFLICT (id){}DO UPDATE SET n = 5{}RETURNING id"),
-    (2, "INSERT INTO t (id) SELECT id + 10 FROM t WHERE id < 3{}RETURNING id"),
-    (1, "WITH w AS (SELECT 1 AS i){}UPDATE t SET n = 0 WHERE id IN (SELECT i FROM w{}LIMIT 1){}RETURNING id"),
+    (
+        1,
+        "INSERT OR IGNORE INTO t (id) VALUES (1), (9){}RETURNING id",
+    ),
+    (
+        1,
+        "INSERT INTO t (id) VALUES (1){}ON CONFLICT (id){}DO UPDATE SET n = 5{}RETURNING id",
+    ),
+    (
+        2,
+        "INSERT INTO t (id) SELECT id + 10 FROM t WHERE id < 3{}RETURNING id",
+    ),
+    (
+        1,
+        "WITH w AS (SELECT 1 AS i){}UPDATE t SET n = 0 WHERE id IN (SELECT i FROM w{}LIMIT 1){}RETURNING id",
+    ),
 ];
 
 #[derive(Debug, PartialEq, QueryableByName)]
@@ -100,7 +115,12 @@ fn state(conn: &mut RqliteConnection) -> Vec<Row> {
 }
 
 fn assert_none(wrong: &[String]) {
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 /// What `go` returns, and leaves, must be the same with any gap as with a blank.
@@ -134,12 +154,16 @@ fn all_gaps<T: std::fmt::Debug + PartialEq>(
 #[test]
 fn comments_before_the_clauses_of_a_read() {
     let reads = READS.into_iter().filter(|sql| !sql.starts_with("VALUES"));
-    all_gaps(reads, &PLACES, |conn, sql| diesel::sql_query(sql).load::<Row>(conn));
+    all_gaps(reads, &PLACES, |conn, sql| {
+        diesel::sql_query(sql).load::<Row>(conn)
+    });
 }
 
 #[test]
 fn comments_in_a_read_that_is_only_executed() {
-    all_gaps(READS.into_iter(), &PLACES, |conn, sql| diesel::sql_query(sql).execute(conn));
+    all_gaps(READS.into_iter(), &PLACES, |conn, sql| {
+        diesel::sql_query(sql).execute(conn)
+    });
 }
 
 #[test]
@@ -148,7 +172,9 @@ fn comments_before_returning() {
     // The rows of a RETURNING are not known before a deferred commit.
     all_gaps(writes, &PLACES[..3], |conn, sql| {
         match diesel::sql_query(sql).load::<Row>(conn) {
-            Err(Error::DeserializationError(error)) if error.to_string().contains("returned no rows") => {
+            Err(Error::DeserializationError(error))
+                if error.to_string().contains("returned no rows") =>
+            {
                 Ok(Vec::new())
             }
             rows => rows,
@@ -162,7 +188,10 @@ fn comments_before_a_returning_that_is_only_executed() {
         all_gaps(std::iter::once(text), &PLACES[..3], |conn, sql| {
             let count = diesel::sql_query(sql).execute(conn)?;
             // In a transaction, a row more is there.
-            assert!(count == rows || count == rows + 1, "{count}, not {rows}: {sql}");
+            assert!(
+                count == rows || count == rows + 1,
+                "{count}, not {rows}: {sql}"
+            );
             Ok(count)
         });
     }
@@ -170,7 +199,9 @@ fn comments_before_a_returning_that_is_only_executed() {
 
 #[test]
 fn comments_in_scripts() {
-    let texts = READS.into_iter().chain(WRITES.into_iter().map(|(_, sql)| sql));
+    let texts = READS
+        .into_iter()
+        .chain(WRITES.into_iter().map(|(_, sql)| sql));
     all_gaps(texts, &PLACES, |conn, sql| {
         conn.batch_execute(&format!("SELECT 1;{sql}\n; UPDATE t SET n = n + 1"))
     });

@@ -49,18 +49,32 @@ fn check<T: std::fmt::Debug>(outcome: QueryResult<T>, word: &str) -> Result<(), 
 }
 
 fn assert_none(wrong: &[String]) {
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
+type Way = (
+    &'static str,
+    fn(&mut RqliteConnection, &str) -> QueryResult<usize>,
+);
+
 /// The ways in which a program may run it.
-const WAYS: [(&str, fn(&mut RqliteConnection, &str) -> QueryResult<usize>); 4] = [
+const WAYS: [Way; 4] = [
     ("execute", |conn, sql| diesel::sql_query(sql).execute(conn)),
     ("load", |conn, sql| {
         let rows = diesel::sql_query(sql).load::<super::returning_counts::Ignored>(conn);
         rows.map(|rows| rows.len())
     }),
-    ("batch_execute", |conn, sql| conn.batch_execute(sql).map(|()| 0)),
-    ("script", |conn, sql| conn.batch_execute(&format!("SELECT 1; {sql}")).map(|()| 0)),
+    ("batch_execute", |conn, sql| {
+        conn.batch_execute(sql).map(|()| 0)
+    }),
+    ("script", |conn, sql| {
+        conn.batch_execute(&format!("SELECT 1; {sql}")).map(|()| 0)
+    }),
 ];
 
 #[test]
@@ -91,10 +105,16 @@ fn what_is_no_statement_is_an_error_at_once_in_a_transaction() {
                     let outcome = way(conn, sql);
                     let failed = outcome.is_err();
                     at_once = check(outcome, word);
-                    if failed { Err(Error::RollbackTransaction) } else { Ok(()) }
+                    if failed {
+                        Err(Error::RollbackTransaction)
+                    } else {
+                        Ok(())
+                    }
                 });
                 if let Err(found) = at_once {
-                    wrong.push(format!("{mode:?}, {name}: {found}, at the commit {outcome:?}: {sql}"));
+                    wrong.push(format!(
+                        "{mode:?}, {name}: {found}, at the commit {outcome:?}: {sql}"
+                    ));
                 }
             }
         }

@@ -125,7 +125,12 @@ impl Zones {
         let everywhere = |row: &Shown| states.iter().all(|rows| rows.contains(row));
         let alone: Vec<Vec<_>> = states
             .iter()
-            .map(|rows| rows.iter().filter(|row| !everywhere(row)).map(|row| &*row.value).collect())
+            .map(|rows| {
+                rows.iter()
+                    .filter(|row| !everywhere(row))
+                    .map(|row| &*row.value)
+                    .collect()
+            })
             .collect();
         let differ = states.windows(2).any(|pair| pair[0] != pair[1]);
         differ.then(|| {
@@ -141,7 +146,10 @@ fn state(reader: &mut RqliteConnection, mark: &str) -> Vec<Shown> {
     let made = "SELECT name FROM sqlite_master WHERE name = 'made'";
     loop {
         // The first read behind a change of the schema may see the old one.
-        let made = diesel::sql_query(made).load::<Ignored>(reader).expect("reads").len();
+        let made = diesel::sql_query(made)
+            .load::<Ignored>(reader)
+            .expect("reads")
+            .len();
         let made = match made {
             0 => "",
             _ => "UNION ALL SELECT 'made ' || quote(x) AS value FROM made",
@@ -176,24 +184,42 @@ const MODES: [TransactionMode; 3] = [
     TransactionMode::Deferred,
 ];
 
-type Way = (&'static str, fn(&mut RqliteConnection, &str) -> QueryResult<()>);
+type Way = (
+    &'static str,
+    fn(&mut RqliteConnection, &str) -> QueryResult<()>,
+);
 
 const WAYS: [Way; 6] = [
-    ("execute", |conn, sql| diesel::sql_query(sql).execute(conn).map(|_| ())),
+    ("execute", |conn, sql| {
+        diesel::sql_query(sql).execute(conn).map(|_| ())
+    }),
     ("batch_execute", |conn, sql| conn.batch_execute(sql)),
-    ("script", |conn, sql| conn.batch_execute(&format!("SELECT 1;{sql}\n;SELECT 1"))),
-    ("interactive", |conn, sql| in_transaction(conn, MODES[0], sql)),
+    ("script", |conn, sql| {
+        conn.batch_execute(&format!("SELECT 1;{sql}\n;SELECT 1"))
+    }),
+    ("interactive", |conn, sql| {
+        in_transaction(conn, MODES[0], sql)
+    }),
     ("eager", |conn, sql| in_transaction(conn, MODES[1], sql)),
     ("deferred", |conn, sql| in_transaction(conn, MODES[2], sql)),
 ];
 
-fn in_transaction(conn: &mut RqliteConnection, mode: TransactionMode, sql: &str) -> QueryResult<()> {
+fn in_transaction(
+    conn: &mut RqliteConnection,
+    mode: TransactionMode,
+    sql: &str,
+) -> QueryResult<()> {
     let transaction = conn.build_transaction().mode(mode);
     transaction.run(|conn| diesel::sql_query(sql).execute(conn).map(|_| ()))
 }
 
 fn assert_none(wrong: &[String]) {
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -233,13 +259,25 @@ fn bound_values_leave_the_same_on_nodes_in_different_time_zones() {
         "julianday(coalesce(?, 1))",
         "[date] -- c\n (a, /* c */ ?)",
     ] {
-        for value in ["now", "NOW", "localtime", "LocalTime", "utc", "subsec", "2024-02-29 23:30:00"] {
+        for value in [
+            "now",
+            "NOW",
+            "localtime",
+            "LocalTime",
+            "utc",
+            "subsec",
+            "2024-02-29 23:30:00",
+        ] {
             let sql = format!("UPDATE t SET b = {expression}");
             zones.conn.batch_execute(SCHEMA).expect("creates");
-            let outcome = diesel::sql_query(&sql).bind::<Text, _>(value).execute(&mut zones.conn);
+            let outcome = diesel::sql_query(&sql)
+                .bind::<Text, _>(value)
+                .execute(&mut zones.conn);
             let inside = zones.conn.transaction(|conn| {
                 let insert = format!("INSERT INTO u (a) SELECT {expression} FROM t");
-                diesel::sql_query(insert).bind::<Text, _>(value).execute(conn)
+                diesel::sql_query(insert)
+                    .bind::<Text, _>(value)
+                    .execute(conn)
             });
             for outcome in [outcome, inside] {
                 if !matches!(outcome, Ok(_) | Err(Error::QueryBuilderError(_))) {
@@ -271,7 +309,10 @@ fn what_only_the_node_knows_is_not_asked_in_a_write() {
     let mut wrong = Vec::new();
     for (name, way) in WAYS {
         for (place, expression) in EXPRESSIONS.iter().enumerate() {
-            if !["changes", "rowid", "sqlite"].iter().any(|part| expression.contains(part)) {
+            if !["changes", "rowid", "sqlite"]
+                .iter()
+                .any(|part| expression.contains(part))
+            {
                 continue;
             }
             sent.lock().expect("no panic").clear();
@@ -281,9 +322,14 @@ fn what_only_the_node_knows_is_not_asked_in_a_write() {
                 conn.batch_execute(SCHEMA).expect("creates");
             }
             let sent = sent.lock().expect("no panic");
-            let function = expression.split(|sign: char| !sign.is_ascii_alphanumeric() && sign != '_');
-            let function = function.filter(|word| word.len() > 6 && *word != "SELECT").next().expect("a function");
-            let asked = sent.iter().any(|request| request.contains("/db/execute") && request.contains(function));
+            let mut function =
+                expression.split(|sign: char| !sign.is_ascii_alphanumeric() && sign != '_');
+            let function = function
+                .find(|word| word.len() > 6 && *word != "SELECT")
+                .expect("a function");
+            let asked = sent
+                .iter()
+                .any(|request| request.contains("/db/execute") && request.contains(function));
             if asked || !matches!(outcome, Ok(()) | Err(Error::QueryBuilderError(_))) {
                 wrong.push(format!("{name}: {outcome:?}: {sql}"));
             }
@@ -298,7 +344,10 @@ fn views_of_what_each_node_makes_can_be_read_in_a_transaction() {
     let mut wrong = Vec::new();
     zones.conn.batch_execute(SCHEMA).expect("creates");
     for expression in EXPRESSIONS {
-        zones.conn.batch_execute("DROP VIEW IF EXISTS v").expect("drops");
+        zones
+            .conn
+            .batch_execute("DROP VIEW IF EXISTS v")
+            .expect("drops");
         let view = format!("CREATE VIEW v AS SELECT id, {expression} AS x FROM t");
         match zones.conn.batch_execute(&view) {
             Ok(()) => {}
@@ -306,7 +355,10 @@ fn views_of_what_each_node_makes_can_be_read_in_a_transaction() {
             Err(Error::QueryBuilderError(_)) => continue,
             Err(error) => panic!("{view}: {error:?}"),
         }
-        for read in ["SELECT id, x FROM v", "SELECT id FROM t WHERE id IN (SELECT id FROM v WHERE x IS NOT 'y')"] {
+        for read in [
+            "SELECT id, x FROM v",
+            "SELECT id FROM t WHERE id IN (SELECT id FROM v WHERE x IS NOT 'y')",
+        ] {
             reads_once(&mut zones, read, expression, &mut wrong);
         }
     }
@@ -319,7 +371,10 @@ fn what_each_node_makes_can_be_read_in_a_transaction() {
     let mut wrong = Vec::new();
     zones.conn.batch_execute(SCHEMA).expect("creates");
     for expression in EXPRESSIONS {
-        for read in ["SELECT id, {} AS x FROM t", "SELECT id FROM t WHERE ({}) IS NOT 'y' ORDER BY {}, id LIMIT 2"] {
+        for read in [
+            "SELECT id, {} AS x FROM t",
+            "SELECT id FROM t WHERE ({}) IS NOT 'y' ORDER BY {}, id LIMIT 2",
+        ] {
             let read = read.replace("{}", expression);
             reads_once(&mut zones, &read, expression, &mut wrong);
         }
@@ -339,7 +394,10 @@ fn reads_once(zones: &mut Zones, read: &str, expression: &str, wrong: &mut Vec<S
         match outcome {
             Ok(2) | Err(Error::QueryBuilderError(_)) => {}
             Err(Error::DatabaseError(DatabaseErrorKind::SerializationFailure, said)) => {
-                wrong.push(format!("{mode:?}: conflicts with nobody, {}: {expression}: {read}", said.message()));
+                wrong.push(format!(
+                    "{mode:?}: conflicts with nobody, {}: {expression}: {read}",
+                    said.message()
+                ));
             }
             other => wrong.push(format!("{mode:?}: {other:?}: {expression}: {read}")),
         }
