@@ -65,9 +65,10 @@ fn outage(
     if options.fault.comes_first() {
         scene.harm(options.fault);
     }
+    let started = Instant::now();
     let programs = Programs::start(runtime, url, options)?;
     if !options.fault.comes_first() {
-        wait(|| programs.all_succeeded_since(Instant::now() - PATIENCE));
+        wait(|| programs.all_succeeded_since(started));
         thread::sleep(BEFORE);
     }
     let fault = Instant::now();
