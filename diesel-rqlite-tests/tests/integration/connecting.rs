@@ -57,7 +57,7 @@ fn pipe(mut from: TcpStream, mut to: TcpStream) {
 fn requests_share_their_tcp_connection() {
     let node = Rqlited::start();
     let (port, connections) = counting_proxy(node.address());
-    let mut conn = connect(&format!("rqlite://127.0.0.1:{port}"));
+    let mut conn = connect(&format!("rqlite://127.0.0.1:{port}?discovery=false"));
     conn.batch_execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
         .expect("creates");
     for id in 0..20 {
