@@ -136,7 +136,7 @@ impl Report {
         } in &self.slow_statements
         {
             let error = error.as_deref().unwrap_or("ok");
-            writeln!(out, "{what:<20} {seconds:>7.2} s  {error}")?;
+            writeln!(out, "{what:<24} {seconds:>7.2} s  {error}")?;
         }
         Ok(())
     }
