@@ -37,7 +37,7 @@ pub use self::keyword::Keyword;
 pub use self::parse::{fragment, parse};
 pub use self::parsed::{Created, Decisive, Form, InsertRows, Parsed, unescaped, unquoted};
 pub use self::pin::{Entropy, pins, timestamp};
-pub use self::refuse::Pragma;
+pub use self::refuse::{Pragma, Setting, check_temporary};
 pub use self::rewrite::Pin;
 pub use self::stream::{Statements, StreamError};
 #[cfg(feature = "counted")]

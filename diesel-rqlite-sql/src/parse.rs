@@ -656,7 +656,17 @@ mod tests {
                 .expect("creates")
                 .is_temporary
         );
+        for sql in [
+            "CREATE TABLE temp.t (a)",
+            "CREATE VIEW \"TEMP\".v AS SELECT 1",
+        ] {
+            assert!(one(sql).created().expect("creates").is_temporary, "{sql}");
+        }
         assert_eq!(one("DROP TABLE t").created(), None);
+        for sql in ["DROP TABLE t", "drop view if exists temp.\"t\""] {
+            assert_eq!(one(sql).dropped().as_deref(), Some("t"), "{sql}");
+        }
+        assert_eq!(one("DELETE FROM t").dropped(), None);
     }
 
     #[test]

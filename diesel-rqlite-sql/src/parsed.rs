@@ -220,10 +220,24 @@ impl<'a> Parsed<'a> {
             place += 3;
         }
         if self.kind(place + 1) == Some(TokenKind::Dot) {
+            let schema = unescaped(self.at(place));
+            created.is_temporary |= schema.eq_ignore_ascii_case("temp");
             place += 2;
         }
         created.name = unescaped(self.at(place));
         Some(created)
+    }
+
+    /// The name of what a `DROP` takes away, without quotes and without the database's name.
+    pub fn dropped(&self) -> Option<String> {
+        if !self.is(0, Keyword::Drop) {
+            return None;
+        }
+        let mut place = if self.is(2, Keyword::If) { 4 } else { 2 };
+        if self.kind(place + 1) == Some(TokenKind::Dot) {
+            place += 2;
+        }
+        Some(unescaped(self.at(place)))
     }
 
     /// `ON CONFLICT`: it may write no new row.
@@ -429,7 +443,7 @@ impl<'a> Parsed<'a> {
 pub struct Created {
     /// `TABLE`, `VIEW`, `TRIGGER`, or something else.
     pub what: Option<Keyword>,
-    /// `TEMP`
+    /// `TEMP`, or a name in `temp`.
     pub is_temporary: bool,
     /// `VIRTUAL`
     pub is_virtual: bool,

@@ -28,14 +28,7 @@ const WITH_ARGUMENT: [&str; 16] = [
 ];
 
 /// PRAGMAs that do something without an argument.
-const NEVER: [&str; 6] = [
-    "incremental_vacuum",
-    "journal_mode",
-    "shrink_memory",
-    "synchronous",
-    "wal_autocheckpoint",
-    "wal_checkpoint",
-];
+const NEVER: [&str; 2] = ["incremental_vacuum", "wal_checkpoint"];
 
 /// PRAGMAs that, with an argument, write to the database.
 const WRITE: [&str; 4] = [
@@ -90,13 +83,15 @@ impl Parsed<'_> {
     }
 
     fn check_pragma(&self) -> Result<(), SqlError> {
-        let Some(Pragma { name, has_argument }) = self.pragma() else {
+        let Some(pragma) = self.pragma() else {
             return Ok(());
         };
-        let refused = |reason| Err(SqlError::Refused(format!("PRAGMA {name}"), reason));
-        if name == "foreign_keys" && has_argument {
-            return refused("start every rqlited with -fk to enforce foreign keys");
+        if self.form == Form::Pragma && Setting::of(&pragma).is_some() {
+            return Ok(());
         }
+        let has_argument = pragma.argument.is_some();
+        let name = pragma.name;
+        let refused = |reason| Err(SqlError::Refused(format!("PRAGMA {name}"), reason));
         if NEVER.contains(&&*name) {
             return refused("rqlite manages the journal and the memory of its nodes itself");
         }
@@ -111,7 +106,7 @@ impl Parsed<'_> {
     /// Whether a PRAGMA that is let through writes to the database.
     pub fn pragma_writes(&self) -> bool {
         let pragma = self.pragma();
-        pragma.is_some_and(|pragma| pragma.has_argument && WRITE.contains(&&*pragma.name))
+        pragma.is_some_and(|pragma| pragma.argument.is_some() && WRITE.contains(&&*pragma.name))
     }
 
     /// `PRAGMA [schema.]name [= value | (value)]`, in any quotes, also where it is only explained.
@@ -130,37 +125,127 @@ impl Parsed<'_> {
         for place in first + 1..self.tokens.len() {
             match self.tokens[place].kind {
                 TokenKind::Word | TokenKind::Quoted | TokenKind::String => {
-                    name = unquoted(self.at(place))
-                        .trim_matches('\'')
-                        .to_ascii_lowercase();
+                    name = plain(self.at(place));
                 }
                 TokenKind::Dot => {}
                 _ => {
+                    let argument = place + 1..self.tokens.len();
+                    let argument = argument.map(|place| plain(self.at(place)));
                     return Some(Pragma {
                         name,
-                        has_argument: true,
+                        argument: Some(argument.filter(|part| part != ")").collect()),
                     });
                 }
             }
         }
         Some(Pragma {
             name,
-            has_argument: false,
+            argument: None,
         })
+    }
+
+    /// What a PRAGMA sets that needs no server.
+    pub fn setting(&self) -> Option<Setting> {
+        match self.form {
+            Form::Pragma => Setting::of(&self.pragma()?),
+            _ => None,
+        }
     }
 }
 
-/// A PRAGMA.
+/// Refuses temporary tables, views and triggers that one of these statements creates, and none of those behind it drops.
+///
+/// # Errors
+///
+/// `Refused`, with its place.
+pub fn check_temporary(statements: &[Parsed<'_>]) -> Result<(), SqlError> {
+    for (place, parsed) in statements.iter().enumerate() {
+        let Some(created) = parsed.created().filter(|created| created.is_temporary) else {
+            continue;
+        };
+        let mut behind = statements[place + 1..].iter();
+        let is_dropped = |dropped: String| dropped.eq_ignore_ascii_case(&created.name);
+        if !behind.any(|other| other.dropped().is_some_and(is_dropped)) {
+            let what = format!("CREATE TEMP of `{}`", created.name);
+            let error = SqlError::Refused(
+                what,
+                "it would be in the one connection for writes of each node, where reads do not see it, all clients do, \
+                 and a restart loses it; drop it in the same script, or use a table",
+            );
+            return Err(error.at(parsed.position()));
+        }
+    }
+    Ok(())
+}
+
+/// In lower case, without quotes.
+fn plain(text: &str) -> String {
+    unquoted(text).trim_matches('\'').to_ascii_lowercase()
+}
+
+/// A PRAGMA. Both parts are in lower case and without quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pragma {
-    /// In lower case, without quotes and the name of a database.
+    /// Without the name of a database.
     pub name: String,
-    /// Whether something is set, or asked about.
-    pub has_argument: bool,
+    /// What is set, or asked about.
+    pub argument: Option<String>,
+}
+
+/// What a PRAGMA sets up on a connection to SQLite, and needs no set-up here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// Its purpose is met by rqlite (durability, waiting for writers) or void (caches). With the row that SQLite answers:
+    /// the name of its column, and its value.
+    Met(Option<(&'static str, String)>),
+    /// Whether foreign keys are to be enforced, which each node does or does not, for all clients.
+    ForeignKeys(bool),
+}
+
+impl Setting {
+    fn of(pragma: &Pragma) -> Option<Self> {
+        let argument = pragma.argument.as_deref();
+        let row = |column, value: &str| Some(Setting::Met(Some((column, value.to_owned()))));
+        match (pragma.name.as_str(), argument) {
+            ("foreign_keys", Some(argument)) => Some(Setting::ForeignKeys(is_true(argument))),
+            // Writers wait for each other at the leader.
+            ("busy_timeout", argument) => row("timeout", argument.unwrap_or("5000")),
+            // Nodes write ahead; a program that asks for another mode is told what it has, as by SQLite.
+            ("journal_mode", _) => row("journal_mode", "wal"),
+            // An acknowledged write is on the disks of most nodes.
+            ("synchronous", None) => row("synchronous", "2"),
+            ("locking_mode", None | Some("normal")) => row("locking_mode", "normal"),
+            ("journal_size_limit", Some(size)) => row("journal_size_limit", size),
+            ("mmap_size", Some(size)) => row("mmap_size", size),
+            ("wal_autocheckpoint", Some(pages)) => row("wal_autocheckpoint", pages),
+            ("wal_autocheckpoint", None) => row("wal_autocheckpoint", "1000"),
+            ("threads", Some(number)) => row("threads", number),
+            ("soft_heap_limit", Some(size)) => row("soft_heap_limit", size),
+            ("hard_heap_limit", Some(size)) => row("hard_heap_limit", size),
+            ("analysis_limit", Some(rows)) => row("analysis_limit", rows),
+            ("encoding", Some("utf-8" | "utf8"))
+            | (
+                "synchronous" | "automatic_index" | "cache_size" | "cache_spill" | "page_size"
+                | "read_uncommitted" | "temp_store",
+                Some(_),
+            )
+            | ("shrink_memory", None) => Some(Setting::Met(None)),
+            _ => None,
+        }
+    }
+}
+
+/// As SQLite reads a boolean.
+fn is_true(argument: &str) -> bool {
+    match argument {
+        "on" | "yes" | "true" => true,
+        number => number.parse::<i64>().is_ok_and(|number| number != 0),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::Setting;
     use crate::parse::parse;
 
     fn refused(sql: &str) -> bool {
@@ -184,15 +269,50 @@ mod tests {
     }
 
     #[test]
+    fn what_sets_up_a_connection_without_need_is_met() {
+        let met = |row: Option<(&'static str, &str)>| {
+            let row = row.map(|(column, value)| (column, value.to_owned()));
+            Some(Setting::Met(row))
+        };
+        for (sql, wanted) in [
+            ("PRAGMA busy_timeout = 5000", met(Some(("timeout", "5000")))),
+            (
+                "pragma main.\"journal_mode\"('WAL')",
+                met(Some(("journal_mode", "wal"))),
+            ),
+            ("PRAGMA journal_mode", met(Some(("journal_mode", "wal")))),
+            ("PRAGMA synchronous = NORMAL", met(None)),
+            ("PRAGMA cache_size = -2000", met(None)),
+            ("PRAGMA temp_store = MEMORY", met(None)),
+            (
+                "PRAGMA mmap_size = 268435456",
+                met(Some(("mmap_size", "268435456"))),
+            ),
+            ("PRAGMA foreign_keys = ON", Some(Setting::ForeignKeys(true))),
+            ("PRAGMA foreign_keys(0)", Some(Setting::ForeignKeys(false))),
+            (
+                "PRAGMA foreign_keys = 'off'",
+                Some(Setting::ForeignKeys(false)),
+            ),
+            ("PRAGMA foreign_keys", None),
+            ("PRAGMA case_sensitive_like = ON", None),
+            ("PRAGMA recursive_triggers = ON", None),
+            ("EXPLAIN PRAGMA foreign_keys = ON", None),
+            ("SELECT 1", None),
+        ] {
+            assert_eq!(parse(sql).expect("parses")[0].setting(), wanted, "{sql}");
+        }
+    }
+
+    #[test]
     fn pragmas_that_set_up_a_connection_are_not() {
         for sql in [
-            "PRAGMA foreign_keys = ON",
-            "PRAGMA foreign_keys(1)",
             "PRAGMA \"query_only\"=1",
-            "PRAGMA 'synchronous' = FULL",
-            "PRAGMA main.[journal_mode]",
             "PRAGMA ignore_check_constraints = ON",
             "PRAGMA locking_mode=EXCLUSIVE",
+            "PRAGMA case_sensitive_like = 1",
+            "PRAGMA recursive_triggers(1)",
+            "PRAGMA writable_schema = ON",
             "PRAGMA wal_checkpoint",
             "PRAGMA whatever_comes_next = 1",
             "EXPLAIN PRAGMA ignore_check_constraints=1",

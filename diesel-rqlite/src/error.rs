@@ -7,8 +7,8 @@
 //! | `UniqueViolation`, `ForeignKeyViolation`, `NotNullViolation`, `CheckViolation` | SQLite says so | no |
 //! | `SerializationFailure` | what a transaction saw is no longer so, or its lock was lost: run it again | no |
 //! | `ReadOnlyTransaction` | a write in a read-only transaction | no |
-//! | `UnableToSendCommand` | no node ran it: refused, no leader, 401, bad request | no |
-//! | `ClosedConnection` | it left and no readable answer came | **unknown**; it is never sent again |
+//! | `UnableToSendCommand` | no node ran it: refused, no leader, 401, bad request; or a read had no answer | no |
+//! | `ClosedConnection` | a write or a commit left and no readable answer came | **unknown**; it is never sent again |
 //! | `Unknown` | any other message of SQLite | no |
 //! | [`QueryBuilderError`](Error::QueryBuilderError) | the SQL can't be sent as it is | no |
 //! | [`DeserializationError`](Error::DeserializationError) | a returned value does not fit its type | yes |
@@ -18,9 +18,11 @@ use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
 use diesel_rqlite_sql::{Position, SqlError};
 
 use crate::lock::LockError;
-use crate::protocol::call::Failure;
+use crate::protocol::encoding::Encoding;
+use crate::protocol::failure::{Failure, Why};
+use crate::protocol::message::{Columns, Constraint, RequestError, StatementError};
+use crate::protocol::request::{Exchange, Stake};
 use crate::protocol::response::Answer;
-use crate::sql::results::Encoding;
 
 /// A message with what can be told from it.
 #[derive(Debug, Default, PartialEq)]
@@ -151,139 +153,114 @@ pub(crate) fn lock(error: &LockError) -> Error {
     of_kind(kind, error.to_string())
 }
 
-/// SQLite names no constraint but CHECKs and indexes on expressions; columns come as `table.column`.
+/// The kind of an error of SQLite, and what it tells.
 fn constraint(message: &str) -> (DatabaseErrorKind, Information) {
     let none = Information::default;
-    if let Some(what) = message.strip_prefix("UNIQUE constraint failed: ") {
-        let information = match what.strip_prefix("index '") {
-            Some(index) => Information {
-                constraint: Some(index.trim_end_matches('\'').to_owned()),
-                ..none()
-            },
-            None => columns(what),
-        };
-        (DatabaseErrorKind::UniqueViolation, information)
-    } else if let Some(what) = message.strip_prefix("NOT NULL constraint failed: ") {
-        (DatabaseErrorKind::NotNullViolation, columns(what))
-    } else if let Some(what) = message.strip_prefix("CHECK constraint failed: ") {
-        let information = Information {
-            constraint: Some(what.to_owned()),
-            ..none()
-        };
-        (DatabaseErrorKind::CheckViolation, information)
-    } else if message == "FOREIGN KEY constraint failed" {
-        (DatabaseErrorKind::ForeignKeyViolation, none())
-    } else {
-        (DatabaseErrorKind::Unknown, none())
+    let named = |name: &str| Information {
+        constraint: Some(name.to_owned()),
+        ..none()
+    };
+    match StatementError(message).constraint() {
+        Some(Constraint::UniqueIndex(index)) => (DatabaseErrorKind::UniqueViolation, named(index)),
+        Some(Constraint::Unique(what)) => (DatabaseErrorKind::UniqueViolation, columns(what)),
+        Some(Constraint::NotNull(what)) => (DatabaseErrorKind::NotNullViolation, columns(what)),
+        Some(Constraint::Check(name)) => (DatabaseErrorKind::CheckViolation, named(name)),
+        Some(Constraint::ForeignKey) => (DatabaseErrorKind::ForeignKeyViolation, none()),
+        None => (DatabaseErrorKind::Unknown, none()),
     }
 }
 
-/// `t.a, t.b` → table `t`, column `a, b`.
-fn columns(list: &str) -> Information {
-    let names = list.split(", ").map(|name| name.split_once('.'));
-    let names: Option<Vec<_>> = names.collect();
-    let Some(names) = names else {
+fn columns(columns: Columns<'_>) -> Information {
+    let Some((table, names)) = columns.split() else {
         return Information::default();
     };
-    let columns: Vec<_> = names.iter().map(|(_, column)| *column).collect();
     Information {
-        table: names.first().map(|(table, _)| (*table).to_owned()),
-        column: Some(columns.join(", ")),
+        table: Some(table.to_owned()),
+        column: Some(names.join(", ")),
         ..Information::default()
     }
 }
 
-const NOT_APPLIED: [&str; 2] = ["disallowed pragma", "timed out enqueuing operation"];
-const TRANSACTION_OPEN: &str = "cannot start a transaction within a transaction";
-
-/// Whether an error of a whole request says that it was not applied.
-pub(crate) fn is_decided(message: &str) -> bool {
-    let (kind, _) = constraint(message);
-    kind != DatabaseErrorKind::Unknown
-        || NOT_APPLIED.contains(&message)
-        || message == TRANSACTION_OPEN
-}
-
 /// An error of the request as a whole, answered with status 200.
-pub(crate) fn request_error(message: &str, is_read: bool) -> Error {
-    let (kind, _) = constraint(message);
-    if kind != DatabaseErrorKind::Unknown || is_read {
+pub(crate) fn request_error(exchange: &Exchange, message: &str) -> Error {
+    if exchange.stake() == Stake::Nothing {
+        return statement_error(message, None);
+    }
+    match RequestError::of(message) {
         // A deferred foreign key fails at the commit, for which there is no statement.
-        statement_error(message, None)
-    } else if NOT_APPLIED.contains(&message) {
-        failure(Failure::NotApplied(message.to_owned()), is_read)
-    } else if message == TRANSACTION_OPEN {
-        statement_error(
+        RequestError::Constraint(_) => statement_error(message, None),
+        RequestError::NotHere | RequestError::Refused => {
+            failure(exchange.failure(Why::NotApplied, message))
+        }
+        RequestError::TransactionOpen => statement_error(
             message,
             Some("another client has left a transaction open".to_owned()),
-        )
-    } else {
-        failure(Failure::Unknown(message.to_owned()), is_read)
+        ),
+        RequestError::LeadershipLost | RequestError::NothingToApply | RequestError::Other => {
+            failure(exchange.failure(Why::Unknown, message))
+        }
     }
 }
 
 /// There is no answer.
-pub(crate) fn failure(failure: Failure, is_read: bool) -> Error {
-    let unknown = |message: String, details: &str| {
-        let information = Information {
-            message,
-            details: (!is_read).then(|| details.to_owned()),
-            ..Information::default()
-        };
-        database_error(DatabaseErrorKind::ClosedConnection, information)
+pub(crate) fn failure(failure: Failure) -> Error {
+    let (kind, details) = match failure.why {
+        Why::NotApplied => (DatabaseErrorKind::UnableToSendCommand, None),
+        // Nothing was applied, since there was nothing to apply.
+        Why::Unknown if failure.stake == Stake::Nothing => {
+            (DatabaseErrorKind::UnableToSendCommand, None)
+        }
+        Why::Unknown => (
+            DatabaseErrorKind::ClosedConnection,
+            Some("it is unknown whether the write was applied; it was not sent again"),
+        ),
+        Why::Unwritable => (
+            DatabaseErrorKind::ClosedConnection,
+            Some("the write was applied, but rqlite could not write its values as JSON"),
+        ),
     };
-    match failure {
-        Failure::NotApplied(message) => database_error(
-            DatabaseErrorKind::UnableToSendCommand,
-            Information {
-                message,
-                ..Information::default()
-            },
-        ),
-        Failure::Unknown(message) => unknown(
-            message,
-            "it is unknown whether the write was applied; it was not sent again",
-        ),
-        Failure::Unwritable(message) => unknown(
-            message,
-            "the write was applied, but rqlite could not write its values as JSON",
-        ),
-    }
+    let details = details.filter(|_| failure.stake == Stake::Write);
+    let information = Information {
+        message: failure.message,
+        details: details.map(str::to_owned),
+        ..Information::default()
+    };
+    database_error(kind, information)
 }
 
 /// Whether a read failed only because rqlite can't write a value as JSON (a time beyond the year 9999).
 pub(crate) fn is_unwritable(error: &Error) -> bool {
     match error {
-        Error::DatabaseError(_, information) => information.message().contains("Time.MarshalText"),
+        Error::DatabaseError(_, information) => {
+            StatementError(information.message()).is_unwritable_time()
+        }
         _ => false,
     }
 }
 
 /// What a body says, unless it can't be read, or the request failed as a whole.
 pub(crate) fn answer(
+    exchange: &Exchange,
     body: &[u8],
     encodings: &[Vec<Encoding>],
-    is_read: bool,
 ) -> QueryResult<Answer> {
-    let answer = Answer::parse(body, encodings).map_err(|error| unreadable(&error, is_read))?;
+    let answer = Answer::parse(body, encodings).map_err(|error| {
+        failure(exchange.failure(Why::Unknown, format!("unreadable answer: {error}")))
+    })?;
     match &answer.error {
-        Some(message) => Err(request_error(message, is_read)),
+        Some(message) => Err(request_error(exchange, message)),
         None => Ok(answer),
     }
 }
 
-/// An answer that says less than was asked.
-pub(crate) fn cut_short() -> Error {
-    let message = "an answer with too few results".to_owned();
-    failure(Failure::Unknown(message), true)
+/// The answer to a read came, and is of no use.
+pub(crate) fn useless_answer(message: impl Into<String>) -> Error {
+    of_kind(DatabaseErrorKind::ClosedConnection, message)
 }
 
-/// An answer that is none of rqlite's.
-fn unreadable(error: &serde_json::Error, is_read: bool) -> Error {
-    failure(
-        Failure::Unknown(format!("unreadable answer: {error}")),
-        is_read,
-    )
+/// An answer to a read that says less than was asked.
+pub(crate) fn cut_short() -> Error {
+    useless_answer("an answer with too few results")
 }
 
 /// A write was done, but its rows did not come back.
@@ -315,7 +292,10 @@ pub(crate) fn not_sent(error: SqlError) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::protocol::request::Endpoint;
 
     #[test]
     fn constraints_name_what_they_are_about() {
@@ -369,8 +349,13 @@ mod tests {
 
     #[test]
     fn an_unknown_outcome_says_so() {
+        let endpoint = Endpoint::Execute {
+            transaction: false,
+            returning: false,
+        };
+        let write = Exchange::new(endpoint, Bytes::new());
         let Error::DatabaseError(kind, information) =
-            request_error("leadership lost while committing log", false)
+            request_error(&write, "leadership lost while committing log")
         else {
             panic!("not a database error");
         };

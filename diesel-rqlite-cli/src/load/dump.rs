@@ -375,7 +375,10 @@ fn purpose_of_insert(parsed: &Parsed<'_>) -> Purpose {
 
 fn purpose_of_schema(parsed: &Parsed<'_>) -> Purpose {
     match parsed.created() {
-        Some(created) if created.is_temporary || created.is_virtual => Purpose::Other,
+        Some(created) if created.is_temporary => Purpose::Refused(
+            "a temporary table would be in one connection of each node, where reads do not see it",
+        ),
+        Some(created) if created.is_virtual => Purpose::Other,
         Some(created) if created.what == Some(Keyword::Trigger) => Purpose::Trigger,
         Some(_) => Purpose::Schema,
         None if parsed.is(0, Keyword::Analyze) => Purpose::Schema,

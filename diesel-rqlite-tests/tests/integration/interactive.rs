@@ -1,10 +1,10 @@
 //! Interactive and eager transactions: the closure sees what it does, and the commit applies only if that is still so.
 
+use super::RqliteConnection;
 use diesel::connection::SimpleConnection;
 use diesel::dsl::count_star;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
-use super::RqliteConnection;
 
 use super::database::Database;
 use crate::support::assert_kind;
@@ -908,4 +908,36 @@ fn defaults_that_differ_between_nodes_are_shown_but_not_compared() {
         post(conn, &found.1)
     });
     is_conflict(outcome);
+}
+
+#[test]
+fn a_statement_may_have_as_many_values_as_sqlite_takes() {
+    let mut db = Database::with("CREATE TABLE many (id INTEGER PRIMARY KEY, n INTEGER)");
+    let insert = "INSERT INTO many SELECT value, 0 FROM json_each('[1,2,3]')";
+    db.batch_execute(insert).expect("inserts");
+    for number in [32_764, 32_765, 32_766] {
+        let ids: Vec<i32> = (1..=number).collect();
+        let outcome = db.transaction(|connection| {
+            let found: i64 = many::table
+                .filter(many::id.eq_any(&ids))
+                .count()
+                .get_result(connection)?;
+            let updated = diesel::delete(many::table.filter(many::id.eq_any(&ids[2..])))
+                .returning(many::id)
+                .load::<i32>(connection)?;
+            let row = (many::id.eq(3), many::n.eq(number));
+            diesel::insert_into(many::table)
+                .values(row)
+                .execute(connection)?;
+            QueryResult::Ok((found, updated))
+        });
+        assert_eq!(outcome, Ok((3, vec![3])), "{number}");
+    }
+}
+
+diesel::table! {
+    many (id) {
+        id -> Integer,
+        n -> Integer,
+    }
 }

@@ -256,9 +256,9 @@ fn what_rqlite_does_not_take_is_explained() {
     let mut db = Database::new();
     for (up, explained) in [
         (
-            "SELECT 1;\nPRAGMA foreign_keys = OFF;",
-            "PRAGMA foreign_keys can't be sent to rqlite: start every rqlited with -fk to enforce foreign keys \
-             (statement 2, line 2)",
+            "SELECT 1;\nPRAGMA writable_schema = ON;",
+            "PRAGMA writable_schema can't be sent to rqlite: it would set up one connection of one node, for all \
+             clients, until it restarts (statement 2, line 2)",
         ),
         (
             "SELECT 1;\nATTACH 'a' AS a;",

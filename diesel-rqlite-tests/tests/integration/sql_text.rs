@@ -207,14 +207,12 @@ fn rows_lost_by_the_servers_parser_are_an_error_that_says_so() {
 fn dangerous_pragmas_and_attach_are_refused() {
     let mut db = database();
     for sql in [
-        "PRAGMA journal_mode = DELETE",
         "PRAGMA wal_checkpoint",
         "ATTACH 'x.db' AS x",
         "PRAGMA query_only(1)",
         "PRAGMA \"query_only\" = 1",
-        "PRAGMA 'synchronous' = FULL",
+        "PRAGMA 'case_sensitive_like' = ON",
         "PRAGMA main.[locking_mode] = EXCLUSIVE",
-        "PRAGMA foreign_keys = ON",
         "PRAGMA ignore_check_constraints = ON",
         "EXPLAIN PRAGMA ignore_check_constraints = 1",
         "VACUUM INTO '/tmp/copy'",
@@ -487,4 +485,92 @@ fn returning_that_nobody_reads_is_checked_all_the_same() {
         .bind::<Integer, _>(1);
     assert_eq!(right.execute(&mut *db), Ok(1));
     assert_eq!(db.count("t"), 1);
+}
+
+/// What programs for SQLite begin with.
+const SET_UP: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;\
+     PRAGMA cache_size = -20000; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 268435456;";
+
+#[derive(Debug, PartialEq, QueryableByName)]
+struct Timeout {
+    #[diesel(sql_type = Integer)]
+    timeout: i32,
+}
+
+#[derive(Debug, PartialEq, QueryableByName)]
+struct Journal {
+    #[diesel(sql_type = Text)]
+    journal_mode: String,
+}
+
+#[test]
+fn pragmas_that_set_up_a_connection_need_no_server() {
+    let mut db = database();
+    let (outcome, requests) = db.requests(|connection| {
+        connection.batch_execute(SET_UP)?;
+        diesel::sql_query("PRAGMA synchronous = OFF").execute(connection)?;
+        let timeout = diesel::sql_query("PRAGMA busy_timeout = 700").get_result(connection)?;
+        let mode = diesel::sql_query("PRAGMA journal_mode = 'wal'").get_result(connection)?;
+        QueryResult::Ok((timeout, mode))
+    });
+    let timeout = Timeout { timeout: 700 };
+    let journal = Journal {
+        journal_mode: "wal".to_owned(),
+    };
+    assert_eq!((outcome, requests), (Ok((timeout, journal)), 0));
+    let inside = db.transaction(|connection| connection.batch_execute(SET_UP));
+    assert_eq!(inside, Ok(()));
+}
+
+#[test]
+fn foreign_keys_are_as_the_nodes_have_them() {
+    use diesel_rqlite_tests::Rqlited;
+
+    const ON: &str = "PRAGMA foreign_keys = ON";
+    const OFF: &str = "PRAGMA foreign_keys = OFF;";
+    let mut without = database();
+    let mut with = Database::on(Rqlited::builder().foreign_keys());
+    assert_eq!(without.batch_execute(OFF), Ok(()));
+    assert!(said(without.batch_execute(ON)).contains("with -fk"));
+    assert!(said(diesel::sql_query(ON).execute(&mut *without)).contains("with -fk"));
+    assert_eq!(with.batch_execute(&format!("{SET_UP}{ON}")), Ok(()));
+    assert_eq!(diesel::sql_query(ON).execute(&mut *with), Ok(0));
+    assert!(said(with.batch_execute(OFF)).contains("without -fk"));
+    // SQLite ignores it inside of a transaction; who says OFF there wants to drop a table that others refer to.
+    let inside = |connection: &mut super::RqliteConnection, sql| {
+        connection.transaction(|connection| connection.batch_execute(sql))
+    };
+    assert_eq!(inside(&mut without, ON), Ok(()));
+    assert_eq!(inside(&mut without, OFF), Ok(()));
+    assert_eq!(inside(&mut with, ON), Ok(()));
+    assert!(said(inside(&mut with, OFF)).contains("without -fk"));
+    let (outcome, requests) = with.requests(|connection| connection.batch_execute(ON));
+    assert_eq!((outcome, requests), (Ok(()), 0));
+}
+
+#[test]
+fn temporary_tables_live_as_long_as_their_script() {
+    let mut db = database();
+    for sql in [
+        "CREATE TEMP TABLE x (a)",
+        "create /* x */ temporary view x AS SELECT 1",
+        "CREATE TABLE \"temp\".x (a)",
+        "CREATE TEMP TRIGGER x AFTER INSERT ON t BEGIN SELECT 1; END",
+        "CREATE TEMP TABLE x AS SELECT 1",
+    ] {
+        assert!(
+            said(diesel::sql_query(sql).execute(&mut *db)).contains("one connection for writes"),
+            "{sql}"
+        );
+        said(db.batch_execute(&format!("{sql}; DROP TABLE y")));
+        said(db.transaction(|connection| connection.batch_execute(sql)));
+    }
+    let script = "INSERT INTO t (a) VALUES ('kept');\nCREATE TEMP TABLE old AS SELECT * FROM t;\nDELETE FROM t;\n\
+                  INSERT INTO t (a) SELECT a FROM old;\nDROP TABLE old;";
+    assert_eq!(db.batch_execute(script), Ok(()));
+    assert_eq!(
+        db.transaction(|connection| connection.batch_execute(script)),
+        Ok(())
+    );
+    assert_eq!(db.count("t WHERE a = 'kept'"), 2);
 }

@@ -227,6 +227,47 @@ fn test_transaction_leaves_nothing() {
 }
 
 #[test]
+fn errors_of_a_test_transaction_are_seen() {
+    let mut db = database();
+    db.begin_test_transaction().expect("begins");
+    assert_eq!(insert(&mut db, 1), Ok(1));
+    let doubled = insert(&mut db, 1);
+    assert_kind!(doubled, UniqueViolation);
+    // As on SQLite, the error ends its statement only.
+    assert_eq!(insert(&mut db, 2), Ok(1));
+    let wrong = diesel::sql_query("INSERT INTO nowhere VALUES (1)").execute(&mut *db);
+    assert_kind!(wrong, Unknown);
+    assert_eq!(t::table.count().get_result(&mut *db), Ok(2));
+    let mut other = db.another();
+    assert_eq!(t::table.count().get_result(&mut other), Ok(0));
+    assert_eq!(
+        db.begin_test_transaction(),
+        Err(Error::AlreadyInTransaction)
+    );
+}
+
+#[test]
+fn a_nested_transaction_ends_with_its_errors() {
+    for mode in MODES {
+        let mut db = database();
+        let mut conn = db.another_with(&format!("transaction={mode}"));
+        let outcome = conn.transaction(|conn| {
+            insert(conn, 1)?;
+            let doubled = conn.transaction(|conn| insert(conn, 1));
+            assert_kind!(doubled, UniqueViolation);
+            let wrong = conn.transaction(|conn| {
+                diesel::sql_query("INSERT INTO nowhere VALUES (1)").execute(conn)
+            });
+            assert_kind!(wrong, Unknown);
+            conn.transaction(|conn| insert(conn, 2))
+        });
+        assert_eq!(outcome, Ok(1), "{mode}");
+        let stored = t::table.order(t::n).select(t::n).load::<i32>(&mut *db);
+        assert_eq!(stored, Ok(vec![1, 2]), "{mode}");
+    }
+}
+
+#[test]
 fn generated_id_of_a_pending_insert_can_be_used_in_sql() {
     diesel::define_sql_function! {
         /// SQLite's own.
@@ -344,8 +385,7 @@ fn immediate_transactions_are_not_nested() {
 #[test]
 fn pooled_connections_commit_and_roll_back() {
     let db = database();
-    let manager =
-        diesel::r2d2::ConnectionManager::<super::RqliteConnection>::new(db.node.url());
+    let manager = diesel::r2d2::ConnectionManager::<super::RqliteConnection>::new(db.node.url());
     let pool = diesel::r2d2::Pool::builder()
         .max_size(1)
         .test_on_check_out(true)

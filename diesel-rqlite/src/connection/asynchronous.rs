@@ -395,6 +395,16 @@ impl AsyncConnection for AsyncRqliteConnection {
         Self::connect(&config, database_url).await
     }
 
+    /// In the mode [`Eager`](TransactionMode::Eager) unless the configuration says another one than `Interactive`:
+    /// the commit never comes that would tell the error of a write.
+    async fn begin_test_transaction(&mut self) -> QueryResult<()> {
+        self.core.prepare_test()?;
+        AsyncRqliteTransactionManager::begin_transaction(self).await?;
+        AsyncRqliteTransactionManager::transaction_manager_status_mut(self)
+            .set_test_transaction_flag();
+        Ok(())
+    }
+
     fn transaction_state(&mut self) -> &mut Transaction {
         &mut self.core.session.transaction
     }

@@ -167,6 +167,15 @@ impl Connection for RqliteConnection {
         Self::connect(&config, database_url)
     }
 
+    /// In the mode [`Eager`](crate::TransactionMode::Eager) unless the configuration says another one than `Interactive`:
+    /// the commit never comes that would tell the error of a write.
+    fn begin_test_transaction(&mut self) -> QueryResult<()> {
+        self.core.prepare_test()?;
+        RqliteTransactionManager::begin_transaction(self)?;
+        RqliteTransactionManager::transaction_manager_status_mut(self).set_test_transaction_flag();
+        Ok(())
+    }
+
     fn execute_returning_count<T>(&mut self, source: &T) -> QueryResult<usize>
     where
         T: QueryFragment<Rqlite> + QueryId,

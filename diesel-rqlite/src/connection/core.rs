@@ -10,7 +10,7 @@ use std::time::Instant;
 use diesel::QueryResult;
 use diesel::connection::{DebugQuery, DynInstrumentation, InstrumentationEvent, StrQueryHelper};
 use diesel::result::{ConnectionError, ConnectionResult, Error};
-use diesel_rqlite_sql::{Control, Form, Parsed, SqlError, parse};
+use diesel_rqlite_sql::{Control, Form, Parsed, Setting, SqlError, parse};
 
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
@@ -19,6 +19,7 @@ use crate::error;
 use crate::lock::holding::Holding;
 use crate::lock::{Locking, RqliteLock};
 use crate::mutex::{inner, locked};
+use crate::protocol::message::TRANSACTION_OPEN;
 #[cfg(feature = "async")]
 use crate::protocol::nodes::Nodes;
 #[cfg(any(feature = "async", feature = "r2d2"))]
@@ -29,7 +30,7 @@ use crate::session::{Client, Session};
 #[cfg(any(feature = "async", feature = "r2d2"))]
 use crate::statement;
 use crate::statement::{Query, Statement, strip_begin_and_commit};
-use crate::transaction::Options;
+use crate::transaction::{Options, TransactionMode};
 
 /// A connection, whichever way it waits.
 pub(crate) struct Core<C: Client> {
@@ -106,6 +107,16 @@ impl<C: Client> Core<C> {
         options
     }
 
+    /// The next transaction is one whose commit never comes: each write is run at the server at once, or nobody would
+    /// ever see its error.
+    pub(crate) fn prepare_test(&mut self) -> QueryResult<()> {
+        let mut options = self.config.transaction_options();
+        if options.mode == TransactionMode::Interactive {
+            options.mode = TransactionMode::Eager;
+        }
+        self.prepare(options)
+    }
+
     /// The next transaction, which must be an outermost one, is to be as these options say.
     pub(crate) fn prepare(&mut self, options: Options) -> QueryResult<()> {
         if self.is_in_transaction() {
@@ -115,9 +126,11 @@ impl<C: Client> Core<C> {
         Ok(())
     }
 
-    /// Whether the last transaction failed because something it was shown had changed, or its lock was lost.
+    /// Whether the last transaction failed because something it was shown had changed, its lock was lost, or what it read
+    /// had no answer: nothing of it was applied.
     pub(crate) fn has_conflicted(&self) -> bool {
-        self.session.transaction.conflicted
+        let transaction = &self.session.transaction;
+        transaction.conflicted || transaction.interrupted
     }
 
     pub(crate) fn is_in_transaction(&self) -> bool {
@@ -129,9 +142,7 @@ impl<C: Client> Core<C> {
     pub(crate) async fn ping(&mut self) -> QueryResult<()> {
         let exchange = statement::query(&Statement::plain("SELECT 1")).at(ReadConsistency::None);
         let answered = self.session.send(&exchange).await;
-        answered
-            .map(|_| ())
-            .map_err(|failure| error::failure(failure, true))
+        answered.map(|_| ()).map_err(error::failure)
     }
 
     /// Opens a transaction, which takes its lock if it is the outermost one.
@@ -143,6 +154,8 @@ impl<C: Client> Core<C> {
         }
         // Also where the lock can't be had, which is no conflict.
         self.session.transaction.conflicted = false;
+        self.session.transaction.interrupted = false;
+        self.session.transaction.committing = false;
         let options = self.next.take();
         let options = options.unwrap_or_else(|| self.config.transaction_options());
         let mut scope = Scope::new(self);
@@ -340,6 +353,8 @@ impl<C: Client> Core<C> {
     /// Runs a script: its statements as one atomic request, unless it begins and ends transactions of its own.
     pub(crate) async fn script(&mut self, sql: &str) -> QueryResult<()> {
         let mut found = parse(sql).map_err(error::not_sent)?;
+        self.learn_from_beside();
+        self.set_up(&mut found).await?;
         let mut controls = Vec::with_capacity(found.len());
         for parsed in &found {
             let not_sent = |error: SqlError| error::not_sent(error.at(parsed.position()));
@@ -349,7 +364,6 @@ impl<C: Client> Core<C> {
             }
             controls.push(control);
         }
-        self.learn_from_beside();
         let mut scope = Scope::of_query(self);
         let core = scope.core();
         let number = controls.iter().flatten().count();
@@ -361,6 +375,25 @@ impl<C: Client> Core<C> {
         };
         scope.keep();
         outcome
+    }
+
+    /// Takes out of a script what sets up a connection. Behind a BEGIN, as in a transaction, SQLite ignores
+    /// `foreign_keys = ON`.
+    async fn set_up(&mut self, found: &mut Vec<Parsed<'_>>) -> QueryResult<()> {
+        let mut begun = false;
+        let mut settings = Vec::new();
+        found.retain(|parsed| {
+            begun |= parsed.form() == Form::Begin;
+            let setting = parsed.setting();
+            let is_setting = setting.is_some();
+            let is_ignored = begun && matches!(setting, Some(Setting::ForeignKeys(true)));
+            settings.extend(setting.filter(|_| !is_ignored));
+            !is_setting
+        });
+        for setting in settings {
+            self.session.set(setting).await?;
+        }
+        Ok(())
     }
 
     /// VACUUM runs in no transaction, so that what is before and behind it are requests of their own.
@@ -410,9 +443,7 @@ impl<C: Client> Core<C> {
         let depth = self.session.transaction.depth();
         let sqlite = |message: &str| Err(error::statement_error(message, None));
         match control {
-            Control::Begin { .. } if depth > 0 => {
-                sqlite("cannot start a transaction within a transaction")
-            }
+            Control::Begin { .. } if depth > 0 => sqlite(TRANSACTION_OPEN),
             Control::Begin { immediate } => {
                 if immediate {
                     self.next = Some(self.immediate_options());

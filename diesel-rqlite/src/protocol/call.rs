@@ -20,6 +20,8 @@ use http::StatusCode;
 use http::header::LOCATION;
 
 use super::cluster::{Cluster, Next};
+use super::failure::{Failure, Why};
+use super::message::{ErrorBody, RequestError, is_of_forwarding};
 use super::nodes::Nodes;
 use super::request::{Endpoint, Exchange, ReadConsistency, Settings, Way};
 use super::survey::redirect_target;
@@ -30,11 +32,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// How often a read whose answer was lost is sent again.
 const READ_RETRIES: u32 = 3;
-/// What a leader says that was deposed meanwhile. The request may have been applied.
-const LEADERSHIP_LOST: &str = "leadership lost while committing log";
-/// A linearizable read waits for what is in the Raft log to be applied. Behind a change of the cluster's members there
-/// is nothing to apply, and it waits in vain, until something is written: seen on 10.2.
-const FSM_TIMEOUT: &str = "timeout waiting for fsm";
 /// On answers that rqlite gave itself; also those it forwards have it.
 const SERVED_BY: &str = "x-rqlite-served-by";
 const VERSION: &str = "x-rqlite-version";
@@ -58,17 +55,6 @@ pub(crate) enum Step {
     Look,
     Wait(Duration),
     Done(Result<Bytes, Failure>),
-}
-
-/// Why there is no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// No node has applied the request, and none will.
-    NotApplied(String),
-    /// The request may have been applied, once.
-    Unknown(String),
-    /// The server ran the request but cannot write its values as JSON (an infinite REAL).
-    Unwritable(String),
 }
 
 #[derive(Debug)]
@@ -223,10 +209,10 @@ impl<'c> Call<'c> {
         };
         match exchange.to_node(&self.target, self.level, self.way, self.settings) {
             Ok(request) => Step::Send(request, self.watch(now)),
-            Err(error) => Step::Done(Err(Failure::NotApplied(format!(
-                "{}: {error}",
-                self.target
-            )))),
+            Err(error) => {
+                let message = format!("{}: {error}", self.target);
+                Step::Done(Err(self.exchange.failure(Why::NotApplied, message)))
+            }
         }
     }
 
@@ -264,6 +250,10 @@ impl<'c> Call<'c> {
         }
     }
 
+    fn fail(&mut self, why: Why, message: String) {
+        self.done(Err(self.exchange.failure(why, message)));
+    }
+
     fn done(&mut self, outcome: Result<Bytes, Failure>) {
         self.state = State::Done(outcome);
     }
@@ -277,16 +267,12 @@ impl<'c> Call<'c> {
             self.read_retries += 1;
             self.say(error.message);
             self.state = State::Looking;
-        } else if self.is_test {
-            self.done(Err(Failure::NotApplied(format!(
-                "{}: {}",
-                self.target, error.message
-            ))));
         } else {
-            self.done(Err(Failure::Unknown(format!(
-                "{}: {}",
-                self.target, error.message
-            ))));
+            let why = match self.is_test {
+                true => Why::NotApplied,
+                false => Why::Unknown,
+            };
+            self.fail(why, format!("{}: {}", self.target, error.message));
         }
     }
 
@@ -331,7 +317,7 @@ impl<'c> Call<'c> {
         let never = !self.nodes.known.cluster().has_worked();
         if never || elapsed >= self.settings.leader_timeout {
             let reasons = self.reasons();
-            self.done(Err(Failure::NotApplied(reasons)));
+            self.fail(Why::NotApplied, reasons);
         } else {
             let pause = FIRST_PAUSE * 2_u32.saturating_pow(self.pauses.min(8));
             self.pauses += 1;
@@ -369,15 +355,21 @@ impl<'c> Call<'c> {
             return self.redirected(response, now);
         }
         let text = text_of(response.body());
-        if is_no_leader(&text) {
+        let said = ErrorBody::of(&text);
+        if said == ErrorBody::NoLeader {
             self.nodes.known.cluster().leads_not(&self.target);
             return self.no_use(text, now);
         }
-        let failure = failure_of(status, text, &self.target);
-        self.done(Err(match failure {
-            Failure::Unknown(message) if self.is_test => Failure::NotApplied(message),
-            failure => failure,
-        }));
+        // The statements have been run by then.
+        if status == StatusCode::INTERNAL_SERVER_ERROR && said == ErrorBody::Unwritable {
+            return self.fail(Why::Unwritable, text);
+        }
+        let (why, message) = refusal(status, &text);
+        let why = match self.is_test {
+            true => Why::NotApplied,
+            false => why,
+        };
+        self.fail(why, format!("{}: {message}", self.target));
     }
 
     fn redirected(&mut self, response: &http::Response<Bytes>, now: Instant) {
@@ -475,16 +467,17 @@ impl<'c> Call<'c> {
     /// The request failed as a whole.
     fn refused(&mut self, response: &http::Response<Bytes>, error: String, now: Instant) {
         let is_read = self.exchange.endpoint.is_repeatable() || self.is_test;
-        if self.level == ReadConsistency::Linearizable && error.ends_with(FSM_TIMEOUT) {
+        let said = RequestError::of(&error);
+        if self.level == ReadConsistency::Linearizable && said == RequestError::NothingToApply {
             // What a strong read writes to the log is applied.
             self.strong = true;
             return;
         }
         let again = match self.way {
             // Another node's answer, or what came in between; perhaps to the second of two copies.
-            Way::Forward => is_read && is_of_forwarding(&error),
+            Way::Forward => is_read && (said == RequestError::NotHere || is_of_forwarding(&error)),
             Way::Redirect | Way::Local => {
-                is_not_applied(&error) || (is_read && error == LEADERSHIP_LOST)
+                said == RequestError::NotHere || (is_read && said == RequestError::LeadershipLost)
             }
         };
         if self.way != Way::Redirect || again {
@@ -503,11 +496,8 @@ fn text_of(body: &[u8]) -> String {
         .to_owned()
 }
 
-fn failure_of(status: StatusCode, text: String, node: &str) -> Failure {
-    // http.DBResults is rqlite's type; the statements have been run by then.
-    if status == StatusCode::INTERNAL_SERVER_ERROR && text.contains("unsupported value") {
-        return Failure::Unwritable(text);
-    }
+/// What a status means that is an error.
+fn refusal(status: StatusCode, text: &str) -> (Why, String) {
     let message = match (status, text.is_empty()) {
         (StatusCode::UNAUTHORIZED, true) => {
             "401 Unauthorized: the user is unknown, the password is wrong, or a permission is missing"
@@ -516,32 +506,11 @@ fn failure_of(status: StatusCode, text: String, node: &str) -> Failure {
         (_, true) => status.to_string(),
         (_, false) => format!("{status}: {text}"),
     };
-    let message = format!("{node}: {message}");
-    if status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT {
-        Failure::NotApplied(message)
-    } else {
-        Failure::Unknown(message)
-    }
-}
-
-fn is_no_leader(text: &str) -> bool {
-    // 503; with `redirect` 500. rqlite/http/service.go, DoRedirect.
-    text.ends_with("leader not found")
-}
-
-/// A white list: what is not on it may have been applied. They mean "not here, not now", also to a read.
-fn is_not_applied(error: &str) -> bool {
-    const NOT_APPLIED: [&str; 6] = [
-        "leader not found",
-        "leadership transfer in progress",
-        // Only sure because the request asked not to be forwarded.
-        "not leader",
-        "store not open",
-        "store not ready",
-        // A follower that is too far behind, at level `none` with a freshness.
-        "stale read",
-    ];
-    NOT_APPLIED.contains(&error)
+    let why = match status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT {
+        true => Why::NotApplied,
+        false => Why::Unknown,
+    };
+    (why, message)
 }
 
 /// The error of a request that failed as a whole: then there are no results.
@@ -550,25 +519,6 @@ fn top_level_error(body: &[u8]) -> Option<String> {
         return None;
     }
     super::response::Answer::parse(body, &[]).ok()?.error
-}
-
-/// What a node says that could not hand a request on to the leader, or was answered by one that does not lead.
-fn is_of_forwarding(error: &str) -> bool {
-    const WORDS: [&str; 9] = [
-        "protobuf",
-        "dial tcp",
-        "write tcp",
-        "read tcp",
-        "i/o timeout",
-        "connection refused",
-        "connection reset",
-        "EOF",
-        "pool get",
-    ];
-    is_not_applied(error)
-        || error.ends_with(LEADERSHIP_LOST)
-        || error.ends_with("not leader")
-        || WORDS.iter().any(|word| error.contains(word))
 }
 
 #[cfg(test)]
@@ -681,7 +631,7 @@ mod tests {
         fn run(
             &mut self,
             mut reply: impl FnMut(usize, &http::Request<Bytes>) -> Reply,
-        ) -> Result<Bytes, Failure> {
+        ) -> Result<Bytes, (Why, String)> {
             let (settings, exchange) = (self.settings.clone(), self.exchange.clone());
             let mut nodes = self.nodes.clone();
             let mut call = Call::new(&mut nodes, &settings, &exchange, self.now());
@@ -716,7 +666,7 @@ mod tests {
                 }
             };
             self.nodes = nodes;
-            outcome
+            outcome.map_err(|failure| (failure.why, failure.message))
         }
     }
 
@@ -748,9 +698,9 @@ mod tests {
         })
     }
 
-    fn not_applied(outcome: Result<Bytes, Failure>) -> String {
+    fn not_applied(outcome: Result<Bytes, (Why, String)>) -> String {
         match outcome {
-            Err(Failure::NotApplied(reason)) => reason,
+            Err((Why::NotApplied, reason)) => reason,
             outcome => panic!("{outcome:?}"),
         }
     }
@@ -768,7 +718,7 @@ mod tests {
         let mut script = Script::write(&["a", "b"]);
         let outcome = script.run(|_, _| lost());
         let reason = "http://a:1: closed".to_owned();
-        assert_eq!(outcome, Err(Failure::Unknown(reason)));
+        assert_eq!(outcome, Err((Why::Unknown, reason)));
         assert_eq!(script.sent, ["a write"]);
     }
 
@@ -815,7 +765,7 @@ mod tests {
     fn write_that_left_is_unknown_and_the_next_goes_elsewhere() {
         let mut script = Script::write(&["a", "b"]).view("b", Some("b"));
         let outcome = script.run(|_, _| given_up(true));
-        assert!(matches!(outcome, Err(Failure::Unknown(_))), "{outcome:?}");
+        assert!(matches!(outcome, Err((Why::Unknown, _))), "{outcome:?}");
         assert!(script.run(|_, _| response(200, OK)).is_ok());
         assert_eq!(script.sent, ["a write", "b write"]);
     }
@@ -1091,22 +1041,28 @@ mod tests {
             (
                 400,
                 "invalid JSON body\n",
-                Failure::NotApplied("http://a:1: 400 Bad Request: invalid JSON body".to_owned()),
+                (
+                    Why::NotApplied,
+                    "http://a:1: 400 Bad Request: invalid JSON body".to_owned(),
+                ),
             ),
             (
                 404,
                 "",
-                Failure::NotApplied("http://a:1: 404 Not Found".to_owned()),
+                (Why::NotApplied, "http://a:1: 404 Not Found".to_owned()),
             ),
             (
                 502,
                 "bad gateway",
-                Failure::Unknown("http://a:1: 502 Bad Gateway: bad gateway".to_owned()),
+                (
+                    Why::Unknown,
+                    "http://a:1: 502 Bad Gateway: bad gateway".to_owned(),
+                ),
             ),
             (
                 500,
                 "json: unsupported value: +Inf",
-                Failure::Unwritable("json: unsupported value: +Inf".to_owned()),
+                (Why::Unwritable, "json: unsupported value: +Inf".to_owned()),
             ),
         ] {
             let mut script = Script::write(&["a"]);

@@ -107,7 +107,25 @@ pub(crate) enum Endpoint {
     WriteAndAsk,
 }
 
+/// What is lost with an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stake {
+    /// It changes nothing, or only what is of no use to anyone else: the error is all there is to say.
+    Nothing,
+    /// A write of the program, of which it must be said whether it was applied.
+    Write,
+}
+
 impl Endpoint {
+    fn stake(self) -> Stake {
+        match self {
+            Endpoint::Execute { .. } => Stake::Write,
+            Endpoint::Query { .. } | Endpoint::Request { .. } | Endpoint::WriteAndAsk => {
+                Stake::Nothing
+            }
+        }
+    }
+
     /// Whether it may be sent again when its answer was lost.
     pub(crate) fn is_repeatable(self) -> bool {
         !matches!(self, Endpoint::Execute { .. })
@@ -241,6 +259,7 @@ pub(crate) struct Exchange {
     pub(crate) body: Bytes,
     /// For a read that needs another level than its connection's.
     pub(crate) level: Option<ReadConsistency>,
+    stake: Stake,
 }
 
 impl Exchange {
@@ -249,7 +268,20 @@ impl Exchange {
             endpoint,
             body,
             level: None,
+            stake: endpoint.stake(),
         }
+    }
+
+    /// A write of this crate's own, whose outcome matters to nobody but the crate.
+    pub(crate) fn of_our_own(self) -> Self {
+        Exchange {
+            stake: Stake::Nothing,
+            ..self
+        }
+    }
+
+    pub(crate) fn stake(&self) -> Stake {
+        self.stake
     }
 
     pub(crate) fn at(self, level: ReadConsistency) -> Self {

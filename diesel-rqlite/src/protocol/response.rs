@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::encoding::Encoding;
 use super::rows::{Rows, ValuesSeed};
-use crate::sql::results::Encoding;
 
 /// What one statement of a request answered.
 #[derive(Debug, PartialEq)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, SeqAccess, Visitor};
 
-use crate::sql::results::Encoding;
+use super::encoding::Encoding;
 
 /// A value as SQLite stores it. NULL is the absence of one.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -9,8 +9,7 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 
-/// SQLite's limit for one statement, which rqlite leaves at its default.
-const MAX_VARIABLES: usize = 32_766;
+use crate::statement::MAX_VARIABLES;
 
 /// In front of the first row.
 pub(super) const ROWS: &str = "\0rows";

@@ -6,7 +6,8 @@ use diesel::result::Error;
 use super::{Client, Session, named, rows_of_query};
 use crate::backend::RqliteType;
 use crate::error;
-use crate::protocol::call::Failure;
+use crate::protocol::failure::Why;
+use crate::protocol::message::StatementError;
 use crate::protocol::response::StatementResult;
 use crate::protocol::rows::Rows;
 use crate::sql::results::SUBQUERY;
@@ -32,17 +33,17 @@ impl<C: Client> Session<C> {
     ) -> QueryResult<Rows> {
         let exchange = statement::query(&statement);
         let body = match self.send(&exchange).await {
-            Err(Failure::Unwritable(_)) => {
+            Err(failure) if failure.is_unwritable() => {
                 return self.ask(&read.tagged(types, statement.names)).await;
             }
-            outcome => outcome.map_err(|failure| error::failure(failure, true))?,
+            outcome => outcome.map_err(error::failure)?,
         };
-        let rows = match rows_of_query(&body, &statement) {
+        let rows = match rows_of_query(&exchange, &body, &statement) {
             // The subquery is what SQLite does not like: it has another number of columns (then Diesel says
             // so), or is nested too deeply for a server before 9.
             Err(Error::DatabaseError(_, information))
                 if is_about_subquery(information.message())
-                    || information.message().contains("parser stack overflow") =>
+                    || StatementError(information.message()).is_nested_too_deeply() =>
             {
                 return self.untyped_read(read).await;
             }
@@ -58,10 +59,11 @@ impl<C: Client> Session<C> {
     /// it.
     pub(super) async fn untyped_read(&mut self, read: &Read<'_>) -> QueryResult<Rows> {
         let statement = read.plain();
-        let rows = match self.send(&statement::raw_query(&statement)).await {
-            Err(Failure::Unwritable(_)) => None,
-            Err(failure) => return Err(error::failure(failure, true)),
-            Ok(body) => match rows_of_query(&body, &statement) {
+        let exchange = statement::raw_query(&statement);
+        let rows = match self.send(&exchange).await {
+            Err(failure) if failure.is_unwritable() => None,
+            Err(failure) => return Err(error::failure(failure)),
+            Ok(body) => match rows_of_query(&exchange, &body, &statement) {
                 // A column declared as a time holds a number beyond the year 9999.
                 Err(error) if error::is_unwritable(&error) => None,
                 rows => Some(rows?),
@@ -72,9 +74,8 @@ impl<C: Client> Session<C> {
                 Ok(rows.with_whole_reals())
             }
             Some(rows) => self.ask(&read.tagged(None, rows.columns)).await,
-            None if !read.is_wrappable() => Err(error::failure(
-                Failure::Unwritable("rqlite can't write the values as JSON".to_owned()),
-                true,
+            None if !read.is_wrappable() => Err(error::useless_answer(
+                "rqlite can't write the values as JSON",
             )),
             None => {
                 let columns = self.ask(&read.columns()).await?.columns;
@@ -104,13 +105,13 @@ impl<C: Client> Session<C> {
     /// Sends writes as one request. All were run, or there is an error and none was applied.
     async fn send_writes(&mut self, batch: &Batch<'_>) -> QueryResult<Vec<StatementResult>> {
         let statements = &batch.statements;
-        let body = self.send(&statement::execute(batch)).await;
-        let body = body.map_err(|failure| error::failure(failure, false))?;
+        let exchange = statement::execute(batch);
+        let body = self.send(&exchange).await.map_err(error::failure)?;
         let encodings: Vec<_> = statements
             .iter()
             .map(|statement| statement.encodings.clone())
             .collect();
-        let answer = error::answer(&body, &encodings, false)?;
+        let answer = error::answer(&exchange, &body, &encodings)?;
         if let Some((place, message)) = answer.first_failure() {
             let position = statements.get(place).and_then(|failed| failed.position);
             let (number, all) = batch.number_of(place);
@@ -123,7 +124,7 @@ impl<C: Client> Session<C> {
                 answer.results.len(),
                 statements.len()
             );
-            return Err(error::failure(Failure::Unknown(message), false));
+            return Err(error::failure(exchange.failure(Why::Unknown, message)));
         }
         Ok(answer.results)
     }
@@ -131,7 +132,7 @@ impl<C: Client> Session<C> {
 
 /// Whether SQLite complains about the number of columns that were put around a query.
 pub(super) fn is_about_subquery(message: &str) -> bool {
-    message.contains(&format!("table {SUBQUERY}"))
+    StatementError(message).is_about_table(SUBQUERY)
 }
 
 /// How many rows a statement wrote.

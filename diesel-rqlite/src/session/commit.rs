@@ -9,13 +9,14 @@ use super::{Client, Session, jittered, token};
 use crate::error;
 use crate::lock::fence;
 use crate::migration;
-use crate::protocol::call::Failure;
+use crate::protocol::failure::Why;
+use crate::protocol::message::StatementError;
 use crate::protocol::request::{Endpoint, Exchange};
 use crate::protocol::response::{Answer, StatementResult};
 use crate::runtime::Runtime;
 use crate::statement::{self, Batch, Statement};
 use crate::transaction::exactly_once::{Commits, was_applied};
-use crate::transaction::{CREATE_TABLES, Part, Verdict, is_own_table_missing};
+use crate::transaction::{CREATE_TABLES, Commit, Part, Verdict};
 
 type Statements = Vec<(Part, Statement<'static>)>;
 
@@ -25,7 +26,7 @@ impl<C: Client> Session<C> {
         match self.transaction.depth() {
             0 => return Err(Error::NotInTransaction),
             1 => {}
-            _ => return self.transaction.commit_inner(),
+            _ => return self.commit_inner().await,
         }
         let outcome = match self.transaction.check_usable() {
             Ok(()) => self.send_commit().await,
@@ -39,6 +40,18 @@ impl<C: Client> Session<C> {
         }
         self.transaction.finish()?;
         outcome
+    }
+
+    /// Ends the innermost transaction, which stands inside another one. A server sees its writes first: their errors are
+    /// to be caught here, as on SQLite.
+    async fn commit_inner(&mut self) -> QueryResult<()> {
+        if self.transaction.has_unseen_writes_inside()
+            && let Err(error) = self.look(&[], false).await
+        {
+            self.transaction.roll_back()?;
+            return Err(error);
+        }
+        self.transaction.commit_inner()
     }
 
     /// Rolls back the innermost transaction.
@@ -71,6 +84,8 @@ impl<C: Client> Session<C> {
             return self.give_back_lock_behind_reads().await;
         }
         self.check_guarded()?;
+        self.transaction.committing = true;
+        self.transaction.interrupted = false;
         let mut created = false;
         self.count_commit();
         loop {
@@ -97,7 +112,7 @@ impl<C: Client> Session<C> {
                 }
                 Verdict::LockHeld => self.take_lock().await?,
                 Verdict::Unknown(message) => {
-                    if self.settled_as_applied(message).await? {
+                    if self.settled_as_applied(&commit, message).await? {
                         return Ok(());
                     }
                     // It was not applied, and no late copy of it will be.
@@ -162,9 +177,12 @@ impl<C: Client> Session<C> {
     }
 
     /// Whether a commit whose answer was lost was applied. An error, if that can't be found out.
-    async fn settled_as_applied(&mut self, message: String) -> QueryResult<bool> {
+    async fn settled_as_applied(&mut self, commit: &Commit, message: String) -> QueryResult<bool> {
         let began = Instant::now();
-        let unknown = || Err(error::failure(Failure::Unknown(message.clone()), false));
+        let unknown = || {
+            let failure = commit.exchange.failure(Why::Unknown, message.as_str());
+            Err(error::failure(failure))
+        };
         let Some(commits) = self
             .commits
             .clone()
@@ -180,7 +198,9 @@ impl<C: Client> Session<C> {
                 && let Ok(answer) = Answer::parse(&body, &[])
             {
                 match &answer.results[..] {
-                    [StatementResult::Failed(message), ..] if is_own_table_missing(message) => {
+                    [StatementResult::Failed(message), ..]
+                        if StatementError(message).is_own_table_missing() =>
+                    {
                         // Without it the commit was refused; a late copy may still find it.
                         let _ = self.create_tables().await;
                     }

@@ -9,12 +9,12 @@ use crate::error;
 use crate::lock::LockError;
 use crate::lock::fence;
 use crate::lock::rqlite::{Lease, Seen};
-use crate::protocol::call::Failure;
+use crate::protocol::message::StatementError;
 use crate::protocol::request::{Endpoint, Exchange, ReadConsistency};
 use crate::protocol::response::StatementResult;
 use crate::runtime::Runtime;
 use crate::statement::{self, Batch, Statement};
-use crate::transaction::{TransactionMode, is_own_table_missing};
+use crate::transaction::TransactionMode;
 
 impl<C: Client> Session<C> {
     /// Whether there is a lock in rqlite that has not been taken yet.
@@ -47,7 +47,9 @@ impl<C: Client> Session<C> {
             match answer.first_failure() {
                 None if answer.results.len() == 1 => break,
                 None => return Err(error::cut_short()),
-                Some((_, message)) if is_own_table_missing(message) && !created => {
+                Some((_, message))
+                    if StatementError(message).is_own_table_missing() && !created =>
+                {
                     created = true;
                     self.create_tables().await?;
                 }
@@ -101,18 +103,18 @@ impl<C: Client> Session<C> {
         loop {
             let body = match self.send(&exchange).await {
                 // It has all been run, but a value that was read can't be written as JSON.
-                Err(Failure::Unwritable(_)) if statements.len() > 2 => {
+                Err(failure) if failure.is_unwritable() && statements.len() > 2 => {
                     statements.truncate(2);
                     exchange.body = statement::body(&statements);
                     continue;
                 }
-                outcome => outcome.map_err(|failure| error::failure(failure, true))?,
+                outcome => outcome.map_err(error::failure)?,
             };
-            let answer = error::answer(&body, &encodings, true)?;
+            let answer = error::answer(&exchange, &body, &encodings)?;
             let mut results = answer.results.into_iter();
             match results.next() {
                 Some(StatementResult::Failed(message))
-                    if is_own_table_missing(&message) && !created =>
+                    if StatementError(&message).is_own_table_missing() && !created =>
                 {
                     created = true;
                     self.create_tables().await?;
@@ -254,7 +256,8 @@ impl<C: Client> Session<C> {
             statements: vec![lease.release()],
             atomic: false,
         };
-        let released = self.answer(&statement::execute(&batch), &[]).await;
+        let release = statement::execute(&batch).of_our_own();
+        let released = self.answer(&release, &[]).await;
         if let Some(lease) = self.transaction.lease.as_mut() {
             lease.asked = false;
         }

@@ -9,7 +9,6 @@ use super::{Client, Session, named, rows_of};
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
 use crate::error;
-use crate::protocol::call::Failure;
 use crate::protocol::request::ReadConsistency;
 use crate::protocol::response::StatementResult;
 use crate::protocol::rows::{Rows, Value};
@@ -47,7 +46,7 @@ impl<C: Client> Session<C> {
             exchange = exchange.at(ReadConsistency::Weak);
         }
         let body = self.send(&exchange).await;
-        let body = body.map_err(|failure| error::failure(failure, true))?;
+        let body = body.map_err(error::failure)?;
         let results = self.transaction.peeked(&peek, &body)?;
         let failed = matches!(results.last(), Some(StatementResult::Failed(_)));
         if failed
@@ -57,7 +56,7 @@ impl<C: Client> Session<C> {
         {
             // The node may lag behind, and not know the table yet.
             let body = self.send(&exchange.at(ReadConsistency::Weak)).await;
-            let body = body.map_err(|failure| error::failure(failure, true))?;
+            let body = body.map_err(error::failure)?;
             return self.transaction.peeked(&peek, &body);
         }
         Ok(results)
@@ -285,8 +284,7 @@ fn texts_of(rows: &Rows) -> QueryResult<Vec<&str>> {
 }
 
 fn unreadable_cells() -> Error {
-    let message = "unreadable answer: rows that are not written as they were asked for".to_owned();
-    error::failure(Failure::Unknown(message), true)
+    error::useless_answer("unreadable answer: rows that are not written as they were asked for")
 }
 
 #[cfg(test)]

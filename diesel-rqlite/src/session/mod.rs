@@ -9,6 +9,7 @@ mod locked;
 mod look;
 mod pending;
 mod scout;
+mod setting;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -24,13 +25,14 @@ use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
 use crate::config::RqliteConfig;
 use crate::error;
-use crate::protocol::call::{Call, Failure, SendError, Step};
+use crate::protocol::call::{Call, SendError, Step};
+use crate::protocol::encoding::Encoding;
+use crate::protocol::failure::{Failure, Why};
 use crate::protocol::nodes::Nodes;
-use crate::protocol::request::{Exchange, Settings};
+use crate::protocol::request::{Exchange, Settings, Stake};
 use crate::protocol::response::{Answer, StatementResult};
 use crate::protocol::rows::Rows;
 use crate::runtime::Runtime;
-use crate::sql::results::Encoding;
 use crate::sql::unstable::Unstable;
 use crate::statement::{self, Batch, Place, Plan, Query, Statement, Wanted};
 use crate::transaction::exactly_once::Commits;
@@ -70,6 +72,8 @@ pub(crate) struct Session<C> {
     unstable: Unstable,
     /// The numbers of this connection's commits, once it has one.
     commits: Option<Commits>,
+    /// Whether the nodes enforce foreign keys, once they have been asked.
+    foreign_keys: Option<bool>,
 }
 
 /// The machine's clock and randomness. In a transaction, `now` is when it began to need it.
@@ -116,6 +120,7 @@ impl<C: Client> Session<C> {
             keys: PrimaryKeys::new(),
             unstable: Unstable::default(),
             commits: None,
+            foreign_keys: None,
         }
     }
 
@@ -150,18 +155,26 @@ impl<C: Client> Session<C> {
         if scout.known.cluster().wants_look(Instant::now()) {
             scout.look();
         }
+        if let Err(failure) = &outcome
+            && failure.why == Why::Unknown
+            && failure.stake == Stake::Nothing
+            && self.transaction.is_open()
+            && !self.transaction.committing
+        {
+            self.transaction.interrupted = true;
+        }
         outcome
     }
 
-    /// The answer to what changes nothing, or may be sent again.
+    /// The answer to an exchange, where only an answer is of use.
     async fn answer(
         &mut self,
         exchange: &Exchange,
         encodings: &[Vec<Encoding>],
     ) -> QueryResult<Answer> {
         let body = self.send(exchange).await;
-        let body = body.map_err(|failure| error::failure(failure, true))?;
-        error::answer(&body, encodings, true)
+        let body = body.map_err(error::failure)?;
+        error::answer(exchange, &body, encodings)
     }
 
     pub(crate) async fn ask(&mut self, statement: &Statement<'_>) -> QueryResult<Rows> {
@@ -203,6 +216,7 @@ impl<C: Client> Session<C> {
         let plan = Plan::new(query, binds, Wanted::Count, place, &mut self.entropy());
         match (plan.map_err(error::not_sent)?, place) {
             (Plan::Nothing, _) => Ok(0),
+            (Plan::Set(setting), _) => self.set(setting).await.map(|_| 0),
             (Plan::Write(batch), Place::Alone) => self.write(batch).await,
             (Plan::Write(batch), Place::Transaction) => self.transaction_write(batch).await,
             (Plan::Read(read), Place::Alone) => self.untyped_read(&read).await.map(|_| 0),
@@ -224,6 +238,7 @@ impl<C: Client> Session<C> {
         let plan = Plan::new(query, binds, wanted, place, &mut self.entropy());
         match (plan.map_err(error::not_sent)?, place) {
             (Plan::Nothing, _) => Ok(Vec::new()),
+            (Plan::Set(setting), _) => Ok(vec![self.set(setting).await?]),
             (Plan::Read(read), Place::Alone) => Ok(vec![self.read(&read, types).await?]),
             (Plan::Read(read), Place::Transaction) => {
                 Ok(vec![self.transaction_read(&read, types).await?])
@@ -263,9 +278,9 @@ async fn look<C: Client>(scout: &Scout) {
     }
 }
 
-fn rows_of_query(body: &[u8], statement: &Statement<'_>) -> QueryResult<Rows> {
+fn rows_of_query(exchange: &Exchange, body: &[u8], statement: &Statement<'_>) -> QueryResult<Rows> {
     let encodings = std::slice::from_ref(&statement.encodings);
-    let mut answer = error::answer(body, encodings, true)?;
+    let mut answer = error::answer(exchange, body, encodings)?;
     rows_of(answer.results.pop(), statement)
 }
 

@@ -8,6 +8,7 @@ use super::alone::affected;
 use super::{Client, Session};
 use crate::error;
 use crate::migration;
+use crate::protocol::message::StatementError;
 use crate::protocol::response::StatementResult;
 use crate::protocol::rows::Rows;
 use crate::statement::{Batch, Statement};
@@ -212,7 +213,8 @@ impl<C: Client> Session<C> {
             match outcome {
                 // A table WITHOUT ROWID, or a view.
                 Err(Error::DatabaseError(_, information))
-                    if key == [ROWID] && information.message() == "no such column: _rowid_" =>
+                    if key == [ROWID]
+                        && StatementError(information.message()).is_missing_column(ROWID) =>
                 {
                     key = self.primary_key_of(&statement).await?;
                 }

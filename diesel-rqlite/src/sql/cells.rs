@@ -21,8 +21,7 @@ use super::results::SUBQUERY;
 use crate::protocol::rows::{Rows, Value};
 use crate::value::whole;
 
-/// The message of a guard that fails is `bad JSON path: 'drq:…'`.
-pub(crate) const GUARD: &str = "drq:";
+pub(crate) use crate::protocol::message::GUARD;
 
 /// 2^62: a REAL times or by a power of two is exact.
 const SCALE: f64 = 4_611_686_018_427_387_904.0;
@@ -293,12 +292,13 @@ pub(crate) fn guard(
     columns: &[(String, Classes)],
     text: TextCell,
     ordered: bool,
+    expected: &str,
     unless: &str,
 ) -> String {
     let row = row(columns, text);
     let order = if ordered { "" } else { " ORDER BY s" };
     format!(
-        "{}SELECT CASE WHEN (SELECT coalesce(group_concat(s,''{order}),'') FROM (SELECT {row} AS s FROM {SUBQUERY}))=?{unless} \
+        "{}SELECT CASE WHEN (SELECT coalesce(group_concat(s,''{order}),'') FROM (SELECT {row} AS s FROM {SUBQUERY}))={expected}{unless} \
          THEN 1 ELSE json_extract('{{}}','{GUARD}rows') END",
         with(query, width)
     )

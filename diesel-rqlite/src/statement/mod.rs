@@ -8,6 +8,7 @@ mod wire;
 mod writer;
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use diesel_rqlite_sql::{
     self as sql, ByKey, Classes, Decisive, Entropy, Form, Found, InsertRows, Keyword, Parsed, Pin,
@@ -17,13 +18,17 @@ use diesel_rqlite_sql::{
 use self::writer::{Names, Values, Writer};
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
-use crate::sql::results::{self, Encoded, Encoding};
+use crate::protocol::encoding::Encoding;
+use crate::sql::results::{self, Encoded};
 
 pub(crate) use self::plan::{Batch, Plan};
 pub(crate) use self::query::{Query, strip_begin_and_commit};
 pub(crate) use self::read::Read;
 pub(crate) use self::returning::Returning;
 pub(crate) use self::wire::{body, execute, query, raw_query, read_of_schema};
+
+/// SQLite's limit for one statement, which rqlite leaves at its default.
+pub(crate) const MAX_VARIABLES: usize = 32_766;
 
 /// Where a statement is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -312,6 +317,23 @@ impl<'a> Statement<'a> {
             InsertRows::Unknown => None,
         }
     }
+}
+
+/// What stands for one more text: a placeholder, or a literal where a statement has as many values as SQLite takes.
+fn one_more(binds: &mut Vec<Bind<'static>>, text: String) -> String {
+    if binds.len() < MAX_VARIABLES {
+        binds.push(Bind::Text(Cow::Owned(text)));
+        return format!("?{}", binds.len());
+    }
+    // The text may have a NUL, which no literal of a text can.
+    let mut literal = String::with_capacity(2 * text.len() + 20);
+    literal.push_str("CAST(x'");
+    for byte in text.bytes() {
+        // Writing to a String can't fail.
+        let _ = write!(literal, "{byte:02X}");
+    }
+    literal.push_str("' AS TEXT)");
+    literal
 }
 
 /// `None`: the text is no SQL, which no text of this crate is.

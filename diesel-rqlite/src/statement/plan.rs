@@ -1,6 +1,8 @@
 //! What is sent for a query: nothing, a read, or writes.
 
-use diesel_rqlite_sql::{Classes, Entropy, Form, InsertRows, Parsed, SqlError};
+use diesel_rqlite_sql::{
+    Classes, Entropy, Form, InsertRows, Parsed, Setting, SqlError, check_temporary,
+};
 
 use super::writer::Values;
 use super::{Place, Query, Read, Statement, Wanted};
@@ -11,6 +13,8 @@ use crate::bind_collector::Bind;
 pub(crate) enum Plan<'a> {
     /// An insert of no rows.
     Nothing,
+    /// What needs no server, or only to know how it was started.
+    Set(Setting),
     Read(Box<Read<'a>>),
     Write(Batch<'a>),
 }
@@ -39,6 +43,11 @@ impl<'a> Plan<'a> {
             parsed.check()?;
         }
         let mut found = query.found;
+        if let [parsed] = &found[..]
+            && let Some(setting) = parsed.setting()
+        {
+            return Ok(Plan::Set(setting));
+        }
         match &found[..] {
             _ if query.is_framed => {}
             [] => return Err(SqlError::Empty),
@@ -113,6 +122,7 @@ impl<'a> Batch<'a> {
             }
         }
         check_connection_functions(found, place)?;
+        check_temporary(found)?;
         let values = values_of(found, binds)?;
         let mut statements = Vec::with_capacity(found.len());
         for (parsed, values) in found.iter().zip(values) {
@@ -335,7 +345,7 @@ mod tests {
         ));
         assert!(matches!(refused("ATTACH 'a' AS b"), SqlError::Refused(..)));
         assert!(matches!(
-            refused("PRAGMA main.journal_mode=DELETE"),
+            refused("PRAGMA main.query_only=1"),
             SqlError::Refused(..)
         ));
         assert_eq!(refused("SELECT '\0'"), SqlError::Nul);

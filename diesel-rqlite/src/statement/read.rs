@@ -8,7 +8,7 @@ use diesel_rqlite_sql::{
 };
 
 use super::writer::Values;
-use super::{Statement, pin_time_values};
+use super::{Statement, one_more, pin_time_values};
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
 use crate::protocol::rows::Rows;
@@ -199,16 +199,17 @@ impl GuardedRead {
                 (TextCell::Hex, self.expected_of(rows, &columns))
             }
         };
+        let mut binds = self.binds.clone();
+        let expected = one_more(&mut binds, expected);
         let sql = cells::guard(
             &self.text,
             self.width,
             &columns,
             form,
             self.ordered,
+            &expected,
             &unless,
         );
-        let mut binds = self.binds.clone();
-        binds.push(Bind::Text(Cow::Owned(expected)));
         Some(Statement::with_written(sql, binds))
     }
 

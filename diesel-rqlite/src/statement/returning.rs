@@ -4,17 +4,17 @@
 //! is looked at later (before version 9.4.2 a failing RETURNING statement does not end a server's transaction);
 //! and at the commit, with a RETURNING that fails unless it returns the rows that were shown.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
 use diesel_rqlite_sql::{Parsed, Pin, SqlError, unescaped};
 
-use super::Statement;
 use super::writer::{Names, Values};
+use super::{Statement, one_more};
 use crate::bind_collector::Bind;
+use crate::protocol::encoding::Encoding;
 use crate::protocol::rows::Rows;
 use crate::sql::cells::{self, Classes, GUARD, TextCell};
-use crate::sql::results::{self, Encoding};
+use crate::sql::results;
 use crate::sql::unstable::Unstable;
 
 /// See the module.
@@ -129,17 +129,18 @@ impl<'a> Returning<'a> {
             return None;
         }
         let row = cells::row(&compared, TextCell::Hex);
-        let place = self.binds.len() + 1;
-        let sql = format!(
-            "{} RETURNING CASE WHEN {row} IN (SELECT value FROM json_each(?{place})) IS NOT DISTINCT FROM 1 \
-             THEN 1 ELSE json_extract('{{}}','{GUARD}returning') END",
-            self.text
-        );
         let texts = (0..rows.len()).map(|row| cells::row_text(rows, row, |column| wanted[column]));
         let texts: Vec<_> = texts.collect();
         let mut binds = self.owned_binds();
-        let expected = serde_json::to_string(&texts).unwrap_or_default();
-        binds.push(Bind::Text(Cow::Owned(expected)));
+        let expected = one_more(
+            &mut binds,
+            serde_json::to_string(&texts).unwrap_or_default(),
+        );
+        let sql = format!(
+            "{} RETURNING CASE WHEN {row} IN (SELECT value FROM json_each({expected})) IS NOT DISTINCT FROM 1 \
+             THEN 1 ELSE json_extract('{{}}','{GUARD}returning') END",
+            self.text
+        );
         Some(Statement::with_written(sql, binds))
     }
 

@@ -31,7 +31,7 @@ pub struct TransactionBuilder<'a, C, R = RunOnce> {
 #[derive(Debug)]
 pub struct RunOnce;
 
-/// The closure is run again after a conflict, so many times.
+/// The closure is run again after a conflict, or a read without an answer, so many times.
 #[derive(Debug)]
 pub struct RunAgain {
     left: u32,
@@ -237,7 +237,8 @@ impl<'a, C, R> TransactionBuilder<'a, C, R> {
     }
 
     /// Runs the closure up to so many times more, whenever it or its commit ends in a
-    /// [`SerializationFailure`](diesel::result::DatabaseErrorKind::SerializationFailure).
+    /// [`SerializationFailure`](diesel::result::DatabaseErrorKind::SerializationFailure), or one of its reads had no
+    /// answer. A commit without an answer may have been applied, and is not repeated.
     pub fn retries(self, retries: u32) -> TransactionBuilder<'a, C, RunAgain> {
         TransactionBuilder {
             connection: self.connection,

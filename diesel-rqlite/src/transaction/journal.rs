@@ -3,6 +3,7 @@
 use super::known::Known;
 use super::parts::{Part, Parts};
 use crate::migration;
+use crate::protocol::message::{Constraint, StatementError};
 use crate::sql::cells::GUARD;
 use crate::statement::Statement;
 
@@ -87,11 +88,8 @@ impl Write {
 
     /// An INSERT that failed, as what can be said about it: it does not write all of its rows.
     pub(crate) fn failed(statement: &Statement<'static>, message: &str) -> Option<Self> {
-        const IGNORED: [&str; 3] = ["UNIQUE", "NOT NULL", "CHECK"];
-        let is_ignored = IGNORED.iter().any(|kind| {
-            let rest = message.strip_prefix(kind);
-            rest.is_some_and(|rest| rest.starts_with(" constraint failed"))
-        });
+        let violated = StatementError(message).constraint();
+        let is_ignored = violated.is_some_and(Constraint::is_ignorable);
         let (instead, rows) = statement.or_ignore().filter(|_| is_ignored)?;
         Some(Write::new(instead, Count::FewerThan(rows)).seen())
     }
@@ -315,6 +313,12 @@ impl Journal {
                 entry => push_entry(parts, place, entry),
             }
         }
+    }
+
+    /// Whether an entry from this one on is a write that no server has run.
+    pub(crate) fn has_unseen_writes(&self, from: usize) -> bool {
+        let mut entries = self.entries.iter().skip(from);
+        entries.any(|entry| matches!(entry, Entry::Write(write) if !write.seen))
     }
 
     /// A server has run all writes, and they went well.

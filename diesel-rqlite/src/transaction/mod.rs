@@ -27,7 +27,7 @@ pub(crate) use self::known::{PrimaryKeys, RowKey, row_of};
 pub(crate) use self::mode::Options;
 pub use self::mode::TransactionMode;
 pub(crate) use self::parts::Part;
-pub(crate) use self::requests::{CREATE_TABLES, Verdict, is_own_table_missing};
+pub(crate) use self::requests::{CREATE_TABLES, Commit, Verdict};
 
 /// The transaction of one connection, open or not.
 ///
@@ -53,6 +53,10 @@ pub struct Transaction {
     pub(crate) past: Past,
     /// The last one failed since something it was shown is no longer so.
     pub(crate) conflicted: bool,
+    /// The last one failed since what it read, or its lock, had no answer; nothing of it was applied.
+    pub(crate) interrupted: bool,
+    /// A commit with writes has been sent, and may have been applied.
+    pub(crate) committing: bool,
 }
 
 /// Where an open transaction began.
@@ -137,6 +141,12 @@ impl Transaction {
         if self.check_usable().is_ok() && before < self.journal.len() {
             self.journal.undo_query(before);
         }
+    }
+
+    /// Whether the innermost transaction has writes that no server has run.
+    pub(crate) fn has_unseen_writes_inside(&self) -> bool {
+        let mark = self.marks.last().map_or(0, |mark| mark.at);
+        self.check_usable().is_ok() && self.journal.has_unseen_writes(mark)
     }
 
     /// Opens the outermost transaction, or one inside another.

@@ -13,8 +13,8 @@ pub enum TransactionMode {
     /// [`SerializationFailure`](diesel::result::DatabaseErrorKind::SerializationFailure).
     ///
     /// * `INSERT … VALUES` is counted by its text, without a request. A constraint that it violates is the error of
-    ///   the next statement that asks the server, or of the commit; the transaction then goes on only behind a
-    ///   rollback of the nested transaction in which it was.
+    ///   the next statement that asks the server, of the end of a nested transaction around it, or of the commit. Put it
+    ///   into a nested transaction to catch it, as on SQLite.
     /// * An UPDATE or DELETE by primary key is counted as one row, without a request, where the transaction has
     ///   read that row, or where the same statement found two other rows before. If that turns out wrong, the commit
     ///   is a `SerializationFailure`, and the next transaction of the connection asks for all its counts.
@@ -30,7 +30,8 @@ pub enum TransactionMode {
     ///
     /// * `execute` returns the number of rows of an `INSERT … VALUES` (as if no trigger skipped any), and 0 for
     ///   any other write: its count is not known before the commit.
-    /// * A constraint violation is the error of the commit. Nothing is applied then.
+    /// * A constraint violation is the error of the commit, which then applies nothing, or of the end of a nested
+    ///   transaction, which asks the server.
     /// * A write with RETURNING is an error.
     Deferred,
 }

@@ -8,16 +8,15 @@ use super::parts::{Part, Parts};
 use super::{Transaction, exactly_once};
 use crate::error;
 use crate::lock::{fence, rqlite};
-use crate::protocol::call::Failure;
+use crate::protocol::encoding::Encoding;
+use crate::protocol::failure::{Failure, Why};
+use crate::protocol::message::{RequestError, StatementError};
 use crate::protocol::request::{Endpoint, Exchange};
 use crate::protocol::response::{Answer, StatementResult};
-use crate::sql::cells::GUARD;
-use crate::sql::results::Encoding;
 use crate::statement::{self, Statement};
 
 /// Fails when it is run, never when it is prepared, so that all that a peek wrote is undone.
 const UNDO: &str = "SELECT abs(-9223372036854775808)";
-const UNDONE: &str = "integer overflow";
 
 /// A look at statements as if everything before them had been applied.
 #[derive(Debug)]
@@ -89,7 +88,7 @@ impl Transaction {
 
     /// The results of a peek's tails, up to the first that failed.
     pub(crate) fn peeked(&mut self, peek: &Peek, body: &[u8]) -> QueryResult<Vec<StatementResult>> {
-        let answer = error::answer(body, &peek.encodings, true)?;
+        let answer = error::answer(&peek.exchange, body, &peek.encodings)?;
         let mut results = answer.results.into_iter();
         for part in &peek.parts {
             match results.next() {
@@ -112,7 +111,7 @@ impl Transaction {
             }
         }
         let undone = match results.next() {
-            Some(StatementResult::Failed(message)) => message == UNDONE,
+            Some(StatementResult::Failed(message)) => StatementError(&message).is_overflow(),
             _ => false,
         };
         if looked.len() != tails || (peek.writes && !undone) {
@@ -155,18 +154,18 @@ impl Transaction {
     pub(crate) fn verdict(&mut self, commit: &Commit, outcome: Result<&[u8], Failure>) -> Verdict {
         let body = match outcome {
             Ok(body) => body,
-            Err(Failure::Unknown(message) | Failure::Unwritable(message)) => {
-                return Verdict::Unknown(message);
+            Err(failure) if failure.why == Why::NotApplied => {
+                return Verdict::Refused(error::failure(failure));
             }
-            Err(failure) => return Verdict::Refused(error::failure(failure, false)),
+            Err(failure) => return Verdict::Unknown(failure.message),
         };
         let answer = match Answer::parse(body, &[]) {
             Ok(answer) => answer,
             Err(error) => return Verdict::Unknown(format!("unreadable answer: {error}")),
         };
         if let Some(message) = answer.error {
-            return if error::is_decided(&message) {
-                Verdict::Refused(error::request_error(&message, false))
+            return if RequestError::of(&message).is_not_applied() {
+                Verdict::Refused(error::request_error(&commit.exchange, &message))
             } else {
                 Verdict::Unknown(message)
             };
@@ -182,12 +181,13 @@ impl Transaction {
     }
 
     fn refused(&mut self, part: Part, message: &str) -> Verdict {
-        if is_own_table_missing(message) {
+        let said = StatementError(message);
+        if said.is_own_table_missing() {
             return Verdict::TableMissing;
         }
         match part {
             Part::TakeLock => Verdict::LockHeld,
-            Part::Migration if message.contains(GUARD) => Verdict::AlreadyMigrated,
+            Part::Migration if said.is_guard() => Verdict::AlreadyMigrated,
             // It is there already: whether as applied is to be asked.
             Part::CommitNumber => Verdict::Unknown(message.to_owned()),
             part => Verdict::Refused(self.part_failed(part, message)),
@@ -300,10 +300,6 @@ pub(crate) const CREATE_TABLES: [&str; 3] = [
     fence::CREATE_TABLE,
     exactly_once::CREATE_TABLE,
 ];
-
-pub(crate) fn is_own_table_missing(message: &str) -> bool {
-    message.starts_with("no such table: __diesel_rqlite_")
-}
 
 /// Enough of a query to know it by.
 fn shortened(sql: &str) -> String {

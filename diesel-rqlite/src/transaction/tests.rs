@@ -1,7 +1,7 @@
 use diesel::result::{DatabaseErrorKind, Error};
 
 use super::*;
-use crate::protocol::call::Failure;
+use crate::protocol::failure::Why;
 use crate::statement::Statement;
 
 fn open() -> Transaction {
@@ -218,7 +218,7 @@ fn what_the_answer_to_a_commit_means() {
     }
     let mut transaction = open();
     let commit = transaction.commit(Vec::new(), Vec::new());
-    let lost = Err(Failure::Unknown("lost".to_owned()));
+    let lost = Err(commit.exchange.failure(Why::Unknown, "lost"));
     assert!(matches!(
         transaction.verdict(&commit, lost),
         Verdict::Unknown(_)

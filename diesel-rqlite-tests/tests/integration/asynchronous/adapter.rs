@@ -253,6 +253,10 @@ impl Connection for RqliteConnection {
         block_on(AsyncRqliteConnection::establish(database_url)).map(Self::new)
     }
 
+    fn begin_test_transaction(&mut self) -> QueryResult<()> {
+        block_on(self.connection.begin_test_transaction())
+    }
+
     fn execute_returning_count<T>(&mut self, source: &T) -> QueryResult<usize>
     where
         T: QueryFragment<Rqlite> + QueryId,

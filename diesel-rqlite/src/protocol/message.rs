@@ -1,0 +1,312 @@
+//! What the server says in words. Everything that is read out of such a text is read here, and nowhere else.
+//!
+//! Versions are those of rqlite in which a text was seen, on a running node or in its source; paths are those of its
+//! source. Messages of SQLite come through unchanged.
+
+/// What is wrong with a request as a whole: the `error` beside empty results, with status 200.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RequestError<'m> {
+    /// Not here, not now; also to a read. It was not applied.
+    ///
+    /// | text | seen in | source |
+    /// |---|---|---|
+    /// | `leader not found` | 8.26, 10.2 | `proxy/proxy.go`, `store/store.go` |
+    /// | `leadership transfer in progress` | 8.26, 10.2 | `hashicorp/raft`, `api.go` |
+    /// | `not leader` | 8.26, 10.2 | `store/store.go`; only sure because the request asked not to be forwarded |
+    /// | `store not open` | 8.26, 10.2 | `store/store.go`; for some milliseconds of a start |
+    /// | `store not ready` | 8.26, 10.2 | `store/store.go` |
+    /// | `stale read` | 8.26, 10.2 | `store/store.go`; a follower that is too far behind, at level `none` with a freshness |
+    NotHere,
+    /// The node refused it, as others would. It was not applied.
+    ///
+    /// | text | seen in | source |
+    /// |---|---|---|
+    /// | `disallowed pragma` | 10.2; since 8.26.8 | `store/state.go` |
+    /// | `timed out enqueuing operation` | 8.26, 10.2 | `hashicorp/raft`, `api.go` |
+    Refused,
+    /// The leader was deposed meanwhile. It may have been applied, and was, in some cases seen.
+    ///
+    /// `leadership lost while committing log`: 8.26 and 10.2, `hashicorp/raft`, `api.go`.
+    LeadershipLost,
+    /// A linearizable read waited in vain for what is in the Raft log to be applied. Behind a change of the cluster's members
+    /// there is nothing to apply, until something is written.
+    ///
+    /// `timeout waiting for fsm`, and `index 7: timeout waiting for fsm`: 10.2, `store/store.go`.
+    NothingToApply,
+    /// Another client has left a transaction open, on the connection that all writes share. It was not applied.
+    ///
+    /// [`TRANSACTION_OPEN`]: 8.26 and 10.2, SQLite.
+    TransactionOpen,
+    /// A deferred foreign key fails at the commit, for which there is no statement. It was undone. 8.26 and 10.2.
+    Constraint(Constraint<'m>),
+    /// Anything else, such as a connection that broke between two nodes.
+    Other,
+}
+
+/// SQLite's answer to a BEGIN inside of a transaction.
+pub(crate) const TRANSACTION_OPEN: &str = "cannot start a transaction within a transaction";
+
+impl<'m> RequestError<'m> {
+    pub(crate) fn of(text: &'m str) -> Self {
+        match text {
+            NO_LEADER
+            | "leadership transfer in progress"
+            | "not leader"
+            | "store not open"
+            | "store not ready"
+            | "stale read" => RequestError::NotHere,
+            "disallowed pragma" | "timed out enqueuing operation" => RequestError::Refused,
+            "leadership lost while committing log" => RequestError::LeadershipLost,
+            TRANSACTION_OPEN => RequestError::TransactionOpen,
+            text if text.ends_with("timeout waiting for fsm") => RequestError::NothingToApply,
+            text => Constraint::of(text).map_or(RequestError::Other, RequestError::Constraint),
+        }
+    }
+
+    /// Whether it proves that the request was not applied. A white list: what is not on it may have been.
+    pub(crate) fn is_not_applied(self) -> bool {
+        match self {
+            RequestError::NotHere
+            | RequestError::Refused
+            | RequestError::TransactionOpen
+            | RequestError::Constraint(_) => true,
+            RequestError::LeadershipLost | RequestError::NothingToApply | RequestError::Other => {
+                false
+            }
+        }
+    }
+}
+
+/// Whether a node that does not lead says that it could not hand a request on, or what the other one answered that does
+/// not lead either. Never proof that the request was not applied: it may have been sent twice.
+///
+/// | text | seen in |
+/// |---|---|
+/// | `dial tcp …`, `write tcp …`, `read tcp …`, `read protobuf length: EOF`, `… i/o timeout` | 8.26, 10.2 |
+/// | `node failed to process … on remote node at …: pool get: …`, and any of these behind it | 8.26 |
+/// | `… not leader`, `… leadership lost while committing log` | 8.26, 10.2 |
+pub(crate) fn is_of_forwarding(text: &str) -> bool {
+    const WORDS: [&str; 8] = [
+        "protobuf",
+        "dial tcp",
+        "write tcp",
+        "read tcp",
+        "i/o timeout",
+        "connection refused",
+        "connection reset",
+        "on remote node at",
+    ];
+    text.ends_with("not leader")
+        || text.ends_with("leadership lost while committing log")
+        || WORDS.iter().any(|word| text.contains(word))
+}
+
+const NO_LEADER: &str = "leader not found";
+
+/// The body of an answer whose status is an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ErrorBody {
+    /// The node knows no leader, and has not done anything. The text ends in `leader not found`: with status 503, and
+    /// with 500 where `redirect` was asked for (8.26 and 10.2, `http/service.go`).
+    NoLeader,
+    /// The request was run, but its values can't be written as JSON (an infinite REAL): `json: error calling
+    /// MarshalJSON for type *http.DBResults: json: unsupported value: +Inf` (8.26 and 10.2, with status 500; Go's
+    /// `encoding/json`, called by `http/service.go`).
+    Unwritable,
+    Other,
+}
+
+impl ErrorBody {
+    pub(crate) fn of(text: &str) -> Self {
+        if text.ends_with(NO_LEADER) {
+            ErrorBody::NoLeader
+        } else if text.contains("unsupported value") {
+            ErrorBody::Unwritable
+        } else {
+            ErrorBody::Other
+        }
+    }
+}
+
+/// The mark in the message of a guard that fails, since SQLite repeats a path that is none: `bad JSON path: 'drq:rows'`
+/// (8.26 and 10.2, SQLite).
+pub(crate) const GUARD: &str = "drq:";
+
+/// What the names of this crate's own tables begin with.
+const OWN_TABLE: &str = "__diesel_rqlite_";
+
+/// An error of one statement. All are SQLite's, but one; none of them was applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StatementError<'m>(pub(crate) &'m str);
+
+impl<'m> StatementError<'m> {
+    /// The constraint that is violated.
+    pub(crate) fn constraint(self) -> Option<Constraint<'m>> {
+        Constraint::of(self.0)
+    }
+
+    /// A table of this crate's own has not been made yet: `no such table: __diesel_rqlite_…` (8.26 and 10.2, SQLite).
+    pub(crate) fn is_own_table_missing(self) -> bool {
+        let table = self.0.strip_prefix("no such table: ");
+        table.is_some_and(|table| table.starts_with(OWN_TABLE))
+    }
+
+    /// `no such column: c` (8.26 and 10.2, SQLite).
+    pub(crate) fn is_missing_column(self, name: &str) -> bool {
+        self.0.strip_prefix("no such column: ") == Some(name)
+    }
+
+    /// SQLite complains about the number of columns of a table that was put around a query: `table t has 1 values for 2
+    /// columns` (8.26 and 10.2, SQLite).
+    pub(crate) fn is_about_table(self, name: &str) -> bool {
+        self.0.contains(&format!("table {name}"))
+    }
+
+    /// The statement is nested too deeply for a parser whose stack does not grow (8.26, SQLite 3.45).
+    pub(crate) fn is_nested_too_deeply(self) -> bool {
+        self.0.contains("parser stack overflow")
+    }
+
+    /// What a number that `abs` can't negate is answered with: a peek ends so (8.26 and 10.2, SQLite).
+    pub(crate) fn is_overflow(self) -> bool {
+        self.0 == "integer overflow"
+    }
+
+    /// A guard of this crate.
+    pub(crate) fn is_guard(self) -> bool {
+        self.0.contains(GUARD)
+    }
+
+    /// The one that is rqlite's own: a column declared as a time holds a number beyond the year 9999. `Time.MarshalText:
+    /// year outside of range [0,9999]` (8.26 and 10.2; Go's `time`, called by `db/db.go`).
+    pub(crate) fn is_unwritable_time(self) -> bool {
+        self.0.contains("Time.MarshalText")
+    }
+}
+
+/// A constraint that is violated, in SQLite's words (8.26 and 10.2). SQLite names none but CHECKs and indexes on expressions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Constraint<'m> {
+    Unique(Columns<'m>),
+    UniqueIndex(&'m str),
+    NotNull(Columns<'m>),
+    /// Its name, or its expression.
+    Check(&'m str),
+    ForeignKey,
+}
+
+impl<'m> Constraint<'m> {
+    fn of(text: &'m str) -> Option<Self> {
+        let (kind, rest) = text.split_once(" constraint failed")?;
+        let what = rest.strip_prefix(": ");
+        match (kind, what) {
+            ("UNIQUE", Some(what)) => Some(match what.strip_prefix("index '") {
+                Some(index) => Constraint::UniqueIndex(index.trim_end_matches('\'')),
+                None => Constraint::Unique(Columns(what)),
+            }),
+            ("NOT NULL", Some(what)) => Some(Constraint::NotNull(Columns(what))),
+            ("CHECK", Some(what)) => Some(Constraint::Check(what)),
+            ("FOREIGN KEY", _) if rest.is_empty() => Some(Constraint::ForeignKey),
+            _ => None,
+        }
+    }
+
+    /// Whether `OR IGNORE` skips rows that violate it.
+    pub(crate) fn is_ignorable(self) -> bool {
+        !matches!(self, Constraint::ForeignKey)
+    }
+}
+
+/// `t.a, t.b`: columns of one table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Columns<'m>(&'m str);
+
+impl<'m> Columns<'m> {
+    /// The table, and the names of the columns.
+    pub(crate) fn split(self) -> Option<(&'m str, Vec<&'m str>)> {
+        let names = self.0.split(", ").map(|name| name.split_once('.'));
+        let names = names.collect::<Option<Vec<_>>>()?;
+        let (table, _) = names.first()?;
+        Some((table, names.iter().map(|(_, column)| *column).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_requests() {
+        for text in [
+            "leader not found",
+            "leadership transfer in progress",
+            "not leader",
+            "store not open",
+            "store not ready",
+            "stale read",
+        ] {
+            assert_eq!(RequestError::of(text), RequestError::NotHere, "{text}");
+        }
+        for text in ["disallowed pragma", "timed out enqueuing operation"] {
+            assert_eq!(RequestError::of(text), RequestError::Refused, "{text}");
+        }
+        assert!(RequestError::of("FOREIGN KEY constraint failed").is_not_applied());
+        assert!(RequestError::of(TRANSACTION_OPEN).is_not_applied());
+        // Words around a known text are another text.
+        for text in [
+            "leadership lost while committing log",
+            "read protobuf length: EOF",
+            "the leader not found",
+            "stale read ",
+            "raft is already shutdown",
+            "",
+        ] {
+            assert!(!RequestError::of(text).is_not_applied(), "{text}");
+        }
+    }
+
+    #[test]
+    fn bodies_of_errors() {
+        for (text, wanted) in [
+            ("leader not found", ErrorBody::NoLeader),
+            ("leader address: leader not found", ErrorBody::NoLeader),
+            ("json: unsupported value: +Inf", ErrorBody::Unwritable),
+            ("leader not found, says a proxy", ErrorBody::Other),
+        ] {
+            assert_eq!(ErrorBody::of(text), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn errors_of_statements() {
+        let own = StatementError("no such table: __diesel_rqlite_locks");
+        assert!(own.is_own_table_missing());
+        assert!(!StatementError("no such table: t").is_own_table_missing());
+        assert!(StatementError("no such column: _rowid_").is_missing_column("_rowid_"));
+        assert!(!StatementError("no such column: _rowid_2").is_missing_column("_rowid_"));
+        let columns = StatementError("table _x has 1 values for 2 columns");
+        assert!(columns.is_about_table("_x") && !columns.is_about_table("_y"));
+        assert!(StatementError("bad JSON path: 'drq:rows'").is_guard());
+    }
+
+    #[test]
+    fn constraints() {
+        let of = |text| StatementError(text).constraint();
+        assert_eq!(
+            of("UNIQUE constraint failed: e.a, e.b"),
+            Some(Constraint::Unique(Columns("e.a, e.b")))
+        );
+        assert_eq!(
+            of("UNIQUE constraint failed: index 'e_x'"),
+            Some(Constraint::UniqueIndex("e_x"))
+        );
+        assert_eq!(
+            of("CHECK constraint failed: a <> ' constraint failed'"),
+            Some(Constraint::Check("a <> ' constraint failed'"))
+        );
+        assert_eq!(of("a UNIQUE constraint failed: e.a"), None);
+        assert_eq!(of("FOREIGN KEY constraint failed: x"), None);
+        assert_eq!(Columns("e.a, e.b").split(), Some(("e", vec!["a", "b"])));
+        assert_eq!(Columns("e").split(), None);
+    }
+}
