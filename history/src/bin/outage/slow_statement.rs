@@ -10,8 +10,8 @@ use tokio::runtime::Runtime;
 
 use crate::Error;
 
-/// Steps of the first try, to see how many take a second.
-const FEW: u64 = 1_000_000;
+/// Steps of the first try, to see how many take a second. A second or two: less would be too rough a measure.
+const FEW: u64 = 5_000_000;
 
 /// How a long statement ended.
 #[derive(Debug, Serialize)]
@@ -41,8 +41,8 @@ pub(crate) fn all(runtime: &Runtime, url: &str, takes: Duration) -> Result<Vec<S
     let mut connection = RqliteConnection::establish(url)?;
     let began = Instant::now();
     diesel::RunQueryDsl::execute(diesel::sql_query(read(FEW)), &mut connection)?;
-    // Some more: that it takes less is no proof of anything.
-    let steps = FEW as f64 * takes.as_secs_f64() * 1.2 / began.elapsed().as_secs_f64();
+    // A little more: that it takes less is no proof of anything.
+    let steps = FEW as f64 * takes.as_secs_f64() * 1.1 / began.elapsed().as_secs_f64();
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let steps = steps as u64;
     let mut ends = Vec::new();
@@ -54,7 +54,15 @@ pub(crate) fn all(runtime: &Runtime, url: &str, takes: Duration) -> Result<Vec<S
         let outcome = diesel::RunQueryDsl::execute(diesel::sql_query(sql), &mut connection);
         ends.push(Slow::new(what, began, outcome));
     }
-    let mut connection = runtime.block_on(AsyncRqliteConnection::establish(url))?;
+    let began = Instant::now();
+    let connection = runtime.block_on(AsyncRqliteConnection::establish(url));
+    let mut connection = match connection {
+        Ok(connection) => connection,
+        Err(error) => {
+            ends.push(Slow::new("asynchronous connection", began, Err(&error)));
+            return Ok(ends);
+        }
+    };
     for (what, sql) in [
         ("asynchronous read", read(steps)),
         ("asynchronous write", write(steps)),
@@ -68,7 +76,7 @@ pub(crate) fn all(runtime: &Runtime, url: &str, takes: Duration) -> Result<Vec<S
 }
 
 impl Slow {
-    fn new(what: &'static str, began: Instant, outcome: QueryResult<usize>) -> Self {
+    fn new(what: &'static str, began: Instant, outcome: Result<usize, impl ToString>) -> Self {
         Slow {
             what,
             seconds: began.elapsed().as_secs_f64(),
