@@ -108,6 +108,7 @@ impl Cluster {
     pub fn in_time_zones(zones: &[&str]) -> Self {
         let mut cluster = Cluster {
             builder: Self::builder(),
+            peers: Peers::default(),
             nodes: Vec::new(),
             links: Vec::new(),
         };
