@@ -25,7 +25,7 @@ use super::message::{ErrorBody, RequestError, is_of_forwarding};
 use super::nodes::Nodes;
 use super::request::{Endpoint, Exchange, ReadConsistency, Settings, Way};
 use super::survey::redirect_target;
-use super::watch::{Of, Watch};
+use super::watch::{Again, Of, Watch};
 
 /// The first pause before all nodes are asked again; each is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -219,7 +219,14 @@ impl<'c> Call<'c> {
     fn watch(&self, now: Instant) -> Watch {
         let of = match self.way {
             Way::Redirect => Of::Leader,
-            Way::Forward => Of::Forwarder(self.nodes.known.cluster().leader().cloned()),
+            Way::Forward => {
+                let repeatable = self.exchange.endpoint.is_repeatable() || self.is_test;
+                let again = match repeatable && self.read_retries < READ_RETRIES {
+                    true => Again::Yes,
+                    false => Again::No,
+                };
+                Of::Forwarder(self.nodes.known.cluster().leader().cloned(), again)
+            }
             Way::Local => Of::AnyNode,
         };
         Watch::new(self.target.clone(), of, now)
@@ -621,6 +628,7 @@ mod tests {
                             leader,
                             nodes: nodes.collect(),
                             is_telling: true,
+                            misses: false,
                         };
                         cluster.has_said(&node, view, now, now);
                     }

@@ -19,8 +19,9 @@ pub(crate) const PROBE: Duration = Duration::from_secs(1);
 const FRESH: Duration = Duration::from_secs(60);
 /// How often a node that leads, or is preferred, and does not answer is looked after.
 const UNWELL: Duration = Duration::from_secs(2);
-/// How long an election may take before a leader that only others reach is asked through them.
-const ELECTION: Duration = Duration::from_secs(4);
+/// For how long a leader must not have answered before it is asked through others, who say that it still leads: an
+/// election that is due takes no longer, and began a look or two earlier.
+const ELECTION: Duration = Duration::from_millis(2500);
 /// How long to leave alone, at most, an address that never answered.
 const NEVER_REACHED: Duration = Duration::from_secs(30);
 /// How long it is believed that redirects lead nowhere.
@@ -93,6 +94,8 @@ struct Trouble {
 struct Said {
     at: Instant,
     leader: Option<Leader>,
+    /// A node of the cluster does not answer this one.
+    misses: bool,
 }
 
 /// Who leads, by its id where that is known, and by the address its cluster gives.
@@ -309,10 +312,10 @@ impl Cluster {
     /// Where a request begins that only the leader can serve, on a connection that has last talked to `current`.
     pub(crate) fn first(&self, current: &str, now: Instant) -> Next {
         if self.forwards(now) {
-            if self.is_well(current) && !self.is_lost_leader(current) {
-                return Next::Forward(current.to_owned());
-            }
-            return self.next(&[], now);
+            return match self.is_well(current) {
+                true => Next::Forward(current.to_owned()),
+                false => self.next(&[], now),
+            };
         }
         if let Some((leader, _)) = &self.leader
             && let Some(member) = self.address_of(leader)
@@ -348,8 +351,9 @@ impl Cluster {
         }
         let mut candidates = self.candidates();
         if self.forwards(now) {
+            // Behind one address may be others that answer, whatever happened there last.
             let well = candidates.find(|member| {
-                member.trouble.is_none()
+                (member.trouble.is_none() || member.many || member.seed)
                     && untried(&member.base)
                     && !self.is_lost_leader(&member.base)
             });
@@ -486,6 +490,7 @@ impl Cluster {
         member.said = Some(Said {
             at: now,
             leader: view.leader.clone(),
+            misses: view.misses,
         });
         if !view.is_telling {
             member.said = None;
@@ -582,6 +587,12 @@ impl Cluster {
     pub(crate) fn named(&self, since: Instant) -> Option<&Leader> {
         let (leader, at) = self.leader.as_ref()?;
         (*at >= since).then_some(leader)
+    }
+
+    /// Whether one of the nodes that may be behind an address does not answer the others.
+    pub(crate) fn misses_a_node(&self, base: &str, since: Instant) -> bool {
+        let said = self.find(base).and_then(|member| member.said.as_ref());
+        said.is_some_and(|said| said.at >= since && said.misses)
     }
 
     pub(crate) fn leader(&self) -> Option<&Leader> {

@@ -22,6 +22,8 @@ pub(crate) struct View {
     pub(crate) nodes: Vec<Seen>,
     /// Whether it says anything about the leader, or may not be asked.
     pub(crate) is_telling: bool,
+    /// A node of the cluster does not answer this one.
+    pub(crate) misses: bool,
 }
 
 /// One node of a cluster, as another one of it knows it.
@@ -78,11 +80,17 @@ impl Survey {
         let (status, body) = (response.status(), response.body());
         self.question = match self.question {
             Question::Nodes if status.is_success() => match nodes(body) {
-                Some((nodes, leader)) => {
+                Some((nodes, leader, misses)) => {
+                    self.view.id = only_id(&self.base, &nodes);
                     self.view.nodes = nodes;
                     self.view.leader = leader;
+                    self.view.misses = misses;
                     self.view.is_telling = true;
-                    Question::Identity
+                    match self.view.id {
+                        // Not asked for where it is not needed: a node that is busy writing is slow to say it.
+                        Some(_) => Question::Done,
+                        None => Question::Identity,
+                    }
                 }
                 None => Question::Probe,
             },
@@ -128,13 +136,26 @@ impl Survey {
         self.view.leader = base.map(|base| Leader { id: None, base });
     }
 
+    /// What it has said.
     pub(crate) fn view(self) -> View {
         self.view
     }
+
+    /// Whether there is something to go by, though it has not answered all.
+    pub(crate) fn has_said(&self) -> bool {
+        self.view.is_telling
+    }
+}
+
+/// Who answers at an address that the cluster itself gives for one node.
+fn only_id(base: &str, nodes: &[Seen]) -> Option<String> {
+    let mut here = nodes.iter().filter(|node| node.base == base);
+    let id = here.next()?.id.clone();
+    here.next().is_none().then_some(id)
 }
 
 /// Both of rqlite's forms: an object by id, and with `ver=2` a list.
-fn nodes(body: &[u8]) -> Option<(Vec<Seen>, Option<Leader>)> {
+fn nodes(body: &[u8]) -> Option<(Vec<Seen>, Option<Leader>, bool)> {
     let answer: serde_json::Map<String, Value> = serde_json::from_slice(body).ok()?;
     let entries: Vec<(String, &Value)> = match answer.get("nodes") {
         Some(Value::Array(nodes)) => nodes
@@ -145,8 +166,10 @@ fn nodes(body: &[u8]) -> Option<(Vec<Seen>, Option<Leader>)> {
     };
     let mut seen = Vec::new();
     let mut leader = None;
+    let mut misses = false;
     for (id, node) in entries {
         let flag = |name: &str| node.get(name).and_then(Value::as_bool);
+        misses |= flag("reachable") == Some(false);
         // One that can't be reached is listed without its address.
         let base = node
             .get("api_addr")
@@ -165,7 +188,7 @@ fn nodes(body: &[u8]) -> Option<(Vec<Seen>, Option<Leader>)> {
             voter: flag("voter").unwrap_or(true),
         });
     }
-    Some((seen, leader))
+    Some((seen, leader, misses))
 }
 
 /// An address as it stands in front of rqlite's paths.
@@ -226,14 +249,17 @@ mod tests {
             seen("3", "https://c:443", false),
         ];
         for body in [&map[..], &list[..]] {
-            assert_eq!(nodes(body), Some((wanted.clone(), Some(leader.clone()))));
+            assert_eq!(
+                nodes(body),
+                Some((wanted.clone(), Some(leader.clone()), body == &map[..]))
+            );
         }
         for body in ["", "[]", "1", "{", "null"] {
             assert_eq!(nodes(body.as_bytes()), None, "{body}");
         }
         assert_eq!(
             nodes(br#"{"1":[],"2":{"api_addr":3},"3":{"api_addr":"ftp://x"}}"#),
-            Some((vec![], None))
+            Some((vec![], None, false))
         );
     }
 

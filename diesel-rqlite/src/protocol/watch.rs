@@ -22,13 +22,20 @@ pub(crate) enum Verdict {
     GiveUp(String),
 }
 
+/// Whether a request may be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    Yes,
+    No,
+}
+
 /// What is asked of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Of {
     /// What only the leader can do.
     Leader,
-    /// What it hands on to the leader, which was this one.
-    Forwarder(Option<Leader>),
+    /// What it hands on to the leader, which was this one. What may be asked again needs less patience.
+    Forwarder(Option<Leader>, Again),
     /// What any node can do.
     AnyNode,
 }
@@ -89,7 +96,11 @@ impl Watch {
                 let leader = cluster.elected_instead_of(&self.node, self.since)?;
                 Some(format!("given up: it no longer leads, {leader} does"))
             }
-            Of::Forwarder(before) => {
+            // Behind one address are several nodes, and this connection may lead to the one that does not answer.
+            Of::Forwarder(_, Again::Yes) if cluster.misses_a_node(&self.node, self.since) => {
+                Some("given up: a node behind it does not answer".to_owned())
+            }
+            Of::Forwarder(before, _) => {
                 let (before, leader) = (before.as_ref()?, cluster.named(self.since)?);
                 let same = match (&before.id, &leader.id) {
                     (Some(before), Some(leader)) => before == leader,

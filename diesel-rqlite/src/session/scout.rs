@@ -56,6 +56,7 @@ async fn ask<C: Client>(client: C, known: Known, mut survey: Survey, node: Strin
     while let Some(request) = survey.ask() {
         match client.probe(request).await {
             Ok(response) => survey.heard(&response),
+            Err(_) if survey.has_said() => break,
             Err(error) => {
                 let mut cluster = known.cluster();
                 return cluster.is_silent(&node, &error.message, Instant::now());
