@@ -51,14 +51,14 @@ impl ClusterBuilder {
     ///
     /// When the cluster does not become ready.
     pub fn start(self, nodes: usize) -> Cluster {
-        let peers = Peers::new(nodes);
         let mut cluster = Cluster {
             builder: self,
+            peers: Peers::default(),
             nodes: Vec::new(),
             links: Vec::new(),
         };
-        for place in 0..nodes {
-            let links = self.links.then(|| NodeLinks::start(nodes, place, &peers));
+        for _ in 0..nodes {
+            let links = self.links.then(|| NodeLinks::start(nodes, &cluster.peers));
             cluster.links.extend(links.clone());
             let node = cluster.next(links).start();
             cluster.nodes.push(node);
@@ -68,15 +68,15 @@ impl ClusterBuilder {
 }
 
 impl NodeLinks {
-    fn start(nodes: usize, place: usize, peers: &Peers) -> Self {
-        let known = peers.clone();
-        let raft = Link::to_come(nodes, Box::new(move |from, to| known.who(from, to)));
+    /// The last wire is for nodes that were added later.
+    fn start(nodes: usize, peers: &Peers) -> Self {
+        let peers = peers.clone();
+        let source = move |from, to| peers.who(from, to).map(|place| place.min(nodes));
+        let raft = Link::to_come(nodes + 1, Box::new(source));
         let http = Link::to_come(1, Box::new(|_, _| Some(0)));
         NodeLinks {
             http: Arc::new(http.expect("a port is free")),
             raft: Arc::new(raft.expect("a port is free")),
-            peers: peers.clone(),
-            place,
         }
     }
 }
@@ -85,6 +85,7 @@ impl NodeLinks {
 #[derive(Debug)]
 pub struct Cluster {
     builder: ClusterBuilder,
+    peers: Peers,
     nodes: Vec<Rqlited>,
     links: Vec<NodeLinks>,
 }
@@ -118,6 +119,7 @@ impl Cluster {
             // A name that is promised never to be one.
             advertised: advertised.then(|| format!("rqlite-{id}.invalid:4001")),
             links,
+            peers: Some((self.peers.clone(), self.nodes.len())),
             ..Rqlited::builder()
         }
     }
@@ -231,9 +233,9 @@ impl Cluster {
     ///
     /// When the cluster was made without links.
     pub fn set_peers(&self, place: usize, sent: Flow, received: Flow) {
+        self.links(place).raft.set(received, sent);
         for other in (0..self.links.len()).filter(|other| *other != place) {
             self.between(place, other).set(sent, received);
-            self.between(other, place).set(received, sent);
         }
     }
 

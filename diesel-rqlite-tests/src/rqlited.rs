@@ -90,6 +90,8 @@ pub struct RqlitedBuilder {
     /// Nothing is written to the Raft log to find out whether it is ready.
     pub(crate) quiet: bool,
     pub(crate) links: Option<NodeLinks>,
+    /// Where its process is noted, and as which node's.
+    pub(crate) peers: Option<(Peers, usize)>,
     pub(crate) advertised: Option<String>,
 }
 
@@ -109,8 +111,6 @@ pub(crate) enum RaftTimeouts {
 pub(crate) struct NodeLinks {
     pub(crate) http: Arc<Link>,
     pub(crate) raft: Arc<Link>,
-    pub(crate) peers: Peers,
-    pub(crate) place: usize,
 }
 
 impl RqlitedBuilder {
@@ -391,9 +391,11 @@ impl Rqlited {
         let binary = binary.map_err(|reason| io::Error::other(reason.clone()))?;
         let mut command = self.command(binary);
         let process = Process::start(&mut command, &self.log(), self.directory.path())?;
+        if let Some((peers, place)) = &self.builder.peers {
+            peers.started(*place, process.id());
+        }
         if let Some(links) = &self.builder.links {
             let here = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-            links.peers.started(links.place, process.id());
             links.http.leads_to(here(self.http_port));
             links.raft.leads_to(here(self.raft_port));
         }

@@ -11,16 +11,15 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The process of each node, by its place.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Peers(Arc<Mutex<Vec<Option<u32>>>>);
 
 impl Peers {
-    pub(crate) fn new(nodes: usize) -> Self {
-        Peers(Arc::new(Mutex::new(vec![None; nodes])))
-    }
-
     pub(crate) fn started(&self, place: usize, process: u32) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)[place] = Some(process);
+        let mut processes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = processes.len().max(place + 1);
+        processes.resize(count, None);
+        processes[place] = Some(process);
     }
 
     /// Who holds the end `from` of a connection to `to`.

@@ -205,6 +205,18 @@ fn writes(address: &str) -> bool {
     answer.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200") && answer.contains("[{}]"))
 }
 
+fn get(address: &str, path: &str) -> std::io::Result<String> {
+    let address: SocketAddr = address.parse().expect("an address");
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
 fn post(address: &str, path: &str, body: &str) -> std::io::Result<String> {
     let address: SocketAddr = address.parse().expect("an address");
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
@@ -319,6 +331,18 @@ fn killed_and_hung_leaders_are_replaced_and_come_back() {
     let new = cluster.next_leader(hung);
     wait_until("the new leader writes", || writes(&cluster.address(new)));
     cluster.node(hung).resume();
+    assert_heals(&cluster);
+}
+
+#[test]
+fn read_only_node_joins_behind_links_and_writes_nothing() {
+    let mut cluster = Cluster::builder().links().start(3);
+    cluster.add_read_only();
+    let nodes = get(&cluster.address(0), "/nodes?nonvoters").expect("answers");
+    assert!(nodes.contains("\"voter\":false"), "{nodes}");
+    let old = cluster.leader();
+    cluster.cut_off_from_peers(old);
+    cluster.next_leader(old);
     assert_heals(&cluster);
 }
 

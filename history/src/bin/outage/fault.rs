@@ -9,6 +9,7 @@ pub(crate) enum Fault {
     LeaderCutFromFollowers,
     LeaderCutFromAll,
     ClientCutFromLeader,
+    LeaderSlow,
     LeaderMute,
     LeaderForgets,
     AllRestart,
@@ -17,13 +18,14 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    const ALL: [Fault; 11] = [
+    const ALL: [Fault; 12] = [
         Fault::None,
         Fault::LeaderKilled,
         Fault::LeaderHung,
         Fault::LeaderCutFromFollowers,
         Fault::LeaderCutFromAll,
         Fault::ClientCutFromLeader,
+        Fault::LeaderSlow,
         Fault::LeaderMute,
         Fault::LeaderForgets,
         Fault::AllRestart,
@@ -43,6 +45,7 @@ impl Fault {
             Fault::LeaderCutFromFollowers => "leader-cut-from-followers",
             Fault::LeaderCutFromAll => "leader-cut-from-all",
             Fault::ClientCutFromLeader => "client-cut-from-leader",
+            Fault::LeaderSlow => "leader-slow",
             Fault::LeaderMute => "leader-mute",
             Fault::LeaderForgets => "leader-forgets",
             Fault::AllRestart => "all-restart",
@@ -54,5 +57,10 @@ impl Fault {
     /// Whether it happens before the programs start: nobody must write after it.
     pub(crate) fn comes_first(self) -> bool {
         self == Fault::QuietMembershipChange
+    }
+
+    /// Whether nothing else can happen in the same run.
+    pub(crate) fn stands_alone(self) -> bool {
+        self.comes_first() || self == Fault::SlowStatement
     }
 }

@@ -46,6 +46,14 @@ fn program() -> Result<bool, Error> {
         io::stdout().write_all(USAGE.as_bytes())?;
         return Ok(true);
     }
+    if arguments
+        .next_if(|first| first == newcomers::ARGUMENT)
+        .is_some()
+    {
+        let mut next = || arguments.next().unwrap_or_default();
+        newcomers::be(&next(), &next())?;
+        return Ok(true);
+    }
     let options = Options::parse(arguments)?;
     let report = run::run(&options)?;
     let mut out = io::stdout().lock();

@@ -11,12 +11,13 @@ write and read: one on a blocking connection, one on an asynchronous one, one on
 long each stood still, how long new connections took, and whether any write was lost, doubled, or said not to be applied
 when it was.
 
-  --fault FAULT    what happens                                       [none]
+  --fault FAULTS   what happens, one after the other, by commas       [none]
                      leader-killed             it comes back when the fault is over
                      leader-hung               stopped: connections are accepted, nothing answers
                      leader-cut-from-followers packets are lost; clients reach it
                      leader-cut-from-all       the same, for clients too
                      client-cut-from-leader    clients don't reach it, the followers do
+                     leader-slow               everything to it and from it takes 100 ms more
                      leader-mute               clients reach it, its answers don't reach them
                      leader-forgets            all connections of clients to it are half-open
                      all-restart               all are killed and started at once
@@ -24,7 +25,8 @@ when it was.
                      slow-statement            nothing; statements take --seconds
   --url WHICH      all: of three nodes; one: of the leader only; balancer: of a
                    load balancer before nodes that clients can't resolve        [all]
-  --seconds N      how long the fault lasts                           [20]
+  --seconds N      how long a fault lasts                             [20]
+  --rounds N       how often all faults happen                        [1]
   --workers N      of each pool                                       [4]
   --pause TIME     between a write and the next, such as 5ms          [5ms]
   --exactly-once   writes are transactions that are settled
@@ -55,7 +57,8 @@ impl Way {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    pub(crate) fault: Fault,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) rounds: usize,
     pub(crate) way: Way,
     pub(crate) lasts: Duration,
     pub(crate) workers: u32,
@@ -70,7 +73,8 @@ impl Options {
     /// Those of a command line, without the program's name.
     pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Options {
-            fault: Fault::None,
+            faults: vec![Fault::None],
+            rounds: 1,
             way: Way::All,
             lasts: Duration::from_secs(20),
             workers: 4,
@@ -92,13 +96,25 @@ impl Options {
                 }
             }
         }
+        if options.faults.len() > 1 && options.faults.iter().any(|fault| fault.stands_alone()) {
+            return Err("--fault: one of these happens before anything else, or alone".to_owned());
+        }
         Ok(options)
+    }
+
+    /// What happens, in order.
+    pub(crate) fn sequence(&self) -> Vec<Fault> {
+        self.faults.repeat(self.rounds)
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         let none = || format!("{name}: {value:?} is none");
         match name {
-            "--fault" => self.fault = Fault::from_name(value).ok_or_else(none)?,
+            "--fault" => {
+                let faults = value.split(',').map(Fault::from_name);
+                self.faults = faults.collect::<Option<_>>().ok_or_else(none)?;
+            }
+            "--rounds" => self.rounds = value.parse().map_err(|_| none())?,
             "--url" => {
                 let ways = [Way::All, Way::One, Way::Balancer];
                 let mut ways = ways.into_iter();
@@ -142,11 +158,12 @@ mod tests {
     fn options_are_read_and_wrong_ones_named() {
         let options = parse("--fault leader-hung --url one --seconds 3 --at-most 6s --json");
         let options = options.expect("parses");
-        assert_eq!(options.fault, Fault::LeaderHung);
+        assert_eq!(options.faults, [Fault::LeaderHung]);
         assert_eq!(options.way, Way::One);
         assert_eq!(options.at_most, Some(Duration::from_secs(6)));
         for line in [
             "--fault flood",
+            "--fault leader-killed,slow-statement",
             "--url two",
             "--seconds x",
             "--workers 0",

@@ -18,7 +18,7 @@ const SHOWN: usize = 4;
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) server: String,
-    pub(crate) fault: &'static str,
+    pub(crate) faults: Vec<&'static str>,
     pub(crate) url: &'static str,
     pub(crate) fault_seconds: f64,
     pub(crate) programs: Vec<Program>,
@@ -120,11 +120,10 @@ impl Report {
     }
 
     pub(crate) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let Report {
-            server, fault, url, ..
-        } = self;
+        let Report { server, url, .. } = self;
+        let faults = self.faults.join(", ");
         let took = self.fault_seconds;
-        writeln!(out, "{server}\n{fault} for {took:.1} s, URL: {url}\n")?;
+        writeln!(out, "{server}\n{faults}, {took:.1} s in all, URL: {url}\n")?;
         if !self.programs.is_empty() {
             self.write_programs(out)?;
             self.write_newcomers(out)?;
@@ -137,7 +136,7 @@ impl Report {
         } in &self.slow_statements
         {
             let error = error.as_deref().unwrap_or("ok");
-            writeln!(out, "{what:<20} {seconds:>7.2} s  {error}")?;
+            writeln!(out, "{what:<24} {seconds:>7.2} s  {error}")?;
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::Error;
 use crate::attempt::SCHEMA;
 use crate::check;
 use crate::fault::Fault;
-use crate::newcomers::Newcomers;
+use crate::newcomers::{KINDS, Newcomers};
 use crate::options::Options;
 use crate::programs::{NAMES, Programs};
 use crate::report::{Arrivals, Program, Report};
@@ -39,15 +39,15 @@ pub(crate) fn run(options: &Options) -> Result<Report, Error> {
             .map_err(Clone::clone)?
             .version
             .clone(),
-        fault: options.fault.name(),
+        faults: options.sequence().into_iter().map(Fault::name).collect(),
         url: options.way.name(),
         fault_seconds: 0.0,
         programs: Vec::new(),
         newcomers: Vec::new(),
         slow_statements: Vec::new(),
     };
-    match options.fault {
-        Fault::SlowStatement => {
+    match options.faults[..] {
+        [Fault::SlowStatement] => {
             report.slow_statements = slow_statement::all(&runtime, &url, options.lasts)?;
         }
         _ => outage(options, &runtime, &mut scene, &url, &mut report)?,
@@ -62,32 +62,41 @@ fn outage(
     url: &str,
     report: &mut Report,
 ) -> Result<(), Error> {
-    if options.fault.comes_first() {
-        scene.harm(options.fault);
+    let first = options.faults.first().filter(|fault| fault.comes_first());
+    let began = Instant::now();
+    if let Some(fault) = first {
+        scene.harm(*fault);
     }
     let programs = Programs::start(runtime, url, options)?;
-    if !options.fault.comes_first() {
-        wait(|| programs.all_succeeded_since(Instant::now() - PATIENCE));
+    if first.is_none() {
+        wait(|| programs.all_succeeded_since(began));
         thread::sleep(BEFORE);
     }
     let fault = Instant::now();
-    if !options.fault.comes_first() {
-        scene.harm(options.fault);
+    let newcomers = Newcomers::start(url);
+    for (number, fault) in options.sequence().into_iter().enumerate() {
+        if number > 0 {
+            thread::sleep(BEFORE);
+            scene.find_leader();
+        }
+        let harmed = Instant::now();
+        if first.is_none() {
+            scene.harm(fault);
+        }
+        thread::sleep(options.lasts);
+        scene.heal(fault);
+        report.fault_seconds += harmed.elapsed().as_secs_f64();
+        let healed = Instant::now();
+        wait(|| programs.all_succeeded_since(healed));
     }
-    let newcomers = Newcomers::start(runtime, url);
-    thread::sleep(options.lasts);
-    scene.heal(options.fault);
-    report.fault_seconds = fault.elapsed().as_secs_f64();
-    let healed = Instant::now();
-    wait(|| programs.all_succeeded_since(healed));
-    let newcomers = newcomers.end(runtime)?;
+    let newcomers = newcomers.end()?;
     let diaries = programs.end(runtime)?;
     let stored = check::settled(&scene.cluster)?;
     let programs = NAMES.into_iter().zip(&diaries);
     report.programs = programs
         .map(|(name, diaries)| Program::new(name, diaries, fault, &stored))
         .collect();
-    let newcomers = NAMES.into_iter().zip(&newcomers);
+    let newcomers = KINDS.into_iter().zip(&newcomers);
     report.newcomers = newcomers
         .map(|(name, arrivals)| Arrivals::new(name, arrivals, fault))
         .collect();

@@ -1,9 +1,14 @@
 //! The cluster, what stands before it, and how it comes to harm and is healed.
 
-use diesel_rqlite_tests::{Cluster, Link};
+use std::time::Duration;
+
+use diesel_rqlite_tests::{Cluster, Flow, Link};
 
 use crate::fault::Fault;
 use crate::options::{Options, Way};
+
+/// Much for a network, and too little to be taken for dead.
+const SLOW: Duration = Duration::from_millis(100);
 
 pub(crate) struct Scene {
     pub(crate) cluster: Cluster,
@@ -41,6 +46,11 @@ impl Scene {
         url.trim_end_matches(['?', '&']).to_owned()
     }
 
+    /// Whoever leads is harmed next. After an earlier fault this may be another node than it was.
+    pub(crate) fn find_leader(&mut self) {
+        self.leader = self.cluster.leader();
+    }
+
     pub(crate) fn harm(&mut self, fault: Fault) {
         let (cluster, leader) = (&mut self.cluster, self.leader);
         match fault {
@@ -50,6 +60,10 @@ impl Scene {
             Fault::LeaderCutFromFollowers => cluster.cut_off_from_peers(leader),
             Fault::LeaderCutFromAll => cluster.cut_off(leader),
             Fault::ClientCutFromLeader => cluster.client_link(leader).cut(),
+            Fault::LeaderSlow => {
+                cluster.client_link(leader).slow(SLOW);
+                cluster.set_peers(leader, Flow::Slow(SLOW), Flow::Slow(SLOW));
+            }
             Fault::LeaderMute => cluster.client_link(leader).mute(),
             Fault::LeaderForgets => cluster.client_link(leader).half_open(),
             Fault::AllRestart => {
