@@ -45,7 +45,7 @@ impl Http {
         let waiting = Waiting::default();
         let requests = with_tls(builder(config), config)?;
         let probes = with_tls(builder(config), config)?
-            .max_idle_connections(0)
+            // The second question goes where the first went.
             .timeout_global(Some(PROBE));
         Ok(Http {
             agent: agent(requests.build(), &waiting, addresses.clone()),
