@@ -30,7 +30,7 @@ use crate::runtime::Runtime;
 use crate::session::{Client, Session};
 #[cfg(any(feature = "async", feature = "r2d2"))]
 use crate::statement;
-use crate::statement::{Query, Statement, strip_begin_and_commit};
+use crate::statement::{Query, strip_begin_and_commit};
 use crate::transaction::{Options, TransactionMode};
 
 /// A connection, whichever way it waits.
@@ -142,7 +142,8 @@ impl<C: Client> Core<C> {
     /// Whether the node is there; not whether it leads, which would cost a round of the cluster.
     #[cfg(any(feature = "async", feature = "r2d2"))]
     pub(crate) async fn ping(&mut self) -> QueryResult<()> {
-        let exchange = statement::query(&Statement::plain("SELECT 1")).at(ReadConsistency::None);
+        let exchange =
+            statement::query(&statement::Statement::plain("SELECT 1")).at(ReadConsistency::None);
         let answered = self.session.send(&exchange).await;
         answered.map(|_| ()).map_err(error::failure)
     }
