@@ -30,6 +30,8 @@ macro_rules! on_both_connections {
         mod migrations;
         #[path = "../misfits.rs"]
         mod misfits;
+        #[path = "../outages.rs"]
+        mod outages;
         #[path = "../queries.rs"]
         mod queries;
         #[path = "../reading_sql.rs"]
