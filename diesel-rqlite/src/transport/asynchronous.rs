@@ -456,3 +456,22 @@ fn is_timeout(error: &(dyn Error + 'static)) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn address_that_does_not_answer_is_passed_over() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("binds");
+        let alive = listener.local_addr().expect("is bound");
+        // Reserved for documentation: nobody answers there, or the system says that there is no way.
+        let dead = "192.0.2.1:9".parse().expect("is an address");
+        let stream = timeout(Duration::from_secs(10), race(vec![dead, alive])).await;
+        let stream = stream.expect("in time").expect("connects");
+        assert_eq!(stream.peer_addr().ok(), Some(alive));
+        assert!(race(Vec::new()).await.is_err());
+    }
+}

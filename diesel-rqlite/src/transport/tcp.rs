@@ -255,3 +255,26 @@ impl Transport for Socket {
         blocking && idle
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn address_that_does_not_answer_is_passed_over() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
+        let alive = listener.local_addr().expect("is bound");
+        // Reserved for documentation: nobody answers there, or the system says that there is no way.
+        let dead: Vec<SocketAddr> = ["192.0.2.1:9", "[2001:db8::1]:9"]
+            .iter()
+            .map(|address| address.parse().expect("is an address"))
+            .collect();
+        let limit = Duration::from_secs(10);
+        let stream = race(&[dead[0], dead[1], alive], limit).expect("connects");
+        assert_eq!(stream.peer_addr().ok(), Some(alive));
+        assert!(race(&dead, Duration::from_millis(600)).is_err());
+        assert!(race(&[], limit).is_err());
+    }
+}
