@@ -180,7 +180,7 @@ impl Endpoint {
                 transaction,
                 returning,
             } => {
-                uri.push_str("?");
+                uri.push('?');
                 uri.push_str(&rewriting(returning)[1..]);
                 if transaction {
                     uri.push_str("&transaction");

@@ -1,7 +1,6 @@
 //! Asks the nodes of a cluster who leads, beside whatever else goes on.
 
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -53,27 +52,19 @@ impl Scout {
     }
 }
 
-fn ask<C: Client>(
-    client: C,
-    known: Known,
-    mut survey: Survey,
-    node: String,
-    began: Instant,
-) -> impl Future<Output = ()> + Send {
-    async move {
-        while let Some(request) = survey.ask() {
-            match client.probe(request).await {
-                Ok(response) => survey.heard(&response),
-                Err(_) if survey.has_said() => break,
-                Err(error) => {
-                    let mut cluster = known.cluster();
-                    return cluster.is_silent(&node, &error.message, Instant::now());
-                }
+async fn ask<C: Client>(client: C, known: Known, mut survey: Survey, node: String, began: Instant) {
+    while let Some(request) = survey.ask() {
+        match client.probe(request).await {
+            Ok(response) => survey.heard(&response),
+            Err(_) if survey.has_said() => break,
+            Err(error) => {
+                let mut cluster = known.cluster();
+                return cluster.is_silent(&node, &error.message, Instant::now());
             }
         }
-        let mut cluster = known.cluster();
-        cluster.has_said(&node, survey.view(), began, Instant::now());
     }
+    let mut cluster = known.cluster();
+    cluster.has_said(&node, survey.view(), began, Instant::now());
 }
 
 /// A request that is under way, and who asks the others about it.

@@ -127,9 +127,8 @@ impl AsyncHttp {
         let mut wake = began + self.request_timeout.min(self.connect_timeout);
         loop {
             wake = wake.min(vigil.next_tick());
-            match timeout_at(wake.into(), &mut response).await {
-                Ok(outcome) => return outcome.map_err(|error| (chain(&error), is_timeout(&error))),
-                Err(_) => {}
+            if let Ok(outcome) = timeout_at(wake.into(), &mut response).await {
+                return outcome.map_err(|error| (chain(&error), is_timeout(&error)));
             }
             let now = Instant::now();
             if connected.is_none() && connection.connection_metadata().is_some() {

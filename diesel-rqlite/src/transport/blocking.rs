@@ -12,7 +12,7 @@ use ureq::SendBody;
 use ureq::config::{Config, ConfigBuilder};
 use ureq::typestate::AgentScope;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{Connector, NextTimeout};
+use ureq::unversioned::transport::NextTimeout;
 
 use crate::config::RqliteConfig;
 use crate::mutex::locked;
@@ -238,7 +238,9 @@ fn builder(config: &RqliteConfig) -> Builder {
 
 #[cfg(feature = "rustls")]
 fn agent(config: Config, waiting: &Waiting, addresses: Addresses) -> ureq::Agent {
-    let tls = ureq::unversioned::transport::RustlsConnector::default();
+    use ureq::unversioned::transport::{Connector, RustlsConnector};
+
+    let tls = RustlsConnector::default();
     ureq::Agent::with_parts(config, Tcp(waiting.clone()).chain(tls), addresses)
 }
 
