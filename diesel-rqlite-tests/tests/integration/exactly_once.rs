@@ -142,7 +142,7 @@ fn an_outcome_that_can_not_be_found_out_is_unknown() {
         }
     });
     let mut conn = connect(&format!(
-        "{}?exactly_once=true&leader_timeout=100ms",
+        "{}?exactly_once=true&discovery=false&leader_timeout=100ms",
         proxy.url()
     ));
     let outcome = conn.transaction(insert);

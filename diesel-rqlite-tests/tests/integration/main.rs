@@ -34,6 +34,8 @@ macro_rules! on_both_connections {
         mod misfits;
         #[path = "../no_statements.rs"]
         mod no_statements;
+        #[path = "../outages.rs"]
+        mod outages;
         #[path = "../queries.rs"]
         mod queries;
         #[path = "../reading_sql.rs"]

@@ -207,7 +207,8 @@ impl RqliteConfig {
         self
     }
 
-    /// How long connecting to one node may take, name resolution and TLS included.
+    /// How long connecting to one node may take, name resolution and TLS included; of several addresses behind one name the
+    /// next is tried beside the first after a quarter of a second. When it ends, another node is asked; nothing was sent.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout.min(FOREVER);
@@ -216,15 +217,18 @@ impl RqliteConfig {
 
     /// How long sending a request may take, then waiting for its answer, then receiving it.
     ///
-    /// A write that runs into it may still be applied: the error says that its outcome is unknown.
+    /// A write that runs into it may still be applied: the error says that its outcome is unknown. It is for statements that
+    /// take too long on a node that is well: one that no longer leads, or answers nothing while others do, is left after
+    /// some seconds, whatever this says.
     #[must_use]
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout.min(FOREVER);
         self
     }
 
-    /// How long a request waits for the cluster to elect a leader. Elections take 1 to 4 seconds with
-    /// rqlite's default settings.
+    /// How long a request waits for a node that leads, and answers. Elections take 1 to 4 seconds with rqlite's default
+    /// settings. When it ends, the error says what each node said; nothing was applied. A cluster of which no node has ever
+    /// answered is not waited for.
     #[must_use]
     pub fn leader_timeout(mut self, timeout: Duration) -> Self {
         self.leader_timeout = timeout;

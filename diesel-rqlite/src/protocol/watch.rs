@@ -112,3 +112,175 @@ impl Watch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::cluster::{Forwarding, Manner};
+    use super::super::survey::{Seen, View};
+    use super::*;
+
+    const A: &str = "http://a:1";
+    const B: &str = "http://b:1";
+
+    struct Scene {
+        cluster: Cluster,
+        watch: Watch,
+        now: Instant,
+    }
+
+    impl Scene {
+        fn new(of: Of) -> Self {
+            let manner = Manner {
+                discovery: true,
+                forwarding: Forwarding::Auto,
+                preferred: None,
+            };
+            let now = Instant::now();
+            Scene {
+                cluster: Cluster::new(&[A.to_owned(), B.to_owned()], manner),
+                watch: Watch::new(A.to_owned(), of, now),
+                now,
+            }
+        }
+
+        /// After so much more time.
+        fn check(&mut self, time: Duration) -> Verdict {
+            self.now += time;
+            self.watch.check(&self.cluster, self.now)
+        }
+
+        /// A look in which each node says who leads, or nothing.
+        fn look(&mut self, a: Option<Option<&str>>, b: Option<Option<&str>>) {
+            self.cluster.begin_look(self.now);
+            for (node, id, said) in [(A, "1", a), (B, "2", b)] {
+                match said {
+                    None => self.cluster.is_silent(node, "silent", self.now),
+                    Some(leader) => {
+                        let view = View {
+                            id: Some(id.to_owned()),
+                            leader: leader.map(self::leader),
+                            nodes: [("1", A), ("2", B)].map(seen).to_vec(),
+                            is_telling: true,
+                            misses: a.is_none() || b.is_none(),
+                        };
+                        self.cluster.has_said(node, view, self.now, self.now);
+                    }
+                }
+            }
+        }
+    }
+
+    fn seen((id, base): (&str, &str)) -> Seen {
+        Seen {
+            id: id.to_owned(),
+            base: base.to_owned(),
+            voter: true,
+        }
+    }
+
+    fn leader(base: &str) -> Leader {
+        Leader {
+            id: Some(if base == A { "1" } else { "2" }.to_owned()),
+            base: base.to_owned(),
+        }
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn given_up(verdict: &Verdict) -> bool {
+        matches!(verdict, Verdict::GiveUp(_))
+    }
+
+    #[test]
+    fn leader_that_is_well_is_waited_for() {
+        let mut scene = Scene::new(Of::Leader);
+        assert_eq!(scene.check(SECOND / 2), Verdict::Wait);
+        for _ in 0..25 {
+            assert_eq!(scene.check(SECOND), Verdict::Look);
+            scene.look(Some(Some(A)), Some(Some(A)));
+            assert_eq!(scene.check(INTERVAL), Verdict::Wait);
+        }
+    }
+
+    #[test]
+    fn node_that_no_longer_leads_is_given_up() {
+        // It holds what it was asked, and answers looks: cut off from the others.
+        let mut scene = Scene::new(Of::Leader);
+        assert_eq!(scene.check(SECOND), Verdict::Look);
+        scene.look(Some(None), Some(None));
+        assert_eq!(scene.check(SECOND), Verdict::Look);
+        scene.look(Some(None), Some(Some(B)));
+        assert!(given_up(&scene.check(INTERVAL)));
+    }
+
+    #[test]
+    fn who_was_elected_before_the_request_began_deposes_nobody() {
+        let mut scene = Scene::new(Of::Leader);
+        scene.look(Some(Some(B)), Some(Some(B)));
+        scene.now += SECOND;
+        scene.watch = Watch::new(A.to_owned(), Of::Leader, scene.now);
+        assert_eq!(scene.check(SECOND), Verdict::Look);
+        scene.look(Some(Some(A)), Some(Some(A)));
+        assert_eq!(scene.check(INTERVAL), Verdict::Wait);
+    }
+
+    #[test]
+    fn mute_node_is_given_up_after_two_looks_if_others_answer() {
+        for of in [Of::Leader, Of::AnyNode] {
+            let mut scene = Scene::new(of);
+            assert_eq!(scene.check(SECOND), Verdict::Look);
+            scene.look(None, Some(None));
+            // Once may be bad luck.
+            assert_eq!(scene.check(INTERVAL), Verdict::Wait);
+            assert_eq!(scene.check(SECOND), Verdict::Look);
+            scene.look(None, Some(None));
+            assert!(given_up(&scene.check(INTERVAL)));
+        }
+    }
+
+    #[test]
+    fn where_nobody_answers_nobody_is_given_up() {
+        let mut scene = Scene::new(Of::Leader);
+        for _ in 0..5 {
+            assert_eq!(scene.check(SECOND), Verdict::Look);
+            scene.look(None, None);
+        }
+    }
+
+    #[test]
+    fn any_node_may_answer_whoever_leads() {
+        let mut scene = Scene::new(Of::AnyNode);
+        assert_eq!(scene.check(SECOND), Verdict::Look);
+        scene.look(Some(Some(B)), Some(Some(B)));
+        assert_eq!(scene.check(INTERVAL), Verdict::Wait);
+    }
+
+    #[test]
+    fn what_was_handed_on_to_a_leader_of_the_past_is_given_up() {
+        let mut scene = Scene::new(Of::Forwarder(Some(leader(B)), Again::No));
+        assert_eq!(scene.check(SECOND), Verdict::Look);
+        scene.look(Some(Some(B)), None);
+        assert_eq!(scene.check(INTERVAL), Verdict::Wait);
+        assert_eq!(scene.check(SECOND), Verdict::Look);
+        scene.look(Some(Some(A)), None);
+        assert!(given_up(&scene.check(INTERVAL)));
+    }
+
+    #[test]
+    fn read_through_one_address_needs_less_patience_than_a_write() {
+        for (again, wanted) in [(Again::Yes, true), (Again::No, false)] {
+            let mut scene = Scene::new(Of::Forwarder(Some(leader(B)), again));
+            assert_eq!(scene.check(SECOND), Verdict::Look);
+            scene.look(Some(Some(B)), None);
+            assert_eq!(given_up(&scene.check(INTERVAL)), wanted);
+        }
+    }
+
+    #[test]
+    fn sign_of_life_begins_the_wait_anew() {
+        let mut scene = Scene::new(Of::Leader);
+        assert_eq!(scene.check(SECOND), Verdict::Look);
+        scene.watch.heard(scene.now);
+        assert_eq!(scene.check(SECOND / 2), Verdict::Wait);
+    }
+}

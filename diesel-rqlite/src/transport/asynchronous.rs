@@ -438,3 +438,24 @@ fn is_timeout(error: &(dyn Error + 'static)) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn address_that_refuses_is_passed_over() {
+        let bind = || TcpListener::bind(("127.0.0.1", 0));
+        let listener = bind().await.expect("binds");
+        let alive = listener.local_addr().expect("is bound");
+        let closed = bind().await.expect("binds");
+        let dead = closed.local_addr().expect("is bound");
+        drop(closed);
+        let stream = timeout(Duration::from_secs(10), race(vec![dead, alive])).await;
+        let stream = stream.expect("in time").expect("connects");
+        assert_eq!(stream.peer_addr().ok(), Some(alive));
+        assert!(race(Vec::new()).await.is_err());
+    }
+}

@@ -255,3 +255,25 @@ impl Transport for Socket {
         blocking && idle
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn address_that_refuses_is_passed_over() {
+        let bind = || TcpListener::bind(("127.0.0.1", 0)).expect("binds");
+        let listener = bind();
+        let alive = listener.local_addr().expect("is bound");
+        let closed = bind();
+        let dead = closed.local_addr().expect("is bound");
+        drop(closed);
+        let limit = Duration::from_secs(10);
+        let stream = race(&[dead, alive], limit).expect("connects");
+        assert_eq!(stream.peer_addr().ok(), Some(alive));
+        assert!(race(&[dead], limit).is_err());
+        assert!(race(&[], limit).is_err());
+    }
+}
