@@ -131,7 +131,8 @@ impl<'a> Tokenizer<'a> {
                 // A byte order mark, which SQLite takes for a blank at the start of a token.
                 (Some(0xef), Some(0xbb)) if self.byte(2) == Some(0xbf) => self.at += 3,
                 (Some(b'-'), Some(b'-')) => self.skip_while(|byte| byte != b'\n'),
-                (Some(b'/'), Some(b'*')) => {
+                // At the very end it is two operators.
+                (Some(b'/'), Some(b'*')) if self.byte(2).is_some() => {
                     let body = &self.sql[self.at + 2..];
                     // One that is not closed goes to the end.
                     let length = body.windows(2).position(|pair| pair == b"*/");
@@ -248,6 +249,11 @@ impl<'a> Tokenizer<'a> {
                 self.at += 1;
                 self.skip_while(|byte| byte.is_ascii_digit());
                 Ok(TokenKind::Variable)
+            }
+            // What SQLite calls its own registers by.
+            b'#' if self.byte(1).is_some_and(|byte| byte.is_ascii_digit()) => {
+                self.skip_variable();
+                Ok(TokenKind::Operator)
             }
             b':' | b'@' | b'#' | b'$' => Ok(self.skip_variable()),
             byte if is_name_byte(byte) => {

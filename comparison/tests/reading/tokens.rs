@@ -120,6 +120,8 @@ impl Comparison {
     fn blank(&mut self, gap: &str) -> Result<(), String> {
         match self.sqlite.next(&format!("{gap}~")) {
             Next::Token(token) if token == "~" => Ok(()),
+            // So does a comment that is not closed.
+            Next::End if gap.contains("/*") => Ok(()),
             // A line's comment goes on to the end of the text.
             _ if self.sqlite.next(&format!("{gap}\n~")) == Next::Token("~".to_owned()) => Ok(()),
             next => Err(format!("SQLite has {next:?} in {gap:?}")),
