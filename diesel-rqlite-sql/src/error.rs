@@ -27,7 +27,7 @@ pub enum SqlError {
     /// There is no statement in it.
     #[error("the SQL text is empty or only a comment")]
     Empty,
-    /// A quote or comment that is not closed.
+    /// A quote that is not closed.
     #[error("the SQL text has an unclosed {0}")]
     Unclosed(&'static str),
     /// The server hands SQL to SQLite as a C string.

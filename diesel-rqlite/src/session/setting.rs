@@ -38,6 +38,11 @@ impl<C: Client> Session<C> {
             Some(enforced) => enforced,
             None => {
                 let rows = self.ask(&Statement::plain("PRAGMA foreign_keys")).await?;
+                if (rows.len(), rows.width()) != (1, 1) {
+                    return Err(error::useless_answer(
+                        "unreadable answer: no value for PRAGMA foreign_keys",
+                    ));
+                }
                 let enforced = matches!(rows.value(0, 0), Some(Value::Integer(1)));
                 *self.foreign_keys.insert(enforced)
             }

@@ -1,8 +1,6 @@
 //! What is sent for a query: nothing, a read, or writes.
 
-use diesel_rqlite_sql::{
-    Classes, Entropy, Form, InsertRows, Parsed, Setting, SqlError, check_temporary,
-};
+use diesel_rqlite_sql::{Entropy, Form, InsertRows, Parsed, Setting, SqlError, check_temporary};
 
 use super::writer::Values;
 use super::{Place, Query, Read, Statement, Wanted};
@@ -168,11 +166,7 @@ fn check_connection_functions(found: &[Parsed<'_>], place: Place) -> Result<(), 
     }
     let mut written = false;
     for parsed in found {
-        let is_asked = parsed.classes().contains(Classes::CONNECTION);
-        if let Some(function) = parsed
-            .connection_function()
-            .filter(|_| is_asked && !written)
-        {
+        if let Some(function) = parsed.connection_function().filter(|_| !written) {
             return Err(SqlError::OfConnection(function).at(parsed.position()));
         }
         written |= parsed.form().writes_rows();
