@@ -60,13 +60,13 @@ pub fn fragment(sql: &str) -> Result<Parsed<'_>, SqlError> {
     }
     Ok(Parsed {
         text: Cow::Borrowed(sql),
-        tokens: builder.tokens,
+        tokens: builder.tokens.into(),
         position: Position {
             statement: 1,
             line: 1,
         },
         form: Form::Select,
-        clauses: builder.clauses,
+        clauses: builder.clauses.into(),
         classes: builder.classes,
     })
 }
@@ -426,10 +426,10 @@ impl Builder {
         };
         Ok(Parsed {
             text,
-            tokens: self.tokens,
+            tokens: self.tokens.into(),
             position,
             form,
-            clauses: self.clauses,
+            clauses: self.clauses.into(),
             classes: self.classes,
         })
     }

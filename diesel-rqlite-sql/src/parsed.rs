@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::error::{Position, SqlError};
 use crate::functions::{Classes, function_named};
@@ -83,14 +84,15 @@ pub(crate) struct Clauses {
 
 /// One statement of a text, from its first to its last token: no comment around it, no `;` behind it.
 ///
-/// Its tokens are found once, when it enters; whoever wants to know something about it asks this value.
+/// Its tokens are found once, when it enters; whoever wants to know something about it asks this value. A clone shares
+/// them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parsed<'a> {
     pub(crate) text: Cow<'a, str>,
-    pub(crate) tokens: Vec<Token>,
+    pub(crate) tokens: Arc<[Token]>,
     pub(crate) position: Position,
     pub(crate) form: Form,
-    pub(crate) clauses: Clauses,
+    pub(crate) clauses: Arc<Clauses>,
     pub(crate) classes: Classes,
 }
 
@@ -436,6 +438,18 @@ impl<'a> Parsed<'a> {
         let mut places = 0..self.tokens.len();
         let conflict = places.find(|place| self.tokens[*place].keyword == Some(Keyword::Conflict));
         self.variables_before(conflict.unwrap_or(self.tokens.len()))
+    }
+
+    /// The same, with the text of this one: nothing is copied.
+    pub fn borrowed(&self) -> Parsed<'_> {
+        Parsed {
+            text: Cow::Borrowed(&self.text),
+            tokens: Arc::clone(&self.tokens),
+            position: self.position,
+            form: self.form,
+            clauses: Arc::clone(&self.clauses),
+            classes: self.classes,
+        }
     }
 
     /// For as long as anybody likes.

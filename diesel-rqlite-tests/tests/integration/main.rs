@@ -50,6 +50,8 @@ macro_rules! on_both_connections {
         mod rqlite_lock;
         #[path = "../sql_text.rs"]
         mod sql_text;
+        #[path = "../stored.rs"]
+        mod stored;
         #[path = "../transactions.rs"]
         mod transactions;
         #[path = "../values.rs"]

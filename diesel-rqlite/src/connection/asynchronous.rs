@@ -16,7 +16,7 @@ use diesel_async::{
     UpdateAndFetchResults,
 };
 
-use super::{AsyncFunc, Core, HasCore, Scope, TransactionBuilder, collect_binds, render};
+use super::{AsyncFunc, Core, HasCore, Scope, TransactionBuilder, collect_binds, is_kept, render};
 use crate::backend::Rqlite;
 use crate::bind_collector::Bind;
 use crate::config::RqliteConfig;
@@ -220,6 +220,7 @@ where
 /// A query as text and values, which outlives its AST.
 struct Rendered {
     sql: String,
+    is_kept: bool,
     binds: Vec<Bind<'static>>,
 }
 
@@ -228,6 +229,7 @@ impl Rendered {
         let binds = collect_binds(source)?;
         Ok(Rendered {
             sql: render(source)?,
+            is_kept: is_kept(source)?,
             binds: binds.into_iter().map(Bind::into_owned).collect(),
         })
     }
@@ -277,9 +279,13 @@ impl AsyncConnectionCore for AsyncRqliteConnection {
     {
         let rendered = self.start(&source.as_query());
         Box::pin(async move {
-            let Rendered { sql, binds } = rendered?;
+            let Rendered {
+                sql,
+                is_kept,
+                binds,
+            } = rendered?;
             // diesel-async knows the types of the columns, and does not tell.
-            let outcome = self.core.rows(&sql, binds, None).await;
+            let outcome = self.core.rows(&sql, is_kept, binds, None).await;
             self.finish(&sql, &outcome);
             Ok(RqliteStream::new(RqliteCursor::new(outcome?)))
         })
@@ -294,8 +300,12 @@ impl AsyncConnectionCore for AsyncRqliteConnection {
     {
         let rendered = self.start(&source);
         Box::pin(async move {
-            let Rendered { sql, binds } = rendered?;
-            let outcome = self.core.execute(&sql, binds).await;
+            let Rendered {
+                sql,
+                is_kept,
+                binds,
+            } = rendered?;
+            let outcome = self.core.execute(&sql, is_kept, binds).await;
             self.finish(&sql, &outcome);
             outcome
         })
@@ -357,9 +367,13 @@ impl AsyncConnectionCore for &AsyncRqliteConnection {
     {
         let rendered = self.start(&source.as_query());
         Box::pin(async move {
-            let Rendered { sql, binds } = rendered?;
+            let Rendered {
+                sql,
+                is_kept,
+                binds,
+            } = rendered?;
             let outcome = match self.beside() {
-                Ok(mut beside) => beside.core.rows(&sql, binds, None).await,
+                Ok(mut beside) => beside.core.rows(&sql, is_kept, binds, None).await,
                 Err(error) => Err(error),
             };
             self.finish(&sql, &outcome);
@@ -376,9 +390,13 @@ impl AsyncConnectionCore for &AsyncRqliteConnection {
     {
         let rendered = self.start(&source);
         Box::pin(async move {
-            let Rendered { sql, binds } = rendered?;
+            let Rendered {
+                sql,
+                is_kept,
+                binds,
+            } = rendered?;
             let outcome = match self.beside() {
-                Ok(mut beside) => beside.core.execute(&sql, binds).await,
+                Ok(mut beside) => beside.core.execute(&sql, is_kept, binds).await,
                 Err(error) => Err(error),
             };
             self.finish(&sql, &outcome);
@@ -417,8 +435,10 @@ impl AsyncConnection for AsyncRqliteConnection {
         self.core.instrument(instrumentation.into());
     }
 
-    /// Does nothing: rqlite has no prepared statements.
-    fn set_prepared_statement_cache_size(&mut self, _size: CacheSize) {}
+    /// See [`RqliteConnection`](crate::RqliteConnection): it keeps what it made of a text.
+    fn set_prepared_statement_cache_size(&mut self, size: CacheSize) {
+        self.core.keep_statements(size);
+    }
 }
 
 /// `save_changes` is one request, by RETURNING.

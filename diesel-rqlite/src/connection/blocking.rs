@@ -13,7 +13,9 @@ use diesel::query_dsl::{LoadQuery, RunQueryDsl, UpdateAndFetchResults};
 use diesel::result::Error;
 use diesel::{ConnectionResult, QueryResult, Table, dsl};
 
-use super::{Core, HasCore, Scope, TransactionBuilder, collect_binds, render, types_of};
+use super::{
+    Core, HasCore, Scope, TransactionBuilder, collect_binds, is_kept, render, types_of,
+};
 use crate::backend::Rqlite;
 use crate::config::RqliteConfig;
 use crate::lock::TransactionLock;
@@ -189,7 +191,8 @@ impl Connection for RqliteConnection {
     {
         self.observed(&diesel::debug_query::<Rqlite, _>(source), |connection| {
             let sql = render(source)?;
-            now(connection.core.execute(&sql, collect_binds(source)?))
+            let is_kept = is_kept(source)?;
+            now(connection.core.execute(&sql, is_kept, collect_binds(source)?))
         })
     }
 
@@ -205,8 +208,12 @@ impl Connection for RqliteConnection {
         self.core.instrument(instrumentation.into());
     }
 
-    /// Does nothing: rqlite has no prepared statements.
-    fn set_prepared_statement_cache_size(&mut self, _size: CacheSize) {}
+    /// rqlite has no prepared statements. What is kept is what the client makes of a text, and in which form its answers
+    /// are exact: some hundred statements, shared by the connections of one configuration. `Disabled`: this connection
+    /// takes no part in that.
+    fn set_prepared_statement_cache_size(&mut self, size: CacheSize) {
+        self.core.keep_statements(size);
+    }
 }
 
 impl LoadConnection<DefaultLoadingMode> for RqliteConnection {
@@ -222,7 +229,8 @@ impl LoadConnection<DefaultLoadingMode> for RqliteConnection {
         self.observed(&diesel::debug_query::<Rqlite, _>(&source), |connection| {
             let sql = render(&source)?;
             let binds = collect_binds(&source)?;
-            let rows = now(connection.core.rows(&sql, binds, types.as_deref()))?;
+            let is_kept = is_kept(&source)?;
+            let rows = now(connection.core.rows(&sql, is_kept, binds, types.as_deref()))?;
             Ok(RqliteCursor::new(rows))
         })
     }

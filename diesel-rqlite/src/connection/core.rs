@@ -2,18 +2,20 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 #[cfg(feature = "async")]
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use diesel::QueryResult;
-use diesel::connection::{DebugQuery, DynInstrumentation, InstrumentationEvent, StrQueryHelper};
+use diesel::connection::{
+    CacheSize, DebugQuery, DynInstrumentation, InstrumentationEvent, StrQueryHelper,
+};
 use diesel::result::{ConnectionError, ConnectionResult, Error};
 use diesel_rqlite_sql::{Control, Form, Parsed, Setting, SqlError, parse};
 
 use super::holding::Holding;
-use super::shared;
+use super::shared::Shared;
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
 use crate::config::RqliteConfig;
@@ -30,7 +32,7 @@ use crate::runtime::Runtime;
 use crate::session::{Client, Session};
 #[cfg(any(feature = "async", feature = "r2d2"))]
 use crate::statement;
-use crate::statement::{Query, strip_begin_and_commit};
+use crate::statement::{Kept, Query, strip_begin_and_commit};
 use crate::transaction::{Options, TransactionMode};
 
 /// A connection, whichever way it waits.
@@ -47,6 +49,8 @@ pub(crate) struct Core<C: Client> {
     beside: Beside,
     /// It is used for one query, and must leave no transaction open.
     is_passing: bool,
+    /// See [`Statements`](crate::statement::Statements).
+    keeps_statements: bool,
 }
 
 /// What queries beside a connection's own have learnt: which node leads, say.
@@ -79,7 +83,8 @@ impl<C: Client> Core<C> {
     }
 
     async fn reach(config: &RqliteConfig) -> ConnectionResult<Self> {
-        let session = Session::open(config, shared::known(config))?;
+        let Shared { known, statements } = Shared::of(config);
+        let session = Session::open(config, known, statements)?;
         let mut core = Self::of(session, config);
         match core.session.greet().await {
             Ok(()) => Ok(core),
@@ -97,6 +102,7 @@ impl<C: Client> Core<C> {
             #[cfg(feature = "async")]
             beside: Beside::default(),
             is_passing: false,
+            keeps_statements: true,
         }
     }
 
@@ -271,8 +277,42 @@ impl<C: Client> Core<C> {
         }
     }
 
-    pub(crate) async fn execute(&mut self, sql: &str, binds: Vec<Bind<'_>>) -> QueryResult<usize> {
+    /// Reads a text, unless it is known already. `is_kept`: it is likely to come again.
+    fn known_statement(&self, sql: &str, is_kept: bool) -> Option<Arc<Kept>> {
+        (is_kept && self.keeps_statements)
+            .then(|| self.session.statements.get(sql))
+            .flatten()
+    }
+
+    fn query<'q>(
+        &self,
+        known: Option<&'q Kept>,
+        sql: &'q str,
+        is_kept: bool,
+    ) -> QueryResult<Query<'q>> {
+        if let Some(known) = known {
+            return Ok(known.query());
+        }
         let query = Query::parse(sql).map_err(error::not_sent)?;
+        if is_kept && self.keeps_statements && self.session.statements.keep(sql, &query) {
+            self.tell(InstrumentationEvent::cache_query(sql));
+        }
+        Ok(query)
+    }
+
+    /// Whether statements are kept, see [`Statements`](crate::statement::Statements).
+    pub(crate) fn keep_statements(&mut self, size: CacheSize) {
+        self.keeps_statements = !matches!(size, CacheSize::Disabled);
+    }
+
+    pub(crate) async fn execute(
+        &mut self,
+        sql: &str,
+        is_kept: bool,
+        binds: Vec<Bind<'_>>,
+    ) -> QueryResult<usize> {
+        let known = self.known_statement(sql, is_kept);
+        let query = self.query(known.as_deref(), sql, is_kept)?;
         if let Some(control) = query.control().map_err(error::not_sent)? {
             self.check_may_begin()?;
             return self.control(control).await.map(|()| 0);
@@ -291,10 +331,12 @@ impl<C: Client> Core<C> {
     pub(crate) async fn rows(
         &mut self,
         sql: &str,
+        is_kept: bool,
         binds: Vec<Bind<'_>>,
         types: Option<&[RqliteType]>,
     ) -> QueryResult<Vec<Rows>> {
-        let query = Query::parse(sql).map_err(error::not_sent)?;
+        let known = self.known_statement(sql, is_kept);
+        let query = self.query(known.as_deref(), sql, is_kept)?;
         self.learn_from_beside();
         let mut scope = Scope::of_query(self);
         let core = scope.core();
@@ -314,6 +356,7 @@ impl<C: Client> Core<C> {
         }
         let mut core = Self::of(self.session.another(), &self.config);
         core.is_passing = true;
+        core.keeps_statements = self.keeps_statements;
         if let Some(nodes) = &*locked(&self.beside.nodes) {
             core.session.nodes = nodes.clone();
         }

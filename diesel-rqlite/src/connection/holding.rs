@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
 
-use super::shared;
+use super::shared::Shared;
 use crate::config::RqliteConfig;
 use crate::lock::renewal::{Renew, Renewal, Renewed};
 use crate::lock::rqlite::Lease;
@@ -191,7 +191,8 @@ struct SignsOfLife<C: Client> {
 impl<C: Client> Renew for SignsOfLife<C> {
     async fn renew(&mut self) -> Renewed {
         if self.session.is_none() {
-            self.session = Session::open(&self.config, shared::known(&self.config)).ok();
+            let Shared { known, statements } = Shared::of(&self.config);
+            self.session = Session::open(&self.config, known, statements).ok();
         }
         let Some(session) = &mut self.session else {
             return Renewed::Unknown;

@@ -32,6 +32,11 @@ fn render<T: QueryFragment<Rqlite>>(source: &T) -> QueryResult<String> {
     Ok(migration::with_run_on(builder.finish()))
 }
 
+/// Whether a query is likely to come again with the same text.
+fn is_kept<T: QueryFragment<Rqlite>>(source: &T) -> QueryResult<bool> {
+    source.is_safe_to_cache_prepared(&Rqlite)
+}
+
 fn collect_binds<T: QueryFragment<Rqlite>>(source: &T) -> QueryResult<Vec<Bind<'_>>> {
     let mut collector = RqliteBindCollector::default();
     source.collect_binds(&mut collector, &mut (), &Rqlite)?;

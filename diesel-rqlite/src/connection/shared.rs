@@ -1,11 +1,13 @@
-//! Connections to the same nodes, made in the same way, share what they know of the cluster, as long as one of them lives.
+//! Connections to the same nodes, made in the same way, share what they know of the cluster and of statements, as long as
+//! one of them lives.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, Weak};
 
 use crate::config::RqliteConfig;
 use crate::mutex::locked;
 use crate::protocol::cluster::{Cluster, Manner};
 use crate::protocol::nodes::{Known, WeakKnown};
+use crate::statement::Statements;
 
 /// What makes two configurations ways to the same cluster.
 #[derive(Clone, PartialEq)]
@@ -27,18 +29,47 @@ impl Place {
     }
 }
 
-static KNOWN: Mutex<Vec<(Place, WeakKnown)>> = Mutex::new(Vec::new());
+/// What is known by the connections to one place.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) known: Known,
+    pub(super) statements: Arc<Statements>,
+}
 
-/// What is known of the cluster of a configuration.
-pub(super) fn known(config: &RqliteConfig) -> Known {
-    let place = &Place::of(config);
-    let mut all = locked(&KNOWN);
-    all.retain(|(_, known)| known.is_alive());
-    let mut same = all.iter().filter(|(other, _)| other == place);
-    if let Some(known) = same.find_map(|(_, known)| known.upgrade()) {
-        return known;
+struct WeakShared {
+    known: WeakKnown,
+    statements: Weak<Statements>,
+}
+
+impl WeakShared {
+    fn upgrade(&self) -> Option<Shared> {
+        Some(Shared {
+            known: self.known.upgrade()?,
+            statements: self.statements.upgrade()?,
+        })
     }
-    let known = Known::new(Cluster::new(&place.seeds, place.manner.clone()));
-    all.push((place.clone(), known.downgrade()));
-    known
+}
+
+static SHARED: Mutex<Vec<(Place, WeakShared)>> = Mutex::new(Vec::new());
+
+impl Shared {
+    pub(super) fn of(config: &RqliteConfig) -> Self {
+        let place = &Place::of(config);
+        let mut all = locked(&SHARED);
+        all.retain(|(_, shared)| shared.known.is_alive());
+        let mut same = all.iter().filter(|(other, _)| other == place);
+        if let Some(shared) = same.find_map(|(_, shared)| shared.upgrade()) {
+            return shared;
+        }
+        let shared = Shared {
+            known: Known::new(Cluster::new(&place.seeds, place.manner.clone())),
+            statements: Arc::default(),
+        };
+        let weak = WeakShared {
+            known: shared.known.downgrade(),
+            statements: Arc::downgrade(&shared.statements),
+        };
+        all.push((place.clone(), weak));
+        shared
+    }
 }

@@ -172,8 +172,10 @@ impl<'de> Visitor<'de> for ResultSeed<'_> {
         match (error, columns) {
             (Some(error), _) => Ok(StatementResult::Failed(error)),
             (None, Some(mut columns)) => {
+                let mut types = types;
                 if self.encodings.first() == Some(&Encoding::Classes) && !columns.is_empty() {
                     columns.remove(0);
+                    types.drain(..types.len().min(1));
                 }
                 // Absent when there are no rows.
                 let (values, width) = values.unwrap_or_default();
@@ -184,7 +186,10 @@ impl<'de> Visitor<'de> for ResultSeed<'_> {
                     ));
                 }
                 Ok(StatementResult::Rows(Rows::with_header(
-                    columns, types, values,
+                    columns,
+                    types,
+                    values,
+                    self.encodings,
                 )))
             }
             (None, None) => Ok(StatementResult::Executed { rows_affected }),

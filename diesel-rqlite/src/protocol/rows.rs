@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, SeqAccess, Visitor};
 
-use super::encoding::Encoding;
+use super::encoding::{Affinity, Doubtful, Encoding, Wanted};
 
 /// A value as SQLite stores it. NULL is the absence of one.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,6 +30,10 @@ pub(crate) struct Rows {
     classes: String,
     /// The cells whose bytes are those of a text that is no UTF-8.
     broken_text: Vec<usize>,
+    /// Where values that came as they are stored may not be what is stored.
+    doubtful: Doubtful,
+    /// Of columns that are wanted as whatever they are: those with numbers that are an INTEGER or a REAL without a fraction.
+    whole: Doubtful,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,12 +46,76 @@ enum Cell {
 }
 
 impl Rows {
-    pub(super) fn with_header(columns: Vec<String>, types: Vec<String>, values: Rows) -> Self {
-        Rows {
+    pub(super) fn with_header(
+        columns: Vec<String>,
+        types: Vec<String>,
+        values: Rows,
+        encodings: &[Encoding],
+    ) -> Self {
+        let mut rows = Rows {
             columns,
             types,
             ..values
+        };
+        if !rows.whole.is_empty() {
+            rows.decide_whole_numbers(encodings);
         }
+        rows
+    }
+
+    /// rqlite writes the REAL 1.0 as 1. Of which class it is tells the affinity of its column, or, for the first value of
+    /// an expression, its type.
+    fn decide_whole_numbers(&mut self, encodings: &[Encoding]) {
+        let width = self.width();
+        let stored = encodings
+            .iter()
+            .filter(|encoding| **encoding != Encoding::Classes);
+        for (column, encoding) in stored.enumerate().take(width) {
+            if !self.whole.contains(column) {
+                continue;
+            }
+            let declared = self.types.get(column).map(String::as_str);
+            let affinity = Affinity::of(declared.unwrap_or_default());
+            let is_of_one = self.rows == 1 || *encoding == Encoding::Stored(Wanted::AnyOfColumn);
+            match affinity {
+                Affinity::Integer if is_of_one => {}
+                Affinity::Real if is_of_one => self.make_real(column),
+                _ => self.doubtful.insert(column),
+            }
+        }
+    }
+
+    fn make_real(&mut self, column: usize) {
+        let width = self.width();
+        for cell in self.cells.iter_mut().skip(column).step_by(width) {
+            if let Cell::Integer(value) = *cell {
+                #[allow(clippy::cast_precision_loss)]
+                let real = value as f64;
+                *cell = Cell::Real(real);
+            }
+        }
+    }
+
+    /// Where values that were to come as they are stored may be others.
+    pub(crate) fn doubtful(&self) -> Doubtful {
+        self.doubtful
+    }
+
+    /// The columns that have BLOBs.
+    pub(crate) fn blobs(&self) -> Doubtful {
+        let mut blobs = Doubtful::default();
+        let width = self.width().max(1);
+        for (place, cell) in self.cells.iter().enumerate() {
+            if matches!(cell, Cell::Binary { .. }) {
+                blobs.insert(place % width);
+            }
+        }
+        blobs
+    }
+
+    /// How many bytes its BLOBs have.
+    pub(crate) fn blob_bytes(&self) -> usize {
+        self.bytes.len()
     }
 
     /// No rows yet, but columns.
@@ -318,12 +386,14 @@ impl<'de> Visitor<'de> for RowSeed<'_, '_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut cells: A) -> Result<(), A::Error> {
         let mut encodings = self.encodings.iter();
         let mut classes = 0..;
+        let start = self.rows.cells.len();
         loop {
             let mut encoding = encodings.next().copied().unwrap_or(Encoding::Plain);
             if encoding == Encoding::Classed {
                 encoding = self.rows.by_class(classes.next().unwrap_or_default());
             }
             let cell = CellSeed {
+                column: self.rows.cells.len() - start,
                 rows: self.rows,
                 encoding,
             };
@@ -334,9 +404,63 @@ impl<'de> Visitor<'de> for RowSeed<'_, '_> {
     }
 }
 
+const NUMBERS: &[Wanted] = &[
+    Wanted::Integer,
+    Wanted::Real,
+    Wanted::AnyOfColumn,
+    Wanted::AnyOfExpression,
+];
+
 struct CellSeed<'r> {
     rows: &'r mut Rows,
+    column: usize,
     encoding: Encoding,
+}
+
+impl CellSeed<'_> {
+    fn doubt(&mut self) {
+        self.rows.doubtful.insert(self.column);
+    }
+
+    /// A value of this kind came; only as these is it what is stored.
+    fn is_only(&mut self, wanted: &[Wanted]) {
+        if let Encoding::Stored(kind) = self.encoding
+            && !wanted.contains(&kind)
+        {
+            self.doubt();
+        }
+    }
+
+    fn whole_number(&mut self, value: i64) {
+        match self.encoding {
+            Encoding::Stored(Wanted::AnyOfColumn | Wanted::AnyOfExpression) => {
+                self.rows.whole.insert(self.column);
+            }
+            Encoding::Stored(Wanted::Text | Wanted::Binary) => self.doubt(),
+            _ => {}
+        }
+        let has_to_be_exact = !matches!(self.encoding, Encoding::Stored(Wanted::Real));
+        if matches!(self.encoding, Encoding::Stored(_)) && has_to_be_exact && may_be_padded(value) {
+            self.doubt();
+        }
+    }
+}
+
+/// Whether rqlite may have written a REAL so, which beyond 2^53 is another number: the shortest digits that tell it from
+/// other REALs, and then zeros.
+fn may_be_padded(value: i64) -> bool {
+    const EXACT: u64 = 1 << 53;
+    #[allow(clippy::cast_precision_loss)]
+    let real = value as f64;
+    value.unsigned_abs() > EXACT && format!("{real}") == format!("{value}")
+}
+
+/// Whether a text may be what rqlite makes of a value in a column declared as a time: RFC 3339. What the answer says of
+/// the type does not tell: right after a change of the schema it is the old one.
+fn may_be_of_time(text: &str) -> bool {
+    let text = text.as_bytes();
+    let is = |place: usize, byte: u8| text.get(place) == Some(&byte);
+    text.len() >= 20 && is(4, b'-') && is(7, b'-') && is(10, b'T') && is(13, b':') && is(16, b':')
 }
 
 impl<'de> DeserializeSeed<'de> for CellSeed<'_> {
@@ -359,12 +483,15 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
         Ok(())
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+    fn visit_bool<E>(mut self, value: bool) -> Result<(), E> {
+        // A column declared BOOLEAN, which may hold any number.
+        self.is_only(&[]);
         self.rows.cells.push(Cell::Integer(value.into()));
         Ok(())
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+    fn visit_i64<E>(mut self, value: i64) -> Result<(), E> {
+        self.whole_number(value);
         #[allow(clippy::cast_precision_loss)]
         let cell = match self.encoding {
             Encoding::Real => Cell::Real(value as f64),
@@ -374,7 +501,11 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
         Ok(())
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+    fn visit_u64<E>(mut self, value: u64) -> Result<(), E> {
+        match i64::try_from(value) {
+            Ok(value) => self.whole_number(value),
+            Err(_) => self.is_only(NUMBERS),
+        }
         // rqlite writes a REAL without a fraction as its digits; an INTEGER always fits an i64.
         #[allow(clippy::cast_precision_loss)]
         let cell = match i64::try_from(value) {
@@ -385,13 +516,27 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
         Ok(())
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+    fn visit_f64<E>(mut self, value: f64) -> Result<(), E> {
+        self.is_only(NUMBERS);
         self.rows.cells.push(Cell::Real(value));
         Ok(())
     }
 
-    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
+    fn visit_str<E: serde::de::Error>(mut self, value: &str) -> Result<(), E> {
         match self.encoding {
+            Encoding::Stored(_) => {
+                self.is_only(&[
+                    Wanted::Text,
+                    Wanted::AnyOfColumn,
+                    Wanted::AnyOfExpression,
+                ]);
+                if may_be_of_time(value) {
+                    self.doubt();
+                }
+                self.rows.replacement_character |= value.contains(char::REPLACEMENT_CHARACTER);
+                self.rows.push_text(value);
+                Ok(())
+            }
             Encoding::Classes => {
                 self.rows.classes.clear();
                 self.rows.classes.push_str(value);
@@ -409,7 +554,12 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
     }
 
     /// A BLOB: reads ask for `?blob_array`, which tells it from text.
-    fn visit_seq<A: SeqAccess<'de>>(self, mut bytes: A) -> Result<(), A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut bytes: A) -> Result<(), A::Error> {
+        self.is_only(&[
+            Wanted::Binary,
+            Wanted::AnyOfColumn,
+            Wanted::AnyOfExpression,
+        ]);
         let start = self.rows.bytes.len();
         while let Some(byte) = bytes.next_element::<u8>()? {
             self.rows.bytes.push(byte);

@@ -6,12 +6,13 @@ use diesel::result::Error;
 use super::{Client, Session, named, rows_of_query};
 use crate::backend::RqliteType;
 use crate::error;
+use crate::protocol::encoding::Doubtful;
 use crate::protocol::failure::Why;
 use crate::protocol::message::StatementError;
 use crate::protocol::response::StatementResult;
 use crate::protocol::rows::Rows;
 use crate::sql::results::SUBQUERY;
-use crate::statement::{self, Batch, Read, Statement};
+use crate::statement::{self, Batch, Learnt, Read, Statement};
 
 impl<C: Client> Session<C> {
     pub(super) async fn read(
@@ -19,10 +20,54 @@ impl<C: Client> Session<C> {
         read: &Read<'_>,
         types: Option<&[RqliteType]>,
     ) -> QueryResult<Rows> {
+        if let Some(learnt) = read.learnt()
+            && let Some(statement) = read.stored(types, learnt.doubtful())
+            && let Some(rows) = self.stored_read(&statement, types, learnt).await?
+        {
+            return Ok(rows);
+        }
         match read.exact(types) {
             Some(statement) => self.exact_read(read, types, statement).await,
             None => self.untyped_read(read).await,
         }
+    }
+
+    /// A query as it is. `None`: not all of the answer is what is stored, and next time it is sent in another form.
+    async fn stored_read(
+        &mut self,
+        statement: &Statement<'_>,
+        types: Option<&[RqliteType]>,
+        learnt: &Learnt,
+    ) -> QueryResult<Option<Rows>> {
+        // More bytes of BLOBs are faster in hexadecimal than as arrays.
+        const LONG: usize = 4096;
+        let exchange = statement::query(statement);
+        let body = match self.send(&exchange).await {
+            Err(failure) if failure.is_unwritable() => {
+                learnt.learn(Doubtful::ALL);
+                return Ok(None);
+            }
+            outcome => outcome.map_err(error::failure)?,
+        };
+        let rows = match rows_of_query(&exchange, &body, statement) {
+            Err(error) if error::is_unwritable(&error) => {
+                learnt.learn(Doubtful::ALL);
+                return Ok(None);
+            }
+            Err(Error::DatabaseError(_, information)) if is_about_form(information.message()) => {
+                return Ok(None);
+            }
+            rows => rows?,
+        };
+        if types.is_some_and(|types| types.len() != rows.width()) {
+            return Ok(None);
+        }
+        learnt.learn(rows.doubtful());
+        if rows.blob_bytes() > LONG {
+            learnt.learn(rows.blobs());
+        }
+        let is_exact = rows.doubtful().is_empty() && !rows.has_replacement_character();
+        Ok(is_exact.then_some(rows))
     }
 
     async fn exact_read(
@@ -41,10 +86,7 @@ impl<C: Client> Session<C> {
         let rows = match rows_of_query(&exchange, &body, &statement) {
             // The subquery is what SQLite does not like: it has another number of columns (then Diesel says
             // so), or is nested too deeply for a server before 9.
-            Err(Error::DatabaseError(_, information))
-                if is_about_subquery(information.message())
-                    || StatementError(information.message()).is_nested_too_deeply() =>
-            {
+            Err(Error::DatabaseError(_, information)) if is_about_form(information.message()) => {
                 return self.untyped_read(read).await;
             }
             rows => rows?,
@@ -134,6 +176,11 @@ impl<C: Client> Session<C> {
         }
         Ok(answer.results)
     }
+}
+
+/// Whether SQLite complains about what was put around a query.
+fn is_about_form(message: &str) -> bool {
+    is_about_subquery(message) || StatementError(message).is_nested_too_deeply()
 }
 
 /// Whether SQLite complains about the number of columns that were put around a query.

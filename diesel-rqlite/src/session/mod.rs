@@ -37,7 +37,7 @@ use crate::protocol::rows::Rows;
 use crate::random::jittered;
 use crate::runtime::Runtime;
 use crate::sql::unstable::{self, Unstable};
-use crate::statement::{self, Batch, Place, Plan, Query, Statement, Wanted};
+use crate::statement::{self, Batch, Place, Plan, Query, Statement, Statements, Wanted};
 use crate::transaction::exactly_once::Commits;
 use crate::transaction::{PrimaryKeys, Transaction};
 
@@ -68,6 +68,7 @@ pub(crate) struct Session<C> {
     pub(crate) nodes: Nodes,
     pub(crate) settings: Settings,
     scout: Arc<Scout>,
+    pub(crate) statements: Arc<Statements>,
     pub(crate) transaction: Transaction,
     /// Learnt along the way.
     keys: PrimaryKeys,
@@ -96,18 +97,24 @@ impl Entropy for System {
 
 impl<C: Client> Session<C> {
     /// One that knows the cluster as `known` does, and begins with this node.
-    pub(crate) fn open(config: &RqliteConfig, known: Known) -> ConnectionResult<Self> {
+    pub(crate) fn open(
+        config: &RqliteConfig,
+        known: Known,
+        statements: Arc<Statements>,
+    ) -> ConnectionResult<Self> {
         let nodes = Nodes::new(known, config.first_node());
-        Ok(Session::new(C::open(config)?, nodes, config.settings()))
+        let client = C::open(config)?;
+        Ok(Session::new(client, nodes, config.settings(), statements))
     }
 
-    pub(crate) fn new(client: C, nodes: Nodes, settings: Settings) -> Self {
+    fn new(client: C, nodes: Nodes, settings: Settings, statements: Arc<Statements>) -> Self {
         let authorization = settings.authorization.clone();
         Session {
             scout: Scout::new(client.clone(), nodes.known.clone(), authorization),
             client,
             nodes,
             settings,
+            statements,
             transaction: Transaction::default(),
             keys: PrimaryKeys::new(),
             unstable: None,
@@ -122,6 +129,7 @@ impl<C: Client> Session<C> {
             self.client.clone(),
             self.nodes.clone(),
             self.settings.clone(),
+            Arc::clone(&self.statements),
         )
     }
 

@@ -12,7 +12,7 @@ use std::ops::Range;
 use diesel_rqlite_sql::{Classes, Item, Parsed, SqlError};
 
 use crate::backend::RqliteType;
-use crate::protocol::encoding::Encoding;
+use crate::protocol::encoding::{Doubtful, Encoding, Wanted};
 
 /// A name no table of a user has.
 pub(crate) const SUBQUERY: &str = "_diesel_rqlite";
@@ -45,11 +45,22 @@ impl Encoding {
         }
     }
 
+    /// As it is stored.
+    fn stored(kind: RqliteType) -> Self {
+        Encoding::Stored(match kind {
+            RqliteType::Binary => Wanted::Binary,
+            RqliteType::Text => Wanted::Text,
+            RqliteType::SmallInt | RqliteType::Integer | RqliteType::Long => Wanted::Integer,
+            RqliteType::Float | RqliteType::Double | RqliteType::Numeric => Wanted::Real,
+        })
+    }
+
     /// Appends the expression that yields a value so encoded.
     pub(crate) fn push(self, sql: &mut String, value: &str) {
         // Writing to a String can't fail.
         let _ = match self {
             Encoding::Plain => write!(sql, "+{value}"),
+            Encoding::Stored(_) => write!(sql, "{value}"),
             Encoding::Integer => write!(
                 sql,
                 "CASE typeof({value}) WHEN 'real' THEN CASE WHEN CAST({value} AS INTEGER) = {value} \
@@ -101,6 +112,59 @@ pub(crate) fn typed_query(parsed: &Parsed<'_>, text: &str, types: &[RqliteType])
         sql: subquery(parsed, text, &encodings, ""),
         encodings,
         names: parsed.item_names(types.len()),
+    }
+}
+
+/// How the columns of a query are read that is sent as it is.
+pub(crate) fn stored(types: &[RqliteType]) -> Vec<Encoding> {
+    types.iter().copied().map(Encoding::stored).collect()
+}
+
+/// The same where nobody says what they are read as.
+pub(crate) fn stored_anyhow(parsed: &Parsed<'_>) -> Vec<Encoding> {
+    let items = parsed.parsed_items();
+    items
+        .map(|item| match item.is_column() {
+            true => Encoding::Stored(Wanted::AnyOfColumn),
+            false => Encoding::Stored(Wanted::AnyOfExpression),
+        })
+        .collect()
+}
+
+/// A query with SQL around the columns that are not exact as they are stored.
+pub(crate) fn partly_stored(
+    parsed: &Parsed<'_>,
+    text: &str,
+    types: Option<&[RqliteType]>,
+    doubtful: Doubtful,
+) -> Encoded {
+    let mut values = match types {
+        Some(types) => stored(types),
+        None => stored_anyhow(parsed),
+    };
+    let mut classes = String::new();
+    for (column, value) in values.iter_mut().enumerate() {
+        if !doubtful.contains(column) {
+            continue;
+        }
+        *value = match types.and_then(|types| types.get(column)) {
+            Some(kind) => Encoding::of_query(*kind),
+            None => {
+                classes.push_str(if classes.is_empty() { "" } else { "||" });
+                Encoding::Classes.push(&mut classes, &format!("c{column}"));
+                Encoding::Classed
+            }
+        };
+    }
+    let sql = subquery(parsed, text, &values, &classes);
+    let names = parsed.item_names(values.len());
+    if !classes.is_empty() {
+        values.insert(0, Encoding::Classes);
+    }
+    Encoded {
+        sql,
+        encodings: values,
+        names,
     }
 }
 
@@ -160,6 +224,8 @@ fn subquery(query: &Parsed<'_>, text: &str, encodings: &[Encoding], first: &str)
             sql.push(',');
         }
         encoding.push(&mut sql, &format!("c{index}"));
+        // Else the expression would come back as the column's name.
+        let _ = write!(sql, " c{index}");
     }
     let _ = write!(sql, " FROM {SUBQUERY}");
     sql

@@ -1,5 +1,6 @@
 //! SQL and values as they leave the client.
 
+mod cache;
 mod plan;
 mod query;
 mod read;
@@ -21,6 +22,7 @@ use crate::bind_collector::{Bind, MAX_VARIABLES};
 use crate::protocol::encoding::Encoding;
 use crate::sql::results::{self, Encoded};
 
+pub(crate) use self::cache::{Kept, Learnt, Statements};
 pub(crate) use self::plan::{Batch, Plan};
 pub(crate) use self::query::{Query, strip_begin_and_commit};
 pub(crate) use self::read::Read;

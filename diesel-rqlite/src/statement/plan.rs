@@ -52,7 +52,8 @@ impl<'a> Plan<'a> {
             [parsed] if is_read(parsed) => {
                 let parsed = found.remove(0);
                 check_connection_functions(std::slice::from_ref(&parsed), place)?;
-                return Read::new(parsed, binds).map(|read| Plan::Read(Box::new(read)));
+                let read = Read::new(parsed, binds, query.learnt)?;
+                return Ok(Plan::Read(Box::new(read)));
             }
             [_] => {}
             _ => return Err(SqlError::Several),

@@ -1,6 +1,10 @@
 //! What a user's text says, read once.
 
+use std::sync::Arc;
+
 use diesel_rqlite_sql::{Control, Form, Parsed, SqlError, parse};
+
+use super::cache::Learnt;
 
 /// The text of a query, which is one statement, or a batch insert that was rendered as several.
 #[derive(Debug, PartialEq)]
@@ -10,6 +14,8 @@ pub(crate) struct Query<'a> {
     pub(super) is_framed: bool,
     /// What Diesel renders for an insert of no rows.
     pub(super) is_nothing: bool,
+    /// It was run before.
+    pub(super) learnt: Option<Arc<Learnt>>,
 }
 
 impl<'a> Query<'a> {
@@ -19,6 +25,7 @@ impl<'a> Query<'a> {
                 found: Vec::new(),
                 is_framed: false,
                 is_nothing: true,
+                learnt: None,
             });
         }
         // The lines of a query are nobody's.
@@ -28,7 +35,29 @@ impl<'a> Query<'a> {
             found,
             is_framed,
             is_nothing: false,
+            learnt: None,
         })
+    }
+
+    /// For as long as anybody likes.
+    pub(super) fn to_owned(&self) -> Query<'static> {
+        let found = self.found.iter().cloned();
+        Query {
+            found: found.map(Parsed::into_owned).collect(),
+            is_framed: self.is_framed,
+            is_nothing: self.is_nothing,
+            learnt: None,
+        }
+    }
+
+    /// The same once more, with what was learnt of it: nothing is read or copied.
+    pub(super) fn again(&self, learnt: Arc<Learnt>) -> Query<'_> {
+        Query {
+            found: self.found.iter().map(Parsed::borrowed).collect(),
+            is_framed: self.is_framed,
+            is_nothing: self.is_nothing,
+            learnt: Some(learnt),
+        }
     }
 
     /// If it is transaction control.

@@ -2,15 +2,17 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use diesel_rqlite_sql::{
     ByKey, Classes, Entropy, Form, Parsed, Pin, SqlError, find, fragment, pins, unquoted,
 };
 
 use super::writer::Values;
-use super::{Statement, one_more, pin_time_values};
+use super::{Learnt, Statement, one_more, pin_time_values};
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
+use crate::protocol::encoding::Doubtful;
 use crate::protocol::rows::Rows;
 use crate::sql::cells::{self, TextCell};
 use crate::sql::results::{self, Encoded};
@@ -21,12 +23,27 @@ use crate::sql::unstable::{Comparable, Unstable};
 pub(crate) struct Read<'a> {
     parsed: Parsed<'a>,
     values: Values<'a>,
+    learnt: Option<Arc<Learnt>>,
 }
 
 impl<'a> Read<'a> {
-    pub(super) fn new(parsed: Parsed<'a>, binds: Vec<Bind<'a>>) -> Result<Self, SqlError> {
+    /// `learnt`: of a query that was run before.
+    pub(super) fn new(
+        parsed: Parsed<'a>,
+        binds: Vec<Bind<'a>>,
+        learnt: Option<Arc<Learnt>>,
+    ) -> Result<Self, SqlError> {
         let values = Values::of(&parsed, binds)?;
-        Ok(Read { parsed, values })
+        Ok(Read {
+            parsed,
+            values,
+            learnt,
+        })
+    }
+
+    /// What is known of a query that was run before.
+    pub(crate) fn learnt(&self) -> Option<&Learnt> {
+        self.learnt.as_deref()
     }
 
     /// Whether it can stand inside a subquery: `SELECT` or `VALUES`, not PRAGMA or EXPLAIN.
@@ -47,6 +64,34 @@ impl<'a> Read<'a> {
     /// As written.
     pub(crate) fn plain(&self) -> Statement<'a> {
         self.statement(self.written())
+    }
+
+    /// As written, but for the columns of which is known that they are not exact so; the answer tells where it may not be
+    /// what is stored. `None`: it does not say how many columns it has, or they are too many.
+    pub(crate) fn stored(
+        &self,
+        types: Option<&[RqliteType]>,
+        doubtful: Doubtful,
+    ) -> Option<Statement<'a>> {
+        let items = self.parsed.items().len();
+        let stars = || self.parsed.parsed_items().any(|item| item.is_star);
+        if !self.is_wrappable() || !(1..=Doubtful::MOST).contains(&items) || stars() {
+            return None;
+        }
+        if types.is_some_and(|types| types.len() != items) {
+            return None;
+        }
+        if !doubtful.is_empty() {
+            let written = self.written();
+            let encoded = results::partly_stored(&self.parsed, &written, types, doubtful);
+            return Some(self.encoded(encoded));
+        }
+        let mut statement = self.plain();
+        statement.encodings = match types {
+            Some(types) => results::stored(types),
+            None => results::stored_anyhow(&self.parsed),
+        };
+        Some(statement)
     }
 
     /// In a form in which nearly all values are exact, and one that is not shows. `None`: there is none, since it can't

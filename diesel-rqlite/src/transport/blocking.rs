@@ -32,7 +32,7 @@ const LONGEST_VIEW: u64 = 1 << 20;
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
     agent: ureq::Agent,
-    /// For what is asked beside a request.
+    /// For what is asked beside a request, and within a short time unless the request says another one.
     probes: ureq::Agent,
     waiting: Waiting,
     addresses: Addresses,
@@ -56,9 +56,10 @@ impl Http {
         })
     }
 
-    /// For requests that are not part of a session.
+    /// For requests that are not part of a session. Not the session's own: what it holds back is told of one request at a
+    /// time.
     pub(crate) fn agent(&self) -> ureq::Agent {
-        self.agent.clone()
+        self.probes.clone()
     }
 
     /// How many requests have been sent.
@@ -112,7 +113,7 @@ impl Http {
         answer.map_err(|error| {
             self.addresses.forget();
             SendError {
-                sent: body.is_read(),
+                sent: body.is_read() && !self.waiting.holds_back(),
                 timed_out: matches!(error, ureq::Error::Timeout(_)),
                 message: error.to_string(),
             }

@@ -113,6 +113,7 @@ impl NodeHttp {
         let request = request.map_err(|error| self.error(&error))?;
         let request = self.agent.configure_request(request);
         let request = request
+            .timeout_global(None)
             .timeout_send_body(None)
             .timeout_recv_response(answer)
             .timeout_recv_body(None)

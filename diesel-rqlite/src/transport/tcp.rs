@@ -19,6 +19,8 @@ use crate::session::Vigil;
 
 /// How long one address of several has for itself before the next is tried beside it (RFC 8305).
 pub(super) const HEAD_START: Duration = Duration::from_millis(250);
+/// Bytes from which on nothing is held back.
+const MANY: usize = 16 * 1024;
 /// A slice of waiting while there is nothing to ask yet.
 const LONG_SLICE: Duration = Duration::from_secs(1);
 
@@ -30,19 +32,30 @@ pub(super) struct Watched(Arc<Mutex<Watching>>);
 struct Watching {
     vigil: Option<Vigil>,
     given_up: Option<String>,
+    /// Part of the request was taken, but is still here.
+    holds_back: bool,
 }
 
 impl Watched {
     pub(super) fn begin(&self, vigil: Vigil) {
         *locked(&self.0) = Watching {
             vigil: Some(vigil),
-            given_up: None,
+            ..Watching::default()
         };
     }
 
     /// Why it was given up, if it was.
     pub(super) fn end(&self) -> Option<String> {
         std::mem::take(&mut *locked(&self.0)).given_up
+    }
+
+    /// Whether a part of the request, and so its end, has not left.
+    pub(super) fn holds_back(&self) -> bool {
+        locked(&self.0).holds_back
+    }
+
+    fn set_holding_back(&self, holds_back: bool) {
+        locked(&self.0).holds_back = holds_back;
     }
 
     fn heard(&self) {
@@ -96,6 +109,7 @@ impl Connector<()> for Tcp {
         Ok(Some(Socket {
             stream,
             buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),
+            held_back: Vec::new(),
             read_timeout: None,
             write_timeout: None,
             watched: self.0.clone(),
@@ -148,6 +162,8 @@ fn race(addresses: &[SocketAddr], limit: Duration) -> io::Result<TcpStream> {
 pub(super) struct Socket {
     stream: TcpStream,
     buffers: LazyBuffers,
+    /// What is written when it is many bytes, or an answer is waited for: head and body of a small request are one packet.
+    held_back: Vec<u8>,
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
     watched: Watched,
@@ -184,12 +200,35 @@ impl Socket {
         }
     }
 
-    fn write(&mut self, written: usize, amount: usize, slice: Duration) -> io::Result<usize> {
+    /// Sends what was held back.
+    fn flush(&mut self, timeout: NextTimeout) -> Result<(), Error> {
+        let timeout = timeout.for_write();
+        let ends = end_of(timeout);
+        let mut written = 0;
+        while written < self.held_back.len() {
+            let slice = self.slice(ends, timeout)?;
+            match self.write(written, slice) {
+                Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+                Ok(count) => {
+                    written += count;
+                    self.watched.heard();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_pause(&error) => self.watched.check()?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.held_back.clear();
+        self.watched.set_holding_back(false);
+        Ok(())
+    }
+
+    fn write(&mut self, written: usize, slice: Duration) -> io::Result<usize> {
         if self.write_timeout != Some(slice) {
             self.stream.set_write_timeout(Some(slice))?;
             self.write_timeout = Some(slice);
         }
-        (&self.stream).write(&self.buffers.output()[written..amount])
+        (&self.stream).write(&self.held_back[written..])
     }
 
     fn read(&mut self, slice: Duration) -> io::Result<usize> {
@@ -207,26 +246,19 @@ impl Transport for Socket {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        let timeout = timeout.for_write();
-        let ends = end_of(timeout);
-        let mut written = 0;
-        while written < amount {
-            let slice = self.slice(ends, timeout)?;
-            match self.write(written, amount, slice) {
-                Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
-                Ok(count) => {
-                    written += count;
-                    self.watched.heard();
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if is_pause(&error) => self.watched.check()?,
-                Err(error) => return Err(error.into()),
-            }
+        if amount > 0 {
+            self.watched.set_holding_back(true);
         }
-        Ok(())
+        self.held_back
+            .extend_from_slice(&self.buffers.output()[..amount]);
+        match self.held_back.len() < MANY {
+            true => Ok(()),
+            false => self.flush(timeout),
+        }
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        self.flush(timeout)?;
         let timeout = timeout.for_read();
         let ends = end_of(timeout);
         loop {

@@ -12,4 +12,7 @@ pub(crate) use self::adapter::{RqliteConnection, block_on, connect_by};
 /// there were 80 requests.
 const HTTP_CONNECTIONS: usize = 8;
 
+/// Whether diesel-async says of what types the columns of a query are.
+const TELLS_TYPES: bool = false;
+
 crate::on_both_connections!();

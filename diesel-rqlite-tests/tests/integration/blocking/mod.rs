@@ -5,6 +5,9 @@ pub(crate) use diesel_rqlite::RqliteConnection;
 /// How many are opened for requests one after the other.
 const HTTP_CONNECTIONS: usize = 1;
 
+/// Whether Diesel says of what types the columns of a query are.
+const TELLS_TYPES: bool = true;
+
 fn connect_by(config: &diesel_rqlite::RqliteConfig) -> diesel::ConnectionResult<RqliteConnection> {
     config.connect()
 }

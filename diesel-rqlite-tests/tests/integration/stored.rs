@@ -1,0 +1,360 @@
+//! A query that comes again is sent as it is written. Its values are those of the form that is exact for all of them.
+
+use std::error::Error;
+
+use diesel::connection::{CacheSize, SimpleConnection};
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Double, Text};
+use diesel_rqlite::{Rqlite, RqliteValue};
+
+use super::database::{Database, connect};
+use super::{RqliteConnection, TELLS_TYPES};
+use crate::proxy::{Fate, Proxy};
+
+/// With those that rqlite converts.
+const DECLARED: [&str; 16] = [
+    "BLOB",
+    "TEXT",
+    "VARCHAR(9)",
+    "JSON",
+    "STRING",
+    "INTEGER",
+    "BIGINT",
+    "REAL",
+    "DOUBLE PRECISION",
+    "NUMERIC",
+    "DECIMAL(10,2)",
+    "BOOLEAN",
+    "DATE",
+    "DATETIME",
+    "TIMESTAMP",
+    "",
+];
+
+/// Values as SQL, chosen for being hard.
+const HARD: [&str; 48] = [
+    "NULL",
+    "0",
+    "1",
+    "2",
+    "-1",
+    "1709212455",
+    "1709212455123",
+    "253402300800",
+    "9007199254740992",
+    "9007199254740993",
+    "9007199254740994",
+    "123456789012345680",
+    "123456789012345678",
+    "1732633200123456000",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "0.0",
+    "-0.0",
+    "1.0",
+    "2.0",
+    "0.1",
+    "-1.5",
+    "1e15",
+    "1e16",
+    "123456789012345678.0",
+    "1e18",
+    "9.2e18",
+    "9.3e18",
+    "1e19",
+    "1e20",
+    "1e21",
+    "1e300",
+    "5e-324",
+    "9e999",
+    "-9e999",
+    "''",
+    "'1'",
+    "'1.0'",
+    "'true'",
+    "'2024-02-29'",
+    "'2024-02-29 10:11:12.5'",
+    "'2024-02-29T10:11:12Z'",
+    "'garbage'",
+    "'a' || char(0) || 'b' || char(65533)",
+    "CAST(x'ff41' AS TEXT)",
+    "x''",
+    "x'00ff'",
+    "x'616263'",
+];
+
+/// All that can be read of one value, to the last bit.
+#[derive(Clone, Debug, PartialEq, FromSqlRow)]
+struct All {
+    long: Option<i64>,
+    double: Option<u64>,
+    text: Option<String>,
+    blob: Option<Vec<u8>>,
+}
+
+impl All {
+    fn of(mut value: RqliteValue<'_>) -> Self {
+        All {
+            long: value.read_long().ok(),
+            double: value.read_double().ok().map(f64::to_bits),
+            text: value.read_text().ok().map(str::to_owned),
+            blob: value.read_blob().ok().map(<[u8]>::to_vec),
+        }
+    }
+}
+
+macro_rules! read_as {
+    ($($sql_type:ty),*) => {
+        $(impl FromSql<$sql_type, Rqlite> for All {
+            fn from_sql(value: RqliteValue<'_>) -> deserialize::Result<Self> {
+                Ok(All::of(value))
+            }
+        })*
+    };
+}
+read_as!(BigInt, Double, Text, Binary);
+
+/// What a program gets: `None` where the value can't be had as this type.
+type Got = Vec<Option<All>>;
+
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn value(&mut self) -> String {
+        let place = usize::try_from(self.next() % 80).expect("fits");
+        if let Some(hard) = HARD.get(place) {
+            return (*hard).to_owned();
+        }
+        match place % 6 {
+            0 => (self.next().cast_signed() >> (self.next() % 63)).to_string(),
+            1 => format!("{:?}", f64::from_bits(self.next()))
+                .replace("NaN", "NULL")
+                .replace("inf", "9e999"),
+            2 => format!("{}.0", self.next() % 1_000_000),
+            3 => format!("x'{:08X}'", self.next() & 0xffff_ffff),
+            4 => format!("'{}'", self.next() % 100_000),
+            _ => format!("'text {}'", self.next() % 1000),
+        }
+    }
+}
+
+/// Reads a column of a type in several ways: all rows at once, and each by its key. `variant` makes the text another one.
+macro_rules! reads {
+    ($name:ident, $sql_type:ty) => {
+        fn $name(conn: &mut RqliteConnection, variant: usize, rows: i64) -> Vec<QueryResult<Got>> {
+            diesel::table! {
+                use diesel::sql_types::*;
+                t { id -> BigInt, v -> Nullable<$sql_type>, }
+            }
+            let query = |from: i64, to: i64| {
+                let mut query = t::table.select(t::v).order(t::id).into_boxed();
+                query = query.filter(t::id.le(to));
+                for _ in 0..=variant {
+                    query = query.filter(t::id.ge(from));
+                }
+                query
+            };
+            let mut all = vec![query(1, rows).load(conn)];
+            all.extend((1..=rows).step_by(7).map(|id| query(id, id).load(conn)));
+            all
+        }
+    };
+}
+reads!(longs, BigInt);
+reads!(doubles, Double);
+reads!(texts, Text);
+reads!(blobs, Binary);
+
+type Reads = fn(&mut RqliteConnection, usize, i64) -> Vec<QueryResult<Got>>;
+
+/// How many rounds: each reads some thousand values in each of four types. `STORED_ROUNDS` says another number.
+fn rounds() -> usize {
+    let said = std::env::var("STORED_ROUNDS").ok();
+    said.and_then(|said| said.parse().ok()).unwrap_or(2)
+}
+
+#[test]
+fn plain_answers_are_exact_or_asked_for_again() {
+    const ROWS: i64 = 60;
+    let mut db = Database::new();
+    let mut exact = db.another();
+    exact.set_prepared_statement_cache_size(CacheSize::Disabled);
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    let kinds: [(&str, Reads); 4] = [
+        ("BigInt", longs),
+        ("Double", doubles),
+        ("Text", texts),
+        ("Binary", blobs),
+    ];
+    for round in 0..rounds() {
+        for (place, declared) in DECLARED.iter().enumerate() {
+            // Without types, numbers of several rows in a column without one are taken to be of one class.
+            let rows = if declared.is_empty() && !TELLS_TYPES {
+                1
+            } else {
+                ROWS
+            };
+            let values: Vec<_> = (0..rows).map(|_| format!("({})", random.value())).collect();
+            // Of the same name each time: a node answers once more with the types of before.
+            db.batch_execute(&format!(
+                "DROP TABLE IF EXISTS t; CREATE TABLE t (id INTEGER PRIMARY KEY, v {declared});
+                 INSERT INTO t (v) VALUES {}",
+                values.join(", ")
+            ))
+            .expect("creates");
+            let variant = (place + DECLARED.len() * round) % 200;
+            for (kind, reads) in kinds {
+                let wanted = reads(&mut exact, variant, rows);
+                for run in 0..3 {
+                    let got = reads(&mut db, variant, rows);
+                    for (got, wanted) in got.iter().zip(&wanted) {
+                        assert_eq!(
+                            got, wanted,
+                            "{kind} of {declared:?}, run {run}, among {values:?}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+diesel::table! {
+    items (id) {
+        id -> Integer,
+        name -> Text,
+        price -> Nullable<Double>,
+        made -> Nullable<Timestamp>,
+    }
+}
+
+const ITEMS: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT NOT NULL, price REAL, made DATETIME);
+    INSERT INTO items VALUES (1, 'one', 1.5, '2024-02-29 10:11:12'), (2, 'two', 2, NULL), (3, '\u{fffd}', 9e999, NULL)";
+
+/// The statements that reach a node, as JSON.
+struct Recorded {
+    texts: std::sync::Arc<std::sync::Mutex<Vec<String>>>,
+    conn: RqliteConnection,
+}
+
+impl Recorded {
+    fn to(db: &Database) -> Self {
+        let texts = std::sync::Arc::<std::sync::Mutex<Vec<String>>>::default();
+        let log = std::sync::Arc::clone(&texts);
+        let proxy = Proxy::start(db.node.address(), move |_, text| {
+            if let Some((_, body)) = text.split_once("\r\n\r\n") {
+                log.lock().expect("is not poisoned").push(body.to_owned());
+            }
+            Fate::Pass
+        });
+        let conn = connect(&format!(
+            "rqlite://{}?level=weak&discovery=false",
+            proxy.address
+        ));
+        Recorded { texts, conn }
+    }
+
+    fn sent<T>(&mut self, run: impl FnOnce(&mut RqliteConnection) -> T) -> (T, Vec<String>) {
+        self.texts.lock().expect("is not poisoned").clear();
+        let value = run(&mut self.conn);
+        let sent = std::mem::take(&mut *self.texts.lock().expect("is not poisoned"));
+        (value, sent)
+    }
+}
+
+#[test]
+fn query_that_comes_again_is_sent_as_it_is() -> Result<(), Box<dyn Error>> {
+    let db = Database::with(ITEMS);
+    let mut recorded = Recorded::to(&db);
+    let find = |conn: &mut RqliteConnection, id: i32| {
+        let item = items::table.find(id);
+        item.select((items::name, items::price))
+            .first::<(String, Option<f64>)>(conn)
+    };
+    let (_, first) = recorded.sent(|conn| find(conn, 1));
+    assert_eq!(first.len(), 1, "{first:?}");
+    let plain = r#"[["SELECT \"items\".\"name\", \"items\".\"price\" FROM \"items\" WHERE (\"items\".\"id\" = ?) LIMIT ?",2,1]]"#;
+    for _ in 0..3 {
+        let (two, sent) = recorded.sent(|conn| find(conn, 2));
+        assert_eq!(two?, ("two".to_owned(), Some(2.0)));
+        assert_eq!(sent, [plain]);
+    }
+    // An infinite number is no JSON: it is asked for again.
+    let (three, sent) = recorded.sent(|conn| find(conn, 3));
+    assert_eq!(three?, ("\u{fffd}".to_owned(), Some(f64::INFINITY)));
+    assert!(sent.len() > 1, "{sent:?}");
+    Ok(())
+}
+
+#[test]
+fn column_that_is_not_exact_is_encoded_the_next_time() -> Result<(), Box<dyn Error>> {
+    let db = Database::with(ITEMS);
+    let mut recorded = Recorded::to(&db);
+    let find = |conn: &mut RqliteConnection| {
+        let item = items::table
+            .find(1)
+            .select((items::id, items::name, items::made));
+        item.first::<(i32, String, Option<chrono::NaiveDateTime>)>(conn)
+    };
+    let mut requests = Vec::new();
+    for _ in 0..4 {
+        let (item, sent) = recorded.sent(find);
+        assert_eq!(
+            item?.2.map(|made| made.to_string()).as_deref(),
+            Some("2024-02-29 10:11:12")
+        );
+        requests.push(sent);
+    }
+    let counts: Vec<_> = requests.iter().map(Vec::len).collect();
+    assert_eq!(counts, [1, 2, 1, 1]);
+    // Only the column that is a time.
+    let last = &requests[3][0];
+    assert!(
+        last.contains("SELECT") && last.matches("CAST").count() <= 1,
+        "{last}"
+    );
+    assert!(last.contains("c0 c0") && last.contains("c1 c1"), "{last}");
+    Ok(())
+}
+
+#[test]
+fn disabled_cache_keeps_nothing() -> Result<(), Box<dyn Error>> {
+    let db = Database::with(ITEMS);
+    let mut recorded = Recorded::to(&db);
+    recorded
+        .conn
+        .set_prepared_statement_cache_size(CacheSize::Disabled);
+    for _ in 0..3 {
+        let (count, sent) = recorded.sent(|conn| items::table.count().get_result::<i64>(conn));
+        assert_eq!(count?, 3);
+        assert!(sent.len() == 1 && sent[0].contains("WITH"), "{sent:?}");
+    }
+    Ok(())
+}
+
+/// Raw SQL and lists of any length are not likely to come again with the same text.
+#[test]
+fn list_of_values_is_one_request_each_time() -> Result<(), Box<dyn Error>> {
+    let db = Database::with(ITEMS);
+    let mut recorded = Recorded::to(&db);
+    for _ in 0..3 {
+        let (made, sent) = recorded.sent(|conn| {
+            let some = items::table
+                .filter(items::id.eq_any([1, 2]))
+                .order(items::id);
+            some.select(items::made)
+                .load::<Option<chrono::NaiveDateTime>>(conn)
+        });
+        assert!(matches!(&made?[..], [Some(_), None]));
+        assert_eq!(sent.len(), 1, "{sent:?}");
+    }
+    Ok(())
+}
