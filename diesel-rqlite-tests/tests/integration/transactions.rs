@@ -405,6 +405,11 @@ fn pooled_connections_commit_and_roll_back() {
             .execute(conn)?;
         Err::<(), _>(Error::RollbackTransaction)
     });
+    // What has just answered is not asked whether it is there.
+    let requests = conn.http_requests();
+    drop(conn);
+    let conn = pool.get().expect("a connection");
+    assert_eq!(conn.http_requests(), requests);
     drop(conn);
     // A panic leaves the pool with a broken connection, which it must not hand out again.
     let panicked = catch_unwind(AssertUnwindSafe(|| {

@@ -145,9 +145,14 @@ impl<C: Client> Core<C> {
         self.session.transaction.is_open()
     }
 
-    /// Whether the node is there; not whether it leads, which would cost a round of the cluster.
+    /// Whether the node is there; not whether it leads, which would cost a round of the cluster. It is asked only if the
+    /// last request had no answer or was long ago: HTTP has no session that could be lost, and each query finds a node
+    /// that works.
     #[cfg(any(feature = "async", feature = "r2d2"))]
     pub(crate) async fn ping(&mut self) -> QueryResult<()> {
+        if self.session.has_just_answered() {
+            return Ok(());
+        }
         let exchange =
             statement::query(&statement::Statement::plain("SELECT 1")).at(ReadConsistency::None);
         let answered = self.session.send(&exchange).await;

@@ -69,6 +69,8 @@ pub(crate) struct Session<C> {
     pub(crate) settings: Settings,
     scout: Arc<Scout>,
     pub(crate) statements: Arc<Statements>,
+    /// When the last request had its answer. `None`: it had none.
+    answered: Option<Instant>,
     pub(crate) transaction: Transaction,
     /// Learnt along the way.
     keys: PrimaryKeys,
@@ -115,6 +117,7 @@ impl<C: Client> Session<C> {
             nodes,
             settings,
             statements,
+            answered: None,
             transaction: Transaction::default(),
             keys: PrimaryKeys::new(),
             unstable: None,
@@ -151,8 +154,10 @@ impl<C: Client> Session<C> {
                 Step::Done(outcome) => break outcome,
             }
         };
+        let now = Instant::now();
+        self.answered = outcome.is_ok().then_some(now);
         // For the next time: nodes that come and go.
-        if scout.known.cluster().wants_look(Instant::now()) {
+        if scout.known.cluster().wants_look(now) {
             scout.look();
         }
         if let Err(failure) = &outcome
@@ -164,6 +169,13 @@ impl<C: Client> Session<C> {
             self.transaction.interrupted = true;
         }
         outcome
+    }
+
+    /// Whether the last request had its answer, and not long ago.
+    #[cfg(any(feature = "async", feature = "r2d2"))]
+    pub(crate) fn has_just_answered(&self) -> bool {
+        const LONG_AGO: Duration = Duration::from_secs(10);
+        self.answered.is_some_and(|at| at.elapsed() < LONG_AGO)
     }
 
     /// The answer to an exchange, where only an answer is of use.

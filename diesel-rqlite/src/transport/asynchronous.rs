@@ -1,4 +1,4 @@
-//! HTTP by hyper: connections that are kept alive, shared by the connections of one configuration.
+//! HTTP by hyper, on connections that are shared by the connections of one configuration.
 
 use std::error::Error;
 use std::fmt;
@@ -11,13 +11,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use diesel::result::ConnectionError;
-use http::header::{ACCEPT, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT, HOST, HeaderValue, USER_AGENT};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::{Client as Hyper, connect::capture_connection};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::rt::TokioIo;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::{TcpStream, lookup_host};
@@ -32,12 +30,13 @@ use crate::protocol::cluster::PROBE;
 use crate::runtime::Tokio;
 use crate::session::{Client, Vigil};
 
+use super::pool::{self, NoAnswer};
 use super::tcp::HEAD_START;
 
 /// An HTTP client. It follows no redirects: `protocol::call` does.
 #[derive(Clone)]
 pub(crate) struct AsyncHttp {
-    client: Pool,
+    pool: Pool,
     connect_timeout: Duration,
     request_timeout: Duration,
     requests: u64,
@@ -47,12 +46,11 @@ pub(crate) struct AsyncHttp {
 const GRACE: Duration = Duration::from_millis(100);
 /// What a node says of its cluster is never longer.
 const LONGEST_VIEW: usize = 1 << 20;
-/// Connections to one node that are kept while nobody uses them, and for how long.
-const IDLE: usize = 32;
-const IDLE_TIME: Duration = Duration::from_secs(30);
 
 /// The HTTP connections of a configuration and its clones.
-type Pool = Hyper<InTime<HttpsConnector<Tcp>>, Watched>;
+type Pool = pool::Pool<InTime<HttpsConnector<Tcp>>, Stream, Watched>;
+type Connection = pool::Open<Stream, Watched>;
+type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 impl AsyncHttp {
     /// How many requests have been sent.
@@ -70,74 +68,141 @@ impl AsyncHttp {
         let name = concat!("diesel-rqlite/", env!("CARGO_PKG_VERSION"));
         headers.insert(USER_AGENT, HeaderValue::from_static(name));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        // hyper's connections leave that to their user.
+        if let Some(host) = host_of(request.uri()) {
+            request.headers_mut().insert(HOST, host);
+        }
         let sent = Arc::new(Departure::default());
         let request = request.map(|body| Watched {
             body,
             sent: Arc::clone(&sent),
         });
-        let failed = |message: String, timed_out: bool| SendError {
+        let answered = self.exchange(request, &sent, &mut vigil).await;
+        answered.map_err(|(message, timed_out)| SendError {
             sent: sent.has_happened_or_never_will(),
             timed_out,
             message,
-        };
-        let response = self.response(request, &sent, &mut vigil).await;
-        let response = response.map_err(|(message, timed_out)| failed(message, timed_out))?;
-        vigil.heard();
-        let (head, body) = response.into_parts();
-        let ends = Instant::now() + self.request_timeout;
-        let mut body = pin!(body.collect());
-        loop {
-            let wake = ends.min(vigil.next_tick());
-            match timeout_at(wake.into(), &mut body).await {
-                Ok(Ok(body)) => return Ok(http::Response::from_parts(head, body.to_bytes())),
-                Ok(Err(error)) => return Err(failed(chain(&error), false)),
-                Err(_) if Instant::now() >= ends => {
-                    return Err(failed("timeout: receive body".to_owned(), true));
-                }
-                Err(_) => {}
-            }
-            if let Some(reason) = vigil.check() {
-                return Err(failed(reason, false));
-            }
-        }
+        })
     }
 
-    /// What comes back before the body. The time to send it begins with a connection, the time to wait for its answer when
-    /// all of the request has left.
-    async fn response(
-        &mut self,
+    /// Sends a request on a connection that is kept or a new one, and reads the answer to its end.
+    async fn exchange(
+        &self,
         mut request: http::Request<Watched>,
         sent: &Departure,
         vigil: &mut Vigil,
-    ) -> Result<http::Response<Incoming>, (String, bool)> {
-        let connection = capture_connection(&mut request);
-        let began = Instant::now();
-        let mut connected = None;
-        let mut response = self.client.request(request);
-        let mut wake = began + self.request_timeout.min(self.connect_timeout);
-        loop {
-            wake = wake.min(vigil.next_tick());
-            if let Ok(outcome) = timeout_at(wake.into(), &mut response).await {
-                return outcome.map_err(|error| (chain(&error), is_timeout(&error)));
-            }
-            let now = Instant::now();
-            if connected.is_none() && connection.connection_metadata().is_some() {
-                connected = Some(now);
-            }
-            let (ends, what) = match (sent.time(), connected) {
-                (Some(sent), _) => (sent + self.request_timeout, "receive response"),
-                (None, Some(connected)) => (connected + self.request_timeout, "send request"),
-                // The connector says itself that its time is over.
-                (None, None) => (began + self.connect_timeout + GRACE, "connect"),
+    ) -> Result<http::Response<Bytes>, Lost> {
+        let uri = request.uri().clone();
+        let mut open = match self.pool.idle(&uri).await {
+            Some(open) => open,
+            None => self.connect(&uri, vigil).await?,
+        };
+        to_path(&mut request);
+        let response = loop {
+            let began = Instant::now();
+            let ends = || match sent.time() {
+                Some(sent) => (sent + self.request_timeout, "receive response"),
+                None => (began + self.request_timeout, "send request"),
             };
-            if now >= ends {
-                return Err((format!("timeout: {what}"), true));
+            match within(open.send(request), vigil, ends).await? {
+                Ok(response) => break response,
+                // The node closed it while nobody used it.
+                Err(NoAnswer {
+                    request: Some(again),
+                    ..
+                }) if open.is_reused && sent.time().is_none() => {
+                    request = again;
+                    open = self.connect(&uri, vigil).await?;
+                }
+                Err(NoAnswer { error, .. }) => return Err((chain(&error), false)),
             }
-            wake = ends;
-            if let Some(reason) = vigil.check() {
-                return Err((reason, false));
+        };
+        vigil.heard();
+        let (head, body) = response.into_parts();
+        let heard = Instant::now();
+        let ends = || (heard + self.request_timeout, "receive body");
+        let body = within(open.driving(body.collect()), vigil, ends).await?;
+        let body = body.map_err(|error| (chain(&error), false))?.to_bytes();
+        self.pool.keep(open).await;
+        Ok(http::Response::from_parts(head, body))
+    }
+
+    async fn connect(&self, uri: &http::Uri, vigil: &mut Vigil) -> Result<Connection, Lost> {
+        // The connector says itself that its time is over.
+        let ends = Instant::now() + self.connect_timeout + GRACE;
+        let connected = within(self.pool.connect(uri), vigil, || (ends, "connect")).await?;
+        connected.map_err(|error| (chain(&*error), is_timeout(&*error)))
+    }
+
+    /// Asks something small, once more on a new connection if the one that was kept was of no use.
+    async fn ask(&self, request: &http::Request<Bytes>) -> Result<http::Response<Bytes>, String> {
+        let uri = request.uri();
+        let mut kept = self.pool.idle(uri).await;
+        loop {
+            let mut open = match kept.take() {
+                Some(open) => open,
+                None => {
+                    let open = self.pool.connect(uri).await;
+                    open.map_err(|error| chain(&*error))?
+                }
+            };
+            let mut request = request.clone().map(|body| Watched {
+                body,
+                sent: Arc::default(),
+            });
+            if let Some(host) = host_of(uri) {
+                request.headers_mut().insert(HOST, host);
             }
+            to_path(&mut request);
+            let response = match open.send(request).await {
+                Ok(response) => response,
+                Err(_) if open.is_reused => continue,
+                Err(NoAnswer { error, .. }) => return Err(chain(&error)),
+            };
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, LONGEST_VIEW).collect();
+            let body = open.driving(body).await;
+            let body = body.map_err(|error| chain(&*error))?.to_bytes();
+            self.pool.keep(open).await;
+            return Ok(http::Response::from_parts(head, body));
         }
+    }
+}
+
+/// Why there is no answer, and whether all the time it had is over.
+type Lost = (String, bool);
+
+/// Waits for something until its time is over, which may turn out to be later, or until there is no use in waiting.
+async fn within<F: Future>(
+    future: F,
+    vigil: &mut Vigil,
+    ends: impl Fn() -> (Instant, &'static str),
+) -> Result<F::Output, Lost> {
+    let mut future = pin!(future);
+    loop {
+        let wake = ends().0.min(vigil.next_tick());
+        if let Ok(output) = timeout_at(wake.into(), &mut future).await {
+            return Ok(output);
+        }
+        let (end, what) = ends();
+        if Instant::now() >= end {
+            return Err((format!("timeout: {what}"), true));
+        }
+        if let Some(reason) = vigil.check() {
+            return Err((reason, false));
+        }
+    }
+}
+
+fn host_of(uri: &http::Uri) -> Option<HeaderValue> {
+    HeaderValue::try_from(uri.authority()?.as_str()).ok()
+}
+
+/// A server that is no proxy is told the path only.
+fn to_path(request: &mut http::Request<Watched>) {
+    let path = request.uri().path_and_query().cloned();
+    if let Some(path) = path {
+        *request.uri_mut() = http::Uri::from(path);
     }
 }
 
@@ -154,7 +219,7 @@ impl Client for AsyncHttp {
 
     fn open(config: &RqliteConfig) -> Result<Self, ConnectionError> {
         Ok(AsyncHttp {
-            client: config.shared.get_or_try_init(|| pool(config))?,
+            pool: config.shared.get_or_try_init(|| pool(config))?,
             connect_timeout: config.connect_timeout,
             request_timeout: config.request_timeout,
             requests: 0,
@@ -173,23 +238,12 @@ impl Client for AsyncHttp {
         &self,
         request: http::Request<Bytes>,
     ) -> Result<http::Response<Bytes>, SendError> {
-        let request = request.map(|body| Watched {
-            body,
-            sent: Arc::default(),
-        });
         let failed = |message, timed_out| SendError {
             sent: true,
             timed_out,
             message,
         };
-        let asked = async {
-            let response = self.client.request(request).await;
-            let (head, body) = response.map_err(|error| chain(&error))?.into_parts();
-            let body = Limited::new(body, LONGEST_VIEW).collect().await;
-            let body = body.map_err(|error| chain(&*error))?;
-            Ok(http::Response::from_parts(head, body.to_bytes()))
-        };
-        match timeout(PROBE, asked).await {
+        match timeout(PROBE, self.ask(&request)).await {
             Ok(outcome) => outcome.map_err(|message| failed(message, false)),
             Err(_) => Err(failed("timeout: no answer".to_owned(), true)),
         }
@@ -206,11 +260,7 @@ fn pool(config: &RqliteConfig) -> Result<Pool, ConnectionError> {
         connector,
         limit: config.connect_timeout,
     };
-    Ok(Hyper::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_max_idle_per_host(IDLE)
-        .pool_idle_timeout(IDLE_TIME)
-        .build(connector))
+    Ok(pool::Pool::new(connector))
 }
 
 fn tls(config: &RqliteConfig) -> Result<ClientConfig, ConnectionError> {

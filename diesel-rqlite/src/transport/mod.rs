@@ -4,4 +4,6 @@
 pub(crate) mod asynchronous;
 pub(crate) mod blocking;
 pub(crate) mod node;
+#[cfg(feature = "async")]
+mod pool;
 mod tcp;

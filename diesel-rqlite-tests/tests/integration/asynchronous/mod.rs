@@ -8,9 +8,8 @@ mod wrappers;
 
 pub(crate) use self::adapter::{RqliteConnection, block_on, connect_by};
 
-/// How many are opened for requests one after the other. Where the first is free a moment too late hyper opens another;
-/// there were 80 requests.
-const HTTP_CONNECTIONS: usize = 8;
+/// How many are opened for requests one after the other.
+const HTTP_CONNECTIONS: usize = 1;
 
 /// Whether diesel-async says of what types the columns of a query are.
 const TELLS_TYPES: bool = false;
