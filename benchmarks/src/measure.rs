@@ -65,7 +65,10 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(formatter, "| task | client | wall, µs | bare ÷ it | CPU, µs |")?;
+        writeln!(
+            formatter,
+            "| task | client | wall, µs | bare ÷ it | CPU, µs |"
+        )?;
         writeln!(formatter, "|---|---|---|---|---|")?;
         let mut bare = 0.0;
         for line in &self.lines {

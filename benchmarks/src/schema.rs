@@ -58,7 +58,9 @@ pub fn fill(node: &Rqlited) -> Result<(), Box<dyn Error>> {
     conn.batch_execute(SCHEMA)?;
     let batch = new_items(BATCH);
     for _ in 0..ROWS / BATCH {
-        diesel::insert_into(items::table).values(&batch).execute(&mut conn)?;
+        diesel::insert_into(items::table)
+            .values(&batch)
+            .execute(&mut conn)?;
     }
     Ok(())
 }

@@ -47,7 +47,11 @@ impl Asynchronous {
 }
 
 async fn find(conn: &mut AsyncRqliteConnection, id: i64) -> QueryResult<Item> {
-    items::table.find(id).select(Item::as_select()).first(conn).await
+    items::table
+        .find(id)
+        .select(Item::as_select())
+        .first(conn)
+        .await
 }
 
 async fn once(
@@ -59,13 +63,19 @@ async fn once(
 ) -> QueryResult<()> {
     match task {
         "insert one" => {
-            diesel::insert_into(items::table).values(one).execute(conn).await?;
+            diesel::insert_into(items::table)
+                .values(one)
+                .execute(conn)
+                .await?;
         }
         "select one by key" => {
             find(conn, key(operation)).await?;
         }
         "insert 10,000, per row" => {
-            diesel::insert_into(items::table).values(batch).execute(conn).await?;
+            diesel::insert_into(items::table)
+                .values(batch)
+                .execute(conn)
+                .await?;
         }
         "load 100,000 x 4, per row" => {
             let rows = items::table.select(Item::as_select()).limit(100_000);
@@ -83,7 +93,10 @@ async fn once(
                         .execute(conn)
                         .await?;
                 }
-                diesel::insert_into(items::table).values(one).execute(conn).await
+                diesel::insert_into(items::table)
+                    .values(one)
+                    .execute(conn)
+                    .await
             })
             .await?;
         }

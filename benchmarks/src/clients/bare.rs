@@ -29,7 +29,11 @@ impl Bare {
             .content_type("application/json")
             .send(body.to_string())
             .expect("answers");
-        let body = response.body_mut().with_config().limit(u64::MAX).read_to_vec();
+        let body = response
+            .body_mut()
+            .with_config()
+            .limit(u64::MAX)
+            .read_to_vec();
         body.expect("answers").len()
     }
 }

@@ -38,11 +38,13 @@ impl Client for Blocking {
         let conn = &mut self.conn;
         for operation in 0..operations {
             let done = match task {
-                "insert one" => diesel::insert_into(items::table).values(&self.one).execute(conn),
+                "insert one" => diesel::insert_into(items::table)
+                    .values(&self.one)
+                    .execute(conn),
                 "select one by key" => find(conn, key(operation)).map(|_| 1),
-                "insert 10,000, per row" => {
-                    diesel::insert_into(items::table).values(&self.batch).execute(conn)
-                }
+                "insert 10,000, per row" => diesel::insert_into(items::table)
+                    .values(&self.batch)
+                    .execute(conn),
                 "load 100,000 x 4, per row" => {
                     let rows = items::table.select(Item::as_select()).limit(100_000);
                     rows.load::<Item>(conn).map(|rows| rows.len())
@@ -57,7 +59,9 @@ impl Client for Blocking {
                             .set(items::price.eq(items::price + 1.0))
                             .execute(conn)?;
                     }
-                    diesel::insert_into(items::table).values(&self.one).execute(conn)
+                    diesel::insert_into(items::table)
+                        .values(&self.one)
+                        .execute(conn)
                 }),
             };
             let done = done.expect("is done");

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use diesel_rqlite_tests::Rqlited;
-use rqlite_client::response::{self, Result as _};
+use rqlite_client::response;
 use rqlite_client::{Connection, Mapping};
 use rqlite_rs::prelude::*;
 use serde_json::Value;
@@ -30,8 +30,14 @@ pub struct RqliteRs {
 
 impl RqliteRs {
     pub fn new(node: &Rqlited, threads: usize) -> Result<Self, Box<dyn Error>> {
-        let client = RqliteClientBuilder::new().known_host(node.address()).build()?;
-        Ok(RqliteRs { runtime: runtime(threads)?, threads, client: client.into() })
+        let client = RqliteClientBuilder::new()
+            .known_host(node.address())
+            .build()?;
+        Ok(RqliteRs {
+            runtime: runtime(threads)?,
+            threads,
+            client: client.into(),
+        })
     }
 }
 
@@ -62,7 +68,13 @@ impl Client for RqliteRs {
     }
 
     fn run(&mut self, task: &str, operations: usize) -> bool {
-        if !["insert one", "select one by key", "load 100,000 x 4, per row"].contains(&task) {
+        if ![
+            "insert one",
+            "select one by key",
+            "load 100,000 x 4, per row",
+        ]
+        .contains(&task)
+        {
             return false;
         }
         let (client, task) = (self.client.clone(), task.to_owned());
@@ -84,17 +96,18 @@ pub struct RqliteClientUreq {
 
 impl RqliteClientUreq {
     pub fn new(node: &Rqlited) -> Result<Self, Box<dyn Error>> {
-        Ok(RqliteClientUreq { connection: Connection::new(&node.http_url())? })
+        Ok(RqliteClientUreq {
+            connection: Connection::new(&node.http_url())?,
+        })
     }
 
     fn rows(&self, sql: &[Value]) -> usize {
         let query = self.connection.query().set_weak().push_sql_values(sql);
         let answer = response::query::Query::from(query.request_run().expect("answers"));
-        let count = match answer.results().next() {
+        match answer.results().next() {
             Some(Mapping::Standard(rows)) => rows.values.as_ref().map_or(0, Vec::len),
             _ => 0,
-        };
-        count
+        }
     }
 }
 

@@ -15,7 +15,9 @@ pub struct Sqlite {
 
 impl Sqlite {
     pub fn open() -> Result<Self, Box<dyn Error>> {
-        Ok(Sqlite { folder: TempDir::new()? })
+        Ok(Sqlite {
+            folder: TempDir::new()?,
+        })
     }
 
     /// A table filled anew.
@@ -28,7 +30,11 @@ impl Sqlite {
         for _ in 0..ROWS / BATCH {
             insert(&mut conn, &batch)?;
         }
-        Ok(Connected { conn, one: new_items(1).remove(0), batch })
+        Ok(Connected {
+            conn,
+            one: new_items(1).remove(0),
+            batch,
+        })
     }
 }
 
@@ -45,7 +51,9 @@ fn find(conn: &mut SqliteConnection, id: i64) -> QueryResult<Item> {
 fn insert(conn: &mut SqliteConnection, batch: &[NewItem]) -> QueryResult<usize> {
     conn.transaction(|conn| {
         for item in batch {
-            diesel::insert_into(items::table).values(item).execute(conn)?;
+            diesel::insert_into(items::table)
+                .values(item)
+                .execute(conn)?;
         }
         Ok(batch.len())
     })
@@ -60,7 +68,9 @@ impl Client for Connected {
         let conn = &mut self.conn;
         for operation in 0..operations {
             let done = match task {
-                "insert one" => diesel::insert_into(items::table).values(&self.one).execute(conn),
+                "insert one" => diesel::insert_into(items::table)
+                    .values(&self.one)
+                    .execute(conn),
                 "select one by key" => find(conn, key(operation)).map(|_| 1),
                 "insert 10,000, per row" => insert(conn, &self.batch),
                 "load 100,000 x 4, per row" => {
@@ -77,7 +87,9 @@ impl Client for Connected {
                             .set(items::price.eq(items::price + 1.0))
                             .execute(conn)?;
                     }
-                    diesel::insert_into(items::table).values(&self.one).execute(conn)
+                    diesel::insert_into(items::table)
+                        .values(&self.one)
+                        .execute(conn)
                 }),
             };
             done.expect("is done");
