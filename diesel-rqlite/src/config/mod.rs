@@ -231,7 +231,7 @@ impl RqliteConfig {
     /// answered is not waited for.
     #[must_use]
     pub fn leader_timeout(mut self, timeout: Duration) -> Self {
-        self.leader_timeout = timeout;
+        self.leader_timeout = timeout.min(FOREVER);
         self
     }
 

@@ -40,7 +40,7 @@ impl RqliteConfig {
             "db_timeout" => self = self.db_timeout(timeout(key, value)?),
             "connect_timeout" => self = self.connect_timeout(timeout(key, value)?),
             "request_timeout" => self = self.request_timeout(timeout(key, value)?),
-            "leader_timeout" => self.leader_timeout = duration(key, value)?,
+            "leader_timeout" => self = self.leader_timeout(duration(key, value)?),
             "transaction" => {
                 self.transaction.mode = TransactionMode::from_name(value)
                     .ok_or_else(|| invalid(key, value, "interactive, eager or deferred"))?;
@@ -48,6 +48,7 @@ impl RqliteConfig {
             "lock" => self.transaction.locking = lock(key, value)?,
             "exactly_once" => self.transaction.exactly_once = boolean(key, value)?,
             // Not documented: to see what goes wrong without them.
+            #[cfg(feature = "guards-off-for-tests")]
             "guards" if value == "off" => self.transaction.guards = false,
             "ca_cert" => {
                 let pem = std::fs::read(value).map_err(|error| Kind::Unreadable {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::protocol::request::{Endpoint, Exchange, Way};
+use crate::protocol::request::{Endpoint, Exchange, Statements, Way};
 
 fn parse(url: &str) -> RqliteConfig {
     url.parse().expect(url)
@@ -96,7 +96,7 @@ fn passwords_are_decoded_and_never_shown() {
         !shown.contains("s#cret") && !shown.contains("hunter2"),
         "{shown}"
     );
-    let request = Exchange::new(Endpoint::Query { transaction: false }, bytes::Bytes::new());
+    let request = Exchange::new(Endpoint::Query { transaction: false }, Statements::default());
     let request = request
         .to_node(
             "http://h",
@@ -110,4 +110,11 @@ fn passwords_are_decoded_and_never_shown() {
         "Basic dXNAZXI6cyNjcmV0Lw=="
     );
     assert!(!format!("{request:?}").contains("dXNAZXI6"));
+}
+
+/// What switches off the safety of transactions is there for this workspace's own tests alone.
+#[cfg(not(feature = "guards-off-for-tests"))]
+#[test]
+fn guards_can_not_be_switched_off() {
+    assert_eq!(error("rqlite://h?guards=off"), "unknown option `guards`");
 }

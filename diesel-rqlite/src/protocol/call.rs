@@ -23,7 +23,7 @@ use super::cluster::{Cluster, Next};
 use super::failure::{Failure, Why};
 use super::message::{ErrorBody, RequestError, is_of_forwarding};
 use super::nodes::Nodes;
-use super::request::{Endpoint, Exchange, ReadConsistency, Settings, Way};
+use super::request::{Endpoint, Exchange, ReadConsistency, Settings, Statements, Way};
 use super::survey::redirect_target;
 use super::watch::{Again, Of, Watch};
 
@@ -196,13 +196,17 @@ impl<'c> Call<'c> {
             true => {
                 test = Exchange::new(
                     Endpoint::Query { transaction: false },
-                    Bytes::from_static(b"[\"SELECT 1\"]"),
+                    Statements {
+                        json: Bytes::from_static(b"[\"SELECT 1\"]"),
+                        number: 1,
+                    },
                 )
                 .at(ReadConsistency::Strong);
                 &test
             }
             false => self.exchange,
         };
+        self.nodes.hand_on(self.way == Way::Forward);
         self.level = match self.strong || self.is_test {
             true => ReadConsistency::Strong,
             false => self.nodes.level(&self.target, self.wanted_level()),
@@ -574,7 +578,13 @@ mod tests {
             Script {
                 nodes: nodes_of(nodes, Forwarding::Never),
                 settings: Settings::new(level, None, false, Duration::from_secs(10), None),
-                exchange: Exchange::new(endpoint, Bytes::from_static(b"[\"x\"]")),
+                exchange: Exchange::new(
+                    endpoint,
+                    Statements {
+                        json: Bytes::from_static(b"[\"x\"]"),
+                        number: 1,
+                    },
+                ),
                 began: Instant::now(),
                 clock: Duration::ZERO,
                 views: Vec::new(),

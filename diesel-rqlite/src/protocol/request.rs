@@ -238,7 +238,7 @@ impl Settings {
 
     /// How long to ask what became of a commit whose answer was lost.
     pub(crate) fn settle_timeout(&self) -> Duration {
-        3 * self.leader_timeout
+        self.leader_timeout.saturating_mul(3)
     }
 
     fn push_freshness(&self, uri: &mut String) {
@@ -252,21 +252,31 @@ impl Settings {
     }
 }
 
+/// Statements as JSON, and how many they are: an answer has a result for each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Statements {
+    pub(crate) json: Bytes,
+    pub(crate) number: usize,
+}
+
 /// One request, before it is known which node it goes to.
 #[derive(Clone, Debug)]
 pub(crate) struct Exchange {
     pub(crate) endpoint: Endpoint,
     pub(crate) body: Bytes,
+    /// How many statements there are in it.
+    pub(crate) statements: usize,
     /// For a read that needs another level than its connection's.
     pub(crate) level: Option<ReadConsistency>,
     stake: Stake,
 }
 
 impl Exchange {
-    pub(crate) fn new(endpoint: Endpoint, body: Bytes) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, statements: Statements) -> Self {
         Exchange {
             endpoint,
-            body,
+            body: statements.json,
+            statements: statements.number,
             level: None,
             stake: endpoint.stake(),
         }
@@ -324,7 +334,7 @@ mod tests {
                 ReadConsistency::None => Way::Local,
                 _ => Way::Redirect,
             };
-            let exchange = Exchange::new(endpoint, Bytes::new());
+            let exchange = Exchange::new(endpoint, Statements::default());
             let request = exchange.to_node("http://h:1/p", level, way, &settings);
             request.expect("valid").uri().to_string()
         };

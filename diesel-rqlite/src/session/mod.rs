@@ -297,7 +297,8 @@ fn rows_of(result: Option<StatementResult>, statement: &Statement<'_>) -> QueryR
         StatementResult::Rows(rows) => Ok(named(rows, statement)),
         StatementResult::Failed(message) => Err(error::statement_error(&message, None)),
         // A PRAGMA that returns nothing.
-        StatementResult::Executed { .. } => Ok(Rows::default()),
+        StatementResult::Executed { .. } if statement.may_be_rowless => Ok(Rows::default()),
+        StatementResult::Executed { .. } => Err(error::no_rows()),
     }
 }
 

@@ -46,7 +46,10 @@ impl<'a> Read<'a> {
 
     /// As written.
     pub(crate) fn plain(&self) -> Statement<'a> {
-        self.statement(self.written())
+        Statement {
+            may_be_rowless: !self.is_wrappable(),
+            ..self.statement(self.written())
+        }
     }
 
     /// In a form in which nearly all values are exact, and one that is not shows. `None`: there is none, since it can't

@@ -1,0 +1,67 @@
+//! Who the connection is, and where that comes from.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// User and password for HTTP basic authentication.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    pub(crate) user: String,
+    pub(crate) password: String,
+}
+
+impl Credentials {
+    /// This user, with this password.
+    pub fn new(user: impl Into<String>, password: impl Into<String>) -> Self {
+        Credentials {
+            user: user.into(),
+            password: password.into(),
+        }
+    }
+}
+
+impl fmt::Debug for Credentials {
+    /// Without the password.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = formatter.debug_struct("Credentials");
+        text.field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// What [`RqliteConfig::credentials_from_async`](crate::RqliteConfig::credentials_from_async) is given.
+pub type CredentialsFuture = Pin<Box<dyn Future<Output = Result<Credentials, BoxError>> + Send>>;
+
+/// Where credentials come from that change while the program runs.
+#[derive(Clone)]
+pub(crate) enum Provider {
+    Now(Arc<dyn Fn() -> Result<Credentials, BoxError> + Send + Sync>),
+    Later(Arc<dyn Fn() -> CredentialsFuture + Send + Sync>),
+}
+
+impl Provider {
+    pub(crate) async fn ask(&self) -> Result<Credentials, BoxError> {
+        match self {
+            Provider::Now(ask) => ask(),
+            Provider::Later(ask) => ask().await,
+        }
+    }
+
+    pub(super) fn is_async(&self) -> bool {
+        matches!(self, Provider::Later(_))
+    }
+}
+
+impl PartialEq for Provider {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Provider::Now(one), Provider::Now(other)) => Arc::ptr_eq(one, other),
+            (Provider::Later(one), Provider::Later(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
