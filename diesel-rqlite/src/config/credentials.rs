@@ -56,6 +56,12 @@ impl Provider {
     }
 }
 
+impl fmt::Debug for Provider {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Provider")
+    }
+}
+
 impl PartialEq for Provider {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {

@@ -67,8 +67,9 @@ mod tests {
             assert_eq!(Host::of(text), Host::Is(wanted.to_owned()), "{text}");
         }
         for text in [
-            "", " ", "a b", "a\tb", "a\nb", "a\0b", "\u{7f}", "u:p@h", "@h", "h/", "h/p", "h?x", "h#x", "h:1", "[::1",
-            "::1]", "[::1]:1", "1::2::3", "a%20b", "a\\b", "a|b", "<h>", "[h]", "::1%eth0",
+            "", " ", "a b", "a\tb", "a\nb", "a\0b", "\u{7f}", "u:p@h", "@h", "h/", "h/p", "h?x",
+            "h#x", "h:1", "[::1", "::1]", "[::1]:1", "1::2::3", "a%20b", "a\\b", "a|b", "<h>",
+            "[h]", "::1%eth0",
         ] {
             assert_eq!(Host::of(text), Host::IsNot, "{text:?}");
         }

@@ -15,7 +15,7 @@ use diesel::{ConnectionResult, QueryResult, Table, dsl};
 
 use super::{Core, HasCore, Scope, TransactionBuilder, collect_binds, render, types_of};
 use crate::backend::Rqlite;
-use crate::config::RqliteConfig;
+use crate::config::{RqliteConfig, redacted};
 use crate::lock::TransactionLock;
 use crate::row::{RqliteCursor, RqliteRow};
 use crate::runtime::now;
@@ -65,10 +65,16 @@ impl RqliteConnection {
     /// requests that are not SQL.
     pub fn node_http(&self) -> NodeHttp {
         let session = &self.core.session;
+        let is_trusted = session
+            .nodes
+            .known
+            .cluster()
+            .trusts(session.nodes.current());
+        let authorization = session.settings.authorization.get().filter(|_| is_trusted);
         NodeHttp::new(
             session.client.agent(),
             session.nodes.current().to_owned(),
-            session.settings.authorization.clone(),
+            authorization,
             self.core.config.request_timeout,
         )
     }
@@ -171,7 +177,7 @@ impl Connection for RqliteConnection {
 
     fn establish(database_url: &str) -> ConnectionResult<Self> {
         let config: RqliteConfig = database_url.parse()?;
-        Self::connect(&config, database_url)
+        Self::connect(&config, &redacted(database_url))
     }
 
     /// In the mode [`Eager`](crate::TransactionMode::Eager) unless the configuration says another one than `Interactive`:

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use crate::config::RqliteConfig;
+use crate::config::tls::Tls;
 use crate::mutex::locked;
 use crate::protocol::cluster::{Cluster, Manner};
 use crate::protocol::nodes::{Known, WeakKnown};
@@ -12,7 +13,7 @@ use crate::protocol::nodes::{Known, WeakKnown};
 struct Place {
     seeds: Vec<String>,
     user: Option<String>,
-    ca_pem: Option<Vec<u8>>,
+    tls: Tls,
     manner: Manner,
 }
 
@@ -21,7 +22,7 @@ impl Place {
         Place {
             seeds: config.nodes(),
             user: config.user().map(str::to_owned),
-            ca_pem: config.ca_pem.clone(),
+            tls: config.tls.clone(),
             manner: config.manner(),
         }
     }

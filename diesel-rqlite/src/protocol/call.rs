@@ -30,6 +30,10 @@ use super::watch::{Again, Of, Watch};
 /// The first pause before all nodes are asked again; each is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// How many redirects are followed before all nodes are asked again. A follower names its leader, which needs one.
+const MOST_REDIRECTS: usize = 8;
+/// For how long they are followed whatever the time for a leader is.
+const FIRST_REDIRECTS: Duration = Duration::from_secs(1);
 /// How often a read whose answer was lost is sent again.
 const READ_RETRIES: u32 = 3;
 /// On answers that rqlite gave itself; also those it forwards have it.
@@ -94,6 +98,8 @@ pub(crate) struct Call<'c> {
 struct Round {
     tried: Vec<String>,
     redirects: usize,
+    /// The nodes were asked about one that is not known.
+    looked: bool,
 }
 
 impl<'c> Call<'c> {
@@ -168,6 +174,7 @@ impl<'c> Call<'c> {
     /// Goes to this node, or looks who leads.
     fn turn_to(&mut self, next: Next, now: Instant) {
         match next {
+            Next::Ask(base) if !self.is_trusted(&base) => self.distrust(base, now),
             Next::Ask(base) => {
                 let is_local = self.is_local(&self.nodes.known.cluster());
                 self.way = if is_local { Way::Local } else { Way::Redirect };
@@ -188,6 +195,28 @@ impl<'c> Call<'c> {
         }
         let is_write = !self.exchange.endpoint.is_repeatable();
         self.is_test = is_write && self.way == Way::Forward && !self.nodes.is_settled(&self.target);
+    }
+
+    /// Whether a node may be told who sends a request: the configuration names it, or the cluster does.
+    fn is_trusted(&self, base: &str) -> bool {
+        !self.settings.authorization.is_used() || self.nodes.known.cluster().trusts(base)
+    }
+
+    /// A node was named by a redirect alone. Nothing is sent there.
+    fn distrust(&mut self, base: String, now: Instant) {
+        self.target = base;
+        self.say(
+            "neither the configuration nor the cluster's list of nodes names it, so that user and password, and the \
+             request, were not sent there; name it in `nodes`, or give the user the permission `status`"
+                .to_owned(),
+        );
+        match self.round.tried.contains(&self.target) {
+            true => self.pause(now),
+            false => {
+                self.round.tried.push(self.target.clone());
+                self.state = State::Looking;
+            }
+        }
     }
 
     fn send(&mut self, now: Instant) -> Step {
@@ -396,6 +425,17 @@ impl<'c> Call<'c> {
             Some(to) if self.target.starts_with("https://") && !to.starts_with("https://") => {
                 format!("redirected from https to {to}, which has no TLS")
             }
+            // The cluster may list it, if it is asked.
+            Some(to) if !self.is_trusted(&to) && !self.round.looked => {
+                self.round.looked = true;
+                self.state = State::Looking;
+                return;
+            }
+            Some(to) if !self.is_trusted(&to) => format!(
+                "redirected to {to}, which neither the configuration nor the cluster's list of nodes names, so that user \
+                 and password, and the request, were not sent there; name it in `nodes`, or give the user the permission \
+                 `status`"
+            ),
             Some(to) => return self.follow(&to, now),
         };
         let mut cluster = self.nodes.known.cluster();
@@ -415,9 +455,10 @@ impl<'c> Call<'c> {
         let mut cluster = self.nodes.known.cluster();
         cluster.redirected(to, now);
         let in_trouble = cluster.troubles().any(|(node, _)| node == to);
-        let circles = self.round.redirects > 2 * cluster.count();
+        let circles = self.round.redirects > MOST_REDIRECTS.min(2 * cluster.count());
         drop(cluster);
-        if circles {
+        let elapsed = now.saturating_duration_since(self.began);
+        if circles || elapsed >= self.settings.leader_timeout.max(FIRST_REDIRECTS) {
             self.say("the leader can't be reached".to_owned());
             self.pause(now);
         } else if in_trouble || self.round.tried.iter().any(|tried| tried == to) {
@@ -534,6 +575,7 @@ fn top_level_error(body: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::authorization::Authorization;
     use super::super::cluster::{Forwarding, Leader, Manner};
     use super::super::nodes::Known;
     use super::super::survey::{Seen, View};
@@ -577,7 +619,13 @@ mod tests {
         fn new(nodes: &[&str], endpoint: Endpoint, level: ReadConsistency) -> Self {
             Script {
                 nodes: nodes_of(nodes, Forwarding::Never),
-                settings: Settings::new(level, None, false, Duration::from_secs(10), None),
+                settings: Settings::new(
+                    level,
+                    None,
+                    false,
+                    Duration::from_secs(10),
+                    Authorization::default(),
+                ),
                 exchange: Exchange::new(
                     endpoint,
                     Statements {
@@ -880,7 +928,13 @@ mod tests {
     #[test]
     fn redirects_to_ever_new_addresses_end() {
         let mut script = Script::write(&["a"]);
-        let settings = Settings::new(ReadConsistency::Strong, None, false, Duration::ZERO, None);
+        let settings = Settings::new(
+            ReadConsistency::Strong,
+            None,
+            false,
+            Duration::ZERO,
+            Authorization::default(),
+        );
         script.settings = settings;
         let outcome = script.run(|sent, _| redirect(&format!("http://h{sent}/db/execute")));
         not_applied(outcome);

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use base64::Engine as _;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+
+use super::authorization::Authorization;
 
 /// How fresh a read must be. See rqlite's documentation of read consistency.
 #[derive(Clone, Copy, Debug, Default, Hash, PartialEq, Eq)]
@@ -206,7 +207,7 @@ pub(crate) struct Settings {
     pub(crate) freshness_strict: bool,
     /// How long a request may wait for the cluster to have a leader.
     pub(crate) leader_timeout: Duration,
-    pub(crate) authorization: Option<HeaderValue>,
+    pub(crate) authorization: Authorization,
     /// How long the server may work at one statement.
     pub(crate) db_timeout: Option<Duration>,
 }
@@ -217,15 +218,8 @@ impl Settings {
         freshness: Option<Duration>,
         freshness_strict: bool,
         leader_timeout: Duration,
-        credentials: Option<(&str, &str)>,
+        authorization: Authorization,
     ) -> Self {
-        let authorization = credentials.and_then(|(user, password)| {
-            let encoded =
-                base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
-            let mut value = HeaderValue::try_from(format!("Basic {encoded}")).ok()?;
-            value.set_sensitive(true);
-            Some(value)
-        });
         Settings {
             level,
             freshness,
@@ -313,7 +307,7 @@ impl Exchange {
         uri.push_str(self.endpoint.path());
         self.endpoint.push_query(&mut uri, level, way, settings);
         let mut request = http::Request::post(uri).header(CONTENT_TYPE, "application/json");
-        if let Some(authorization) = &settings.authorization {
+        if let Some(authorization) = settings.authorization.get() {
             request = request.header(AUTHORIZATION, authorization);
         }
         request.body(self.body.clone())
@@ -328,7 +322,13 @@ mod tests {
     fn flags_of_each_kind_of_request() {
         let fresh = Some(Duration::from_millis(5));
         let timeout = Duration::from_secs(10);
-        let settings = Settings::new(ReadConsistency::Weak, fresh, true, timeout, None);
+        let settings = Settings::new(
+            ReadConsistency::Weak,
+            fresh,
+            true,
+            timeout,
+            Authorization::default(),
+        );
         let uri = |endpoint, level| {
             let way = match level {
                 ReadConsistency::None => Way::Local,

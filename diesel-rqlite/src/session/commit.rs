@@ -121,7 +121,9 @@ impl<C: Client> Session<C> {
                     self.count_commit().await?;
                 }
                 // Not applied: only a row that is there takes a number.
-                Verdict::Unregistered { proven } if !registered && (proven || !self.nodes.was_handed_on()) => {
+                Verdict::Unregistered { proven }
+                    if !registered && (proven || !self.nodes.was_handed_on()) =>
+                {
                     registered = true;
                     self.commits = None;
                     self.count_commit().await?;
@@ -255,7 +257,8 @@ impl<C: Client> Session<C> {
     }
 }
 
-const PROOF_GONE: &str = "what would tell is gone: the row of this connection in __diesel_rqlite_commits";
+const PROOF_GONE: &str =
+    "what would tell is gone: the row of this connection in __diesel_rqlite_commits";
 
 /// What became of a commit can't be told.
 fn unknown(commit: &Commit, message: &str) -> Error {

@@ -106,8 +106,7 @@ impl Commits {
     pub(crate) fn number(&self) -> Statement<'static> {
         let old = name_behind(KEPT / 2);
         let fails = |guard: &str| format!("json_extract('{{}}','{GUARD}{guard}')");
-        let (number, old_row, gone) =
-            (fails(guard::NUMBER), fails(guard::OLD), fails(guard::GONE));
+        let (number, old_row, gone) = (fails(guard::NUMBER), fails(guard::OLD), fails(guard::GONE));
         let sql = format!(
             "INSERT INTO __diesel_rqlite_commits (client, number, applied) VALUES (?, CASE (SELECT CASE \
              WHEN number >= ? THEN 1 WHEN client < {old} THEN 2 ELSE 3 END FROM __diesel_rqlite_commits WHERE client = ?) \

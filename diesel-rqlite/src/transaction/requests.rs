@@ -3,10 +3,10 @@
 use diesel::QueryResult;
 use diesel::result::Error;
 
+use super::Transaction;
+use super::exactly_once::{self, guard};
 use super::journal::{Count, Write};
 use super::parts::{Part, Parts};
-use super::exactly_once::{self, guard};
-use super::Transaction;
 use crate::error;
 use crate::lock::{fence, rqlite};
 use crate::protocol::encoding::Encoding;

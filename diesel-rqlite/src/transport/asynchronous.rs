@@ -13,13 +13,11 @@ use bytes::Bytes;
 use diesel::result::ConnectionError;
 use http::header::{ACCEPT, HeaderValue, USER_AGENT};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{Client as Hyper, connect::capture_connection};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use rustls::pki_types::{CertificateDer, pem::PemObject};
-use rustls::{ClientConfig, RootCertStore};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::{timeout, timeout_at};
@@ -33,11 +31,15 @@ use crate::runtime::Tokio;
 use crate::session::{Client, Vigil};
 
 use super::tcp::HEAD_START;
+use super::tls::{Asked, client_tls};
+use super::too_long;
 
 /// An HTTP client. It follows no redirects: `protocol::call` does.
 #[derive(Clone)]
 pub(crate) struct AsyncHttp {
     client: Pool,
+    asked: Asked,
+    max_answer: u64,
     connect_timeout: Duration,
     request_timeout: Duration,
     requests: u64,
@@ -81,16 +83,22 @@ impl AsyncHttp {
             message,
         };
         let response = self.response(request, &sent, &mut vigil).await;
-        let response = response.map_err(|(message, timed_out)| failed(message, timed_out))?;
+        let response = response
+            .map_err(|(message, timed_out)| failed(self.asked.explain(message), timed_out))?;
         vigil.heard();
         let (head, body) = response.into_parts();
         let ends = Instant::now() + self.request_timeout;
-        let mut body = pin!(body.collect());
+        let limit = usize::try_from(self.max_answer).unwrap_or(usize::MAX);
+        let mut body = pin!(Limited::new(body, limit).collect());
         loop {
             let wake = ends.min(vigil.next_tick());
             match timeout_at(wake.into(), &mut body).await {
                 Ok(Ok(body)) => return Ok(http::Response::from_parts(head, body.to_bytes())),
-                Ok(Err(error)) => return Err(failed(chain(&error), false)),
+                // It would be as long again.
+                Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                    return Err(failed(too_long(self.max_answer), true));
+                }
+                Ok(Err(error)) => return Err(failed(chain(&*error), false)),
                 Err(_) if Instant::now() >= ends => {
                     return Err(failed("timeout: receive body".to_owned(), true));
                 }
@@ -153,8 +161,11 @@ impl Client for AsyncHttp {
     type Runtime = Tokio;
 
     fn open(config: &RqliteConfig) -> Result<Self, ConnectionError> {
+        let (client, asked) = config.shared.get_or_try_init(|| pool(config))?;
         Ok(AsyncHttp {
-            client: config.shared.get_or_try_init(|| pool(config))?,
+            client,
+            asked,
+            max_answer: config.max_answer,
             connect_timeout: config.connect_timeout,
             request_timeout: config.request_timeout,
             requests: 0,
@@ -196,9 +207,10 @@ impl Client for AsyncHttp {
     }
 }
 
-fn pool(config: &RqliteConfig) -> Result<Pool, ConnectionError> {
+fn pool(config: &RqliteConfig) -> Result<(Pool, Asked), ConnectionError> {
+    let tls = client_tls(&config.tls)?;
     let connector = HttpsConnectorBuilder::new()
-        .with_tls_config(tls(config)?)
+        .with_tls_config((*tls.config).clone())
         .https_or_http()
         .enable_http1()
         .wrap_connector(Tcp);
@@ -206,34 +218,12 @@ fn pool(config: &RqliteConfig) -> Result<Pool, ConnectionError> {
         connector,
         limit: config.connect_timeout,
     };
-    Ok(Hyper::builder(TokioExecutor::new())
+    let pool = Hyper::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_max_idle_per_host(IDLE)
         .pool_idle_timeout(IDLE_TIME)
-        .build(connector))
-}
-
-fn tls(config: &RqliteConfig) -> Result<ClientConfig, ConnectionError> {
-    let bad = |reason: String| ConnectionError::BadConnection(format!("CA certificates: {reason}"));
-    let mut roots = RootCertStore::empty();
-    match &config.ca_pem {
-        Some(pem) => {
-            for certificate in CertificateDer::pem_slice_iter(pem) {
-                let certificate = certificate.map_err(|error| bad(error.to_string()))?;
-                let added = roots.add(certificate);
-                added.map_err(|error| bad(error.to_string()))?;
-            }
-            if roots.is_empty() {
-                return Err(bad("no certificate in the PEM".to_owned()));
-            }
-        }
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| bad(error.to_string()))?;
-    Ok(tls.with_root_certificates(roots).with_no_client_auth())
+        .build(connector);
+    Ok((pool, tls.asked))
 }
 
 /// Looks up a name and connects, to the first of its addresses that answers.

@@ -22,6 +22,11 @@ use crate::runtime::Blocking;
 use crate::session::{Client, Vigil};
 
 use super::tcp::{Tcp, Watched as Waiting};
+#[cfg(feature = "rustls")]
+use super::tls::{ClientTls, client_tls};
+#[cfg(feature = "rustls")]
+use super::tls_socket::TlsConnector;
+use super::too_long;
 
 /// Idle connections of one connection: to the leader, and to a node that is read from.
 const IDLE: usize = 2;
@@ -34,6 +39,8 @@ pub(crate) struct Http {
     agent: ureq::Agent,
     /// For what is asked beside a request.
     probes: ureq::Agent,
+    tls: ClientTls,
+    max_answer: u64,
     waiting: Waiting,
     addresses: Addresses,
     requests: u64,
@@ -43,13 +50,15 @@ impl Http {
     fn new(config: &RqliteConfig) -> Result<Self, ConnectionError> {
         let addresses = Addresses::default();
         let waiting = Waiting::default();
-        let requests = with_tls(builder(config), config)?;
-        let probes = with_tls(builder(config), config)?
-            // The second question goes where the first went.
-            .timeout_global(Some(PROBE));
+        let tls = tls(config)?;
+        let requests = builder(config);
+        // The second question goes where the first went.
+        let probes = builder(config).timeout_global(Some(PROBE));
         Ok(Http {
-            agent: agent(requests.build(), &waiting, addresses.clone()),
-            probes: agent(probes.build(), &Waiting::default(), addresses.clone()),
+            agent: agent(requests.build(), &tls, &waiting, addresses.clone()),
+            probes: agent(probes.build(), &tls, &Waiting::default(), addresses.clone()),
+            tls,
+            max_answer: config.max_answer,
             waiting,
             addresses,
             requests: 0,
@@ -106,15 +115,22 @@ impl Http {
         let request = http::Request::from_parts(head, SendBody::from_reader(&mut body));
         let answer = self.agent.run(request).and_then(|response| {
             let (head, mut body) = response.into_parts();
-            let body = body.with_config().limit(u64::MAX).read_to_vec()?;
+            let body = body.with_config().limit(self.max_answer).read_to_vec()?;
             Ok(http::Response::from_parts(head, body.into()))
         });
         answer.map_err(|error| {
             self.addresses.forget();
             SendError {
                 sent: body.is_read(),
-                timed_out: matches!(error, ureq::Error::Timeout(_)),
-                message: error.to_string(),
+                // What is too long would be as long again.
+                timed_out: matches!(
+                    error,
+                    ureq::Error::Timeout(_) | ureq::Error::BodyExceedsLimit(_)
+                ),
+                message: match error {
+                    ureq::Error::BodyExceedsLimit(_) => too_long(self.max_answer),
+                    error => self.tls.explain(error.to_string()),
+                },
             }
         })
     }
@@ -237,47 +253,43 @@ fn builder(config: &RqliteConfig) -> Builder {
 }
 
 #[cfg(feature = "rustls")]
-fn agent(config: Config, waiting: &Waiting, addresses: Addresses) -> ureq::Agent {
-    use ureq::unversioned::transport::{Connector, RustlsConnector};
+fn agent(config: Config, tls: &ClientTls, waiting: &Waiting, addresses: Addresses) -> ureq::Agent {
+    use ureq::unversioned::transport::Connector;
 
-    let tls = RustlsConnector::default();
+    let tls = TlsConnector(Arc::clone(&tls.config));
     ureq::Agent::with_parts(config, Tcp(waiting.clone()).chain(tls), addresses)
 }
 
 #[cfg(not(feature = "rustls"))]
-fn agent(config: Config, waiting: &Waiting, addresses: Addresses) -> ureq::Agent {
+fn agent(config: Config, _tls: &ClientTls, waiting: &Waiting, addresses: Addresses) -> ureq::Agent {
     ureq::Agent::with_parts(config, Tcp(waiting.clone()), addresses)
 }
 
 type Builder = ConfigBuilder<AgentScope>;
 
 #[cfg(feature = "rustls")]
-fn with_tls(builder: Builder, config: &RqliteConfig) -> Result<Builder, ConnectionError> {
-    use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+fn tls(config: &RqliteConfig) -> Result<ClientTls, ConnectionError> {
+    client_tls(&config.tls)
+}
 
-    let Some(pem) = &config.ca_pem else {
-        return Ok(builder);
-    };
-    let bad = |reason: String| ConnectionError::BadConnection(format!("CA certificates: {reason}"));
-    let mut certificates = Vec::new();
-    for item in parse_pem(pem) {
-        if let PemItem::Certificate(certificate) = item.map_err(|error| bad(error.to_string()))? {
-            certificates.push(certificate);
-        }
+/// There is none.
+#[cfg(not(feature = "rustls"))]
+#[derive(Clone, Debug)]
+struct ClientTls;
+
+#[cfg(not(feature = "rustls"))]
+impl ClientTls {
+    fn explain(&self, message: String) -> String {
+        message
     }
-    if certificates.is_empty() {
-        return Err(bad("no certificate in the PEM".to_owned()));
-    }
-    let roots = RootCerts::from(certificates.into_iter());
-    Ok(builder.tls_config(TlsConfig::builder().root_certs(roots).build()))
 }
 
 #[cfg(not(feature = "rustls"))]
-fn with_tls(builder: Builder, config: &RqliteConfig) -> Result<Builder, ConnectionError> {
-    if config.uses_tls() {
-        return Err(ConnectionError::BadConnection(
+fn tls(config: &RqliteConfig) -> Result<ClientTls, ConnectionError> {
+    match config.uses_tls() {
+        true => Err(ConnectionError::BadConnection(
             "TLS needs the feature `rustls` of diesel-rqlite".to_owned(),
-        ));
+        )),
+        false => Ok(ClientTls),
     }
-    Ok(builder)
 }

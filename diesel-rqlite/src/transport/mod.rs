@@ -5,3 +5,12 @@ pub(crate) mod asynchronous;
 pub(crate) mod blocking;
 pub(crate) mod node;
 mod tcp;
+#[cfg(any(feature = "rustls", feature = "async"))]
+mod tls;
+#[cfg(feature = "rustls")]
+mod tls_socket;
+
+/// Why an answer was not read to its end.
+fn too_long(limit: u64) -> String {
+    format!("the answer is longer than {limit} bytes, see `max_answer`")
+}
