@@ -36,6 +36,9 @@ const MOST_REDIRECTS: usize = 8;
 const FIRST_REDIRECTS: Duration = Duration::from_secs(1);
 /// How often a read whose answer was lost is sent again.
 const READ_RETRIES: u32 = 3;
+/// Why a node was not asked.
+const NOT_SENT: &str = "neither the configuration nor the cluster's list of nodes names it, so that user and password, and \
+     the request, were not sent there; name it in `nodes`, or give the user the permission `status`";
 /// On answers that rqlite gave itself; also those it forwards have it.
 const SERVED_BY: &str = "x-rqlite-served-by";
 const VERSION: &str = "x-rqlite-version";
@@ -98,8 +101,8 @@ pub(crate) struct Call<'c> {
 struct Round {
     tried: Vec<String>,
     redirects: usize,
-    /// The nodes were asked about one that is not known.
-    looked: bool,
+    /// Where the last redirect leads, to a node that nobody else has named. The others are being asked about it.
+    strange: Option<String>,
 }
 
 impl<'c> Call<'c> {
@@ -205,11 +208,7 @@ impl<'c> Call<'c> {
     /// A node was named by a redirect alone. Nothing is sent there.
     fn distrust(&mut self, base: String, now: Instant) {
         self.target = base;
-        self.say(
-            "neither the configuration nor the cluster's list of nodes names it, so that user and password, and the \
-             request, were not sent there; name it in `nodes`, or give the user the permission `status`"
-                .to_owned(),
-        );
+        self.say(NOT_SENT.to_owned());
         match self.round.tried.contains(&self.target) {
             true => self.pause(now),
             false => {
@@ -341,6 +340,12 @@ impl<'c> Call<'c> {
 
     /// All nodes were asked who leads.
     pub(crate) fn looked(&mut self, now: Instant) {
+        if let Some(to) = self.round.strange.take() {
+            return match self.is_trusted(&to) {
+                true => self.follow(&to, now),
+                false => self.leads_nowhere(format!("redirected to {to}: {NOT_SENT}"), now),
+            };
+        }
         let cluster = self.nodes.known.cluster();
         let next = match self.is_local(&cluster) {
             true => self.nearby(&cluster),
@@ -426,18 +431,18 @@ impl<'c> Call<'c> {
                 format!("redirected from https to {to}, which has no TLS")
             }
             // The cluster may list it, if it is asked.
-            Some(to) if !self.is_trusted(&to) && !self.round.looked => {
-                self.round.looked = true;
+            Some(to) if !self.is_trusted(&to) => {
+                self.round.strange = Some(to);
                 self.state = State::Looking;
                 return;
             }
-            Some(to) if !self.is_trusted(&to) => format!(
-                "redirected to {to}, which neither the configuration nor the cluster's list of nodes names, so that user \
-                 and password, and the request, were not sent there; name it in `nodes`, or give the user the permission \
-                 `status`"
-            ),
             Some(to) => return self.follow(&to, now),
         };
+        self.leads_nowhere(reason, now);
+    }
+
+    /// A redirect is of no use. The node may hand the request on by itself.
+    fn leads_nowhere(&mut self, reason: String, now: Instant) {
         let mut cluster = self.nodes.known.cluster();
         if self.way == Way::Redirect && cluster.may_forward() {
             cluster.redirects_lead_nowhere(now);

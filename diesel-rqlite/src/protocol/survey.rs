@@ -202,6 +202,10 @@ fn base_of(address: &str) -> Option<String> {
     let host = url.host_str().filter(|host| !host.is_empty())?;
     let port = url.port().unwrap_or(if tls { 443 } else { 80 });
     let path = url.path().trim_end_matches('/');
+    // A password that the URL's grammar took for a path, or one that is none of ours.
+    if path.contains('@') || !url.username().is_empty() || url.password().is_some() {
+        return None;
+    }
     let scheme = url.scheme();
     Some(format!("{scheme}://{host}:{port}{path}"))
 }
