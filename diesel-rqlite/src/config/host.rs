@@ -4,6 +4,8 @@ use std::fmt;
 
 use percent_encoding::percent_decode_str;
 
+use crate::protocol::survey::is_host_name;
+
 /// A host as it stands in a URL: an IPv6 address in brackets.
 ///
 /// What is none is not kept: whoever wrote `user:password@host` there has written a password.
@@ -20,6 +22,7 @@ impl Host {
         let host = match text.parse::<std::net::Ipv6Addr>() {
             Ok(address) => url::Host::Ipv6(address),
             Err(_) => match url::Host::parse(text) {
+                Ok(url::Host::Domain(name)) if !is_host_name(&name) => return Host::IsNot,
                 Ok(host) => host,
                 Err(_) => return Host::IsNot,
             },
@@ -69,7 +72,7 @@ mod tests {
         for text in [
             "", " ", "a b", "a\tb", "a\nb", "a\0b", "\u{7f}", "u:p@h", "@h", "h/", "h/p", "h?x",
             "h#x", "h:1", "[::1", "::1]", "[::1]:1", "1::2::3", "a%20b", "a\\b", "a|b", "<h>",
-            "[h]", "::1%eth0",
+            "[h]", "::1%eth0", "a}",
         ] {
             assert_eq!(Host::of(text), Host::IsNot, "{text:?}");
         }
