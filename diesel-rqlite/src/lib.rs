@@ -109,7 +109,9 @@ pub use self::backend::{
     Rqlite, RqliteBatchInsert, RqliteOnConflictClause, RqliteReturningClause, RqliteType,
 };
 pub use self::bind_collector::{RqliteBindCollector, RqliteBindData, RqliteBindValue};
-pub use self::config::{ConfigError, Credentials, CredentialsFuture, RqliteConfig};
+#[cfg(feature = "async")]
+pub use self::config::CredentialsFuture;
+pub use self::config::{ConfigError, Credentials, RqliteConfig};
 #[cfg(feature = "async")]
 pub use self::connection::{AsyncFunc, AsyncRqliteConnection, AsyncRqliteTransactionManager};
 pub use self::connection::{

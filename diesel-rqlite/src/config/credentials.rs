@@ -2,7 +2,9 @@
 
 use std::error::Error;
 use std::fmt;
+#[cfg(feature = "async")]
 use std::future::Future;
+#[cfg(feature = "async")]
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -34,12 +36,14 @@ impl fmt::Debug for Credentials {
 }
 
 /// What [`RqliteConfig::credentials_from_async`](crate::RqliteConfig::credentials_from_async) is given.
+#[cfg(feature = "async")]
 pub type CredentialsFuture = Pin<Box<dyn Future<Output = Result<Credentials, BoxError>> + Send>>;
 
 /// Where credentials come from that change while the program runs.
 #[derive(Clone)]
 pub(crate) enum Provider {
     Now(Arc<dyn Fn() -> Result<Credentials, BoxError> + Send + Sync>),
+    #[cfg(feature = "async")]
     Later(Arc<dyn Fn() -> CredentialsFuture + Send + Sync>),
 }
 
@@ -47,12 +51,17 @@ impl Provider {
     pub(crate) async fn ask(&self) -> Result<Credentials, BoxError> {
         match self {
             Provider::Now(ask) => ask(),
+            #[cfg(feature = "async")]
             Provider::Later(ask) => ask().await,
         }
     }
 
     pub(super) fn is_async(&self) -> bool {
-        matches!(self, Provider::Later(_))
+        match self {
+            Provider::Now(_) => false,
+            #[cfg(feature = "async")]
+            Provider::Later(_) => true,
+        }
     }
 }
 
@@ -66,7 +75,9 @@ impl PartialEq for Provider {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Provider::Now(one), Provider::Now(other)) => Arc::ptr_eq(one, other),
+            #[cfg(feature = "async")]
             (Provider::Later(one), Provider::Later(other)) => Arc::ptr_eq(one, other),
+            #[cfg(feature = "async")]
             _ => false,
         }
     }

@@ -15,8 +15,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::credentials::Credentials;
+#[cfg(feature = "async")]
+pub use self::credentials::CredentialsFuture;
 pub(crate) use self::credentials::Provider;
-pub use self::credentials::{Credentials, CredentialsFuture};
 pub use self::error::ConfigError;
 use self::error::Kind;
 use self::host::Host;

@@ -71,6 +71,7 @@ impl RqliteConnection {
             .cluster()
             .trusts(session.nodes.current());
         let authorization = session.settings.authorization.get().filter(|_| is_trusted);
+        let authorization = authorization.map(|value| session.client.concealed(&value));
         NodeHttp::new(
             session.client.agent(),
             session.nodes.current().to_owned(),

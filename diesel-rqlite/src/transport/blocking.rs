@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use diesel::result::ConnectionError;
-use http::header::CONTENT_LENGTH;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use ureq::SendBody;
 use ureq::config::{Config, ConfigBuilder};
 use ureq::typestate::AgentScope;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::NextTimeout;
+use ureq::unversioned::transport::{Connector, NextTimeout};
 
 use crate::config::RqliteConfig;
 use crate::mutex::locked;
@@ -21,6 +21,7 @@ use crate::protocol::cluster::PROBE;
 use crate::runtime::Blocking;
 use crate::session::{Client, Vigil};
 
+use super::concealed::Concealed;
 use super::tcp::{Tcp, Watched as Waiting};
 #[cfg(feature = "rustls")]
 use super::tls::{ClientTls, client_tls};
@@ -40,6 +41,7 @@ pub(crate) struct Http {
     /// For what is asked beside a request.
     probes: ureq::Agent,
     tls: ClientTls,
+    concealed: Concealed,
     max_answer: u64,
     waiting: Waiting,
     addresses: Addresses,
@@ -51,13 +53,27 @@ impl Http {
         let addresses = Addresses::default();
         let waiting = Waiting::default();
         let tls = tls(config)?;
+        let concealed = Concealed::default();
         let requests = builder(config);
         // The second question goes where the first went.
         let probes = builder(config).timeout_global(Some(PROBE));
         Ok(Http {
-            agent: agent(requests.build(), &tls, &waiting, addresses.clone()),
-            probes: agent(probes.build(), &tls, &Waiting::default(), addresses.clone()),
+            agent: agent(
+                requests.build(),
+                &tls,
+                &concealed,
+                &waiting,
+                addresses.clone(),
+            ),
+            probes: agent(
+                probes.build(),
+                &tls,
+                &concealed,
+                &Waiting::default(),
+                addresses.clone(),
+            ),
             tls,
+            concealed,
             max_answer: config.max_answer,
             waiting,
             addresses,
@@ -68,6 +84,18 @@ impl Http {
     /// For requests that are not part of a session.
     pub(crate) fn agent(&self) -> ureq::Agent {
         self.agent.clone()
+    }
+
+    /// What [`Self::agent`] is given in place of a secret header's value.
+    pub(crate) fn concealed(&self, value: &HeaderValue) -> HeaderValue {
+        self.concealed.instead_of(value)
+    }
+
+    /// The same in a request.
+    fn conceal(&self, headers: &mut HeaderMap) {
+        if let Some(value) = headers.get_mut(AUTHORIZATION) {
+            *value = self.concealed(value);
+        }
     }
 
     /// How many requests have been sent.
@@ -111,6 +139,7 @@ impl Http {
         self.requests += 1;
         let (mut head, body) = request.into_parts();
         head.headers.insert(CONTENT_LENGTH, body.len().into());
+        self.conceal(&mut head.headers);
         let mut body = Watched { body, read: 0 };
         let request = http::Request::from_parts(head, SendBody::from_reader(&mut body));
         let answer = self.agent.run(request).and_then(|response| {
@@ -155,7 +184,8 @@ impl Client for Http {
         &self,
         request: http::Request<Bytes>,
     ) -> Result<http::Response<Bytes>, SendError> {
-        let (head, _) = request.into_parts();
+        let (mut head, _) = request.into_parts();
+        self.conceal(&mut head.headers);
         let answer = self
             .probes
             .run(http::Request::from_parts(head, SendBody::none()));
@@ -253,16 +283,28 @@ fn builder(config: &RqliteConfig) -> Builder {
 }
 
 #[cfg(feature = "rustls")]
-fn agent(config: Config, tls: &ClientTls, waiting: &Waiting, addresses: Addresses) -> ureq::Agent {
-    use ureq::unversioned::transport::Connector;
-
+fn agent(
+    config: Config,
+    tls: &ClientTls,
+    concealed: &Concealed,
+    waiting: &Waiting,
+    addresses: Addresses,
+) -> ureq::Agent {
     let tls = TlsConnector(Arc::clone(&tls.config));
-    ureq::Agent::with_parts(config, Tcp(waiting.clone()).chain(tls), addresses)
+    let connector = Tcp(waiting.clone()).chain(tls).chain(concealed.clone());
+    ureq::Agent::with_parts(config, connector, addresses)
 }
 
 #[cfg(not(feature = "rustls"))]
-fn agent(config: Config, _tls: &ClientTls, waiting: &Waiting, addresses: Addresses) -> ureq::Agent {
-    ureq::Agent::with_parts(config, Tcp(waiting.clone()), addresses)
+fn agent(
+    config: Config,
+    _tls: &ClientTls,
+    concealed: &Concealed,
+    waiting: &Waiting,
+    addresses: Addresses,
+) -> ureq::Agent {
+    let connector = Tcp(waiting.clone()).chain(concealed.clone());
+    ureq::Agent::with_parts(config, connector, addresses)
 }
 
 type Builder = ConfigBuilder<AgentScope>;

@@ -3,6 +3,7 @@
 #[cfg(feature = "async")]
 pub(crate) mod asynchronous;
 pub(crate) mod blocking;
+mod concealed;
 pub(crate) mod node;
 mod tcp;
 #[cfg(any(feature = "rustls", feature = "async"))]
