@@ -5,7 +5,7 @@ use diesel_rqlite::{AsyncRqliteConnection, RqliteConfig, RqliteConnection};
 use tokio::runtime::Runtime;
 
 pub(crate) enum Any {
-    Blocking(RqliteConnection),
+    Blocking(Box<RqliteConnection>),
     Async(Box<AsyncRqliteConnection>, Runtime),
 }
 
@@ -21,7 +21,7 @@ pub(crate) const KINDS: [Kind; 2] = [Kind::Blocking, Kind::Async];
 impl Kind {
     pub(crate) fn connect(self, config: &RqliteConfig) -> ConnectionResult<Any> {
         match self {
-            Kind::Blocking => config.connect().map(Any::Blocking),
+            Kind::Blocking => config.connect().map(|conn| Any::Blocking(Box::new(conn))),
             Kind::Async => {
                 let runtime = tokio::runtime::Builder::new_multi_thread()
                     .worker_threads(1)
@@ -46,7 +46,9 @@ impl Kind {
 impl Any {
     pub(crate) fn execute(&mut self, sql: &str) -> QueryResult<usize> {
         match self {
-            Any::Blocking(conn) => diesel::RunQueryDsl::execute(diesel::sql_query(sql), conn),
+            Any::Blocking(conn) => {
+                diesel::RunQueryDsl::execute(diesel::sql_query(sql), &mut **conn)
+            }
             Any::Async(conn, runtime) => runtime.block_on(diesel_async::RunQueryDsl::execute(
                 diesel::sql_query(sql),
                 &mut **conn,
@@ -63,7 +65,7 @@ impl Any {
         }
         let query = diesel::sql_query(sql);
         let rows: Vec<One> = match self {
-            Any::Blocking(conn) => diesel::RunQueryDsl::load(query, conn)?,
+            Any::Blocking(conn) => diesel::RunQueryDsl::load(query, &mut **conn)?,
             Any::Async(conn, runtime) => {
                 runtime.block_on(diesel_async::RunQueryDsl::load(query, &mut **conn))?
             }

@@ -56,7 +56,7 @@ fn what_is_no_url_is_not_shown() {
         format!("rqlite://h%40{SECRET}"),
         format!("rqlite://user@{SECRET}@h:1:2"),
         format!("user:{SECRET}@h"),
-        format!("{SECRET}"),
+        SECRET.to_owned(),
         format!("postgres://user:{SECRET}@h"),
     ] {
         let parsed = url.parse::<RqliteConfig>();
