@@ -3,13 +3,20 @@
 use std::time::Duration;
 
 use ureq::Agent;
-use ureq::tls::TlsConfig;
+use ureq::tls::{Certificate, ClientCert, PrivateKey, TlsConfig};
 
 use crate::User;
+use crate::tls::ClientCertificate;
 
 /// A client that trusts anybody: it only talks to what this kit started.
 pub(crate) fn agent() -> Agent {
-    let tls = TlsConfig::builder().disable_verification(true).build();
+    agent_of(None)
+}
+
+/// One that shows a certificate.
+pub(crate) fn agent_of(client: Option<&ClientCertificate>) -> Agent {
+    let tls = TlsConfig::builder().disable_verification(true);
+    let tls = tls.client_cert(client.and_then(shown)).build();
     Agent::config_builder()
         .tls_config(tls)
         .http_status_as_error(false)
@@ -17,6 +24,12 @@ pub(crate) fn agent() -> Agent {
         .timeout_global(Some(Duration::from_secs(2)))
         .build()
         .into()
+}
+
+fn shown(client: &ClientCertificate) -> Option<ClientCert> {
+    let certificate = Certificate::from_pem(client.certificate.as_bytes()).ok()?;
+    let key = PrivateKey::from_pem(client.key.as_bytes()).ok()?;
+    Some(ClientCert::new_with_certs(&[certificate], key))
 }
 
 /// Whether the node answers a read through the Raft log: there is a leader, and the database is up to date.

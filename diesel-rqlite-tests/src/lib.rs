@@ -40,6 +40,7 @@ pub use self::cluster::{Cluster, ClusterBuilder};
 pub use self::install::{Binary, rqlited_binary};
 pub use self::link::{Flow, Link, Wire};
 pub use self::rqlited::{Rqlited, RqlitedBuilder, User};
+pub use self::tls::ClientCertificate;
 pub use self::valkey::{
     KeyServer, KeyServerBuilder, Product, Redis, RedisServer, Valkey, ValkeyCluster, ValkeyServer,
 };

@@ -15,7 +15,7 @@ use crate::http;
 use crate::install::{Binary, rqlited_binary};
 use crate::link::{Link, Peers};
 use crate::process::{Process, tail};
-use crate::tls::Certificate;
+use crate::tls::{Certificate, ClientCertificate};
 
 /// How long a node may take to be ready. It takes about 0.1 s.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -94,6 +94,8 @@ pub struct RqlitedBuilder {
     /// Where its process is noted, and as which node's.
     pub(crate) peers: Option<(Peers, usize)>,
     pub(crate) advertised: Option<String>,
+    pub(crate) authority_certificate: bool,
+    pub(crate) clients: Option<ClientCertificate>,
 }
 
 /// How soon a node believes that its leader is gone.
@@ -134,6 +136,21 @@ impl RqlitedBuilder {
     pub fn tls(mut self) -> Self {
         self.tls = true;
         self
+    }
+
+    /// HTTPS with a certificate as `openssl req -x509` makes it: of an authority, which is the node itself, and without a
+    /// name that a client knows.
+    #[must_use]
+    pub fn authority_tls(mut self) -> Self {
+        self.authority_certificate = true;
+        self.tls()
+    }
+
+    /// HTTPS, and only clients that show this certificate are let in.
+    #[must_use]
+    pub fn client_certificate(mut self, client: &ClientCertificate) -> Self {
+        self.clients = Some(client.clone());
+        self.tls()
     }
 
     /// The node's local time, as `TZ` has it. A POSIX form, such as `JST-9`, needs no files of the system.
@@ -189,9 +206,15 @@ impl RqlitedBuilder {
         let directory = data_directory("rqlited-")?;
         let ports = free_ports()?;
         let certificate = match self.tls {
+            true if self.authority_certificate => {
+                Some(Certificate::create_as_authority(directory.path())?)
+            }
             true => Some(Certificate::create(directory.path())?),
             false => None,
         };
+        if let Some(clients) = &self.clients {
+            fs::write(directory.path().join("clients.pem"), &clients.authority)?;
+        }
         if !self.users.is_empty() {
             let users: Vec<_> = self.users.iter().map(User::json).collect();
             fs::write(
@@ -371,7 +394,7 @@ impl Rqlited {
     }
 
     fn poll(&mut self) -> Result<(), String> {
-        let agent = http::agent();
+        let agent = http::agent_of(self.builder.clients.as_ref());
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             let base = self.http_url();
@@ -453,6 +476,12 @@ impl Rqlited {
         if let Some(certificate) = &self.certificate {
             command.arg("-http-cert").arg(&certificate.cert);
             command.arg("-http-key").arg(&certificate.key);
+        }
+        if builder.clients.is_some() {
+            command
+                .arg("-http-ca-cert")
+                .arg(self.directory.path().join("clients.pem"));
+            command.arg("-http-verify-client");
         }
         if let Some(address) = &builder.join {
             command.args(["-join", address]);

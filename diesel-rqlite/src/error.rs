@@ -22,6 +22,7 @@ use crate::protocol::failure::{Failure, Why};
 use crate::protocol::message::{Columns, Constraint, RequestError, StatementError};
 use crate::protocol::request::{Exchange, Stake};
 use crate::protocol::response::Answer;
+use crate::random::NoRandomness;
 
 /// A message with what can be told from it.
 #[derive(Debug, Default, PartialEq)]
@@ -192,6 +193,13 @@ pub(crate) fn request_error(exchange: &Exchange, message: &str) -> Error {
     }
 }
 
+impl From<NoRandomness> for Error {
+    /// Nothing is sent that would need to be told from others.
+    fn from(error: NoRandomness) -> Self {
+        of_kind(DatabaseErrorKind::UnableToSendCommand, error.to_string())
+    }
+}
+
 /// There is no answer.
 pub(crate) fn failure(failure: Failure) -> Error {
     let (kind, details) = match failure.why {
@@ -234,9 +242,17 @@ pub(crate) fn answer(
     body: &[u8],
     encodings: &[Vec<Encoding>],
 ) -> QueryResult<Answer> {
-    let answer = Answer::parse(body, encodings).map_err(|error| {
-        failure(exchange.failure(Why::Unknown, format!("unreadable answer: {error}")))
-    })?;
+    let unreadable = |reason: String| {
+        failure(exchange.failure(Why::Unknown, format!("unreadable answer: {reason}")))
+    };
+    let answer = Answer::parse(body, encodings).map_err(|error| unreadable(error.to_string()))?;
+    if !answer.fits(exchange.statements) {
+        let results = answer.results.len();
+        let statements = exchange.statements;
+        return Err(unreadable(format!(
+            "{results} results for {statements} statements"
+        )));
+    }
     match &answer.error {
         Some(message) => Err(request_error(exchange, message)),
         None => Ok(answer),
@@ -246,6 +262,11 @@ pub(crate) fn answer(
 /// The answer to a read came, and is of no use.
 pub(crate) fn useless_answer(message: impl Into<String>) -> Error {
     of_kind(DatabaseErrorKind::ClosedConnection, message)
+}
+
+/// A query was answered as what returns no rows is.
+pub(crate) fn no_rows() -> Error {
+    useless_answer("unreadable answer: no columns for a query")
 }
 
 /// An answer to a read that says less than was asked.
@@ -282,10 +303,8 @@ pub(crate) fn not_sent(error: SqlError) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
-    use crate::protocol::request::Endpoint;
+    use crate::protocol::request::{Endpoint, Statements};
 
     #[test]
     fn constraints_name_what_they_are_about() {
@@ -343,7 +362,7 @@ mod tests {
             transaction: false,
             returning: false,
         };
-        let write = Exchange::new(endpoint, Bytes::new());
+        let write = Exchange::new(endpoint, Statements::default());
         let Error::DatabaseError(kind, information) =
             request_error(&write, "leadership lost while committing log")
         else {

@@ -65,6 +65,7 @@
 //! | `diesel-dynamic-schema` | | rows and columns that are known only when the program runs |
 //! | `async` | | [`AsyncRqliteConnection`] for diesel-async, on tokio, with TLS |
 //! | `bb8`, `deadpool`, `mobc` | | pools of asynchronous connections; they switch on `async` |
+//! | `native-roots` | | `roots=system`: the certificates that the machine trusts |
 //! | `r2d2` | | pools of connections |
 //! | `tracing` | | warnings about transactions that may not do what is expected |
 //! | `redis` | | `ValkeyLock` and `RedisLock`, with TLS |
@@ -82,6 +83,8 @@ mod connection;
 mod dynamic_schema;
 mod error;
 mod expression;
+#[cfg(test)]
+mod fuzz;
 mod lock;
 mod migration;
 #[cfg(all(doctest, feature = "serde_json"))]
@@ -106,7 +109,9 @@ pub use self::backend::{
     Rqlite, RqliteBatchInsert, RqliteOnConflictClause, RqliteReturningClause, RqliteType,
 };
 pub use self::bind_collector::{RqliteBindCollector, RqliteBindData, RqliteBindValue};
-pub use self::config::{ConfigError, RqliteConfig};
+#[cfg(feature = "async")]
+pub use self::config::CredentialsFuture;
+pub use self::config::{ConfigError, Credentials, RqliteConfig};
 #[cfg(feature = "async")]
 pub use self::connection::{AsyncFunc, AsyncRqliteConnection, AsyncRqliteTransactionManager};
 pub use self::connection::{

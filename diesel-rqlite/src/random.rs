@@ -2,19 +2,36 @@
 
 use std::time::Duration;
 
-fn random() -> u64 {
-    // Fails only on a system without any source of randomness; a constant is then no surprise.
-    getrandom::u64().unwrap_or_default()
+/// The system has no randomness to give. Whoever needs a value that nobody else has can't go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the system's source of randomness fails")]
+pub(crate) struct NoRandomness;
+
+/// Where random bits come from.
+type Source = fn() -> Result<u64, NoRandomness>;
+
+fn system() -> Result<u64, NoRandomness> {
+    getrandom::u64().map_err(|_| NoRandomness)
 }
 
 /// 128 random bits in hexadecimal.
-pub(crate) fn token() -> String {
-    format!("{:016x}{:016x}", random(), random())
+pub(crate) fn token() -> Result<String, NoRandomness> {
+    token_of(system)
+}
+
+fn token_of(source: Source) -> Result<String, NoRandomness> {
+    Ok(format!("{:016x}{:016x}", source()?, source()?))
 }
 
 /// A delay, longer or shorter by up to a half, so that those who wait do not wait in step.
 pub(crate) fn jittered(delay: Duration) -> Duration {
-    let permille = u16::try_from(random() % 1001).unwrap_or(500);
+    jittered_by(system, delay)
+}
+
+/// Without randomness it is the delay itself: nothing but speed depends on it.
+fn jittered_by(source: Source, delay: Duration) -> Duration {
+    let permille = source().map_or(500, |random| random % 1001);
+    let permille = u16::try_from(permille).unwrap_or(500);
     let seconds = delay.as_secs_f64() * (0.5 + f64::from(permille) / 1000.0);
     Duration::try_from_secs_f64(seconds).unwrap_or(delay)
 }
@@ -22,6 +39,17 @@ pub(crate) fn jittered(delay: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Two owners of one lock would have the same name.
+    #[test]
+    fn without_randomness_there_is_no_token() {
+        assert_eq!(token_of(|| Err(NoRandomness)), Err(NoRandomness));
+        assert_ne!(token(), token());
+        assert_eq!(
+            jittered_by(|| Err(NoRandomness), Duration::from_secs(1)),
+            Duration::from_secs(1)
+        );
+    }
 
     #[test]
     fn jitter_is_around_the_interval() {

@@ -33,8 +33,8 @@ impl Mode {
     }
 }
 
-/// The option of the connection URL that switches off what a commit checks. It is hidden: there is no use for it but
-/// to see this checker find what is then wrong.
+/// The option of the connection URL that switches off what a commit checks. It is there with the feature
+/// `guards-off-for-tests` alone: there is no use for it but to see this checker find what is then wrong.
 pub(crate) const UNGUARDED: &str = "guards=off";
 
 /// Held by the transaction that runs, in `Mode::Serial`.

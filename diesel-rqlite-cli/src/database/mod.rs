@@ -6,7 +6,7 @@ pub mod verbs;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use diesel_rqlite::RqliteConnection;
-use url::Url;
+use url::{Position, Url};
 
 use crate::common::Common;
 use crate::error::Error;
@@ -47,6 +47,8 @@ fn has_table_of_migrations(connection: &mut RqliteConnection) -> Result<bool, Er
 /// The URL without its password, and without its options, which may name other nodes.
 pub fn printable(url: &str) -> String {
     match Url::parse(url) {
+        // Behind a `/`, `?` or `#` in a password, the rest of it.
+        Ok(url) if url[Position::AfterPort..].contains('@') => String::from("…"),
         Ok(mut url) => {
             url.set_query(None);
             url.set_fragment(None);
@@ -70,6 +72,9 @@ mod tests {
             ("rqlite://a:secret@host:4001/p", "rqlite://a@host:4001/p"),
             ("rqlite://host?nodes=a:secret@other:4001", "rqlite://host"),
             ("rqlite:secret", "…"),
+            ("rqlite://a:12/secret@host:4001", "…"),
+            ("rqlite://a:12?secret@host:4001", "…"),
+            ("rqlite://a:12#secret@host:4001", "…"),
             ("secret", "…"),
             ("rqlites://a:se%40cret@[::1]#secret", "rqlites://a@[::1]"),
         ] {

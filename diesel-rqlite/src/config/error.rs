@@ -2,7 +2,7 @@
 
 use diesel::result::ConnectionError;
 
-/// Why a URL is not understood. Names the option or the value, never the password.
+/// Why a configuration is not understood. Names the option, never its value, which may be a password in the wrong place.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct ConfigError(#[from] Kind);
@@ -16,6 +16,23 @@ impl ConfigError {
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Kind {
+    #[error(
+        "a host is a name or an address: no user, port, path, blank, and none of `@ / ? #`; what is there is not shown, \
+         since it may hold a password"
+    )]
+    Host,
+    #[error(
+        "the URL has an `@` behind its host; in a password `@ / ? #` are written %40 %2F %3F %23"
+    )]
+    AtSign,
+    #[error("a user has no `:` in HTTP basic authentication")]
+    ColonInUser,
+    #[error(
+        "a client certificate needs its key, and a key its certificate: `client_cert` and `client_key`"
+    )]
+    HalfOfClientCertificate,
+    #[error("a provider of credentials that has to wait needs an asynchronous connection")]
+    AsyncProvider,
     #[error("not a URL: {0}")]
     Url(url::ParseError),
     #[error("scheme `{0}` is not one of rqlite, rqlites, http, https; a URL is rqlite://host:4001")]
@@ -28,16 +45,16 @@ pub(super) enum Kind {
     Credentials,
     #[error("unknown option `{0}`")]
     UnknownOption(String),
-    #[error("option `{key}`: `{value}` is not {wanted}")]
-    InvalidValue {
-        key: String,
-        value: String,
-        wanted: &'static str,
-    },
+    #[error("option `{key}` is not {wanted}")]
+    InvalidValue { key: String, wanted: &'static str },
     #[error("option `freshness` is only for reads at level `none`")]
     FreshnessWithoutNone,
-    #[error("option `ca_cert`: {file}: {error}")]
-    Unreadable { file: String, error: std::io::Error },
+    #[error("option `{key}`: {file}: {error}")]
+    Unreadable {
+        key: String,
+        file: String,
+        error: std::io::Error,
+    },
 }
 
 impl From<ConfigError> for ConnectionError {

@@ -1,25 +1,39 @@
 //! Where and how to connect: a URL, or a builder for what a URL can't say.
 
+mod credentials;
 mod error;
+mod host;
 mod option;
 #[cfg(feature = "async")]
 mod slot;
 #[cfg(test)]
 mod tests;
+pub(crate) mod tls;
 mod url;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::credentials::Credentials;
+#[cfg(feature = "async")]
+pub use self::credentials::CredentialsFuture;
+pub(crate) use self::credentials::Provider;
 pub use self::error::ConfigError;
 use self::error::Kind;
+use self::host::Host;
 #[cfg(feature = "async")]
 use self::slot::Slot;
+use self::tls::Tls;
+pub(crate) use self::url::redacted;
 use crate::lock::TransactionLock;
+use crate::protocol::authorization::Authorization;
 use crate::protocol::cluster::{Forwarding, Manner};
 use crate::protocol::request::{ReadConsistency, Settings};
 use crate::transaction::{Options, TransactionMode};
 
+/// Nobody reads more rows than that at once, and a machine has the memory.
+const MAX_ANSWER: u64 = 256 << 20;
 /// Longer times would be beyond what clocks, and Go's durations, can count to.
 const FOREVER: Duration = Duration::from_secs(365 * 86_400);
 
@@ -46,9 +60,16 @@ const FOREVER: Duration = Duration::from_secs(365 * 86_400);
 /// | `transaction` | `interactive`, `eager`, `deferred`: see [`TransactionMode`] | `interactive` |
 /// | `lock` | the lock that transactions take: `rqlite:name` ([`RqliteLock`](crate::RqliteLock)) or `thread:name` ([`ThreadLock`](crate::ThreadLock)) | none |
 /// | `exactly_once` | `true` or `false`: settle commits whose answer was lost | `false` |
-/// | `ca_cert` | a PEM file with the certificates to trust instead of the web's; read when the URL is parsed | |
+/// | `max_answer` | a number with `k`, `M` or `G`: how many bytes an answer may have | `256M` |
+/// | `ca_cert` | a PEM file with the certificates to trust instead of the web's: authorities, or the server's own; read when the URL is parsed | |
+/// | `client_cert`, `client_key` | PEM files with the certificate that this client shows, and its key; read when the URL is parsed | |
+/// | `roots` | `web` or `system`: which authorities to trust without `ca_cert`; `system` needs the feature `native-roots` | `web` |
 ///
-/// A duration is a number with `ms`, `s` or `m`. An option that is not in this list is an error.
+/// A duration is a number with `ms`, `s` or `m`. An option that is not in this list is an error, which names the option,
+/// and never shows a value.
+///
+/// Hosts are names or addresses, IPv6 addresses in brackets. `@ / ? #` in a password are percent-encoded. User and
+/// password are sent only to the nodes of the configuration, and to those that these list as their cluster's.
 ///
 /// ```
 /// use std::time::Duration;
@@ -64,7 +85,8 @@ const FOREVER: Duration = Duration::from_secs(365 * 86_400);
 #[derive(Clone, PartialEq)]
 pub struct RqliteConfig {
     nodes: Vec<Address>,
-    credentials: Option<(String, String)>,
+    credentials: Option<Credentials>,
+    pub(crate) provider: Option<Provider>,
     level: ReadConsistency,
     freshness: Option<Duration>,
     freshness_strict: bool,
@@ -76,7 +98,9 @@ pub struct RqliteConfig {
     forwarding: Forwarding,
     preferred: Option<Address>,
     transaction: Options,
-    pub(crate) ca_pem: Option<Vec<u8>>,
+    pub(crate) tls: Tls,
+    /// How many bytes an answer may have.
+    pub(crate) max_answer: u64,
     /// What the connections of this configuration and its clones share.
     #[cfg(feature = "async")]
     pub(crate) shared: Slot,
@@ -85,22 +109,23 @@ pub struct RqliteConfig {
 #[derive(Clone, PartialEq)]
 struct Address {
     tls: bool,
-    host: String,
+    host: Host,
     port: u16,
     prefix: String,
 }
 
 impl RqliteConfig {
-    /// One node, by plain HTTP.
+    /// One node, by plain HTTP. The host is a name or an address; connecting fails where it is neither.
     pub fn new(host: impl Into<String>, port: u16) -> Self {
         RqliteConfig {
             nodes: vec![Address {
                 tls: false,
-                host: bracketed(host.into()),
+                host: Host::of(&host.into()),
                 port,
                 prefix: String::new(),
             }],
             credentials: None,
+            provider: None,
             level: ReadConsistency::default(),
             freshness: None,
             freshness_strict: false,
@@ -112,7 +137,8 @@ impl RqliteConfig {
             forwarding: Forwarding::default(),
             preferred: None,
             transaction: Options::default(),
-            ca_pem: None,
+            tls: Tls::default(),
+            max_answer: MAX_ANSWER,
             #[cfg(feature = "async")]
             shared: Slot::default(),
         }
@@ -129,7 +155,7 @@ impl RqliteConfig {
 
     fn beside_first(&self, host: String, port: u16) -> Address {
         Address {
-            host: bracketed(host),
+            host: Host::of(&host),
             port,
             ..self.nodes[0].clone()
         }
@@ -181,7 +207,53 @@ impl RqliteConfig {
     /// User and password for HTTP basic authentication. rqlite has no other.
     #[must_use]
     pub fn credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
-        self.credentials = Some((user.into(), password.into()));
+        self.credentials = Some(Credentials::new(user, password));
+        self.provider = None;
+        self
+    }
+
+    /// Where user and password come from if they change while the program runs. Each connection asks before its first
+    /// request, and once more when a node answers 401: the request is sent again then, to the same node.
+    ///
+    /// An error of the provider is the error of the request, which was not sent. Its text must not hold a password.
+    ///
+    /// ```
+    /// use std::fs;
+    /// use diesel_rqlite::{Credentials, RqliteConfig};
+    ///
+    /// let config = RqliteConfig::new("localhost", 4001)
+    ///     .credentials_from(|| Ok(Credentials::new("app", fs::read_to_string("/run/secrets/rqlite")?.trim())));
+    /// ```
+    #[must_use]
+    pub fn credentials_from<F>(mut self, provider: F) -> Self
+    where
+        F: Fn() -> Result<Credentials, Box<dyn std::error::Error + Send + Sync>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.provider = Some(Provider::Now(Arc::new(provider)));
+        self.credentials = None;
+        self
+    }
+
+    /// The same for a provider that has to wait, of asynchronous connections only.
+    #[cfg(feature = "async")]
+    #[must_use]
+    pub fn credentials_from_async<F>(mut self, provider: F) -> Self
+    where
+        F: Fn() -> CredentialsFuture + Send + Sync + 'static,
+    {
+        self.provider = Some(Provider::Later(Arc::new(provider)));
+        self.credentials = None;
+        self
+    }
+
+    /// How many bytes an answer may have, 256 MiB if not set. One that is longer is not read to its end: a read fails, and
+    /// the outcome of a write is unknown. What [`NodeHttp`](crate::NodeHttp) streams has no limit.
+    #[must_use]
+    pub fn max_answer(mut self, bytes: u64) -> Self {
+        self.max_answer = bytes;
         self
     }
 
@@ -231,7 +303,7 @@ impl RqliteConfig {
     /// answered is not waited for.
     #[must_use]
     pub fn leader_timeout(mut self, timeout: Duration) -> Self {
-        self.leader_timeout = timeout;
+        self.leader_timeout = timeout.min(FOREVER);
         self
     }
 
@@ -257,10 +329,44 @@ impl RqliteConfig {
         self
     }
 
-    /// Certificates in PEM to trust, instead of those the web trusts.
+    /// Certificates in PEM to trust, instead of those the web trusts: those of authorities, and servers' own.
+    ///
+    /// A server that shows exactly one of these certificates is trusted, whatever names and times that has: it has the
+    /// key. So the certificate of `openssl req -x509`, which no authority has signed, is trusted by giving it here, and no
+    /// switch turns verification off.
     #[must_use]
     pub fn ca_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.ca_pem = Some(pem.into());
+        self.tls.ca_pem = Some(pem.into());
+        self.with_own_connections()
+    }
+
+    /// The certificate that this client shows to nodes that ask for one (`-http-verify-client`), with what leads to its
+    /// authority behind it, and its key; both in PEM.
+    #[must_use]
+    pub fn client_certificate(
+        mut self,
+        certificate_pem: impl Into<Vec<u8>>,
+        key_pem: impl Into<Vec<u8>>,
+    ) -> Self {
+        self.tls.certificate_pem = Some(certificate_pem.into());
+        self.tls.key_pem = Some(key_pem.into());
+        self.with_own_connections()
+    }
+
+    /// The authorities that the machine trusts, instead of those the web trusts.
+    #[cfg(feature = "native-roots")]
+    #[must_use]
+    pub fn system_roots(mut self) -> Self {
+        self.tls.roots = self::tls::Roots::System;
+        self.with_own_connections()
+    }
+
+    /// Everything about TLS, instead of the other options: other versions, ciphers, ways to verify. What it says about ALPN
+    /// is not looked at.
+    #[cfg(any(feature = "rustls", feature = "async"))]
+    #[must_use]
+    pub fn tls_config(mut self, config: Arc<rustls::ClientConfig>) -> Self {
+        self.tls.custom = Some(config);
         self.with_own_connections()
     }
 
@@ -282,7 +388,26 @@ impl RqliteConfig {
         if self.freshness.is_some() && self.level != ReadConsistency::None {
             return Err(Kind::FreshnessWithoutNone.into());
         }
+        let mut nodes = self.nodes.iter().chain(&self.preferred);
+        if !nodes.all(|node| node.host.is_valid()) {
+            return Err(Kind::Host.into());
+        }
+        if self.user().is_some_and(|user| user.contains(':')) {
+            return Err(Kind::ColonInUser.into());
+        }
+        if self.tls.certificate_pem.is_some() != self.tls.key_pem.is_some() {
+            return Err(Kind::HalfOfClientCertificate.into());
+        }
         Ok(())
+    }
+
+    /// For a connection that can't wait for a future.
+    pub(crate) fn check_blocking(&self) -> Result<(), ConfigError> {
+        self.check()?;
+        match self.provider.as_ref().is_some_and(Provider::is_async) {
+            true => Err(Kind::AsyncProvider.into()),
+            false => Ok(()),
+        }
     }
 
     pub(crate) fn nodes(&self) -> Vec<String> {
@@ -295,7 +420,7 @@ impl RqliteConfig {
 
     pub(crate) fn user(&self) -> Option<&str> {
         let credentials = self.credentials.as_ref();
-        credentials.map(|(user, _)| user.as_str())
+        credentials.map(|credentials| credentials.user.as_str())
     }
 
     pub(crate) fn manner(&self) -> Manner {
@@ -311,26 +436,22 @@ impl RqliteConfig {
     }
 
     pub(crate) fn settings(&self) -> Settings {
-        let credentials = self.credentials.as_ref();
+        let authorization = match (&self.credentials, &self.provider) {
+            (Some(Credentials { user, password }), _) => Authorization::basic(user, password),
+            (None, Some(_)) => Authorization::unknown(),
+            (None, None) => Authorization::default(),
+        };
         let settings = Settings::new(
             self.level,
             self.freshness,
             self.freshness_strict,
             self.leader_timeout,
-            credentials.map(|(user, password)| (user.as_str(), password.as_str())),
+            authorization,
         );
         Settings {
             db_timeout: self.db_timeout,
             ..settings
         }
-    }
-}
-
-/// In a URL an IPv6 address stands in brackets.
-fn bracketed(host: String) -> String {
-    match host.parse::<std::net::Ipv6Addr>() {
-        Ok(_) => format!("[{host}]"),
-        Err(_) => host,
     }
 }
 
@@ -352,13 +473,14 @@ impl fmt::Debug for RqliteConfig {
         formatter
             .debug_struct("RqliteConfig")
             .field("nodes", &nodes)
-            .field("user", &self.credentials.as_ref().map(|(user, _)| user))
+            .field("user", &self.user())
             .field("level", &self.level)
             .field("freshness", &self.freshness)
             .field("connect_timeout", &self.connect_timeout)
             .field("request_timeout", &self.request_timeout)
             .field("leader_timeout", &self.leader_timeout)
             .field("transaction", &self.transaction)
+            .field("tls", &self.tls)
             .finish_non_exhaustive()
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::RqliteConfig;
 use super::error::{ConfigError, Kind};
+use super::tls::Roots;
 use super::url::host_and_port;
 use crate::lock::{Locking, RqliteLock, ThreadLock, TransactionLock};
 use crate::protocol::cluster::Forwarding;
@@ -14,48 +15,55 @@ impl RqliteConfig {
     pub(super) fn option(mut self, key: &str, value: &str) -> Result<Self, ConfigError> {
         match key {
             "level" => {
-                self.level = ReadConsistency::from_name(value).ok_or_else(|| {
-                    invalid(key, value, "none, weak, linearizable, strong or auto")
-                })?;
+                self.level = ReadConsistency::from_name(value)
+                    .ok_or_else(|| invalid(key, "none, weak, linearizable, strong or auto"))?;
             }
             "freshness" => self = self.freshness(duration(key, value)?),
             "freshness_strict" => self.freshness_strict = boolean(key, value)?,
             "nodes" => {
                 for node in value.split(',') {
-                    let (host, port) = host_and_port(node)
-                        .ok_or_else(|| invalid(key, value, "host:port,host:port"))?;
+                    let (host, port) =
+                        host_and_port(node).ok_or_else(|| invalid(key, "host:port,host:port"))?;
                     self = self.node(host, port);
                 }
             }
             "discovery" => self.discovery = boolean(key, value)?,
             "forwarding" => {
                 self.forwarding = Forwarding::from_name(value)
-                    .ok_or_else(|| invalid(key, value, "auto, always or never"))?;
+                    .ok_or_else(|| invalid(key, "auto, always or never"))?;
             }
             "prefer" => {
-                let (host, port) =
-                    host_and_port(value).ok_or_else(|| invalid(key, value, "host:port"))?;
+                let (host, port) = host_and_port(value).ok_or_else(|| invalid(key, "host:port"))?;
                 self = self.prefer(host, port);
             }
             "db_timeout" => self = self.db_timeout(timeout(key, value)?),
             "connect_timeout" => self = self.connect_timeout(timeout(key, value)?),
             "request_timeout" => self = self.request_timeout(timeout(key, value)?),
-            "leader_timeout" => self.leader_timeout = duration(key, value)?,
+            "leader_timeout" => self = self.leader_timeout(duration(key, value)?),
             "transaction" => {
                 self.transaction.mode = TransactionMode::from_name(value)
-                    .ok_or_else(|| invalid(key, value, "interactive, eager or deferred"))?;
+                    .ok_or_else(|| invalid(key, "interactive, eager or deferred"))?;
             }
             "lock" => self.transaction.locking = lock(key, value)?,
             "exactly_once" => self.transaction.exactly_once = boolean(key, value)?,
             // Not documented: to see what goes wrong without them.
+            #[cfg(feature = "guards-off-for-tests")]
             "guards" if value == "off" => self.transaction.guards = false,
-            "ca_cert" => {
-                let pem = std::fs::read(value).map_err(|error| Kind::Unreadable {
-                    file: value.to_owned(),
-                    error,
-                })?;
-                self.ca_pem = Some(pem);
-            }
+            "max_answer" => self.max_answer = size(key, value)?,
+            "ca_cert" => self.tls.ca_pem = Some(file(key, value)?),
+            "client_cert" => self.tls.certificate_pem = Some(file(key, value)?),
+            "client_key" => self.tls.key_pem = Some(file(key, value)?),
+            "roots" => match value {
+                "web" => self.tls.roots = Roots::Web,
+                #[cfg(feature = "native-roots")]
+                "system" => self.tls.roots = Roots::System,
+                _ => {
+                    return Err(invalid(
+                        key,
+                        "web, or system, which needs the feature `native-roots` of diesel-rqlite",
+                    ));
+                }
+            },
             _ => return Err(Kind::UnknownOption(key.to_owned()).into()),
         }
         Ok(self)
@@ -67,19 +75,17 @@ fn lock(key: &str, value: &str) -> Result<Locking, ConfigError> {
     match value.split_once(':') {
         Some(("rqlite", name)) if !name.is_empty() => Ok(RqliteLock::new(name).locking()),
         Some(("thread", name)) if !name.is_empty() => Ok(ThreadLock::new(name).locking()),
-        _ => Err(invalid(key, value, "rqlite:name or thread:name")),
+        _ => Err(invalid(key, "rqlite:name or thread:name")),
     }
 }
 
 fn boolean(key: &str, value: &str) -> Result<bool, ConfigError> {
-    value
-        .parse()
-        .map_err(|_| invalid(key, value, "true or false"))
+    value.parse().map_err(|_| invalid(key, "true or false"))
 }
 
 fn timeout(key: &str, value: &str) -> Result<Duration, ConfigError> {
     match duration(key, value)? {
-        Duration::ZERO => Err(invalid(key, value, "more than nothing")),
+        Duration::ZERO => Err(invalid(key, "more than nothing")),
         timeout => Ok(timeout),
     }
 }
@@ -90,16 +96,48 @@ fn duration(key: &str, value: &str) -> Result<Duration, ConfigError> {
         let number: u64 = value.strip_suffix(unit)?.parse().ok()?;
         number.checked_mul(*milliseconds).map(Duration::from_millis)
     });
-    parsed.ok_or_else(|| invalid(key, value, "a number with ms, s or m, such as 500ms"))
+    parsed.ok_or_else(|| invalid(key, "a number with ms, s or m, such as 500ms"))
 }
 
-fn invalid(key: &str, value: &str, wanted: &'static str) -> ConfigError {
-    // `user:password@host` where only a host belongs.
-    let value = if value.contains('@') { "…" } else { value };
+/// The value is not shown: it may be a password in the wrong place.
+fn invalid(key: &str, wanted: &'static str) -> ConfigError {
     Kind::InvalidValue {
         key: key.to_owned(),
-        value: value.to_owned(),
         wanted,
     }
     .into()
+}
+
+/// A file of PEM.
+fn file(key: &str, path: &str) -> Result<Vec<u8>, ConfigError> {
+    std::fs::read(path).map_err(|error| {
+        let file = match looks_like_path(path) {
+            true => path,
+            false => "what is there is not the path of a file",
+        };
+        Kind::Unreadable {
+            key: key.to_owned(),
+            file: file.to_owned(),
+            error,
+        }
+        .into()
+    })
+}
+
+/// Whether a text may be shown as the path of a file: not the contents of one, a key in PEM.
+fn looks_like_path(text: &str) -> bool {
+    const LONGEST: usize = 200;
+    text.len() <= LONGEST && !text.contains("-----") && !text.contains(char::is_control)
+}
+
+/// Bytes: a number, also with `k`, `M` or `G`.
+fn size(key: &str, value: &str) -> Result<u64, ConfigError> {
+    let units = [("k", 10), ("M", 20), ("G", 30), ("", 0)];
+    let (number, shift) = units
+        .iter()
+        .find_map(|(unit, shift)| Some((value.strip_suffix(unit)?, *shift)))
+        .unwrap_or((value, 0));
+    let bytes = number.parse::<u64>().ok();
+    let bytes = bytes.and_then(|number| number.checked_mul(1 << shift));
+    bytes.ok_or_else(|| invalid(key, "a number of bytes, also with k, M or G, such as 64M"))
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::protocol::request::{Endpoint, Exchange, Way};
+use crate::protocol::request::{Endpoint, Exchange, Statements, Way};
 
 fn parse(url: &str) -> RqliteConfig {
     url.parse().expect(url)
@@ -65,12 +65,12 @@ fn options() {
 fn errors_name_what_is_wrong() {
     for (url, wanted) in [
         ("rqlite://h?levl=weak", "`levl`"),
-        ("rqlite://h?level=Weak", "`Weak`"),
+        ("rqlite://h?level=Weak", "`level`"),
         ("rqlite://h?request_timeout=5", "`request_timeout`"),
         ("rqlite://h?request_timeout=0s", "more than nothing"),
-        ("rqlite://h?transaction=psychic", "`psychic`"),
+        ("rqlite://h?transaction=psychic", "`transaction`"),
         ("rqlite://h?nodes=a:b", "`nodes`"),
-        ("rqlite://h?nodes=u:secret@h:x", "`…`"),
+        ("rqlite://h?nodes=u:secret@h:x", "%40"),
         ("rqlite://h?freshness=1s", "level `none`"),
         ("rqlite://h?ca_cert=/does/not/exist", "/does/not/exist"),
         ("postgres://h", "`postgres`"),
@@ -89,14 +89,17 @@ fn passwords_are_decoded_and_never_shown() {
     let config = parse("rqlite://us%40er:s%23cret%2F@h");
     assert_eq!(
         config.credentials,
-        Some(("us@er".to_owned(), "s#cret/".to_owned()))
+        Some(Credentials::new("us@er", "s#cret/"))
     );
     let shown = format!("{config:?} {}", error("rqlite://u:hunter2@h?x=1"));
     assert!(
         !shown.contains("s#cret") && !shown.contains("hunter2"),
         "{shown}"
     );
-    let request = Exchange::new(Endpoint::Query { transaction: false }, bytes::Bytes::new());
+    let request = Exchange::new(
+        Endpoint::Query { transaction: false },
+        Statements::default(),
+    );
     let request = request
         .to_node(
             "http://h",
@@ -110,4 +113,11 @@ fn passwords_are_decoded_and_never_shown() {
         "Basic dXNAZXI6cyNjcmV0Lw=="
     );
     assert!(!format!("{request:?}").contains("dXNAZXI6"));
+}
+
+/// What switches off the safety of transactions is there for this workspace's own tests alone.
+#[cfg(not(feature = "guards-off-for-tests"))]
+#[test]
+fn guards_can_not_be_switched_off() {
+    assert_eq!(error("rqlite://h?guards=off"), "unknown option `guards`");
 }

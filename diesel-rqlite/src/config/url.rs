@@ -5,8 +5,9 @@ use std::str::FromStr;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::RqliteConfig;
 use super::error::{ConfigError, Kind};
+use super::host::Host;
+use super::{Credentials, RqliteConfig};
 
 const DEFAULT_PORT: u16 = 4001;
 
@@ -30,18 +31,37 @@ impl FromStr for RqliteConfig {
         if url.fragment().is_some() {
             return Err(Kind::Fragment.into());
         }
-        let mut config = Self::new(host, url.port().unwrap_or(default_port));
+        // A password with a `/` or a `?` in it would else be half a path, and shown as such.
+        if url.path().contains('@') || url.query().is_some_and(|query| query.contains('@')) {
+            return Err(Kind::AtSign.into());
+        }
+        let mut config = Self::new("", url.port().unwrap_or(default_port));
+        config.nodes[0].host = Host::of_url(host);
         config.nodes[0].tls = tls;
         config.nodes[0].prefix = url.path().trim_end_matches('/').to_owned();
         if !url.username().is_empty() || url.password().is_some() {
             let user = decoded(url.username())?;
-            config.credentials = Some((user, decoded(url.password().unwrap_or_default())?));
+            let password = decoded(url.password().unwrap_or_default())?;
+            config.credentials = Some(Credentials::new(user, password));
         }
         for (key, value) in url.query_pairs() {
             config = config.option(&key, &value)?;
         }
         config.check()?;
         Ok(config)
+    }
+}
+
+/// A URL as it may be shown: without its password.
+pub(crate) fn redacted(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(mut url) => {
+            if url.password().is_some() && url.set_password(Some("***")).is_err() {
+                return String::new();
+            }
+            url.into()
+        }
+        Err(_) => String::new(),
     }
 }
 

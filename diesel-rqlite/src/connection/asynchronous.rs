@@ -19,7 +19,7 @@ use diesel_async::{
 use super::{AsyncFunc, Core, HasCore, Scope, TransactionBuilder, collect_binds, is_kept, render};
 use crate::backend::Rqlite;
 use crate::bind_collector::Bind;
-use crate::config::RqliteConfig;
+use crate::config::{RqliteConfig, redacted};
 use crate::lock::TransactionLock;
 use crate::row::{RqliteCursor, RqliteRow, RqliteStream};
 use crate::transaction::{Transaction, TransactionMode};
@@ -410,7 +410,7 @@ impl AsyncConnection for AsyncRqliteConnection {
 
     async fn establish(database_url: &str) -> ConnectionResult<Self> {
         let config: RqliteConfig = database_url.parse()?;
-        Self::connect(&config, database_url).await
+        Self::connect(&config, &redacted(database_url)).await
     }
 
     /// In the mode [`Eager`](TransactionMode::Eager) unless the configuration says another one than `Interactive`:

@@ -17,7 +17,7 @@ use super::{
     Core, HasCore, Scope, TransactionBuilder, collect_binds, is_kept, render, types_of,
 };
 use crate::backend::Rqlite;
-use crate::config::RqliteConfig;
+use crate::config::{RqliteConfig, redacted};
 use crate::lock::TransactionLock;
 use crate::row::{RqliteCursor, RqliteRow};
 use crate::runtime::now;
@@ -67,10 +67,17 @@ impl RqliteConnection {
     /// requests that are not SQL.
     pub fn node_http(&self) -> NodeHttp {
         let session = &self.core.session;
+        let is_trusted = session
+            .nodes
+            .known
+            .cluster()
+            .trusts(session.nodes.current());
+        let authorization = session.settings.authorization.get().filter(|_| is_trusted);
+        let authorization = authorization.map(|value| session.client.concealed(&value));
         NodeHttp::new(
             session.client.agent(),
             session.nodes.current().to_owned(),
-            session.settings.authorization.clone(),
+            authorization,
             self.core.config.request_timeout,
         )
     }
@@ -173,7 +180,7 @@ impl Connection for RqliteConnection {
 
     fn establish(database_url: &str) -> ConnectionResult<Self> {
         let config: RqliteConfig = database_url.parse()?;
-        Self::connect(&config, database_url)
+        Self::connect(&config, &redacted(database_url))
     }
 
     /// In the mode [`Eager`](crate::TransactionMode::Eager) unless the configuration says another one than `Interactive`:

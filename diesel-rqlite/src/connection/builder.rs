@@ -227,7 +227,7 @@ impl<'a, C, R> TransactionBuilder<'a, C, R> {
     }
 
     /// A commit whose answer is lost is asked after: it is found to be applied, or is sent again. Costs one row in
-    /// the table `__diesel_rqlite_commits` for each connection.
+    /// the table `__diesel_rqlite_commits` for each connection, and one request for it, before its first commit.
     ///
     /// Without it, such a commit is an error of the kind
     /// [`ClosedConnection`](diesel::result::DatabaseErrorKind::ClosedConnection) whose outcome is unknown.

@@ -109,7 +109,7 @@ impl Holding {
                 lock.name().clone_into(&mut kept.name);
                 kept.outside = Some(guard);
             }
-            Locking::Rqlite(lock) => transaction.lease = Some(Lease::new(lock.clone(), token())),
+            Locking::Rqlite(lock) => transaction.lease = Some(Lease::new(lock.clone(), token()?)),
         }
         Ok(())
     }
@@ -224,7 +224,10 @@ mod tests {
         let mut holding = Holding::default();
         let before = Instant::now();
         let mut transaction = Transaction::default();
-        transaction.lease = Some(Lease::new(RqliteLock::new("l"), token()));
+        transaction.lease = Some(Lease::new(
+            RqliteLock::new("l"),
+            token().expect("is random"),
+        ));
         // What the connection did last, or that it has done nothing yet, is not what it is measured by.
         for used in [Some(before), None] {
             locked(&holding.kept).used = used.map_or(Used::Now, Used::Until);

@@ -17,7 +17,7 @@ impl RqliteConfig {
     /// `BadConnection` where no node answers, or refuses the credentials; `InvalidConnectionUrl` where options
     /// contradict each other.
     pub fn connect(&self) -> ConnectionResult<RqliteConnection> {
-        self.check()?;
+        self.check_blocking()?;
         RqliteConnection::connect(self, &format!("{self:?}"))
     }
 

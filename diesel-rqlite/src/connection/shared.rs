@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, Weak};
 
 use crate::config::RqliteConfig;
+use crate::config::tls::Tls;
 use crate::mutex::locked;
 use crate::protocol::cluster::{Cluster, Manner};
 use crate::protocol::nodes::{Known, WeakKnown};
@@ -14,7 +15,7 @@ use crate::statement::Statements;
 struct Place {
     seeds: Vec<String>,
     user: Option<String>,
-    ca_pem: Option<Vec<u8>>,
+    tls: Tls,
     manner: Manner,
 }
 
@@ -23,7 +24,7 @@ impl Place {
         Place {
             seeds: config.nodes(),
             user: config.user().map(str::to_owned),
-            ca_pem: config.ca_pem.clone(),
+            tls: config.tls.clone(),
             manner: config.manner(),
         }
     }

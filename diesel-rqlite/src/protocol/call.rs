@@ -23,15 +23,22 @@ use super::cluster::{Cluster, Next};
 use super::failure::{Failure, Why};
 use super::message::{ErrorBody, RequestError, is_of_forwarding};
 use super::nodes::Nodes;
-use super::request::{Endpoint, Exchange, ReadConsistency, Settings, Way};
+use super::request::{Endpoint, Exchange, ReadConsistency, Settings, Statements, Way};
 use super::survey::redirect_target;
 use super::watch::{Again, Of, Watch};
 
 /// The first pause before all nodes are asked again; each is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// How many redirects are followed before all nodes are asked again. A follower names its leader, which needs one.
+const MOST_REDIRECTS: usize = 8;
+/// For how long they are followed whatever the time for a leader is.
+const FIRST_REDIRECTS: Duration = Duration::from_secs(1);
 /// How often a read whose answer was lost is sent again.
 const READ_RETRIES: u32 = 3;
+/// Why a node was not asked.
+const NOT_SENT: &str = "neither the configuration nor the cluster's list of nodes names it, so that user and password, and \
+     the request, were not sent there; name it in `nodes`, or give the user the permission `status`";
 /// On answers that rqlite gave itself; also those it forwards have it.
 const SERVED_BY: &str = "x-rqlite-served-by";
 const VERSION: &str = "x-rqlite-version";
@@ -94,6 +101,8 @@ pub(crate) struct Call<'c> {
 struct Round {
     tried: Vec<String>,
     redirects: usize,
+    /// Where the last redirect leads, to a node that nobody else has named. The others are being asked about it.
+    strange: Option<String>,
 }
 
 impl<'c> Call<'c> {
@@ -168,6 +177,7 @@ impl<'c> Call<'c> {
     /// Goes to this node, or looks who leads.
     fn turn_to(&mut self, next: Next, now: Instant) {
         match next {
+            Next::Ask(base) if !self.is_trusted(&base) => self.distrust(base, now),
             Next::Ask(base) => {
                 let is_local = self.is_local(&self.nodes.known.cluster());
                 self.way = if is_local { Way::Local } else { Way::Redirect };
@@ -190,19 +200,41 @@ impl<'c> Call<'c> {
         self.is_test = is_write && self.way == Way::Forward && !self.nodes.is_settled(&self.target);
     }
 
+    /// Whether a node may be told who sends a request: the configuration names it, or the cluster does.
+    fn is_trusted(&self, base: &str) -> bool {
+        !self.settings.authorization.is_used() || self.nodes.known.cluster().trusts(base)
+    }
+
+    /// A node was named by a redirect alone. Nothing is sent there.
+    fn distrust(&mut self, base: String, now: Instant) {
+        self.target = base;
+        self.say(NOT_SENT.to_owned());
+        match self.round.tried.contains(&self.target) {
+            true => self.pause(now),
+            false => {
+                self.round.tried.push(self.target.clone());
+                self.state = State::Looking;
+            }
+        }
+    }
+
     fn send(&mut self, now: Instant) -> Step {
         let test;
         let exchange = match self.is_test {
             true => {
                 test = Exchange::new(
                     Endpoint::Query { transaction: false },
-                    Bytes::from_static(b"[\"SELECT 1\"]"),
+                    Statements {
+                        json: Bytes::from_static(b"[\"SELECT 1\"]"),
+                        number: 1,
+                    },
                 )
                 .at(ReadConsistency::Strong);
                 &test
             }
             false => self.exchange,
         };
+        self.nodes.hand_on(self.way == Way::Forward);
         self.level = match self.strong || self.is_test {
             true => ReadConsistency::Strong,
             false => self.nodes.level(&self.target, self.wanted_level()),
@@ -308,6 +340,12 @@ impl<'c> Call<'c> {
 
     /// All nodes were asked who leads.
     pub(crate) fn looked(&mut self, now: Instant) {
+        if let Some(to) = self.round.strange.take() {
+            return match self.is_trusted(&to) {
+                true => self.follow(&to, now),
+                false => self.leads_nowhere(format!("redirected to {to}: {NOT_SENT}"), now),
+            };
+        }
         let cluster = self.nodes.known.cluster();
         let next = match self.is_local(&cluster) {
             true => self.nearby(&cluster),
@@ -392,8 +430,19 @@ impl<'c> Call<'c> {
             Some(to) if self.target.starts_with("https://") && !to.starts_with("https://") => {
                 format!("redirected from https to {to}, which has no TLS")
             }
+            // The cluster may list it, if it is asked.
+            Some(to) if !self.is_trusted(&to) => {
+                self.round.strange = Some(to);
+                self.state = State::Looking;
+                return;
+            }
             Some(to) => return self.follow(&to, now),
         };
+        self.leads_nowhere(reason, now);
+    }
+
+    /// A redirect is of no use. The node may hand the request on by itself.
+    fn leads_nowhere(&mut self, reason: String, now: Instant) {
         let mut cluster = self.nodes.known.cluster();
         if self.way == Way::Redirect && cluster.may_forward() {
             cluster.redirects_lead_nowhere(now);
@@ -411,9 +460,10 @@ impl<'c> Call<'c> {
         let mut cluster = self.nodes.known.cluster();
         cluster.redirected(to, now);
         let in_trouble = cluster.troubles().any(|(node, _)| node == to);
-        let circles = self.round.redirects > 2 * cluster.count();
+        let circles = self.round.redirects > MOST_REDIRECTS.min(2 * cluster.count());
         drop(cluster);
-        if circles {
+        let elapsed = now.saturating_duration_since(self.began);
+        if circles || elapsed >= self.settings.leader_timeout.max(FIRST_REDIRECTS) {
             self.say("the leader can't be reached".to_owned());
             self.pause(now);
         } else if in_trouble || self.round.tried.iter().any(|tried| tried == to) {
@@ -530,6 +580,7 @@ fn top_level_error(body: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::authorization::Authorization;
     use super::super::cluster::{Forwarding, Leader, Manner};
     use super::super::nodes::Known;
     use super::super::survey::{Seen, View};
@@ -573,8 +624,20 @@ mod tests {
         fn new(nodes: &[&str], endpoint: Endpoint, level: ReadConsistency) -> Self {
             Script {
                 nodes: nodes_of(nodes, Forwarding::Never),
-                settings: Settings::new(level, None, false, Duration::from_secs(10), None),
-                exchange: Exchange::new(endpoint, Bytes::from_static(b"[\"x\"]")),
+                settings: Settings::new(
+                    level,
+                    None,
+                    false,
+                    Duration::from_secs(10),
+                    Authorization::default(),
+                ),
+                exchange: Exchange::new(
+                    endpoint,
+                    Statements {
+                        json: Bytes::from_static(b"[\"x\"]"),
+                        number: 1,
+                    },
+                ),
                 began: Instant::now(),
                 clock: Duration::ZERO,
                 views: Vec::new(),
@@ -870,7 +933,13 @@ mod tests {
     #[test]
     fn redirects_to_ever_new_addresses_end() {
         let mut script = Script::write(&["a"]);
-        let settings = Settings::new(ReadConsistency::Strong, None, false, Duration::ZERO, None);
+        let settings = Settings::new(
+            ReadConsistency::Strong,
+            None,
+            false,
+            Duration::ZERO,
+            Authorization::default(),
+        );
         script.settings = settings;
         let outcome = script.run(|sent, _| redirect(&format!("http://h{sent}/db/execute")));
         not_applied(outcome);

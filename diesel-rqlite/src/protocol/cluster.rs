@@ -137,6 +137,8 @@ pub(crate) struct Cluster {
     manner: Manner,
     members: Vec<Member>,
     leader: Option<(Leader, Instant)>,
+    /// Nodes that a trusted one has listed as its cluster's, also where they are not learnt for use.
+    listed: Vec<String>,
     /// Whether a node has ever answered.
     worked: bool,
     nowhere: Option<Instant>,
@@ -150,6 +152,7 @@ impl Cluster {
             manner,
             members: Vec::new(),
             leader: None,
+            listed: Vec::new(),
             worked: false,
             nowhere: None,
             looked: None,
@@ -167,6 +170,29 @@ impl Cluster {
 
     pub(crate) fn has_worked(&self) -> bool {
         self.worked
+    }
+
+    /// Whether a node may be told who asks: the user has named it, or one that may be told has listed it.
+    pub(crate) fn trusts(&self, base: &str) -> bool {
+        self.find(base).is_some_and(|member| member.seed)
+            || self.listed.iter().any(|listed| listed == base)
+    }
+
+    /// Notes whom a node lists. Where it is reached by TLS, what has none is not trusted.
+    fn trust_listed_by(&mut self, from: &str, nodes: &[Seen]) {
+        if !self.trusts(from) {
+            return;
+        }
+        let tls = from.starts_with("https://");
+        for node in nodes {
+            let is_safe = !tls || node.base.starts_with("https://");
+            if is_safe && !self.trusts(&node.base) {
+                if self.listed.len() >= MAX_NODES {
+                    self.listed.remove(0);
+                }
+                self.listed.push(node.base.clone());
+            }
+        }
     }
 
     fn find(&self, base: &str) -> Option<&Member> {
@@ -496,6 +522,7 @@ impl Cluster {
             member.said = None;
             return;
         }
+        self.trust_listed_by(base, &view.nodes);
         self.learn(base, view.nodes, view.leader.as_ref());
         let Some(leader) = view.leader else {
             self.leads_not(base);

@@ -177,6 +177,12 @@ impl<'m> StatementError<'m> {
         self.0.contains(GUARD)
     }
 
+    /// The guard of this crate that has this name.
+    pub(crate) fn is_guard_of(self, name: &str) -> bool {
+        let mark = self.0.split_once(GUARD);
+        mark.is_some_and(|(_, rest)| rest.trim_end_matches('\'') == name)
+    }
+
     /// The one that is rqlite's own: a column declared as a time holds a number beyond the year 9999. `Time.MarshalText:
     /// year outside of range [0,9999]` (8.26 and 10.2; Go's `time`, called by `db/db.go`).
     pub(crate) fn is_unwritable_time(self) -> bool {

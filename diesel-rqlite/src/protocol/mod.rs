@@ -5,6 +5,7 @@
 //! means, [`rows`] what it holds, [`message`] what its words mean, [`failure`] why there is none. None of them does I/O,
 //! so that every connection shares them.
 
+pub(crate) mod authorization;
 pub(crate) mod call;
 pub(crate) mod cluster;
 pub(crate) mod encoding;

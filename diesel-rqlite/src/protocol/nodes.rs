@@ -51,6 +51,8 @@ pub(crate) struct Nodes {
     settled: bool,
     /// Whether a node answers `level=linearizable` as such, where it has answered.
     linearizable: HashMap<String, bool>,
+    /// The last request was given to a node that hands it on, perhaps twice.
+    handed_on: bool,
 }
 
 impl Nodes {
@@ -60,7 +62,17 @@ impl Nodes {
             current: first,
             settled: false,
             linearizable: HashMap::new(),
+            handed_on: false,
         }
+    }
+
+    /// Whether more than one copy of the last request may have come to the leader.
+    pub(crate) fn was_handed_on(&self) -> bool {
+        self.handed_on
+    }
+
+    pub(crate) fn hand_on(&mut self, handed_on: bool) {
+        self.handed_on = handed_on;
     }
 
     pub(crate) fn current(&self) -> &str {

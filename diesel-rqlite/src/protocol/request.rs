@@ -3,9 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use base64::Engine as _;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+
+use super::authorization::Authorization;
 
 /// How fresh a read must be. See rqlite's documentation of read consistency.
 #[derive(Clone, Copy, Debug, Default, Hash, PartialEq, Eq)]
@@ -206,7 +207,7 @@ pub(crate) struct Settings {
     pub(crate) freshness_strict: bool,
     /// How long a request may wait for the cluster to have a leader.
     pub(crate) leader_timeout: Duration,
-    pub(crate) authorization: Option<HeaderValue>,
+    pub(crate) authorization: Authorization,
     /// How long the server may work at one statement.
     pub(crate) db_timeout: Option<Duration>,
 }
@@ -217,15 +218,8 @@ impl Settings {
         freshness: Option<Duration>,
         freshness_strict: bool,
         leader_timeout: Duration,
-        credentials: Option<(&str, &str)>,
+        authorization: Authorization,
     ) -> Self {
-        let authorization = credentials.and_then(|(user, password)| {
-            let encoded =
-                base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
-            let mut value = HeaderValue::try_from(format!("Basic {encoded}")).ok()?;
-            value.set_sensitive(true);
-            Some(value)
-        });
         Settings {
             level,
             freshness,
@@ -238,7 +232,7 @@ impl Settings {
 
     /// How long to ask what became of a commit whose answer was lost.
     pub(crate) fn settle_timeout(&self) -> Duration {
-        3 * self.leader_timeout
+        self.leader_timeout.saturating_mul(3)
     }
 
     fn push_freshness(&self, uri: &mut String) {
@@ -252,21 +246,31 @@ impl Settings {
     }
 }
 
+/// Statements as JSON, and how many they are: an answer has a result for each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Statements {
+    pub(crate) json: Bytes,
+    pub(crate) number: usize,
+}
+
 /// One request, before it is known which node it goes to.
 #[derive(Clone, Debug)]
 pub(crate) struct Exchange {
     pub(crate) endpoint: Endpoint,
     pub(crate) body: Bytes,
+    /// How many statements there are in it.
+    pub(crate) statements: usize,
     /// For a read that needs another level than its connection's.
     pub(crate) level: Option<ReadConsistency>,
     stake: Stake,
 }
 
 impl Exchange {
-    pub(crate) fn new(endpoint: Endpoint, body: Bytes) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, statements: Statements) -> Self {
         Exchange {
             endpoint,
-            body,
+            body: statements.json,
+            statements: statements.number,
             level: None,
             stake: endpoint.stake(),
         }
@@ -303,7 +307,7 @@ impl Exchange {
         uri.push_str(self.endpoint.path());
         self.endpoint.push_query(&mut uri, level, way, settings);
         let mut request = http::Request::post(uri).header(CONTENT_TYPE, "application/json");
-        if let Some(authorization) = &settings.authorization {
+        if let Some(authorization) = settings.authorization.get() {
             request = request.header(AUTHORIZATION, authorization);
         }
         request.body(self.body.clone())
@@ -318,13 +322,19 @@ mod tests {
     fn flags_of_each_kind_of_request() {
         let fresh = Some(Duration::from_millis(5));
         let timeout = Duration::from_secs(10);
-        let settings = Settings::new(ReadConsistency::Weak, fresh, true, timeout, None);
+        let settings = Settings::new(
+            ReadConsistency::Weak,
+            fresh,
+            true,
+            timeout,
+            Authorization::default(),
+        );
         let uri = |endpoint, level| {
             let way = match level {
                 ReadConsistency::None => Way::Local,
                 _ => Way::Redirect,
             };
-            let exchange = Exchange::new(endpoint, Bytes::new());
+            let exchange = Exchange::new(endpoint, Statements::default());
             let request = exchange.to_node("http://h:1/p", level, way, &settings);
             request.expect("valid").uri().to_string()
         };

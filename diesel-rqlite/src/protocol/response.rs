@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::encoding::Encoding;
 use super::rows::{Rows, ValuesSeed};
@@ -39,6 +39,15 @@ impl Answer {
         Ok(answer)
     }
 
+    /// Whether it may be one to so many statements: one result for each, and none behind the last, where one failed.
+    pub(crate) fn fits(&self, statements: usize) -> bool {
+        let results = self.results.len();
+        match self.error.is_some() || self.first_failure().is_some() {
+            true => results <= statements,
+            false => results == statements,
+        }
+    }
+
     /// The first statement that failed, by its place.
     pub(crate) fn first_failure(&self) -> Option<(usize, &str)> {
         let mut results = self.results.iter().enumerate();
@@ -69,27 +78,40 @@ impl<'de> Visitor<'de> for AnswerSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Answer, A::Error> {
-        let mut answer = Answer::default();
-        let mut results = false;
+        let mut results = None;
+        let mut error = None;
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
                 "results" => {
-                    results = true;
-                    answer.results = map.next_value_seed(ResultsSeed {
+                    let found = map.next_value_seed(ResultsSeed {
                         encodings: self.encodings,
                     })?;
+                    once(&mut results, "results", found)?;
                 }
-                "error" => answer.error = Some(map.next_value()?),
+                "error" => once(&mut error, "error", map.next_value()?)?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
-        if results || answer.error.is_some() {
-            Ok(answer)
-        } else {
-            Err(serde::de::Error::missing_field("results"))
+        match (results, error) {
+            (None, None) => Err(A::Error::missing_field("results")),
+            (Some(results), Some(_)) if !results.is_empty() => {
+                Err(A::Error::custom("results beside an error of all of them"))
+            }
+            (results, error) => Ok(Answer {
+                results: results.unwrap_or_default(),
+                error,
+            }),
         }
+    }
+}
+
+/// Notes what a key holds, which must not be there twice: one reader would take the first, another the last.
+fn once<T, E: Error>(found: &mut Option<T>, key: &'static str, value: T) -> Result<(), E> {
+    match found.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(E::duplicate_field(key)),
     }
 }
 
@@ -147,23 +169,26 @@ impl<'de> Visitor<'de> for ResultSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut columns = None;
-        let mut types = Vec::new();
+        let mut columns: Option<Vec<String>> = None;
+        let mut types: Option<Vec<String>> = None;
         let mut values = None;
-        let mut rows_affected = 0;
+        let mut rows_affected = None;
         let mut error = None;
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
-                "columns" => columns = map.next_value::<Option<Vec<String>>>()?,
-                "types" => types = map.next_value()?,
+                "columns" => once(&mut columns, "columns", map.next_value()?)?,
+                "types" => once(&mut types, "types", map.next_value()?)?,
                 "values" => {
-                    values = Some(map.next_value_seed(ValuesSeed {
+                    let found = map.next_value_seed(ValuesSeed {
                         encodings: self.encodings,
-                    })?);
+                    })?;
+                    once(&mut values, "values", found)?;
                 }
                 // Absent when 0.
-                "rows_affected" => rows_affected = map.next_value()?,
-                "error" => error = Some(map.next_value()?),
+                "rows_affected" => {
+                    once(&mut rows_affected, "rows_affected", map.next_value()?)?;
+                }
+                "error" => once(&mut error, "error", map.next_value()?)?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -172,7 +197,7 @@ impl<'de> Visitor<'de> for ResultSeed<'_> {
         match (error, columns) {
             (Some(error), _) => Ok(StatementResult::Failed(error)),
             (None, Some(mut columns)) => {
-                let mut types = types;
+                let mut types = types.unwrap_or_default();
                 if self.encodings.first() == Some(&Encoding::Classes) && !columns.is_empty() {
                     columns.remove(0);
                     types.drain(..types.len().min(1));
@@ -180,10 +205,7 @@ impl<'de> Visitor<'de> for ResultSeed<'_> {
                 // Absent when there are no rows.
                 let (values, width) = values.unwrap_or_default();
                 if values.len() > 0 && width != columns.len() {
-                    return Err(serde::de::Error::invalid_length(
-                        width,
-                        &"a value per column",
-                    ));
+                    return Err(A::Error::invalid_length(width, &"a value per column"));
                 }
                 Ok(StatementResult::Rows(Rows::with_header(
                     columns,
@@ -192,7 +214,10 @@ impl<'de> Visitor<'de> for ResultSeed<'_> {
                     self.encodings,
                 )))
             }
-            (None, None) => Ok(StatementResult::Executed { rows_affected }),
+            (None, None) if values.is_some() => Err(A::Error::missing_field("columns")),
+            (None, None) => Ok(StatementResult::Executed {
+                rows_affected: rows_affected.unwrap_or_default(),
+            }),
         }
     }
 }
@@ -300,6 +325,15 @@ mod tests {
             r#"{"results":[{"columns":["a"],"values":[[1],[1,2]]}]}"#,
             r#"{"results":[{"columns":["a"],"values":[[1]]}"#,
             r#"{"results":[{"columns":["a"],"values":[[{}]]}]}"#,
+            r#"{"results":[{"values":[[1]]}]}"#,
+            r#"{"results":[{}],"results":[{}]}"#,
+            r#"{"results":[{}],"error":"stale read"}"#,
+            r#"{"results":[],"error":"stale read","error":"leader not found"}"#,
+            r#"{"results":[{"rows_affected":1,"rows_affected":2}]}"#,
+            r#"{"results":[{"columns":["a"],"columns":["b"],"values":[[1]]}]}"#,
+            r#"{"results":[{"columns":["a"],"values":[[1]],"values":[[2]]}]}"#,
+            r#"{"results":[{"columns":["a"],"types":["text"],"types":["real"]}]}"#,
+            r#"{"results":[{"error":"a","error":"b"}]}"#,
         ] {
             assert!(Answer::parse(body.as_bytes(), &[]).is_err(), "{body}");
         }

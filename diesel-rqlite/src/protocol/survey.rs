@@ -191,6 +191,12 @@ fn nodes(body: &[u8]) -> Option<(Vec<Seen>, Option<Leader>, bool)> {
     Some((seen, leader, misses))
 }
 
+/// Whether a name is one that a host can have. URLs let more pass, and requests can't be made of that.
+pub(crate) fn is_host_name(name: &str) -> bool {
+    let may_stand = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    !name.is_empty() && name.bytes().all(may_stand)
+}
+
 /// An address as it stands in front of rqlite's paths.
 fn base_of(address: &str) -> Option<String> {
     let url = url::Url::parse(address).ok()?;
@@ -199,9 +205,16 @@ fn base_of(address: &str) -> Option<String> {
         "https" => true,
         _ => return None,
     };
-    let host = url.host_str().filter(|host| !host.is_empty())?;
+    let host = match url.host()? {
+        url::Host::Domain(name) if !is_host_name(name) => return None,
+        host => host,
+    };
     let port = url.port().unwrap_or(if tls { 443 } else { 80 });
     let path = url.path().trim_end_matches('/');
+    // A password that the URL's grammar took for a path, or one that is none of ours.
+    if path.contains('@') || !url.username().is_empty() || url.password().is_some() {
+        return None;
+    }
     let scheme = url.scheme();
     Some(format!("{scheme}://{host}:{port}{path}"))
 }
@@ -286,6 +299,8 @@ mod tests {
                 Some("http://[::1]:5"),
             ),
             ("http://a:4001", "http://b/elsewhere", None),
+            ("http://a:4001", "http://b}/db/query", None),
+            ("http://a:4001", "http://b/u:p@c/db/query", None),
             ("http://a:4001", "ftp://b/db/query", None),
             ("http://a:4001", "http://u:p@b/db/query", None),
             ("http://a:4001", "http://b:99999/db/query", None),

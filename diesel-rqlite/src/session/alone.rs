@@ -7,7 +7,6 @@ use super::{Client, Session, named, rows_of_query};
 use crate::backend::RqliteType;
 use crate::error;
 use crate::protocol::encoding::Doubtful;
-use crate::protocol::failure::Why;
 use crate::protocol::message::StatementError;
 use crate::protocol::response::StatementResult;
 use crate::protocol::rows::Rows;
@@ -165,14 +164,6 @@ impl<C: Client> Session<C> {
             let (number, all) = batch.number_of(place);
             let place = error::Place::among(number, all, position);
             return Err(error::error_at(message, place));
-        }
-        if answer.results.len() != statements.len() {
-            let message = format!(
-                "{} results for {} statements",
-                answer.results.len(),
-                statements.len()
-            );
-            return Err(error::failure(exchange.failure(Why::Unknown, message)));
         }
         Ok(answer.results)
     }

@@ -1,11 +1,11 @@
 //! The end of a transaction.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
 use diesel::result::{DatabaseErrorKind, Error};
 
-use super::{Client, Session};
+use super::{Client, Session, rows_of};
 use crate::error;
 use crate::lock::fence;
 use crate::migration;
@@ -16,7 +16,7 @@ use crate::protocol::response::{Answer, StatementResult};
 use crate::random::{jittered, token};
 use crate::runtime::Runtime;
 use crate::statement::{self, Batch, Statement};
-use crate::transaction::exactly_once::{Commits, was_applied};
+use crate::transaction::exactly_once::{Registration, was_applied};
 use crate::transaction::{CREATE_TABLES, Commit, Part, Verdict};
 
 type Statements = Vec<(Part, Statement<'static>)>;
@@ -85,10 +85,11 @@ impl<C: Client> Session<C> {
             return self.give_back_lock_behind_reads().await;
         }
         self.check_guarded()?;
+        self.count_commit().await?;
         self.transaction.committing = true;
         self.transaction.interrupted = false;
         let mut created = false;
-        self.count_commit();
+        let mut registered = false;
         loop {
             let (before, after) = self.around_commit();
             let commit = self.transaction.commit(before, after);
@@ -117,24 +118,65 @@ impl<C: Client> Session<C> {
                         return Ok(());
                     }
                     // It was not applied, and no late copy of it will be.
-                    self.count_commit();
+                    self.count_commit().await?;
                 }
+                // Not applied: only a row that is there takes a number.
+                Verdict::Unregistered { proven }
+                    if !registered && (proven || !self.nodes.was_handed_on()) =>
+                {
+                    registered = true;
+                    self.commits = None;
+                    self.count_commit().await?;
+                }
+                Verdict::Unregistered { .. } => return Err(unknown(&commit, PROOF_GONE)),
             }
         }
     }
 
     /// Gives the next commit its number.
-    fn count_commit(&mut self) {
+    async fn count_commit(&mut self) -> QueryResult<()> {
         if !self.transaction.options.exactly_once {
-            return;
+            return Ok(());
         }
-        let now = SystemTime::now();
-        let commits = self.commits.take();
-        let commits = commits.filter(|commits| !commits.is_of_another_day(now));
-        let commits = self
-            .commits
-            .insert(commits.unwrap_or_else(|| Commits::new(&token(), now)));
-        commits.advance();
+        if self.commits.is_none() {
+            self.register().await?;
+        }
+        if let Some(commits) = &mut self.commits {
+            commits.advance();
+        }
+        Ok(())
+    }
+
+    /// Gives this connection the row that its commits are numbered in.
+    async fn register(&mut self) -> QueryResult<()> {
+        let token = token()?;
+        let registration = Registration::new(&token);
+        let [register, prune, ask] = registration.statements();
+        let body = statement::body(&[&register, &prune, &ask]);
+        let exchange = Exchange::new(Endpoint::WriteAndAsk, body);
+        let mut created = false;
+        loop {
+            let mut answer = self.answer(&exchange, &[]).await?;
+            match answer.first_failure() {
+                None => {
+                    let rows = rows_of(answer.results.pop(), &ask)?;
+                    self.commits = registration.done(&rows);
+                    return match self.commits {
+                        Some(_) => Ok(()),
+                        None => Err(error::useless_answer(
+                            "unreadable answer: no row for this connection in __diesel_rqlite_commits",
+                        )),
+                    };
+                }
+                Some((_, message))
+                    if StatementError(message).is_own_table_missing() && !created =>
+                {
+                    created = true;
+                    self.create_tables().await?;
+                }
+                Some((_, message)) => return Err(error::statement_error(message, None)),
+            }
+        }
     }
 
     /// What a commit checks before everything else, and does behind it.
@@ -147,7 +189,6 @@ impl<C: Client> Session<C> {
             .filter(|_| self.transaction.options.exactly_once)
         {
             before.push((Part::CommitNumber, commits.number()));
-            after.extend(commits.prune().map(|prune| (Part::Own, prune)));
         }
         if let Some((name, fence)) = &self.transaction.fence {
             before.push((Part::Fence, fence::check(name, fence)));
@@ -180,10 +221,8 @@ impl<C: Client> Session<C> {
     /// Whether a commit whose answer was lost was applied. An error, if that can't be found out.
     async fn settled_as_applied(&mut self, commit: &Commit, message: String) -> QueryResult<bool> {
         let began = Instant::now();
-        let unknown = || {
-            let failure = commit.exchange.failure(Why::Unknown, message.as_str());
-            Err(error::failure(failure))
-        };
+        let unknown_since = |reason: &str| unknown(commit, &format!("{message}; {reason}"));
+        let unknown = || Err(unknown(commit, &message));
         let Some(commits) = self
             .commits
             .clone()
@@ -199,17 +238,13 @@ impl<C: Client> Session<C> {
                 && let Ok(answer) = Answer::parse(&body, &[])
             {
                 match &answer.results[..] {
-                    [StatementResult::Failed(message), ..]
-                        if StatementError(message).is_own_table_missing() =>
+                    [StatementResult::Failed(failed), ..]
+                        if StatementError(failed).is_own_table_missing() =>
                     {
-                        // Without it the commit was refused; a late copy may still find it.
-                        let _ = self.create_tables().await;
+                        return Err(unknown_since(PROOF_GONE));
                     }
                     [_, StatementResult::Rows(rows)] => {
-                        if let Some(applied) = was_applied(rows) {
-                            return Ok(applied);
-                        }
-                        return unknown();
+                        return was_applied(rows).ok_or_else(|| unknown_since(PROOF_GONE));
                     }
                     _ => {}
                 }
@@ -220,4 +255,12 @@ impl<C: Client> Session<C> {
             C::Runtime::wait(jittered(Duration::from_millis(100))).await;
         }
     }
+}
+
+const PROOF_GONE: &str =
+    "what would tell is gone: the row of this connection in __diesel_rqlite_commits";
+
+/// What became of a commit can't be told.
+fn unknown(commit: &Commit, message: &str) -> Error {
+    error::failure(commit.exchange.failure(Why::Unknown, message))
 }

@@ -106,7 +106,7 @@ impl<C: Client> Session<C> {
                 // It has all been run, but a value that was read can't be written as JSON.
                 Err(failure) if failure.is_unwritable() && statements.len() > 2 => {
                     statements.truncate(2);
-                    exchange.body = statement::body(&statements);
+                    exchange = Exchange::new(Endpoint::WriteAndAsk, statement::body(&statements));
                     continue;
                 }
                 outcome => outcome.map_err(error::failure)?,

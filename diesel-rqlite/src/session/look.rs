@@ -192,8 +192,12 @@ impl<C: Client> Session<C> {
         let tails: Vec<_> = [statement, &schema].into_iter().chain(&keys).collect();
         let mut results = self.look(&tails, writes).await?.into_iter();
         let result = results.next().ok_or_else(error::cut_short)?;
-        if let Some(StatementResult::Rows(rows)) = results.next() {
-            self.learn_unstable(&rows);
+        match results.next() {
+            Some(StatementResult::Rows(rows)) => self.learn_unstable(&rows),
+            // Without it nothing would be compared at the commit.
+            Some(StatementResult::Executed { .. }) => return Err(error::no_rows()),
+            // A schema that the server can't read whole, or a statement in front that failed.
+            Some(StatementResult::Failed(_)) | None => {}
         }
         self.learn_primary_key(table, results.next());
         Ok(result)

@@ -5,6 +5,7 @@
 
 mod alone;
 mod commit;
+mod credentials;
 mod locked;
 mod look;
 mod pending;
@@ -20,11 +21,12 @@ use diesel::result::{DatabaseErrorKind, Error};
 use diesel::{ConnectionResult, QueryResult};
 use diesel_rqlite_sql::{Entropy, Parsed, SqlError};
 
+use self::credentials::Renewal;
 use self::scout::Scout;
 pub(crate) use self::scout::Vigil;
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
-use crate::config::RqliteConfig;
+use crate::config::{Provider, RqliteConfig};
 use crate::error;
 use crate::lock::Acquire;
 use crate::protocol::call::{Call, SendError, Step};
@@ -67,6 +69,8 @@ pub(crate) struct Session<C> {
     pub(crate) client: C,
     pub(crate) nodes: Nodes,
     pub(crate) settings: Settings,
+    /// Where credentials come from that change.
+    provider: Option<Provider>,
     scout: Arc<Scout>,
     pub(crate) statements: Arc<Statements>,
     /// When the last request had its answer. `None`: it had none.
@@ -106,7 +110,11 @@ impl<C: Client> Session<C> {
     ) -> ConnectionResult<Self> {
         let nodes = Nodes::new(known, config.first_node());
         let client = C::open(config)?;
-        Ok(Session::new(client, nodes, config.settings(), statements))
+        let session = Session::new(client, nodes, config.settings(), statements);
+        Ok(Session {
+            provider: config.provider.clone(),
+            ..session
+        })
     }
 
     fn new(client: C, nodes: Nodes, settings: Settings, statements: Arc<Statements>) -> Self {
@@ -118,6 +126,7 @@ impl<C: Client> Session<C> {
             settings,
             statements,
             answered: None,
+            provider: None,
             transaction: Transaction::default(),
             keys: PrimaryKeys::new(),
             unstable: None,
@@ -128,23 +137,37 @@ impl<C: Client> Session<C> {
 
     /// One that knows the same nodes, and nothing of the transaction.
     pub(crate) fn another(&self) -> Self {
-        Session::new(
+        let session = Session::new(
             self.client.clone(),
             self.nodes.clone(),
             self.settings.clone(),
             Arc::clone(&self.statements),
-        )
+        );
+        Session {
+            provider: self.provider.clone(),
+            ..session
+        }
     }
 
     pub(crate) async fn send(&mut self, exchange: &Exchange) -> Result<Bytes, Failure> {
         let scout = Arc::clone(&self.scout);
+        let mut credentials = Renewal::new(self.provider.as_ref(), &self.settings.authorization);
+        credentials
+            .first()
+            .await
+            .map_err(|reason| exchange.failure(Why::NotApplied, reason))?;
         let mut call = Call::new(&mut self.nodes, &self.settings, exchange, Instant::now());
         let outcome = loop {
             match call.step(Instant::now()) {
                 Step::Send(request, watch) => {
                     let vigil = Vigil::new(watch, Arc::clone(&scout));
                     let outcome = self.client.send(request, vigil).await;
-                    call.received(outcome, Instant::now());
+                    match credentials.renewed_after(&outcome).await {
+                        // To the same node, which has refused it.
+                        Ok(true) => {}
+                        Ok(false) => call.received(outcome, Instant::now()),
+                        Err(reason) => break Err(exchange.failure(Why::NotApplied, reason)),
+                    }
                 }
                 Step::Look => {
                     look::<C>(&scout).await;
@@ -317,7 +340,8 @@ fn rows_of(result: Option<StatementResult>, statement: &Statement<'_>) -> QueryR
         StatementResult::Rows(rows) => Ok(named(rows, statement)),
         StatementResult::Failed(message) => Err(error::statement_error(&message, None)),
         // A PRAGMA that returns nothing.
-        StatementResult::Executed { .. } => Ok(Rows::default()),
+        StatementResult::Executed { .. } if statement.may_be_rowless => Ok(Rows::default()),
+        StatementResult::Executed { .. } => Err(error::no_rows()),
     }
 }
 

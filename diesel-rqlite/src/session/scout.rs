@@ -4,9 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::HeaderValue;
-
 use super::Client;
+use crate::protocol::authorization::Authorization;
 use crate::protocol::nodes::Known;
 use crate::protocol::survey::Survey;
 #[cfg(feature = "async")]
@@ -30,13 +29,15 @@ impl Scout {
     pub(crate) fn new<C: Client>(
         client: C,
         known: Known,
-        authorization: Option<HeaderValue>,
+        authorization: Authorization,
     ) -> Arc<Self> {
         let look = move |known: &Known| {
             let began = Instant::now();
             let nodes = known.cluster().begin_look(began);
             for node in nodes {
-                let survey = Survey::new(node.clone(), authorization.clone());
+                let is_trusted = known.cluster().trusts(&node);
+                let authorization = authorization.get().filter(|_| is_trusted);
+                let survey = Survey::new(node.clone(), authorization);
                 C::Runtime::beside(ask(client.clone(), known.clone(), survey, node, began));
             }
         };

@@ -66,6 +66,8 @@ pub(crate) struct Statement<'a> {
     /// How its rows come back, and their names where the text tells.
     pub(crate) encodings: Vec<Encoding>,
     pub(crate) names: Vec<String>,
+    /// Its answer may have no columns: a PRAGMA that sets something.
+    pub(crate) may_be_rowless: bool,
     /// Where it stood in a script.
     pub(crate) position: Option<Position>,
     /// It may make a table skip rows without an error.
@@ -118,6 +120,7 @@ impl<'a> Statement<'a> {
             insert_end: None,
             encodings: Vec::new(),
             names: Vec::new(),
+            may_be_rowless: false,
             position: None,
             is_news_of_schema: false,
             is_check: false,
@@ -304,6 +307,7 @@ impl<'a> Statement<'a> {
             insert_end: self.insert_end,
             encodings: self.encodings,
             names: self.names,
+            may_be_rowless: self.may_be_rowless,
             position: self.position,
             is_news_of_schema: self.is_news_of_schema,
             is_check: self.is_check,

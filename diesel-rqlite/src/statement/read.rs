@@ -63,7 +63,10 @@ impl<'a> Read<'a> {
 
     /// As written.
     pub(crate) fn plain(&self) -> Statement<'a> {
-        self.statement(self.written())
+        Statement {
+            may_be_rowless: !self.is_wrappable(),
+            ..self.statement(self.written())
+        }
     }
 
     /// As written, but for the columns of which is known that they are not exact so; the answer tells where it may not be

@@ -1,11 +1,9 @@
 //! Statements as the JSON of a request.
 
-use bytes::Bytes;
-
 use super::Statement;
 use super::plan::Batch;
 use crate::bind_collector::Bind;
-use crate::protocol::request::{Endpoint, Exchange};
+use crate::protocol::request::{Endpoint, Exchange, Statements};
 
 const QUERY: Endpoint = Endpoint::Query { transaction: false };
 
@@ -36,7 +34,7 @@ pub(crate) fn execute(batch: &Batch<'_>) -> Exchange {
 }
 
 /// Statements as JSON.
-pub(crate) fn body(statements: &[&Statement<'_>]) -> Bytes {
+pub(crate) fn body(statements: &[&Statement<'_>]) -> Statements {
     let sizes = statements.iter().map(|statement| statement.size());
     let mut body = Vec::with_capacity(sizes.sum::<usize>() + 2);
     body.push(b'[');
@@ -47,7 +45,10 @@ pub(crate) fn body(statements: &[&Statement<'_>]) -> Bytes {
         push_statement(&mut body, statement);
     }
     body.push(b']');
-    body.into()
+    Statements {
+        json: body.into(),
+        number: statements.len(),
+    }
 }
 
 /// `["sql", value, …]`

@@ -3,9 +3,10 @@
 use diesel::QueryResult;
 use diesel::result::Error;
 
+use super::Transaction;
+use super::exactly_once::{self, guard};
 use super::journal::{Count, Write};
 use super::parts::{Part, Parts};
-use super::{Transaction, exactly_once};
 use crate::error;
 use crate::lock::{fence, rqlite};
 use crate::protocol::encoding::Encoding;
@@ -48,6 +49,11 @@ pub(crate) enum Verdict {
     AlreadyMigrated,
     /// Not applied: somebody else holds the lock that was to be taken with it.
     LockHeld,
+    /// The row of this connection's commits is missing, or will be soon. This copy of the commit was not applied; an
+    /// earlier one neither, if that is proven.
+    Unregistered {
+        proven: bool,
+    },
     Unknown(String),
 }
 
@@ -170,13 +176,19 @@ impl Transaction {
                 Verdict::Unknown(message)
             };
         }
+        if !answer.fits(commit.parts.len()) {
+            return Verdict::Unknown(format!(
+                "unreadable answer: {} results for {} statements",
+                answer.results.len(),
+                commit.parts.len()
+            ));
+        }
         match answer.first_failure() {
             Some((place, message)) => match commit.parts.get(place) {
                 Some(part) => self.refused(*part, message),
                 None => Verdict::Unknown(message.to_owned()),
             },
-            None if answer.results.len() == commit.parts.len() => Verdict::Applied,
-            None => Verdict::Unknown("an answer with too few results".to_owned()),
+            None => Verdict::Applied,
         }
     }
 
@@ -188,6 +200,12 @@ impl Transaction {
         match part {
             Part::TakeLock => Verdict::LockHeld,
             Part::Migration if said.is_guard() => Verdict::AlreadyMigrated,
+            Part::CommitNumber if said.is_guard_of(guard::OLD) => {
+                Verdict::Unregistered { proven: true }
+            }
+            Part::CommitNumber if said.is_guard_of(guard::GONE) => {
+                Verdict::Unregistered { proven: false }
+            }
             // It is there already: whether as applied is to be asked.
             Part::CommitNumber => Verdict::Unknown(message.to_owned()),
             part => Verdict::Refused(self.part_failed(part, message)),

@@ -148,6 +148,7 @@ fn kind(error: &Error) -> &'static str {
         Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => "unique",
         Error::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => "unknown",
         Error::DatabaseError(DatabaseErrorKind::Unknown, _) => "other",
+        Error::DatabaseError(DatabaseErrorKind::UnableToSendCommand, _) => "unreadable",
         _ => "no database error",
     }
 }
@@ -207,6 +208,12 @@ fn what_the_answer_to_a_commit_means() {
             "Unknown",
         ),
         (r#"{"results":[{},{},{}]}"#, "Unknown"),
+        (r#"{"results":[{},{},{},{},{}]}"#, "Unknown"),
+        (
+            r#"{"results":[{"error":"bad JSON path: 'drq:rows'"},{},{},{},{}]}"#,
+            "Unknown",
+        ),
+        (r#"{"results":[{},{},{},{}],"results":[]}"#, "Unknown"),
         ("<html>", "Unknown"),
     ] {
         // A foreign key has a kind of its own, which is not among those named above.
@@ -263,8 +270,13 @@ fn what_the_answer_to_a_peek_means() {
         (some("unknown"), true),
         "it was not undone"
     );
-    assert_eq!(peeked(r#"{"results":[{},{},{}]}"#), (some("unknown"), true));
-    assert_eq!(peeked(r#"{"results":[{}]}"#), (some("unknown"), true));
+    for body in [
+        r#"{"results":[{},{},{}]}"#,
+        r#"{"results":[{}]}"#,
+        r#"{"results":[{},{},{},{"error":"integer overflow"},{}]}"#,
+    ] {
+        assert_eq!(peeked(body), (some("unreadable"), true), "{body}");
+    }
 }
 
 #[test]

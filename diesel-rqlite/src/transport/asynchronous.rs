@@ -13,11 +13,9 @@ use bytes::Bytes;
 use diesel::result::ConnectionError;
 use http::header::{ACCEPT, HOST, HeaderValue, USER_AGENT};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::{CertificateDer, pem::PemObject};
-use rustls::{ClientConfig, RootCertStore};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::{timeout, timeout_at};
@@ -32,11 +30,15 @@ use crate::session::{Client, Vigil};
 
 use super::pool::{self, NoAnswer};
 use super::tcp::HEAD_START;
+use super::tls::{Asked, client_tls};
+use super::too_long;
 
 /// An HTTP client. It follows no redirects: `protocol::call` does.
 #[derive(Clone)]
 pub(crate) struct AsyncHttp {
     pool: Pool,
+    asked: Asked,
+    max_answer: u64,
     connect_timeout: Duration,
     request_timeout: Duration,
     requests: u64,
@@ -81,7 +83,7 @@ impl AsyncHttp {
         answered.map_err(|(message, timed_out)| SendError {
             sent: sent.has_happened_or_never_will(),
             timed_out,
-            message,
+            message: self.asked.explain(message),
         })
     }
 
@@ -121,8 +123,16 @@ impl AsyncHttp {
         let (head, body) = response.into_parts();
         let heard = Instant::now();
         let ends = || (heard + self.request_timeout, "receive body");
-        let body = within(open.driving(body.collect()), vigil, ends).await?;
-        let body = body.map_err(|error| (chain(&error), false))?.to_bytes();
+        let limit = usize::try_from(self.max_answer).unwrap_or(usize::MAX);
+        let body = Limited::new(body, limit).collect();
+        let body = match within(open.driving(body), vigil, ends).await? {
+            Ok(body) => body.to_bytes(),
+            // It would be as long again.
+            Err(error) if error.is::<LengthLimitError>() => {
+                return Err((too_long(self.max_answer), true));
+            }
+            Err(error) => return Err((chain(&*error), false)),
+        };
         self.pool.keep(open).await;
         Ok(http::Response::from_parts(head, body))
     }
@@ -218,8 +228,11 @@ impl Client for AsyncHttp {
     type Runtime = Tokio;
 
     fn open(config: &RqliteConfig) -> Result<Self, ConnectionError> {
+        let (pool, asked) = config.shared.get_or_try_init(|| pool(config))?;
         Ok(AsyncHttp {
-            pool: config.shared.get_or_try_init(|| pool(config))?,
+            pool,
+            asked,
+            max_answer: config.max_answer,
             connect_timeout: config.connect_timeout,
             request_timeout: config.request_timeout,
             requests: 0,
@@ -250,9 +263,10 @@ impl Client for AsyncHttp {
     }
 }
 
-fn pool(config: &RqliteConfig) -> Result<Pool, ConnectionError> {
+fn pool(config: &RqliteConfig) -> Result<(Pool, Asked), ConnectionError> {
+    let tls = client_tls(&config.tls)?;
     let connector = HttpsConnectorBuilder::new()
-        .with_tls_config(tls(config)?)
+        .with_tls_config((*tls.config).clone())
         .https_or_http()
         .enable_http1()
         .wrap_connector(Tcp);
@@ -260,30 +274,7 @@ fn pool(config: &RqliteConfig) -> Result<Pool, ConnectionError> {
         connector,
         limit: config.connect_timeout,
     };
-    Ok(pool::Pool::new(connector))
-}
-
-fn tls(config: &RqliteConfig) -> Result<ClientConfig, ConnectionError> {
-    let bad = |reason: String| ConnectionError::BadConnection(format!("CA certificates: {reason}"));
-    let mut roots = RootCertStore::empty();
-    match &config.ca_pem {
-        Some(pem) => {
-            for certificate in CertificateDer::pem_slice_iter(pem) {
-                let certificate = certificate.map_err(|error| bad(error.to_string()))?;
-                let added = roots.add(certificate);
-                added.map_err(|error| bad(error.to_string()))?;
-            }
-            if roots.is_empty() {
-                return Err(bad("no certificate in the PEM".to_owned()));
-            }
-        }
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| bad(error.to_string()))?;
-    Ok(tls.with_root_certificates(roots).with_no_client_auth())
+    Ok((pool::Pool::new(connector), tls.asked))
 }
 
 /// Looks up a name and connects, to the first of its addresses that answers.

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use diesel::result::ConnectionError;
-use http::header::CONTENT_LENGTH;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use ureq::SendBody;
 use ureq::config::{Config, ConfigBuilder};
 use ureq::typestate::AgentScope;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::NextTimeout;
+use ureq::unversioned::transport::{Connector, NextTimeout};
 
 use crate::config::RqliteConfig;
 use crate::mutex::locked;
@@ -21,7 +21,13 @@ use crate::protocol::cluster::PROBE;
 use crate::runtime::Blocking;
 use crate::session::{Client, Vigil};
 
+use super::concealed::Concealed;
 use super::tcp::{Tcp, Watched as Waiting};
+#[cfg(feature = "rustls")]
+use super::tls::{ClientTls, client_tls};
+#[cfg(feature = "rustls")]
+use super::tls_socket::TlsConnector;
+use super::too_long;
 
 /// Idle connections of one connection: to the leader, and to a node that is read from.
 const IDLE: usize = 2;
@@ -34,6 +40,9 @@ pub(crate) struct Http {
     agent: ureq::Agent,
     /// For what is asked beside a request, and within a short time unless the request says another one.
     probes: ureq::Agent,
+    tls: ClientTls,
+    concealed: Concealed,
+    max_answer: u64,
     waiting: Waiting,
     addresses: Addresses,
     requests: u64,
@@ -43,13 +52,29 @@ impl Http {
     fn new(config: &RqliteConfig) -> Result<Self, ConnectionError> {
         let addresses = Addresses::default();
         let waiting = Waiting::default();
-        let requests = with_tls(builder(config), config)?;
-        let probes = with_tls(builder(config), config)?
-            // The second question goes where the first went.
-            .timeout_global(Some(PROBE));
+        let tls = tls(config)?;
+        let concealed = Concealed::default();
+        let requests = builder(config);
+        // The second question goes where the first went.
+        let probes = builder(config).timeout_global(Some(PROBE));
         Ok(Http {
-            agent: agent(requests.build(), &waiting, addresses.clone()),
-            probes: agent(probes.build(), &Waiting::default(), addresses.clone()),
+            agent: agent(
+                requests.build(),
+                &tls,
+                &concealed,
+                &waiting,
+                addresses.clone(),
+            ),
+            probes: agent(
+                probes.build(),
+                &tls,
+                &concealed,
+                &Waiting::default(),
+                addresses.clone(),
+            ),
+            tls,
+            concealed,
+            max_answer: config.max_answer,
             waiting,
             addresses,
             requests: 0,
@@ -60,6 +85,18 @@ impl Http {
     /// time.
     pub(crate) fn agent(&self) -> ureq::Agent {
         self.probes.clone()
+    }
+
+    /// What [`Self::agent`] is given in place of a secret header's value.
+    pub(crate) fn concealed(&self, value: &HeaderValue) -> HeaderValue {
+        self.concealed.instead_of(value)
+    }
+
+    /// The same in a request.
+    fn conceal(&self, headers: &mut HeaderMap) {
+        if let Some(value) = headers.get_mut(AUTHORIZATION) {
+            *value = self.concealed(value);
+        }
     }
 
     /// How many requests have been sent.
@@ -103,19 +140,27 @@ impl Http {
         self.requests += 1;
         let (mut head, body) = request.into_parts();
         head.headers.insert(CONTENT_LENGTH, body.len().into());
+        self.conceal(&mut head.headers);
         let mut body = Watched { body, read: 0 };
         let request = http::Request::from_parts(head, SendBody::from_reader(&mut body));
         let answer = self.agent.run(request).and_then(|response| {
             let (head, mut body) = response.into_parts();
-            let body = body.with_config().limit(u64::MAX).read_to_vec()?;
+            let body = body.with_config().limit(self.max_answer).read_to_vec()?;
             Ok(http::Response::from_parts(head, body.into()))
         });
         answer.map_err(|error| {
             self.addresses.forget();
             SendError {
                 sent: body.is_read() && !self.waiting.holds_back(),
-                timed_out: matches!(error, ureq::Error::Timeout(_)),
-                message: error.to_string(),
+                // What is too long would be as long again.
+                timed_out: matches!(
+                    error,
+                    ureq::Error::Timeout(_) | ureq::Error::BodyExceedsLimit(_)
+                ),
+                message: match error {
+                    ureq::Error::BodyExceedsLimit(_) => too_long(self.max_answer),
+                    error => self.tls.explain(error.to_string()),
+                },
             }
         })
     }
@@ -140,7 +185,8 @@ impl Client for Http {
         &self,
         request: http::Request<Bytes>,
     ) -> Result<http::Response<Bytes>, SendError> {
-        let (head, _) = request.into_parts();
+        let (mut head, _) = request.into_parts();
+        self.conceal(&mut head.headers);
         let answer = self
             .probes
             .run(http::Request::from_parts(head, SendBody::none()));
@@ -238,47 +284,55 @@ fn builder(config: &RqliteConfig) -> Builder {
 }
 
 #[cfg(feature = "rustls")]
-fn agent(config: Config, waiting: &Waiting, addresses: Addresses) -> ureq::Agent {
-    use ureq::unversioned::transport::{Connector, RustlsConnector};
-
-    let tls = RustlsConnector::default();
-    ureq::Agent::with_parts(config, Tcp(waiting.clone()).chain(tls), addresses)
+fn agent(
+    config: Config,
+    tls: &ClientTls,
+    concealed: &Concealed,
+    waiting: &Waiting,
+    addresses: Addresses,
+) -> ureq::Agent {
+    let tls = TlsConnector(Arc::clone(&tls.config));
+    let connector = Tcp(waiting.clone()).chain(tls).chain(concealed.clone());
+    ureq::Agent::with_parts(config, connector, addresses)
 }
 
 #[cfg(not(feature = "rustls"))]
-fn agent(config: Config, waiting: &Waiting, addresses: Addresses) -> ureq::Agent {
-    ureq::Agent::with_parts(config, Tcp(waiting.clone()), addresses)
+fn agent(
+    config: Config,
+    _tls: &ClientTls,
+    concealed: &Concealed,
+    waiting: &Waiting,
+    addresses: Addresses,
+) -> ureq::Agent {
+    let connector = Tcp(waiting.clone()).chain(concealed.clone());
+    ureq::Agent::with_parts(config, connector, addresses)
 }
 
 type Builder = ConfigBuilder<AgentScope>;
 
 #[cfg(feature = "rustls")]
-fn with_tls(builder: Builder, config: &RqliteConfig) -> Result<Builder, ConnectionError> {
-    use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+fn tls(config: &RqliteConfig) -> Result<ClientTls, ConnectionError> {
+    client_tls(&config.tls)
+}
 
-    let Some(pem) = &config.ca_pem else {
-        return Ok(builder);
-    };
-    let bad = |reason: String| ConnectionError::BadConnection(format!("CA certificates: {reason}"));
-    let mut certificates = Vec::new();
-    for item in parse_pem(pem) {
-        if let PemItem::Certificate(certificate) = item.map_err(|error| bad(error.to_string()))? {
-            certificates.push(certificate);
-        }
+/// There is none.
+#[cfg(not(feature = "rustls"))]
+#[derive(Clone, Debug)]
+struct ClientTls;
+
+#[cfg(not(feature = "rustls"))]
+impl ClientTls {
+    fn explain(&self, message: String) -> String {
+        message
     }
-    if certificates.is_empty() {
-        return Err(bad("no certificate in the PEM".to_owned()));
-    }
-    let roots = RootCerts::from(certificates.into_iter());
-    Ok(builder.tls_config(TlsConfig::builder().root_certs(roots).build()))
 }
 
 #[cfg(not(feature = "rustls"))]
-fn with_tls(builder: Builder, config: &RqliteConfig) -> Result<Builder, ConnectionError> {
-    if config.uses_tls() {
-        return Err(ConnectionError::BadConnection(
+fn tls(config: &RqliteConfig) -> Result<ClientTls, ConnectionError> {
+    match config.uses_tls() {
+        true => Err(ConnectionError::BadConnection(
             "TLS needs the feature `rustls` of diesel-rqlite".to_owned(),
-        ));
+        )),
+        false => Ok(ClientTls),
     }
-    Ok(builder)
 }

@@ -20,6 +20,8 @@ use crate::runtime::{Blocking, now};
 
 const PREFIX: &str = "diesel-rqlite:";
 
+/// How often a lock may be asked for.
+const INTERVALS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(60));
 /// A shorter one would end on its way; no transaction takes longer than the other.
 const LEASES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(24 * 60 * 60));
 
@@ -125,10 +127,10 @@ macro_rules! lock {
             }
 
             /// How often to ask for it while another process holds it, 50 milliseconds if not set. The actual
-            /// time is random, between half of that and one and a half.
+            /// time is random, between half of that and one and a half. From a millisecond to a minute.
             #[must_use]
             pub fn retry_interval(mut self, interval: Duration) -> Self {
-                self.0.retry_interval = interval;
+                self.0.retry_interval = interval.clamp(INTERVALS.0, INTERVALS.1);
                 self
             }
         }

@@ -1,0 +1,88 @@
+//! A password in the database URL is in nothing that the tool prints, whatever it does.
+
+use std::net::TcpListener;
+use std::process::Command;
+
+use diesel_rqlite_tests::{Rqlited, User};
+
+const SECRET: &str = "hunter2Secret";
+
+const VERBS: [&[&str]; 12] = [
+    &["setup"],
+    &["status"],
+    &["nodes"],
+    &["query", "SELECT 1 AS one"],
+    &["query", "nonsense"],
+    &["print-schema"],
+    &["migration", "list"],
+    &["migration", "run"],
+    &["migration", "generate", "--diff-schema", "x"],
+    &["backup", "file.db"],
+    &["load", "Cargo.toml"],
+    &["database", "drop"],
+];
+
+/// All that a run prints.
+fn run(url: &str, verb: &[&str]) -> String {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(
+        directory.path().join("Cargo.toml"),
+        "[package]\nname = \"project\"\n",
+    )
+    .expect("writes");
+    std::fs::create_dir(directory.path().join("migrations")).expect("a directory");
+    let output = Command::new(env!("CARGO_BIN_EXE_diesel-rqlite"))
+        .args(verb)
+        .current_dir(directory.path())
+        .env_remove("RUST_LOG")
+        .env("RUST_BACKTRACE", "1")
+        .env("DATABASE_URL", url)
+        .output()
+        .expect("runs");
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    stdout + &String::from_utf8_lossy(&output.stderr)
+}
+
+#[test]
+fn password_is_in_no_output() {
+    let node = Rqlited::builder()
+        .user(User::new("user", SECRET, &["all"]))
+        .start();
+    let closed = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
+    let nobody = closed.local_addr().expect("is bound");
+    drop(closed);
+    let (user, address) = (format!("user:{SECRET}"), node.address());
+    for (url, wanted) in [
+        (format!("rqlite://{user}@{address}"), ""),
+        // Refused.
+        (format!("rqlite://{user}Wrong@{address}"), "401"),
+        (
+            format!("rqlite://{user}@{nobody}?leader_timeout=0s"),
+            "refused",
+        ),
+        // What is no URL, or has a password in another place.
+        (format!("rqlite://user:12/{SECRET}@{address}"), "`@`"),
+        (format!("rqlite://user:12?{SECRET}@{address}"), "`@`"),
+        (
+            format!("rqlite://{user}@{address}?nodes=user:{SECRET}%40h"),
+            "`nodes`",
+        ),
+        (
+            format!("rqlite://{user}@{address}?level={SECRET}"),
+            "`level`",
+        ),
+        (
+            format!("rqlite://{user}@{address}?lock=redis:{SECRET}"),
+            "`lock`",
+        ),
+    ] {
+        for verb in VERBS {
+            let shown = run(&url, verb);
+            assert!(!shown.contains(SECRET), "{verb:?} {url}: {shown}");
+            assert!(!shown.contains("panicked"), "{verb:?} {url}: {shown}");
+            if verb == ["status"] {
+                assert!(shown.contains(wanted), "{verb:?} {url}: {shown}");
+            }
+        }
+    }
+}

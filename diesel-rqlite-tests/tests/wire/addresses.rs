@@ -1,0 +1,191 @@
+//! Who is told user and password, and what is shown of an address.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use diesel_rqlite::{Credentials, RqliteConfig};
+use diesel_rqlite_tests::{Rqlited, User};
+
+use crate::any::{KINDS, Kind, message};
+use crate::server::{FalseServer, GREETING, Reply, not_found, redirect};
+
+/// Somebody who answers all there is to ask.
+fn stranger() -> FalseServer {
+    FalseServer::start(|request| match request.starts_with("GET ") {
+        true => Reply::Http(not_found()),
+        false => Reply::Json(GREETING.to_owned()),
+    })
+}
+
+/// A node that sends everybody there, and may list it as its cluster's leader.
+fn redirecting(location: String, listed: Option<String>) -> FalseServer {
+    FalseServer::start(move |request| {
+        if request.starts_with("GET /nodes") {
+            return match &listed {
+                None => Reply::Http(not_found()),
+                Some(address) => Reply::Json(format!(
+                    r#"{{"2":{{"id":"2","api_addr":"http://{address}","voter":true,"reachable":true,"leader":true}}}}"#
+                )),
+            };
+        }
+        Reply::Http(redirect(&location))
+    })
+}
+
+fn config(server: &FalseServer) -> RqliteConfig {
+    let url = format!("{}&forwarding=never&level=strong", server.url());
+    url.parse::<RqliteConfig>()
+        .expect("a URL")
+        .credentials("user", "hunter2")
+}
+
+const AUTHORIZATION: &str = "dXNlcjpodW50ZXIy";
+
+#[test]
+fn password_is_not_sent_where_a_redirect_leads() {
+    for kind in KINDS {
+        let stranger = stranger();
+        let location = format!("http://{}/db/query?redirect", stranger.address);
+        let server = redirecting(location, None);
+        let refused = message(kind.connect(&config(&server)));
+        assert!(refused.contains(&stranger.address), "{refused}");
+        assert!(refused.contains("were not sent there"), "{refused}");
+        let asked = stranger.seen();
+        assert!(asked.is_empty(), "{kind:?}: {asked:?}");
+        assert!(
+            server
+                .seen()
+                .iter()
+                .any(|request| request.contains(AUTHORIZATION))
+        );
+        // The user may say that it is meant.
+        let (host, port) = stranger.address.split_once(':').expect("an address");
+        let both = config(&server).node(host, port.parse().expect("a port"));
+        kind.connect(&both).map(|_| ()).expect("connects");
+        // Without a password there is nothing to keep.
+        let open = format!("{}&forwarding=never&level=strong", server.url());
+        kind.connect_url(&open).map(|_| ()).expect("connects");
+    }
+}
+
+#[test]
+fn password_is_sent_to_nodes_that_the_cluster_lists() {
+    for kind in KINDS {
+        for discovery in [true, false] {
+            let leader = stranger();
+            let location = format!("http://{}/db/query?redirect", leader.address);
+            let server = redirecting(location, Some(leader.address.clone()));
+            let connected = kind.connect(&config(&server).discovery(discovery));
+            connected.map(|_| ()).expect("connects");
+            let asked = leader.seen();
+            assert!(
+                asked.iter().any(|request| request.contains(AUTHORIZATION)),
+                "{asked:?}"
+            );
+        }
+    }
+}
+
+/// What a node hands on by itself is between the nodes.
+#[test]
+fn node_hands_on_what_can_not_be_sent_on() {
+    for kind in KINDS {
+        let stranger = stranger();
+        let location = format!("http://{}/db/query?redirect", stranger.address);
+        let server = FalseServer::start(move |request| match request.contains("&redirect") {
+            _ if request.starts_with("GET ") => Reply::Http(not_found()),
+            true => Reply::Http(redirect(&location)),
+            false => Reply::Json(GREETING.to_owned()),
+        });
+        let config = config(&server).forwarding(diesel_rqlite::Forwarding::Auto);
+        kind.connect(&config).map(|_| ()).expect("connects");
+        assert!(stranger.seen().is_empty());
+    }
+}
+
+#[test]
+fn password_in_a_location_is_not_shown() {
+    for location in [
+        "http://admin:hunter3@127.0.0.1:1/db/query",
+        "http://hunter3@127.0.0.1:1/db/query",
+        "//admin:hunter3@127.0.0.1:1/db/query",
+        "http://127.0.0.1:1/hunter3@x/db/query",
+        "http://127.0.0.1:1/hunter3",
+        "hunter3://127.0.0.1:1/db/query",
+        "http://127.0.0.1:99999/hunter3",
+        "hunter3",
+    ] {
+        for kind in KINDS {
+            let server = redirecting(location.to_owned(), None);
+            let open = format!("{}&forwarding=never&level=strong", server.url());
+            for config in [config(&server), open.parse().expect("a URL")] {
+                let refused = message(kind.connect(&config));
+                assert!(!refused.contains("hunter3"), "{location}: {refused}");
+            }
+        }
+    }
+}
+
+/// A source of credentials, and how often it was asked.
+fn counted(
+    passwords: &'static [&'static str],
+) -> (
+    Arc<AtomicUsize>,
+    impl Fn() -> Credentials + Send + Sync + Clone,
+) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    let next = move || {
+        let number = counter.fetch_add(1, Ordering::SeqCst);
+        Credentials::new("user", passwords[number.min(passwords.len() - 1)])
+    };
+    (asked, next)
+}
+
+#[test]
+fn credentials_are_asked_for_once_more_when_they_are_refused() {
+    let node = Rqlited::builder()
+        .user(User::new("user", "new", &["all"]))
+        .start();
+    let address = node.address();
+    let (host, port) = address.split_once(':').expect("an address");
+    let config = || RqliteConfig::new(host, port.parse().expect("a port"));
+    for kind in KINDS {
+        for waits in [false, true] {
+            let provided = |passwords| {
+                let (asked, next) = counted(passwords);
+                let config = match waits {
+                    false => config().credentials_from(move || Ok(next())),
+                    true => config().credentials_from_async(move || {
+                        let credentials = next();
+                        Box::pin(async move {
+                            tokio::task::yield_now().await;
+                            Ok(credentials)
+                        })
+                    }),
+                };
+                (asked, config)
+            };
+            let (asked, rotated) = provided(&["old", "new"]);
+            if waits && kind == Kind::Blocking {
+                let refused = message(kind.connect(&rotated));
+                assert!(refused.contains("asynchronous"), "{refused}");
+                continue;
+            }
+            let mut conn = kind.connect(&rotated).expect("connects");
+            assert_eq!(asked.load(Ordering::SeqCst), 2);
+            assert_eq!(conn.values("SELECT 7 AS value"), Ok(vec![7]));
+            assert_eq!(asked.load(Ordering::SeqCst), 2, "kept");
+            let (asked, wrong) = provided(&["old"]);
+            let refused = message(kind.connect(&wrong));
+            assert!(refused.contains("401"), "{refused}");
+            assert_eq!(asked.load(Ordering::SeqCst), 2);
+        }
+        let failing = config().credentials_from(|| Err("the vault is sealed".into()));
+        let refused = message(kind.connect(&failing));
+        assert!(
+            refused.contains("no credentials: the vault is sealed"),
+            "{refused}"
+        );
+    }
+}

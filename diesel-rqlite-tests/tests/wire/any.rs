@@ -1,0 +1,82 @@
+//! Either connection, for what both do by HTTP clients of their own.
+
+use diesel::prelude::*;
+use diesel_rqlite::{AsyncRqliteConnection, RqliteConfig, RqliteConnection};
+use tokio::runtime::Runtime;
+
+pub(crate) enum Any {
+    Blocking(Box<RqliteConnection>),
+    Async(Box<AsyncRqliteConnection>, Runtime),
+}
+
+/// Which of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Blocking,
+    Async,
+}
+
+pub(crate) const KINDS: [Kind; 2] = [Kind::Blocking, Kind::Async];
+
+impl Kind {
+    pub(crate) fn connect(self, config: &RqliteConfig) -> ConnectionResult<Any> {
+        match self {
+            Kind::Blocking => config.connect().map(|conn| Any::Blocking(Box::new(conn))),
+            Kind::Async => {
+                let runtime = tokio::runtime::Builder::new_multi_thread()
+                    .worker_threads(1)
+                    .enable_all()
+                    .build()
+                    .expect("a runtime");
+                // Its connections are not those of another runtime.
+                let config = config
+                    .clone()
+                    .connect_timeout(std::time::Duration::from_secs(5));
+                let connected = runtime.block_on(config.connect_async());
+                connected.map(|conn| Any::Async(Box::new(conn), runtime))
+            }
+        }
+    }
+
+    pub(crate) fn connect_url(self, url: &str) -> ConnectionResult<Any> {
+        self.connect(&url.parse()?)
+    }
+}
+
+impl Any {
+    pub(crate) fn execute(&mut self, sql: &str) -> QueryResult<usize> {
+        match self {
+            Any::Blocking(conn) => {
+                diesel::RunQueryDsl::execute(diesel::sql_query(sql), &mut **conn)
+            }
+            Any::Async(conn, runtime) => runtime.block_on(diesel_async::RunQueryDsl::execute(
+                diesel::sql_query(sql),
+                &mut **conn,
+            )),
+        }
+    }
+
+    /// The rows of a query with a column named `value`.
+    pub(crate) fn values(&mut self, sql: &str) -> QueryResult<Vec<i64>> {
+        #[derive(QueryableByName)]
+        struct One {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            value: i64,
+        }
+        let query = diesel::sql_query(sql);
+        let rows: Vec<One> = match self {
+            Any::Blocking(conn) => diesel::RunQueryDsl::load(query, &mut **conn)?,
+            Any::Async(conn, runtime) => {
+                runtime.block_on(diesel_async::RunQueryDsl::load(query, &mut **conn))?
+            }
+        };
+        Ok(rows.into_iter().map(|row| row.value).collect())
+    }
+}
+
+pub(crate) fn message<T>(outcome: ConnectionResult<T>) -> String {
+    match outcome {
+        Ok(_) => panic!("connects"),
+        Err(error) => error.to_string(),
+    }
+}

@@ -1,0 +1,151 @@
+//! Whom a connection trusts, and what it shows of itself, on both connections.
+
+use std::sync::Arc;
+
+use diesel_rqlite::RqliteConfig;
+use diesel_rqlite_tests::{ClientCertificate, Rqlited};
+
+use crate::any::{KINDS, message};
+
+fn config(node: &Rqlited) -> RqliteConfig {
+    let address = node.address();
+    let port = address
+        .rsplit(':')
+        .next()
+        .and_then(|port| port.parse().ok());
+    RqliteConfig::new("localhost", port.expect("a port")).tls()
+}
+
+fn trusting(node: &Rqlited) -> RqliteConfig {
+    config(node).ca_certificates(node.ca_certificate_pem().expect("has TLS"))
+}
+
+/// As `openssl req -x509` makes it, which most have: an authority's, and without the node's name.
+#[test]
+fn exactly_the_certificate_that_is_given_is_trusted() {
+    let node = Rqlited::builder().authority_tls().start();
+    let other = Rqlited::builder().authority_tls().start();
+    let pem = node.ca_certificate_pem().expect("has TLS");
+    for kind in KINDS {
+        let mut conn = kind.connect(&trusting(&node)).expect("connects");
+        assert_eq!(conn.values("SELECT 7 AS value"), Ok(vec![7]));
+        // Another node's, made in the same way, with the same names.
+        let refused = message(kind.connect(&config(&other).ca_certificates(pem)));
+        assert!(refused.contains("certificate"), "{kind:?}: {refused}");
+        // None of the authorities of the web.
+        let refused = message(kind.connect(&config(&node)));
+        assert!(refused.contains("certificate"), "{kind:?}: {refused}");
+    }
+}
+
+#[test]
+fn file_holds_the_certificates_of_several_nodes() {
+    let nodes = [
+        Rqlited::builder().authority_tls().start(),
+        Rqlited::builder().tls().start(),
+    ];
+    let all: Vec<_> = nodes
+        .iter()
+        .filter_map(Rqlited::ca_certificate_pem)
+        .collect();
+    for node in &nodes {
+        for kind in KINDS {
+            let config = config(node).ca_certificates(all.concat());
+            let mut conn = kind.connect(&config).expect("connects");
+            assert_eq!(conn.values("SELECT 7 AS value"), Ok(vec![7]));
+        }
+    }
+}
+
+#[test]
+fn client_shows_its_certificate() {
+    let client = ClientCertificate::create();
+    let stranger = ClientCertificate::create();
+    let node = Rqlited::builder().client_certificate(&client).start();
+    for kind in KINDS {
+        let shown = trusting(&node).client_certificate(&*client.certificate, &*client.key);
+        let mut conn = kind.connect(&shown).expect("connects");
+        assert_eq!(conn.values("SELECT 7 AS value"), Ok(vec![7]));
+
+        let refused = message(kind.connect(&trusting(&node)));
+        assert!(
+            refused.contains("asks for a client certificate"),
+            "{kind:?}: {refused}"
+        );
+        let shown = trusting(&node).client_certificate(&*stranger.certificate, &*stranger.key);
+        kind.connect(&shown).map(|_| ()).expect_err("is a stranger");
+        let mixed = trusting(&node).client_certificate(&*client.certificate, &*stranger.key);
+        let refused = message(kind.connect(&mixed));
+        assert!(
+            refused.contains("client certificate"),
+            "{kind:?}: {refused}"
+        );
+        let none = trusting(&node).client_certificate(&*client.certificate, "not a key");
+        let refused = message(kind.connect(&none));
+        assert!(
+            refused.contains("client key: no private key"),
+            "{kind:?}: {refused}"
+        );
+    }
+}
+
+#[test]
+fn client_certificate_of_a_url_is_in_files() {
+    let client = ClientCertificate::create();
+    let node = Rqlited::builder().client_certificate(&client).start();
+    let ca = node.ca_certificate().expect("has TLS");
+    let directory = ca.parent().expect("is in a directory");
+    let (certificate, key) = (directory.join("client.pem"), directory.join("client.key"));
+    std::fs::write(&certificate, &client.certificate).expect("writes");
+    std::fs::write(&key, &client.key).expect("writes");
+    let url = format!("{}?ca_cert={}", node.url(), ca.display());
+    let both = format!(
+        "{url}&client_cert={}&client_key={}",
+        certificate.display(),
+        key.display()
+    );
+    for kind in KINDS {
+        let mut conn = kind.connect_url(&both).expect("connects");
+        assert_eq!(conn.values("SELECT 7 AS value"), Ok(vec![7]));
+        let half = format!("{url}&client_cert={}", certificate.display());
+        assert!(
+            message(kind.connect_url(&half)).contains("client_key"),
+            "{kind:?}"
+        );
+    }
+}
+
+#[test]
+fn configuration_of_rustls_is_used_as_it_is() {
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
+
+    let node = Rqlited::builder().tls().start();
+    let pem = node.ca_certificate_pem().expect("has TLS");
+    let mut roots = rustls::RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_slice(pem.as_bytes()).expect("is PEM"))
+        .expect("is a root");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS12]);
+    let builder = builder.expect("TLS 1.2").with_root_certificates(roots);
+    let mut custom = builder.with_no_client_auth();
+    custom.alpn_protocols = vec![b"h2".to_vec()];
+    for kind in KINDS {
+        let config = config(&node).tls_config(Arc::new(custom.clone()));
+        let mut conn = kind.connect(&config).expect("connects");
+        assert_eq!(conn.values("SELECT 7 AS value"), Ok(vec![7]));
+    }
+}
+
+/// What this machine trusts is not what the tests made.
+#[test]
+fn roots_of_the_system_can_be_chosen() {
+    let node = Rqlited::builder().tls().start();
+    for kind in KINDS {
+        let refused = message(kind.connect(&config(&node).system_roots()));
+        assert!(refused.contains("certificate"), "{kind:?}: {refused}");
+    }
+    assert!("rqlites://h?roots=system".parse::<RqliteConfig>().is_ok());
+    assert!("rqlites://h?roots=none".parse::<RqliteConfig>().is_err());
+}

@@ -1,0 +1,58 @@
+//! Credentials that change while a connection lives.
+
+use bytes::Bytes;
+use http::StatusCode;
+
+use crate::config::Provider;
+use crate::protocol::authorization::Authorization;
+use crate::protocol::call::SendError;
+
+/// Asks for the credentials of a request: where there are none yet, and once more where a node refuses them.
+pub(super) struct Renewal {
+    provider: Option<Provider>,
+    authorization: Authorization,
+    renewed: bool,
+}
+
+impl Renewal {
+    pub(super) fn new(provider: Option<&Provider>, authorization: &Authorization) -> Self {
+        Renewal {
+            provider: provider.cloned(),
+            authorization: authorization.clone(),
+            renewed: false,
+        }
+    }
+
+    /// Before anything is sent.
+    pub(super) async fn first(&mut self) -> Result<(), String> {
+        match self.authorization.get() {
+            None => self.ask().await.map(|_| ()),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Whether the request is to be sent again with other credentials. The node has not looked at it.
+    pub(super) async fn renewed_after(
+        &mut self,
+        outcome: &Result<http::Response<Bytes>, SendError>,
+    ) -> Result<bool, String> {
+        let is_refused =
+            |response: &http::Response<Bytes>| response.status() == StatusCode::UNAUTHORIZED;
+        if self.renewed || !outcome.as_ref().is_ok_and(is_refused) {
+            return Ok(false);
+        }
+        self.renewed = true;
+        self.ask().await
+    }
+
+    async fn ask(&self) -> Result<bool, String> {
+        let Some(provider) = &self.provider else {
+            return Ok(false);
+        };
+        let credentials = provider.ask().await;
+        let credentials = credentials.map_err(|error| format!("no credentials: {error}"))?;
+        self.authorization
+            .set(&credentials.user, &credentials.password);
+        Ok(true)
+    }
+}

@@ -1,0 +1,158 @@
+//! User and password behind the HTTP client's back.
+//!
+//! At the level `trace` ureq logs every byte that it writes, in hexadecimal. So it is given something else for the value of
+//! the header, random and of the same length, which is replaced on its way to the socket.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use http::header::HeaderValue;
+use ureq::Error;
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
+
+use crate::mutex::locked;
+use crate::random::token;
+
+/// Passwords change seldom.
+const KEPT: usize = 8;
+
+/// What is shown for each value, and these. Its clones are one.
+#[derive(Clone, Default)]
+pub(super) struct Concealed(Arc<Mutex<Vec<Pair>>>);
+
+#[derive(Clone)]
+struct Pair {
+    shown: HeaderValue,
+    real: HeaderValue,
+}
+
+impl fmt::Debug for Concealed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Concealed")
+    }
+}
+
+impl Concealed {
+    /// What stands for a value. Without randomness it is the value itself.
+    pub(super) fn instead_of(&self, real: &HeaderValue) -> HeaderValue {
+        let mut pairs = locked(&self.0);
+        if let Some(pair) = pairs.iter().find(|pair| pair.real == real) {
+            return pair.shown.clone();
+        }
+        let Some(shown) = random_of_length(real.len()) else {
+            return real.clone();
+        };
+        if pairs.len() >= KEPT {
+            pairs.remove(0);
+        }
+        pairs.push(Pair {
+            shown: shown.clone(),
+            real: real.clone(),
+        });
+        shown
+    }
+
+    /// Puts the values back into the head of a request. A body never begins like one.
+    fn reveal(&self, output: &mut [u8]) {
+        if !output.starts_with(b"POST ") && !output.starts_with(b"GET ") {
+            return;
+        }
+        let end = find(output, b"\r\n\r\n").unwrap_or(output.len());
+        let head = &mut output[..end];
+        for Pair { shown, real } in locked(&self.0).iter() {
+            if let Some(place) = find(head, shown.as_bytes()) {
+                head[place..place + real.len()].copy_from_slice(real.as_bytes());
+                return;
+            }
+        }
+    }
+}
+
+fn random_of_length(length: usize) -> Option<HeaderValue> {
+    let text = token().ok()?.repeat(length / 32 + 1);
+    let mut value = HeaderValue::from_str(&text[..length]).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    let mut places = text.windows(wanted.len().max(1));
+    places.position(|place| place == wanted)
+}
+
+/// Above TLS, where there is some.
+impl<In: Transport> Connector<In> for Concealed {
+    type Out = Revealing<In>;
+
+    fn connect(
+        &self,
+        _details: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<Revealing<In>>, Error> {
+        Ok(chained.map(|below| Revealing {
+            below,
+            concealed: self.clone(),
+        }))
+    }
+}
+
+/// A connection on which values are put back.
+#[derive(Debug)]
+pub(super) struct Revealing<In> {
+    below: In,
+    concealed: Concealed,
+}
+
+impl<In: Transport> Transport for Revealing<In> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.below.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        let output = self.below.buffers().output();
+        self.concealed.reveal(&mut output[..amount]);
+        self.below.transmit_output(amount, timeout)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        self.below.await_input(timeout)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.below.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.below.is_tls()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn value_is_put_back_in_the_head_alone() {
+        let concealed = Concealed::default();
+        for real in ["Basic dXNlcjpwYXNz", "Basic dTpw", &"x".repeat(200)] {
+            let real = HeaderValue::from_str(real).expect("a value");
+            let shown = concealed.instead_of(&real);
+            assert_eq!((shown.len(), shown.is_sensitive()), (real.len(), true));
+            assert_ne!(shown, real);
+            assert_eq!(concealed.instead_of(&real), shown, "the same each time");
+            let text = |value: &HeaderValue| {
+                let value = value.to_str().expect("is ASCII");
+                format!("POST /db/query HTTP/1.1\r\nauthorization: {value}\r\n\r\n")
+            };
+            let shown_text = shown.to_str().expect("is ASCII");
+            let mut output = format!("{}[\"{shown_text}\"]", text(&shown)).into_bytes();
+            concealed.reveal(&mut output);
+            let wanted = format!("{}[\"{shown_text}\"]", text(&real));
+            assert_eq!(String::from_utf8_lossy(&output), wanted);
+            let mut body = format!("[\"{shown_text}\"]").into_bytes();
+            let before = body.clone();
+            concealed.reveal(&mut body);
+            assert_eq!(body, before);
+        }
+    }
+}

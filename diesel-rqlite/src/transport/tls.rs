@@ -1,0 +1,207 @@
+//! TLS of both connections: whom to trust, and what this client shows of itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use diesel::result::ConnectionError;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+
+use crate::config::tls::{Roots, Tls};
+
+/// What connections are made with.
+#[derive(Clone, Debug)]
+pub(super) struct ClientTls {
+    pub(super) config: Arc<ClientConfig>,
+    pub(super) asked: Asked,
+}
+
+impl ClientTls {
+    #[cfg(feature = "rustls")]
+    pub(super) fn explain(&self, message: String) -> String {
+        self.asked.explain(message)
+    }
+}
+
+/// Whether a node has asked for a certificate that this client does not have. It hangs up then, and the error that comes of
+/// that may be any.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Asked(Arc<AtomicBool>);
+
+impl Asked {
+    /// An error, and what may be behind it.
+    pub(super) fn explain(&self, message: String) -> String {
+        match self.0.load(Ordering::Relaxed) {
+            true => format!(
+                "{message} (the node asks for a client certificate, and the configuration has none: `client_cert`)"
+            ),
+            false => message,
+        }
+    }
+}
+
+/// Shows nothing, and notes that something was wanted.
+#[derive(Debug)]
+struct Nothing(Asked);
+
+impl ResolvesClientCert for Nothing {
+    fn resolve(
+        &self,
+        _root_hints: &[&[u8]],
+        _schemes: &[SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
+        self.0.0.store(true, Ordering::Relaxed);
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
+    }
+}
+
+pub(super) fn client_tls(tls: &Tls) -> Result<ClientTls, ConnectionError> {
+    let asked = Asked::default();
+    if let Some(custom) = &tls.custom {
+        let mut config = ClientConfig::clone(custom);
+        // These clients speak HTTP/1.1.
+        config.alpn_protocols.clear();
+        return Ok(ClientTls {
+            config: Arc::new(config),
+            asked,
+        });
+    }
+    let crypto = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&crypto))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| bad("TLS", error))?;
+    let builder = match &tls.ca_pem {
+        None => builder.with_root_certificates(roots(tls.roots)?),
+        Some(pem) => builder
+            .dangerous()
+            .with_custom_certificate_verifier(OrExactly::these(pem, crypto)?),
+    };
+    let config = match (&tls.certificate_pem, &tls.key_pem) {
+        (Some(certificate), Some(key)) => {
+            let certificates = certificates("client certificate", certificate)?;
+            let key = PrivateKeyDer::from_pem_slice(key);
+            let key = key.map_err(|_| bad("client key", "no private key in the PEM"))?;
+            let config = builder.with_client_auth_cert(certificates, key);
+            config.map_err(|error| bad("client certificate", error))?
+        }
+        _ => builder.with_client_cert_resolver(Arc::new(Nothing(asked.clone()))),
+    };
+    Ok(ClientTls {
+        config: Arc::new(config),
+        asked,
+    })
+}
+
+fn bad(what: &str, reason: impl std::fmt::Display) -> ConnectionError {
+    ConnectionError::BadConnection(format!("{what}: {reason}"))
+}
+
+fn certificates(what: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ConnectionError> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match found {
+        Ok(found) if found.is_empty() => Err(bad(what, "no certificate in the PEM")),
+        Ok(found) => Ok(found),
+        // What the text is like may be a secret.
+        Err(_) => Err(bad(what, "not PEM")),
+    }
+}
+
+fn roots(roots: Roots) -> Result<RootCertStore, ConnectionError> {
+    match roots {
+        Roots::Web => Ok(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()),
+        #[cfg(feature = "native-roots")]
+        Roots::System => {
+            let found = rustls_native_certs::load_native_certs();
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(found.certs);
+            match (roots.is_empty(), found.errors.first()) {
+                (false, _) => Ok(roots),
+                (true, Some(error)) => Err(bad("the system's certificates", error)),
+                (true, None) => Err(bad("the system's certificates", "there are none")),
+            }
+        }
+    }
+}
+
+/// Trusts what an authority among these certificates has signed, and a server that shows exactly one of them: it has the
+/// key, or the handshake fails. WebPKI refuses the latter where the certificate is an authority's (`CaUsedAsEndEntity`), as
+/// those of `openssl req -x509` are.
+#[derive(Debug)]
+struct OrExactly {
+    certificates: Vec<CertificateDer<'static>>,
+    authorities: Arc<WebPkiServerVerifier>,
+}
+
+impl OrExactly {
+    fn these(pem: &[u8], crypto: Arc<CryptoProvider>) -> Result<Arc<Self>, ConnectionError> {
+        const WHAT: &str = "CA certificates";
+        let certificates = certificates(WHAT, pem)?;
+        let mut roots = RootCertStore::empty();
+        for certificate in &certificates {
+            let added = roots.add(certificate.clone());
+            added.map_err(|error| bad(WHAT, error))?;
+        }
+        let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), crypto);
+        let authorities = authorities.build().map_err(|error| bad(WHAT, error))?;
+        Ok(Arc::new(OrExactly {
+            certificates,
+            authorities,
+        }))
+    }
+}
+
+impl ServerCertVerifier for OrExactly {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let mut certificates = self.certificates.iter();
+        if certificates.any(|known| known.as_ref() == end_entity.as_ref()) {
+            return Ok(ServerCertVerified::assertion());
+        }
+        self.authorities.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        )
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.authorities
+            .verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.authorities
+            .verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.authorities.supported_verify_schemes()
+    }
+}
