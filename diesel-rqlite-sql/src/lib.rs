@@ -11,6 +11,7 @@
 
 #![warn(missing_docs)]
 
+mod answer;
 mod control;
 mod error;
 mod functions;
@@ -35,7 +36,9 @@ pub use self::item::Item;
 pub use self::key::ByKey;
 pub use self::keyword::Keyword;
 pub use self::parse::{fragment, parse};
-pub use self::parsed::{Created, Decisive, Form, InsertRows, Parsed, unescaped, unquoted};
+pub use self::parsed::{
+    Created, Decisive, DroppedTable, Form, InsertRows, Parsed, unescaped, unquoted,
+};
 pub use self::pin::{Entropy, pins, timestamp};
 pub use self::refuse::{Pragma, Setting, check_temporary};
 pub use self::rewrite::Pin;

@@ -14,10 +14,16 @@ macro_rules! on_both_connections {
         mod comments;
         #[path = "../connecting.rs"]
         mod connecting;
+        #[path = "../counters.rs"]
+        mod counters;
         #[path = "../database.rs"]
         mod database;
         #[path = "../edges.rs"]
         mod edges;
+        #[path = "../encodings.rs"]
+        mod encodings;
+        #[path = "../ended.rs"]
+        mod ended;
         #[path = "../errors.rs"]
         mod errors;
         #[path = "../exactly_once.rs"]
@@ -26,6 +32,8 @@ macro_rules! on_both_connections {
         mod failures;
         #[path = "../fences.rs"]
         mod fences;
+        #[path = "../foreign_keys.rs"]
+        mod foreign_keys;
         #[path = "../interactive.rs"]
         mod interactive;
         #[path = "../migrations.rs"]

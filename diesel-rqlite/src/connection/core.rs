@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Mutex;
 #[cfg(feature = "async")]
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use diesel::QueryResult;
@@ -13,6 +13,7 @@ use diesel::result::{ConnectionError, ConnectionResult, Error};
 use diesel_rqlite_sql::{Control, Form, Parsed, Setting, SqlError, parse};
 
 use super::holding::Holding;
+use super::script::{self, Section};
 use super::shared;
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
@@ -30,6 +31,8 @@ use crate::runtime::Runtime;
 use crate::session::{Client, Session};
 #[cfg(any(feature = "async", feature = "r2d2"))]
 use crate::statement;
+#[cfg(feature = "async")]
+use crate::statement::Did;
 use crate::statement::{Query, strip_begin_and_commit};
 use crate::transaction::{Options, TransactionMode};
 
@@ -55,6 +58,8 @@ pub(crate) struct Core<C: Client> {
 struct Beside {
     nodes: Mutex<Option<Nodes>>,
     requests: AtomicU64,
+    /// One of them wrote something.
+    wrote: AtomicBool,
 }
 
 /// How a transaction ends.
@@ -167,7 +172,7 @@ impl<C: Client> Core<C> {
         core.holding
             .begin::<C::Runtime>(&mut core.session.transaction, &options)
             .await?;
-        core.session.transaction.options = options;
+        core.session.transaction.options = core.session.transaction_options(options);
         if let Err(error) = core.session.transaction.begin(name) {
             core.holding.end().await;
             return Err(error);
@@ -325,6 +330,9 @@ impl<C: Client> Core<C> {
     pub(crate) fn was_beside(&self, other: &mut Self, requests: u64) {
         let nodes = other.session.nodes.clone();
         *locked(&self.beside.nodes) = Some(nodes);
+        if other.session.transaction.did != Did::unknown() {
+            self.beside.wrote.store(true, Ordering::Relaxed);
+        }
         self.beside.requests.fetch_add(requests, Ordering::Relaxed);
     }
 
@@ -339,6 +347,9 @@ impl<C: Client> Core<C> {
         #[cfg(feature = "async")]
         if let Some(nodes) = inner(&mut self.beside.nodes).take() {
             self.session.nodes = nodes;
+            if self.beside.wrote.swap(false, Ordering::Relaxed) {
+                self.session.transaction.did = Did::unknown();
+            }
         }
     }
 
@@ -353,20 +364,46 @@ impl<C: Client> Core<C> {
         }
     }
 
-    /// Runs a script: its statements as one atomic request, unless it begins and ends transactions of its own.
+    /// Runs a script: its statements as one atomic request, unless it begins and ends transactions of its own, or
+    /// switches foreign keys on or off.
     pub(crate) async fn script(&mut self, sql: &str) -> QueryResult<()> {
-        let mut found = parse(sql).map_err(error::not_sent)?;
+        let found = parse(sql).map_err(error::not_sent)?;
         self.learn_from_beside();
-        self.set_up(&mut found).await?;
-        let mut controls = Vec::with_capacity(found.len());
         for parsed in &found {
             let not_sent = |error: SqlError| error::not_sent(error.at(parsed.position()));
-            let control = Control::of(parsed).map_err(not_sent)?;
-            if control.is_none() {
+            if Control::of(parsed).map_err(not_sent)?.is_none() {
                 parsed.check().map_err(not_sent)?;
             }
-            controls.push(control);
         }
+        let sections = script::sections(found, self.is_in_transaction());
+        let last = script::last_foreign_keys(&sections);
+        if last == Some(true) {
+            self.session.check_foreign_keys().await?;
+        }
+        let outcome = self.sections(sections).await;
+        if outcome.is_err() && last == Some(true) && !self.is_in_transaction() {
+            // What it switched off is not left so.
+            self.session.set(Setting::ForeignKeys(true)).await?;
+        }
+        outcome
+    }
+
+    async fn sections(&mut self, sections: Vec<Section<'_>>) -> QueryResult<()> {
+        for section in sections {
+            match section {
+                Section::Set(setting) => {
+                    self.session.set(setting).await?;
+                }
+                Section::Statements(found) => self.section(found).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn section(&mut self, mut found: Vec<Parsed<'_>>) -> QueryResult<()> {
+        let controls = found.iter().map(Control::of);
+        let controls: Result<Vec<_>, _> = controls.collect();
+        let controls = controls.map_err(error::not_sent)?;
         let mut scope = Scope::of_query(self);
         let core = scope.core();
         let number = controls.iter().flatten().count();
@@ -378,25 +415,6 @@ impl<C: Client> Core<C> {
         };
         scope.keep();
         outcome
-    }
-
-    /// Takes out of a script what sets up a connection. Behind a BEGIN, as in a transaction, SQLite ignores
-    /// `foreign_keys = ON`.
-    async fn set_up(&mut self, found: &mut Vec<Parsed<'_>>) -> QueryResult<()> {
-        let mut begun = false;
-        let mut settings = Vec::new();
-        found.retain(|parsed| {
-            begun |= parsed.form() == Form::Begin;
-            let setting = parsed.setting();
-            let is_setting = setting.is_some();
-            let is_ignored = begun && matches!(setting, Some(Setting::ForeignKeys(true)));
-            settings.extend(setting.filter(|_| !is_ignored));
-            !is_setting
-        });
-        for setting in settings {
-            self.session.set(setting).await?;
-        }
-        Ok(())
     }
 
     /// VACUUM runs in no transaction, so that what is before and behind it are requests of their own.

@@ -13,10 +13,21 @@ pub(crate) enum StatementResult {
     /// It was run. `rows_affected` is what SQLite counted last: meaningful behind INSERT, UPDATE and DELETE.
     Executed {
         rows_affected: usize,
+        /// The rowid that was given last, of whatever write.
+        last_insert_id: Option<i64>,
     },
     Rows(Rows),
     /// SQLite's message.
     Failed(String),
+}
+
+impl StatementResult {
+    pub(crate) fn executed(rows_affected: usize) -> Self {
+        StatementResult::Executed {
+            rows_affected,
+            last_insert_id: None,
+        }
+    }
 }
 
 /// The body of an answer with status 200.
@@ -151,6 +162,7 @@ impl<'de> Visitor<'de> for ResultSeed<'_> {
         let mut types = Vec::new();
         let mut values = None;
         let mut rows_affected = 0;
+        let mut last_insert_id = None;
         let mut error = None;
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
@@ -163,6 +175,7 @@ impl<'de> Visitor<'de> for ResultSeed<'_> {
                 }
                 // Absent when 0.
                 "rows_affected" => rows_affected = map.next_value()?,
+                "last_insert_id" => last_insert_id = Some(map.next_value()?),
                 "error" => error = Some(map.next_value()?),
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -187,7 +200,10 @@ impl<'de> Visitor<'de> for ResultSeed<'_> {
                     columns, types, values,
                 )))
             }
-            (None, None) => Ok(StatementResult::Executed { rows_affected }),
+            (None, None) => Ok(StatementResult::Executed {
+                rows_affected,
+                last_insert_id,
+            }),
         }
     }
 }
@@ -275,10 +291,7 @@ mod tests {
             answer.results[0],
             StatementResult::Executed { rows_affected: 2 }
         );
-        assert_eq!(
-            answer.results[1],
-            StatementResult::Executed { rows_affected: 0 }
-        );
+        assert_eq!(answer.results[1], StatementResult::executed(0));
         assert_eq!(answer.first_failure(), Some((2, "no such table: t")));
         let answer = Answer::parse(br#"{"results":[],"error":"stale read"}"#, &[]).expect("parses");
         assert_eq!(answer.error.as_deref(), Some("stale read"));

@@ -111,8 +111,17 @@ impl<C: Client> Session<C> {
         {
             self.unstable = None;
         }
+        if self.foreign_keys.are_off() {
+            return self.send_unenforced(batch).await;
+        }
         let exchange = statement::execute(batch);
-        let body = self.send(&exchange).await.map_err(error::failure)?;
+        let body = match self.send(&exchange).await {
+            Err(failure) if failure.why != Why::NotApplied => {
+                self.did(batch, None);
+                return Err(error::failure(failure));
+            }
+            outcome => outcome.map_err(error::failure)?,
+        };
         let encodings: Vec<_> = statements
             .iter()
             .map(|statement| statement.encodings.clone())
@@ -132,6 +141,7 @@ impl<C: Client> Session<C> {
             );
             return Err(error::failure(exchange.failure(Why::Unknown, message)));
         }
+        self.did(batch, Some(&answer.results));
         Ok(answer.results)
     }
 }
@@ -144,7 +154,7 @@ pub(super) fn is_about_subquery(message: &str) -> bool {
 /// How many rows a statement wrote.
 pub(super) fn affected(result: &StatementResult) -> usize {
     match result {
-        StatementResult::Executed { rows_affected } => *rows_affected,
+        StatementResult::Executed { rows_affected, .. } => *rows_affected,
         StatementResult::Rows(rows) => rows.len(),
         StatementResult::Failed(_) => 0,
     }

@@ -73,6 +73,7 @@ impl<C: Client> Session<C> {
         types: Option<&[RqliteType]>,
     ) -> QueryResult<Rows> {
         self.transaction.check_usable()?;
+        self.check_may_read()?;
         if self.transaction.options.mode == TransactionMode::Deferred {
             if let Some(rows) = self.read_with_lock(read, types).await? {
                 return Ok(rows);

@@ -77,6 +77,9 @@ impl<C: Client> Session<C> {
             if let Some(StatementResult::Failed(message)) = results.last() {
                 let failed = tails.get(results.len() - 1);
                 let position = failed.and_then(|failed| failed.position);
+                if failed.is_some_and(|failed| self.may_end_transaction(failed)) {
+                    self.transaction.ended_by_statement(message);
+                }
                 let place = error::Place::among(results.len(), tails.len(), position);
                 return Err(error::error_at(message, place));
             }
@@ -152,6 +155,9 @@ impl<C: Client> Session<C> {
 
     /// What a write will count, if the client can tell.
     fn assume(&mut self, statement: &Statement<'_>) -> Option<usize> {
+        if self.may_end_transaction(statement) {
+            return None;
+        }
         let facts = statement.facts.as_ref();
         let table = facts.and_then(|facts| facts.written_table.as_deref())?;
         let proved = (self.unstable.as_ref()).is_some_and(|schema| !schema.may_skip_rows(table));
@@ -182,6 +188,10 @@ impl<C: Client> Session<C> {
 
     /// That a row can't be inserted has been shown, too.
     async fn write_failed(&mut self, statement: &Statement<'static>, message: &str) -> Error {
+        if self.may_end_transaction(statement) {
+            self.transaction.ended_by_statement(message);
+            return error::statement_error(message, None);
+        }
         if let Some(write) = Write::failed(statement, message)
             && self.is_so(&write).await
         {
@@ -281,8 +291,20 @@ impl<C: Client> Session<C> {
             Migration::SetUp => true,
             Migration::Recorded(_) => alone(),
         });
+        write.statement.ends = self.may_end_transaction(&write.statement);
         self.learn_from(&write);
-        self.transaction.journal.write(write);
+        self.transaction.write(write);
+    }
+
+    /// Whether a write that fails ends the transaction: by its own words, or by those of the schema.
+    fn may_end_transaction(&self, statement: &Statement<'_>) -> bool {
+        let facts = statement.facts.as_ref();
+        let table = facts.and_then(|facts| facts.written_table.as_deref());
+        let by_schema = |table| {
+            let schema = self.unstable.as_ref();
+            schema.is_some_and(|schema| schema.may_end_transaction(table))
+        };
+        statement.ends || table.is_some_and(by_schema)
     }
 
     /// What a write tells about the rows that are there.

@@ -11,7 +11,8 @@ use diesel_rqlite_sql::{Classes, Decisive, Keyword, Parsed, TokenKind, find, fra
 use crate::protocol::rows::{Rows, Value};
 
 /// Asks for what [`Unstable::of`] understands: defaults that are no literals, triggers and views; of a view the text only
-/// where it may call a function that matters. And for tables that may skip a row without an error.
+/// where it may call a function that matters. And for tables that may skip a row without an error, or end a transaction,
+/// and for an encoding that is not UTF-8.
 pub(crate) const QUERY: &str = "SELECT lower(i.name), lower(m.name), i.dflt_value FROM sqlite_master m, \
      pragma_table_info(m.name) i WHERE m.type = 'table' AND m.sql LIKE '%default%' AND \
      (i.dflt_value LIKE '%(%' OR i.dflt_value LIKE 'current_%') UNION ALL \
@@ -22,7 +23,10 @@ pub(crate) const QUERY: &str = "SELECT lower(i.name), lower(m.name), i.dflt_valu
      sql LIKE '%extension%' OR sql LIKE '%dbstat%' OR sql LIKE '%rootpage%' THEN sql END \
      FROM sqlite_master WHERE type IN ('trigger', 'view') UNION ALL \
      SELECT 'skips', lower(tbl_name), NULL FROM sqlite_master WHERE \
-     type = 'trigger' AND sql LIKE '%ignore%' OR type = 'table' AND sql LIKE '%conflict%'";
+     type = 'trigger' AND sql LIKE '%ignore%' OR type = 'table' AND sql LIKE '%conflict%' UNION ALL \
+     SELECT 'ends', lower(tbl_name), NULL FROM sqlite_master WHERE \
+     type IN ('table', 'trigger') AND sql LIKE '%rollback%' UNION ALL \
+     SELECT 'encoding', encoding, NULL FROM pragma_encoding WHERE encoding <> 'UTF-8'";
 
 /// How many columns it has.
 pub(crate) const WIDTH: usize = 3;
@@ -36,6 +40,10 @@ pub(crate) struct Unstable {
     views: HashSet<String>,
     /// Tables with `ON CONFLICT` in their schema, or with a trigger that may ignore a row.
     skipping: HashSet<String>,
+    /// Tables with `ON CONFLICT ROLLBACK` in their schema, or with a trigger that may say ROLLBACK.
+    ending: HashSet<String>,
+    /// UTF-16
+    encoding: Option<String>,
     /// One of the views has such a value itself.
     in_views: bool,
     /// No telling what.
@@ -64,6 +72,12 @@ impl Unstable {
                 (Some(""), Some(_), Some(trigger)) => unstable.trigger(trigger),
                 (Some("skips"), Some(table), None) => {
                     unstable.skipping.insert(table.to_owned());
+                }
+                (Some("ends"), Some(table), None) => {
+                    unstable.ending.insert(table.to_owned());
+                }
+                (Some("encoding"), Some(encoding), None) => {
+                    unstable.encoding = Some(encoding.to_owned());
                 }
                 (None, Some(view), sql) => {
                     unstable.views.insert(view.to_owned());
@@ -115,6 +129,16 @@ impl Unstable {
     /// Whether a write to a table may leave out a row without an error, so that its count can't be told by its text.
     pub(crate) fn may_skip_rows(&self, table: &str) -> bool {
         self.skipping.contains(table) || self.views.contains(table)
+    }
+
+    /// Whether a write to a table may end the transaction when it fails.
+    pub(crate) fn may_end_transaction(&self, table: &str) -> bool {
+        self.ending.contains(table)
+    }
+
+    /// The encoding of the database, unless it is UTF-8.
+    pub(crate) fn other_encoding(&self) -> Option<&str> {
+        self.encoding.as_deref()
     }
 
     /// What of a query may be compared, given the names of its columns.
@@ -258,6 +282,8 @@ mod tests {
             tables: HashSet::from(["log".to_owned()]),
             views: HashSet::from(["recent".to_owned()]),
             skipping: HashSet::new(),
+            ending: HashSet::new(),
+            encoding: None,
             in_views: false,
             everything: false,
         }

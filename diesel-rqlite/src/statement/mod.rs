@@ -1,9 +1,12 @@
 //! SQL and values as they leave the client.
 
+pub(crate) mod did;
+mod drops;
 mod plan;
 mod query;
 mod read;
 mod returning;
+pub(crate) mod unenforced;
 mod wire;
 mod writer;
 
@@ -11,8 +14,8 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use diesel_rqlite_sql::{
-    self as sql, ByKey, Classes, Decisive, Entropy, Form, Found, InsertRows, Keyword, Parsed, Pin,
-    Position, SqlError,
+    self as sql, ByKey, Classes, Decisive, DroppedTable, Entropy, Form, Found, InsertRows, Keyword,
+    Parsed, Pin, Position, SqlError,
 };
 
 use self::writer::{Names, Values, Writer};
@@ -21,6 +24,7 @@ use crate::bind_collector::{Bind, MAX_VARIABLES};
 use crate::protocol::encoding::Encoding;
 use crate::sql::results::{self, Encoded};
 
+pub(crate) use self::did::{Did, InFront};
 pub(crate) use self::plan::{Batch, Plan};
 pub(crate) use self::query::{Query, strip_begin_and_commit};
 pub(crate) use self::read::Read;
@@ -68,6 +72,10 @@ pub(crate) struct Statement<'a> {
     pub(crate) position: Option<Position>,
     /// It may make a table skip rows without an error.
     pub(crate) is_news_of_schema: bool,
+    /// Where it fails, it ends the transaction.
+    pub(crate) ends: bool,
+    /// The table that it drops.
+    drops: Option<DroppedTable>,
     /// It only stands in front of another, to fail where that would.
     pub(crate) is_check: bool,
     /// In a transaction: what is asked about it there.
@@ -118,6 +126,8 @@ impl<'a> Statement<'a> {
             names: Vec::new(),
             position: None,
             is_news_of_schema: false,
+            ends: false,
+            drops: None,
             is_check: false,
             facts: None,
             source: None,
@@ -219,6 +229,8 @@ impl<'a> Statement<'a> {
         statement.insert_rows = parsed.insert_rows();
         statement.counted = parsed.form().writes_rows();
         statement.is_news_of_schema = parsed.may_skip_rows_later();
+        statement.ends = parsed.ends_transaction();
+        statement.drops = parsed.dropped_table().filter(|table| !table.is_temporary);
         if parsed.form() == Form::Insert {
             statement.table = parsed.table().map(str::to_owned);
             statement.upserts = parsed.upserts();
@@ -304,6 +316,8 @@ impl<'a> Statement<'a> {
             names: self.names,
             position: self.position,
             is_news_of_schema: self.is_news_of_schema,
+            ends: self.ends,
+            drops: self.drops,
             is_check: self.is_check,
             facts: self.facts,
             source: self
