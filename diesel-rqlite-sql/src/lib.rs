@@ -13,6 +13,7 @@
 
 mod answer;
 mod control;
+mod default;
 mod error;
 mod functions;
 mod hazard;

@@ -241,6 +241,11 @@ impl<'a> Parsed<'a> {
             && (self.is(0, Keyword::Alter) || is_view() || self.tokens.iter().any(may_skip))
     }
 
+    /// Whether a table or a trigger may have a value from now on that each node makes for itself.
+    pub fn may_differ_later(&self) -> bool {
+        self.form == Form::Schema && self.classes.contains(Classes::VOLATILE)
+    }
+
     /// The name of what a `DROP` takes away, without quotes and without the database's name.
     pub fn dropped(&self) -> Option<String> {
         if !self.is(0, Keyword::Drop) {

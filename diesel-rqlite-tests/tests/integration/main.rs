@@ -18,6 +18,8 @@ macro_rules! on_both_connections {
         mod counters;
         #[path = "../database.rs"]
         mod database;
+        #[path = "../defaults.rs"]
+        mod defaults;
         #[path = "../edges.rs"]
         mod edges;
         #[path = "../encodings.rs"]

@@ -201,7 +201,7 @@ impl<C: Client> Core<C> {
         let depth = self.depth(0);
         self.event(depth, InstrumentationEvent::commit_transaction);
         if self.session.transaction.depth() != 1 {
-            return self.session.commit().await;
+            return self.commit_inner().await;
         }
         // A commit that is not waited for is over all the same: nobody may send it again.
         let mut scope = Scope::above(self, 0);
@@ -219,10 +219,30 @@ impl<C: Client> Core<C> {
             true => core.commit_under_lock().await,
             false => core.session.commit().await,
         };
-        if writes {
+        if !writes && outcome.is_err() {
+            core.started(&query);
+        }
+        if writes || outcome.is_err() {
             core.finished(&query, outcome.as_ref().err());
         }
         core.holding.end().await;
+        outcome
+    }
+
+    /// Commits a transaction that stands inside another one. Where a server is asked about its writes, it is told as what
+    /// Diesel sends to SQLite.
+    async fn commit_inner(&mut self) -> QueryResult<()> {
+        let asks = self.session.transaction.has_unseen_writes_inside();
+        let depth = self.session.transaction.depth().saturating_sub(1);
+        let text = format!("RELEASE SAVEPOINT diesel_savepoint_{depth}");
+        let query = StrQueryHelper::new(&text);
+        if asks {
+            self.started(&query);
+        }
+        let outcome = self.session.commit().await;
+        if asks {
+            self.finished(&query, outcome.as_ref().err());
+        }
         outcome
     }
 

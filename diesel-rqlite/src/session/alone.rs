@@ -105,11 +105,8 @@ impl<C: Client> Session<C> {
     /// Sends writes as one request. All were run, or there is an error and none was applied.
     async fn send_writes(&mut self, batch: &Batch<'_>) -> QueryResult<Vec<StatementResult>> {
         let statements = &batch.statements;
-        if statements
-            .iter()
-            .any(|statement| statement.is_news_of_schema)
-        {
-            self.unstable = None;
+        for statement in statements {
+            self.learn_from_schema(statement);
         }
         if self.foreign_keys.are_off() {
             return self.send_unenforced(batch).await;

@@ -62,7 +62,7 @@ impl<C: Client> Session<C> {
         Ok(results)
     }
 
-    async fn look_at(&mut self, statement: &Statement<'_>) -> QueryResult<Rows> {
+    pub(super) async fn look_at(&mut self, statement: &Statement<'_>) -> QueryResult<Rows> {
         let mut results = self.look(&[statement], false).await?;
         rows_of(results.pop(), statement)
     }

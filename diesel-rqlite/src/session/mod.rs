@@ -6,6 +6,7 @@
 mod alone;
 mod commit;
 mod counters;
+mod defaults;
 mod foreign_keys;
 mod locked;
 mod look;
@@ -79,6 +80,8 @@ pub(crate) struct Session<C> {
     /// The numbers of this connection's commits, once it has one.
     commits: Option<Commits>,
     pub(crate) foreign_keys: ForeignKeys,
+    /// Defaults that each node makes for itself may have come since the last look at the schema.
+    defaults_are_news: bool,
 }
 
 /// The machine's clock and randomness. In a transaction, `now` is when it began to need it.
@@ -115,6 +118,7 @@ impl<C: Client> Session<C> {
             unstable: None,
             commits: None,
             foreign_keys: ForeignKeys::default(),
+            defaults_are_news: false,
         }
     }
 
@@ -126,6 +130,7 @@ impl<C: Client> Session<C> {
             self.settings.clone(),
         );
         session.foreign_keys = self.foreign_keys;
+        session.unstable.clone_from(&self.unstable);
         session.transaction.did = Did::unknown();
         session
     }
@@ -240,7 +245,7 @@ impl<C: Client> Session<C> {
         binds: Vec<Bind<'_>>,
     ) -> QueryResult<usize> {
         let place = self.place();
-        let query = self.with_counters(query)?;
+        let query = self.with_defaults(self.with_counters(query)?).await?;
         let plan = Plan::new(query, binds, Wanted::Count, place, &mut self.entropy());
         match (plan.map_err(error::not_sent)?, place) {
             (Plan::Nothing, _) => Ok(0),
@@ -267,7 +272,7 @@ impl<C: Client> Session<C> {
         types: Option<&[RqliteType]>,
     ) -> QueryResult<Vec<Rows>> {
         let place = self.place();
-        let query = self.with_counters(query)?;
+        let query = self.with_defaults(self.with_counters(query)?).await?;
         let wanted = Wanted::Rows(types);
         let plan = Plan::new(query, binds, wanted, place, &mut self.entropy());
         match (plan.map_err(error::not_sent)?, place) {
@@ -290,7 +295,8 @@ impl<C: Client> Session<C> {
     /// Runs statements, none of which is transaction control, for what they do.
     pub(crate) async fn run(&mut self, found: &[Parsed<'_>], framed: bool) -> QueryResult<()> {
         let place = self.place();
-        let found = &self.script_with_counters(found)?;
+        let found = self.script_with_counters(found)?;
+        let found = &self.script_with_defaults(&found).await?;
         let batch = Batch::script(found, framed, place, &mut self.entropy());
         let batch = self.guard_drops(batch.map_err(error::not_sent)?).await?;
         match place {

@@ -23,6 +23,7 @@ use crate::backend::RqliteType;
 use crate::bind_collector::{Bind, MAX_VARIABLES};
 use crate::protocol::encoding::Encoding;
 use crate::sql::results::{self, Encoded};
+use crate::sql::unstable::Ending;
 
 pub(crate) use self::did::{Did, InFront};
 pub(crate) use self::plan::{Batch, Plan};
@@ -72,8 +73,10 @@ pub(crate) struct Statement<'a> {
     pub(crate) position: Option<Position>,
     /// It may make a table skip rows without an error.
     pub(crate) is_news_of_schema: bool,
-    /// Where it fails, it ends the transaction.
-    pub(crate) ends: bool,
+    /// It may give a column a default that each node makes for itself.
+    pub(crate) is_news_of_defaults: bool,
+    /// How it ends the transaction where it fails.
+    pub(crate) ends: Ending,
     /// The table that it drops.
     drops: Option<DroppedTable>,
     /// It only stands in front of another, to fail where that would.
@@ -126,7 +129,8 @@ impl<'a> Statement<'a> {
             names: Vec::new(),
             position: None,
             is_news_of_schema: false,
-            ends: false,
+            is_news_of_defaults: false,
+            ends: Ending::default(),
             drops: None,
             is_check: false,
             facts: None,
@@ -229,7 +233,8 @@ impl<'a> Statement<'a> {
         statement.insert_rows = parsed.insert_rows();
         statement.counted = parsed.form().writes_rows();
         statement.is_news_of_schema = parsed.may_skip_rows_later();
-        statement.ends = parsed.ends_transaction();
+        statement.is_news_of_defaults = parsed.may_differ_later();
+        statement.ends.on_conflict = parsed.ends_transaction();
         statement.drops = parsed.dropped_table().filter(|table| !table.is_temporary);
         if parsed.form() == Form::Insert {
             statement.table = parsed.table().map(str::to_owned);
@@ -316,6 +321,7 @@ impl<'a> Statement<'a> {
             names: self.names,
             position: self.position,
             is_news_of_schema: self.is_news_of_schema,
+            is_news_of_defaults: self.is_news_of_defaults,
             ends: self.ends,
             drops: self.drops,
             is_check: self.is_check,

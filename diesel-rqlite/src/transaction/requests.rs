@@ -315,7 +315,7 @@ impl Transaction {
         let (place, writes) = self.journal.place_of_write(entry);
         let write = self.journal.write_at(entry);
         let position = write.and_then(|write| write.statement.position);
-        let ends = write.is_some_and(|write| write.statement.ends);
+        let ends = write.is_some_and(|write| write.statement.ends.is_by(message));
         let migration = self.journal.migration();
         let place = error::Place {
             migration: migration.map(|version| format!("migration {version}")),
