@@ -25,6 +25,7 @@ mod parsed;
 mod pin;
 mod refuse;
 mod rewrite;
+mod scan;
 mod stream;
 mod token;
 mod volatile;
@@ -43,6 +44,7 @@ pub use self::parsed::{
 pub use self::pin::{Entropy, pins, timestamp};
 pub use self::refuse::{Pragma, Setting, check_temporary};
 pub use self::rewrite::Pin;
+pub use self::scan::Scan;
 pub use self::stream::{Statements, StreamError};
 #[cfg(feature = "counted")]
 pub use self::token::count;

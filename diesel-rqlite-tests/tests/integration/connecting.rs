@@ -218,7 +218,6 @@ fn instrumentation_sees_what_happens() {
             "commit 2",
             "start RELEASE SAVEPOINT diesel_savepoint_1",
             "finish true",
-            "rollback 2",
             "rollback 1"
         ]
     );

@@ -42,6 +42,8 @@ macro_rules! on_both_connections {
         mod migrations;
         #[path = "../misfits.rs"]
         mod misfits;
+        #[path = "../natural_order.rs"]
+        mod natural_order;
         #[path = "../no_statements.rs"]
         mod no_statements;
         #[path = "../outages.rs"]

@@ -162,6 +162,12 @@ impl<'m> StatementError<'m> {
         self.0.strip_prefix("no such column: ") == Some(name)
     }
 
+    /// The same for `_rowid_` of any table: `no such column: t._rowid_`.
+    pub(crate) fn is_without_rowids(self) -> bool {
+        let column = self.0.strip_prefix("no such column: ");
+        column.is_some_and(|column| column.ends_with("._rowid_"))
+    }
+
     /// SQLite complains about the number of columns of a table that was put around a query: `table t has 1 values for 2
     /// columns` (8.26 and 10.2, SQLite).
     pub(crate) fn is_about_table(self, name: &str) -> bool {

@@ -289,7 +289,10 @@ mod tests {
         let answer = Answer::parse(body.as_bytes(), &[]).expect("parses");
         assert_eq!(
             answer.results[0],
-            StatementResult::Executed { rows_affected: 2 }
+            StatementResult::Executed {
+                rows_affected: 2,
+                last_insert_id: Some(1),
+            }
         );
         assert_eq!(answer.results[1], StatementResult::executed(0));
         assert_eq!(answer.first_failure(), Some((2, "no such table: t")));

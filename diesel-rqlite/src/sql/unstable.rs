@@ -13,7 +13,7 @@ use crate::protocol::rows::{Rows, Value};
 
 /// Asks for what [`Unstable::of`] understands: defaults that are no literals, triggers and views; of a view the text only
 /// where it may call a function that matters. And for tables that may skip a row without an error, or end a transaction,
-/// and for an encoding that is not UTF-8.
+/// for tables that may have no rowids, and for an encoding that is not UTF-8.
 pub(crate) const QUERY: &str = "SELECT lower(i.name), lower(m.name), i.dflt_value FROM sqlite_master m, \
      pragma_table_info(m.name) i WHERE m.type = 'table' AND m.sql LIKE '%default%' AND \
      (i.dflt_value LIKE '%(%' OR i.dflt_value LIKE 'current_%') UNION ALL \
@@ -27,6 +27,8 @@ pub(crate) const QUERY: &str = "SELECT lower(i.name), lower(m.name), i.dflt_valu
      type = 'trigger' AND sql LIKE '%ignore%' OR type = 'table' AND sql LIKE '%conflict%' UNION ALL \
      SELECT 'ends', lower(tbl_name), NULL FROM sqlite_master WHERE \
      type = 'table' AND sql LIKE '%rollback%' UNION ALL \
+     SELECT 'rowless', lower(name), NULL FROM sqlite_master WHERE \
+     type = 'table' AND (sql LIKE '%without%' OR sql LIKE 'create virtual%') UNION ALL \
      SELECT 'encoding', encoding, NULL FROM pragma_encoding WHERE encoding <> 'UTF-8'";
 
 /// How many columns it has.
@@ -47,6 +49,8 @@ pub(crate) struct Unstable {
     ending: HashSet<String>,
     /// Triggers that may say ROLLBACK: their tables, and their texts.
     raising: Vec<(String, String)>,
+    /// Tables that may have no rowids.
+    rowless: HashSet<String>,
     /// UTF-16
     encoding: Option<String>,
     /// One of the views has such a value itself.
@@ -108,6 +112,9 @@ impl Unstable {
                 }
                 (Some("ends"), Some(table), None) => {
                     unstable.ending.insert(table.to_owned());
+                }
+                (Some("rowless"), Some(table), None) => {
+                    unstable.rowless.insert(table.to_owned());
                 }
                 (Some("encoding"), Some(encoding), None) => {
                     unstable.encoding = Some(encoding.to_owned());
@@ -192,6 +199,13 @@ impl Unstable {
             on_conflict: self.ending.contains(table),
             raised_in: of_table.map(|(_, trigger)| trigger.clone()).collect(),
         }
+    }
+
+    /// Whether the rows of a table have rowids, which tell them apart.
+    pub(crate) fn has_rowids(&self, table: &str) -> bool {
+        !self.rowless.contains(table)
+            && !self.views.contains(table)
+            && !table.starts_with("pragma_")
     }
 
     /// The encoding of the database, unless it is UTF-8.
@@ -343,6 +357,7 @@ mod tests {
             skipping: HashSet::new(),
             ending: HashSet::new(),
             raising: Vec::new(),
+            rowless: HashSet::new(),
             encoding: None,
             in_views: false,
             everything: false,

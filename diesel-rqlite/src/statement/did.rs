@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use diesel_rqlite_sql::{Form, InsertRows, Parsed, SqlError, fragment, unescaped};
+use diesel_rqlite_sql::{Form, InsertRows, Parsed, SqlError};
 
 use super::{Query, Statement};
 use crate::protocol::message::{GUARD, NO_ROWID};
@@ -82,7 +82,7 @@ impl Did {
         };
         self.changes = Some(rows);
         if statement.is_insert() && rows > 0 {
-            let table = statement.insert_name();
+            let table = statement.insert_name.clone();
             self.rowid = match (table, id) {
                 (Some(table), Some(id)) if !statement.upserts => Rowid::Of { table, id },
                 _ => Rowid::Unknown,
@@ -187,18 +187,4 @@ fn if_rowids(tables: &[String], value: &str) -> String {
          IN ({})) THEN {value} ELSE json_extract('{{}}','{GUARD}{NO_ROWID}') END)",
         names.join(",")
     )
-}
-
-impl Statement<'_> {
-    /// The table of an INSERT by its name.
-    pub(crate) fn insert_name(&self) -> Option<String> {
-        self.insert_table().and_then(name_of)
-    }
-}
-
-/// The name of a table as it is written, without quotes and the database's name.
-fn name_of(table: &str) -> Option<String> {
-    let parsed = fragment(table).ok()?;
-    let last = parsed.tokens().len().checked_sub(1)?;
-    Some(unescaped(parsed.at(last)))
 }

@@ -62,6 +62,8 @@ pub(crate) struct Statement<'a> {
     insert_rows: InsertRows,
     /// The table of an INSERT.
     table: Option<String>,
+    /// The same without quotes and the database's name.
+    pub(crate) insert_name: Option<String>,
     /// It is an INSERT that may update a row in place of writing a new one.
     upserts: bool,
     /// Where a plain INSERT can be told to skip rows: behind its first word.
@@ -123,6 +125,7 @@ impl<'a> Statement<'a> {
             counted: false,
             insert_rows: InsertRows::Unknown,
             table: None,
+            insert_name: None,
             upserts: false,
             insert_end: None,
             encodings: Vec::new(),
@@ -238,6 +241,7 @@ impl<'a> Statement<'a> {
         statement.drops = parsed.dropped_table().filter(|table| !table.is_temporary);
         if parsed.form() == Form::Insert {
             statement.table = parsed.table().map(str::to_owned);
+            statement.insert_name = parsed.table_name();
             statement.upserts = parsed.upserts();
             let is_plain = parsed.is(0, Keyword::Insert) && parsed.is(1, Keyword::Into);
             statement.insert_end = is_plain.then(|| parsed.tokens()[0].range().end);
@@ -315,6 +319,7 @@ impl<'a> Statement<'a> {
             counted: self.counted,
             insert_rows: self.insert_rows,
             table: self.table,
+            insert_name: self.insert_name,
             upserts: self.upserts,
             insert_end: self.insert_end,
             encodings: self.encodings,

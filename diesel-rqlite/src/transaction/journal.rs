@@ -289,7 +289,7 @@ impl Journal {
                         && (statement.known_rows().is_some()
                             || matches!(write.count, Count::Shown(1..)));
                     if depth == 0 && is_certain {
-                        in_front.tables.extend(statement.insert_name());
+                        in_front.tables.extend(statement.insert_name.clone());
                     }
                 }
                 _ => {}
