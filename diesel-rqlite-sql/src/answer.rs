@@ -1,4 +1,5 @@
-//! Functions that ask for what a connection did last, replaced by what it is.
+//! What the client knows, written in place of what asks for it: what a connection did last, and the columns behind
+//! `RETURNING *`.
 
 use crate::error::SqlError;
 use crate::functions::{Classes, function_named};
@@ -70,6 +71,44 @@ impl Parsed<'_> {
         Ok(Some(parsed))
     }
 
+    /// Whether `*` stands behind RETURNING.
+    pub fn returns_star(&self) -> bool {
+        self.returns() && self.parsed_items().any(|item| item.is_star)
+    }
+
+    /// The statement with these columns in place of a `*` behind RETURNING. `None`: it has none, or there are no columns.
+    pub fn with_returned(&self, columns: &[String]) -> Option<Parsed<'static>> {
+        if columns.is_empty() || !self.returns() {
+            return None;
+        }
+        let names = columns
+            .iter()
+            .map(|name| format!("\"{}\"", name.replace('"', "\"\"")));
+        let text = names.collect::<Vec<_>>().join(", ");
+        let stars = self
+            .parsed_items()
+            .filter(|item| item.is_star && item.value.len() == 1);
+        let pins: Vec<_> = stars
+            .map(|item| Pin {
+                range: self.bytes(&item.value),
+                text: text.clone(),
+            })
+            .collect();
+        if pins.is_empty() {
+            return None;
+        }
+        let text = self.rewritten(self.all(), &pins, |_, range, sql| {
+            sql.push_str(&self.text[range])
+        });
+        let mut parsed = parse(&text).ok()?;
+        if parsed.len() != 1 {
+            return None;
+        }
+        let mut parsed = parsed.remove(0).into_owned();
+        parsed.position = self.position;
+        Some(parsed)
+    }
+
     /// The function of this class that is called by these tokens: its name and two parentheses.
     fn call_about_connection(&self, place: usize) -> Option<&'static str> {
         let is_name = matches!(self.kind(place)?, TokenKind::Word | TokenKind::Quoted);
@@ -120,6 +159,26 @@ mod tests {
             ),
         ] {
             assert_eq!(answered(sql).as_deref(), wanted, "{sql}");
+        }
+    }
+
+    #[test]
+    fn stars_behind_returning_become_columns() {
+        let columns = ["id".to_owned(), "a\"b".to_owned()];
+        let with = |sql: &str| {
+            let parsed = parse(sql).expect("parses").remove(0);
+            parsed.with_returned(&columns).map(Parsed::into_text)
+        };
+        assert_eq!(
+            with("DELETE FROM t WHERE a = ? RETURNING *, 1 * ?").as_deref(),
+            Some("DELETE FROM t WHERE a = ? RETURNING \"id\", \"a\"\"b\", 1 * ?")
+        );
+        for sql in [
+            "SELECT * FROM t",
+            "DELETE FROM t RETURNING a",
+            "DELETE FROM t RETURNING t.*",
+        ] {
+            assert_eq!(with(sql), None, "{sql}");
         }
     }
 }

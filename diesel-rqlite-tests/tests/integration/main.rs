@@ -62,6 +62,8 @@ macro_rules! on_both_connections {
         mod rqlite_lock;
         #[path = "../sql_text.rs"]
         mod sql_text;
+        #[path = "../stars.rs"]
+        mod stars;
         #[path = "../transactions.rs"]
         mod transactions;
         #[path = "../values.rs"]

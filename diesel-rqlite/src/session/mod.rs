@@ -13,6 +13,7 @@ mod look;
 mod pending;
 mod scout;
 mod setting;
+mod stars;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -273,6 +274,7 @@ impl<C: Client> Session<C> {
     ) -> QueryResult<Vec<Rows>> {
         let place = self.place();
         let query = self.with_defaults(self.with_counters(query)?).await?;
+        let query = self.with_columns(query).await?;
         let wanted = Wanted::Rows(types);
         let plan = Plan::new(query, binds, wanted, place, &mut self.entropy());
         match (plan.map_err(error::not_sent)?, place) {

@@ -80,7 +80,7 @@ pub(crate) struct Statement<'a> {
     /// How it ends the transaction where it fails.
     pub(crate) ends: Ending,
     /// The table that it drops.
-    drops: Option<DroppedTable>,
+    drops: Option<Box<DroppedTable>>,
     /// It only stands in front of another, to fail where that would.
     pub(crate) is_check: bool,
     /// In a transaction: what is asked about it there.
@@ -236,9 +236,10 @@ impl<'a> Statement<'a> {
         statement.insert_rows = parsed.insert_rows();
         statement.counted = parsed.form().writes_rows();
         statement.is_news_of_schema = parsed.may_skip_rows_later();
-        statement.is_news_of_defaults = parsed.may_differ_later();
+        statement.is_news_of_defaults = parsed.may_differ_later() && !is_diesels_own(parsed);
         statement.ends.on_conflict = parsed.ends_transaction();
-        statement.drops = parsed.dropped_table().filter(|table| !table.is_temporary);
+        let dropped = parsed.dropped_table().filter(|table| !table.is_temporary);
+        statement.drops = dropped.map(Box::new);
         if parsed.form() == Form::Insert {
             statement.table = parsed.table().map(str::to_owned);
             statement.insert_name = parsed.table_name();
@@ -344,6 +345,12 @@ impl<'a> Statement<'a> {
             InsertRows::Unknown => None,
         }
     }
+}
+
+/// The table of migrations: the statement that writes it gives the time itself.
+fn is_diesels_own(parsed: &Parsed<'_>) -> bool {
+    let created = parsed.created();
+    created.is_some_and(|created| created.name == "__diesel_schema_migrations")
 }
 
 /// What stands for one more text: a placeholder, or a literal where a statement has as many values as SQLite takes.

@@ -28,7 +28,7 @@ pub(crate) struct Journal {
 #[derive(Debug)]
 pub(crate) enum Entry {
     /// Rows that were read.
-    Rows(Guard),
+    Rows(Box<Guard>),
     Write(Box<Write>),
     /// Around what was rolled back, after its effects had been seen.
     Savepoint(String),
@@ -168,7 +168,7 @@ impl Journal {
             return;
         }
         self.guard_bytes += guard.statement.size();
-        self.entries.push(Entry::Rows(guard));
+        self.entries.push(Entry::Rows(Box::new(guard)));
     }
 
     pub(crate) fn guard_bytes(&self) -> usize {
