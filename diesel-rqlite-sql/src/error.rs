@@ -80,8 +80,8 @@ pub enum SqlError {
     NoRandomness,
     /// `changes()` and the like, where the server's connection is not ours.
     #[error(
-        "{0}() is about what a connection did last, and outside of a transaction rqlite answers it for the node's own; \
-         use RETURNING, or the number that `execute` returns, or ask inside the transaction that did the write"
+        "{0}() is about what a connection did last, which is not known here: the server does not tell it behind RETURNING, ON \
+         CONFLICT, a table without rowids, or what was rolled back; use RETURNING, or the number that `execute` returns"
     )]
     OfConnection(&'static str),
     /// A rendered batch insert that can't be guarded.

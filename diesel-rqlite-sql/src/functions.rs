@@ -10,7 +10,7 @@
 //! | [`ORDER`](Classes::ORDER) | sent | sent | compared, in a fixed order where the query has one | nothing |
 //! | [`TIME`](Classes::TIME) | sent | replaced by the client's time; `localtime` and `utc` refused | replaced by the transaction's time; `localtime` and `utc` not compared | [`ReplicaHazard`](crate::ReplicaHazard) |
 //! | [`RANDOM`](Classes::RANDOM) | sent | replaced by a value of the client's | not compared | `ReplicaHazard` |
-//! | [`CONNECTION`](Classes::CONNECTION) | refused: the answer would be about the node's connection | refused, unless a write of the same transaction stands in front of it | compared, if a write of the same request stands in front of it | nothing in a trigger, where it is about the trigger's own statements |
+//! | [`CONNECTION`](Classes::CONNECTION) | replaced by what the client knows of its own connection, or refused | the same, unless a write of the same request stands in front of it | compared, if a write of the same request stands in front of it | nothing in a trigger, where it is about the trigger's own statements |
 //! | [`NODE`](Classes::NODE) | sent | refused | not compared | `ReplicaHazard` |
 //!
 //! A function that is not in the table is taken for a pure one: an extension that the nodes have loaded, or what SQLite

@@ -19,6 +19,11 @@ pub struct Item {
 }
 
 impl Item {
+    /// Whether it has a name of its own.
+    pub fn has_alias(&self) -> bool {
+        self.alias.is_some()
+    }
+
     /// Whether it is a column, perhaps with its table's name: one operand as it is.
     pub fn is_column(&self) -> bool {
         self.column.is_some()

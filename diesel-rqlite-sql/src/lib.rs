@@ -11,7 +11,9 @@
 
 #![warn(missing_docs)]
 
+mod answer;
 mod control;
+mod default;
 mod error;
 mod functions;
 mod hazard;
@@ -23,6 +25,7 @@ mod parsed;
 mod pin;
 mod refuse;
 mod rewrite;
+mod scan;
 mod stream;
 mod token;
 mod volatile;
@@ -35,10 +38,13 @@ pub use self::item::Item;
 pub use self::key::ByKey;
 pub use self::keyword::Keyword;
 pub use self::parse::{fragment, parse};
-pub use self::parsed::{Created, Decisive, Form, InsertRows, Parsed, unescaped, unquoted};
+pub use self::parsed::{
+    Created, Decisive, DroppedTable, Form, InsertRows, Parsed, unescaped, unquoted,
+};
 pub use self::pin::{Entropy, pins, timestamp};
 pub use self::refuse::{Pragma, Setting, check_temporary};
 pub use self::rewrite::Pin;
+pub use self::scan::Scan;
 pub use self::stream::{Statements, StreamError};
 #[cfg(feature = "counted")]
 pub use self::token::count;

@@ -243,6 +243,11 @@ impl<'a> Parsed<'a> {
             && (self.is(0, Keyword::Alter) || is_view() || self.tokens.iter().any(may_skip))
     }
 
+    /// Whether a table or a trigger may have a value from now on that each node makes for itself.
+    pub fn may_differ_later(&self) -> bool {
+        self.form == Form::Schema && self.classes.contains(Classes::VOLATILE)
+    }
+
     /// The name of what a `DROP` takes away, without quotes and without the database's name.
     pub fn dropped(&self) -> Option<String> {
         if !self.is(0, Keyword::Drop) {
@@ -255,9 +260,34 @@ impl<'a> Parsed<'a> {
         Some(unescaped(self.at(place)))
     }
 
+    /// The table that a `DROP TABLE` takes away.
+    pub fn dropped_table(&self) -> Option<DroppedTable> {
+        if !self.is(0, Keyword::Drop) || !self.is(1, Keyword::Table) {
+            return None;
+        }
+        let if_exists = self.is(2, Keyword::If);
+        let first = if if_exists { 4 } else { 2 };
+        let schema = (self.kind(first + 1) == Some(TokenKind::Dot)).then(|| self.name_at(first));
+        let last = if schema.is_some() { first + 2 } else { first };
+        (last < self.tokens.len()).then(|| DroppedTable {
+            name: unescaped(self.at(last)),
+            written: self.span(first..last + 1).to_owned(),
+            if_exists,
+            is_temporary: schema.is_some_and(|schema| schema == "temp"),
+        })
+    }
+
     /// `ON CONFLICT`: it may write no new row.
     pub fn upserts(&self) -> bool {
         self.clauses.upserts
+    }
+
+    /// `OR ROLLBACK` stands in it: where it fails, it ends the transaction.
+    pub fn ends_transaction(&self) -> bool {
+        self.form.writes_rows()
+            && self
+                .all()
+                .any(|place| self.is(place, Keyword::Or) && self.is(place + 1, Keyword::Rollback))
     }
 
     /// `SELECT` stands in it somewhere.
@@ -476,6 +506,19 @@ pub struct Created {
     pub is_virtual: bool,
     /// Without quotes and without the database's name.
     pub name: String,
+}
+
+/// The table that a `DROP TABLE` takes away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DroppedTable {
+    /// Without quotes and without the database's name.
+    pub name: String,
+    /// As it stands in the statement.
+    pub written: String,
+    /// `IF EXISTS`
+    pub if_exists: bool,
+    /// It is in `temp`.
+    pub is_temporary: bool,
 }
 
 /// What decides how many rows a write finds.

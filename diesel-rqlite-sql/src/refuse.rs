@@ -200,6 +200,8 @@ pub enum Setting {
     Met(Option<(&'static str, String)>),
     /// Whether foreign keys are to be enforced, which each node does or does not, for all clients.
     ForeignKeys(bool),
+    /// Asks whether they are.
+    ForeignKeysAsked,
 }
 
 impl Setting {
@@ -208,6 +210,7 @@ impl Setting {
         let row = |column, value: &str| Some(Setting::Met(Some((column, value.to_owned()))));
         match (pragma.name.as_str(), argument) {
             ("foreign_keys", Some(argument)) => Some(Setting::ForeignKeys(is_true(argument))),
+            ("foreign_keys", None) => Some(Setting::ForeignKeysAsked),
             // Writers wait for each other at the leader.
             ("busy_timeout", argument) => row("timeout", argument.unwrap_or("5000")),
             // Nodes write ahead; a program that asks for another mode is told what it has, as by SQLite.
@@ -294,7 +297,7 @@ mod tests {
                 "PRAGMA foreign_keys = 'off'",
                 Some(Setting::ForeignKeys(false)),
             ),
-            ("PRAGMA foreign_keys", None),
+            ("PRAGMA foreign_keys", Some(Setting::ForeignKeysAsked)),
             ("PRAGMA case_sensitive_like = ON", None),
             ("PRAGMA recursive_triggers = ON", None),
             ("EXPLAIN PRAGMA foreign_keys = ON", None),

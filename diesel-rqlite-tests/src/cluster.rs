@@ -19,6 +19,7 @@ pub struct ClusterBuilder {
     links: bool,
     own_timeouts: bool,
     unreachable: bool,
+    foreign_keys: bool,
 }
 
 impl ClusterBuilder {
@@ -34,6 +35,13 @@ impl ClusterBuilder {
     #[must_use]
     pub fn default_raft_timeouts(mut self) -> Self {
         self.own_timeouts = true;
+        self
+    }
+
+    /// Foreign keys are enforced.
+    #[must_use]
+    pub fn foreign_keys(mut self) -> Self {
+        self.foreign_keys = true;
         self
     }
 
@@ -138,6 +146,7 @@ impl Cluster {
             // A name that is promised never to be one.
             advertised: advertised.then(|| format!("rqlite-{id}.invalid:4001")),
             links,
+            foreign_keys: self.builder.foreign_keys,
             peers: Some((self.peers.clone(), self.nodes.len())),
             ..Rqlited::builder()
         }

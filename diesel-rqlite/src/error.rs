@@ -13,6 +13,8 @@
 //! | [`QueryBuilderError`](Error::QueryBuilderError) | the SQL can't be sent as it is | no |
 //! | [`DeserializationError`](Error::DeserializationError) | a returned value does not fit its type | yes |
 
+use std::borrow::Cow;
+
 use diesel::QueryResult;
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error};
 use diesel_rqlite_sql::{Position, SqlError};
@@ -71,7 +73,7 @@ fn database_error(kind: DatabaseErrorKind, information: Information) -> Error {
 /// An error of SQLite for one statement. `details` says which, where there were several.
 pub(crate) fn statement_error(message: &str, details: Option<String>) -> Error {
     let (kind, mut information) = constraint(message);
-    information.message = message.to_owned();
+    information.message = said(message).into_owned();
     information.details = details;
     database_error(kind, information)
 }
@@ -106,8 +108,9 @@ pub(crate) fn error_at(message: &str, place: Place) -> Error {
         .filter(|position| place.migration.is_some() || position.line > 1);
     let position = position.map(|position| position.to_string());
     let said: Vec<_> = place.migration.iter().chain(&position).cloned().collect();
+    let message = self::said(message);
     information.message = match said.is_empty() {
-        true => message.to_owned(),
+        true => message.into_owned(),
         false => format!("{message} ({})", said.join(", ")),
     };
     information.details = position.or(place.which);
@@ -144,6 +147,22 @@ pub(crate) fn aborted(cause: &str) -> Error {
     )
 }
 
+/// The message of SQLite, unless it is that of a check of this crate's own.
+fn said(message: &str) -> Cow<'_, str> {
+    if StatementError(message).is_without_rowid() {
+        return Cow::Owned(SqlError::OfConnection("last_insert_rowid").to_string());
+    }
+    match StatementError(message).table_behind_dropped() {
+        Some(table) => Cow::Owned(format!(
+            "the nodes enforce foreign keys, so that dropping this table would delete or change rows of `{table}`, which \
+             refers to it. To rebuild the table and keep them, say `PRAGMA foreign_keys = OFF` outside of the transaction: \
+             before the migrations run, or in a migration that says `run_in_transaction = false` in its metadata.toml, with \
+             BEGIN and COMMIT behind it. To lose them, DELETE the rows of this table first, and DROP it without IF EXISTS"
+        )),
+        None => Cow::Borrowed(message),
+    }
+}
+
 /// The kind of an error of SQLite, and what it tells.
 fn constraint(message: &str) -> (DatabaseErrorKind, Information) {
     let none = Information::default;
@@ -157,6 +176,9 @@ fn constraint(message: &str) -> (DatabaseErrorKind, Information) {
         Some(Constraint::NotNull(what)) => (DatabaseErrorKind::NotNullViolation, columns(what)),
         Some(Constraint::Check(name)) => (DatabaseErrorKind::CheckViolation, named(name)),
         Some(Constraint::ForeignKey) => (DatabaseErrorKind::ForeignKeyViolation, none()),
+        None if StatementError(message).table_behind_dropped().is_some() => {
+            (DatabaseErrorKind::ForeignKeyViolation, none())
+        }
         None => (DatabaseErrorKind::Unknown, none()),
     }
 }

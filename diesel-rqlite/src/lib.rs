@@ -46,8 +46,9 @@
 //!
 //! rqlite replicates statements, and each node runs them. `random()`, `CURRENT_TIMESTAMP` or
 //! `datetime('now')` in an INSERT, UPDATE or DELETE would store another value on every node; this crate
-//! replaces them by values made on the client, one for all rows of the statement. In the *schema* (a column's
-//! DEFAULT, a trigger) it can't: do not use them there. What no value of the client can stand for is refused in a write:
+//! replaces them by values made on the client, one for all rows of the statement. A column's DEFAULT is given
+//! so where an INSERT with VALUES leaves it out and the connection knows the schema. In a trigger it can't be: do not use
+//! them there. What no value of the client can stand for is refused in a write:
 //! the modifiers `localtime` and `utc`, which ask for the time zone of each node, and what a node tells of itself
 //! (`sqlite_version()`).
 //!

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{BigInt, Text};
 use diesel_rqlite::{NodeHttp, ReplicaHazard, RqliteConnection};
 use flate2::read::MultiGzDecoder;
 use http::StatusCode;
@@ -77,7 +77,10 @@ impl Load {
 
     fn database(&self, common: &Common, mut file: File) -> Result<(), CliError> {
         alone(&self.file)?;
-        let rows = SqliteFile::open(&mut file).and_then(|mut file| file.rows());
+        let rows = SqliteFile::open(&mut file).and_then(|mut file| {
+            file.check_encoding()?;
+            file.rows()
+        });
         let rows = rows.map_err(|damage| Error::BadFile {
             file: shown(&self.file),
             damage,
@@ -157,6 +160,24 @@ fn warn_about_schema(connection: &mut RqliteConnection) -> Result<(), CliError> 
         for hazard in ReplicaHazard::find(&sql) {
             output::warning(format_args!("`{name}`: {hazard}"));
         }
+    }
+    warn_about_foreign_keys(connection)
+}
+
+/// Nearly every Rust program that was built with its own SQLite has had its foreign keys enforced, without a PRAGMA.
+fn warn_about_foreign_keys(connection: &mut RqliteConnection) -> Result<(), CliError> {
+    let query = diesel::dsl::sql::<BigInt>(
+        "SELECT count(*) FROM sqlite_schema m, pragma_foreign_key_list(m.name) f, pragma_foreign_keys k \
+         WHERE m.type = 'table' AND f.seq = 0 AND NOT k.foreign_keys",
+    );
+    let keys: i64 = query.get_result(connection)?;
+    if keys > 0 {
+        output::warning(format_args!(
+            "the database has {}, and the node does not enforce any: start every rqlited with -fk, unless the program had them \
+             off; SQLite as it is built into Rust programs (the feature `bundled` of libsqlite3-sys) enforces them without a \
+             PRAGMA",
+            plural(keys.unsigned_abs(), "foreign key")
+        ));
     }
     Ok(())
 }

@@ -30,6 +30,11 @@ pub enum Damage {
     Page { page: u32 },
     #[error("its schema can't be read")]
     Schema,
+    #[error(
+        "it stores text as UTF-16, which can't be read back exactly through rqlite; load what `sqlite3 FILE .dump` writes, \
+         which is UTF-8"
+    )]
+    Utf16,
 }
 
 /// A database in a file.
@@ -100,6 +105,18 @@ impl<F: Read + Seek> SqliteFile<F> {
                 _ => Encoding::Utf8,
             },
         })
+    }
+
+    /// Fails unless text is stored as UTF-8.
+    ///
+    /// # Errors
+    ///
+    /// [`Damage::Utf16`]
+    pub fn check_encoding(&self) -> Result<(), Damage> {
+        match self.encoding {
+            Encoding::Utf8 => Ok(()),
+            Encoding::Utf16Le | Encoding::Utf16Be => Err(Damage::Utf16),
+        }
     }
 
     /// The rows of each table that has some place in the file, but for SQLite's own.

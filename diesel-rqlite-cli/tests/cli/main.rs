@@ -2,6 +2,7 @@
 
 mod diff;
 mod drop;
+mod foreign_keys;
 mod migration;
 mod print_schema;
 mod processes;

@@ -189,6 +189,13 @@ fn instrumentation_sees_what_happens() {
     })
     .expect("commits");
     let _ = diesel::sql_query("SELECT nope").execute(&mut *db);
+    // Whatever fails is told, also the end of a transaction inside another one.
+    let inner = db.transaction(|conn| {
+        let inner = conn.transaction(|conn| conn.batch_execute("INSERT INTO t VALUES (1)"));
+        assert!(inner.is_err());
+        Err::<(), _>(Error::RollbackTransaction)
+    });
+    assert_eq!(inner, Err(Error::RollbackTransaction));
     let insert = r#"start INSERT INTO "t" ("id") VALUES (?) -- binds: [1]"#;
     let seen = log.0.lock().expect("not poisoned").clone();
     assert_eq!(
@@ -203,7 +210,15 @@ fn instrumentation_sees_what_happens() {
             "start COMMIT",
             "finish false",
             "start SELECT nope -- binds: []",
-            "finish true"
+            "finish true",
+            "begin 1",
+            "begin 2",
+            "start INSERT INTO t VALUES (1)",
+            "finish false",
+            "commit 2",
+            "start RELEASE SAVEPOINT diesel_savepoint_1",
+            "finish true",
+            "rollback 1"
         ]
     );
 }

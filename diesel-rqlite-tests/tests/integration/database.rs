@@ -64,16 +64,19 @@ impl Database {
 
     /// The one value of a raw query, named `value`.
     pub(crate) fn one(&mut self, sql: &str) -> i64 {
-        #[derive(QueryableByName)]
-        struct One {
-            #[diesel(sql_type = diesel::sql_types::BigInt)]
-            value: i64,
-        }
-        diesel::sql_query(sql)
-            .get_result::<One>(&mut self.connection)
-            .expect(sql)
-            .value
+        one(&mut self.connection, sql)
     }
+}
+
+/// The one value of a raw query, named `value`.
+pub(crate) fn one(connection: &mut RqliteConnection, sql: &str) -> i64 {
+    #[derive(QueryableByName)]
+    struct One {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        value: i64,
+    }
+    let one = diesel::sql_query(sql).get_result::<One>(connection);
+    one.expect(sql).value
 }
 
 impl Deref for Database {

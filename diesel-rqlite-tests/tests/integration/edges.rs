@@ -180,7 +180,8 @@ fn the_rowid_behind_an_upsert_does_not_decide_about_the_commit() {
             .do_update()
             .set(t::n.eq(6))
             .execute(conn)?;
-        diesel::select(last_insert_rowid()).get_result::<i64>(conn)?;
+        let id = diesel::select(last_insert_rowid()).get_result::<i64>(conn);
+        assert!(id.is_err());
         run(&mut other, "INSERT INTO t (id, name) VALUES (77, 'other')")
     });
     assert_eq!(outcome, Ok(1));

@@ -14,10 +14,18 @@ macro_rules! on_both_connections {
         mod comments;
         #[path = "../connecting.rs"]
         mod connecting;
+        #[path = "../counters.rs"]
+        mod counters;
         #[path = "../database.rs"]
         mod database;
+        #[path = "../defaults.rs"]
+        mod defaults;
         #[path = "../edges.rs"]
         mod edges;
+        #[path = "../encodings.rs"]
+        mod encodings;
+        #[path = "../ended.rs"]
+        mod ended;
         #[path = "../errors.rs"]
         mod errors;
         #[path = "../exactly_once.rs"]
@@ -26,12 +34,16 @@ macro_rules! on_both_connections {
         mod failures;
         #[path = "../fences.rs"]
         mod fences;
+        #[path = "../foreign_keys.rs"]
+        mod foreign_keys;
         #[path = "../interactive.rs"]
         mod interactive;
         #[path = "../migrations.rs"]
         mod migrations;
         #[path = "../misfits.rs"]
         mod misfits;
+        #[path = "../natural_order.rs"]
+        mod natural_order;
         #[path = "../no_statements.rs"]
         mod no_statements;
         #[path = "../outages.rs"]
@@ -50,6 +62,8 @@ macro_rules! on_both_connections {
         mod rqlite_lock;
         #[path = "../sql_text.rs"]
         mod sql_text;
+        #[path = "../stars.rs"]
+        mod stars;
         #[path = "../stored.rs"]
         mod stored;
         #[path = "../transactions.rs"]

@@ -327,9 +327,11 @@ fn what_only_the_node_knows_is_not_asked_in_a_write() {
             let function = function
                 .find(|word| word.len() > 6 && *word != "SELECT")
                 .expect("a function");
-            let asked = sent
-                .iter()
-                .any(|request| request.contains("/db/execute") && request.contains(function));
+            // A guard compares the count of a write.
+            let asked = sent.iter().any(|request| {
+                let request = request.replace("changes()=", "");
+                request.contains("/db/execute") && request.contains(function)
+            });
             if asked || !matches!(outcome, Ok(()) | Err(Error::QueryBuilderError(_))) {
                 wrong.push(format!("{name}: {outcome:?}: {sql}"));
             }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 #[cfg(feature = "async")]
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use diesel::QueryResult;
@@ -15,6 +15,7 @@ use diesel::result::{ConnectionError, ConnectionResult, Error};
 use diesel_rqlite_sql::{Control, Form, Parsed, Setting, SqlError, parse};
 
 use super::holding::Holding;
+use super::script::{self, Section};
 use super::shared::Shared;
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
@@ -32,6 +33,8 @@ use crate::runtime::Runtime;
 use crate::session::{Client, Session};
 #[cfg(any(feature = "async", feature = "r2d2"))]
 use crate::statement;
+#[cfg(feature = "async")]
+use crate::statement::Did;
 use crate::statement::{Kept, Query, strip_begin_and_commit};
 use crate::transaction::{Options, TransactionMode};
 
@@ -59,6 +62,8 @@ pub(crate) struct Core<C: Client> {
 struct Beside {
     nodes: Mutex<Option<Nodes>>,
     requests: AtomicU64,
+    /// One of them wrote something.
+    wrote: AtomicBool,
 }
 
 /// How a transaction ends.
@@ -178,7 +183,7 @@ impl<C: Client> Core<C> {
         core.holding
             .begin::<C::Runtime>(&mut core.session.transaction, &options)
             .await?;
-        core.session.transaction.options = options;
+        core.session.transaction.options = core.session.transaction_options(options);
         if let Err(error) = core.session.transaction.begin(name) {
             core.holding.end().await;
             return Err(error);
@@ -207,7 +212,7 @@ impl<C: Client> Core<C> {
         let depth = self.depth(0);
         self.event(depth, InstrumentationEvent::commit_transaction);
         if self.session.transaction.depth() != 1 {
-            return self.session.commit().await;
+            return self.commit_inner().await;
         }
         // A commit that is not waited for is over all the same: nobody may send it again.
         let mut scope = Scope::above(self, 0);
@@ -225,10 +230,30 @@ impl<C: Client> Core<C> {
             true => core.commit_under_lock().await,
             false => core.session.commit().await,
         };
-        if writes {
+        if !writes && outcome.is_err() {
+            core.started(&query);
+        }
+        if writes || outcome.is_err() {
             core.finished(&query, outcome.as_ref().err());
         }
         core.holding.end().await;
+        outcome
+    }
+
+    /// Commits a transaction that stands inside another one. Where a server is asked about its writes, it is told as what
+    /// Diesel sends to SQLite.
+    async fn commit_inner(&mut self) -> QueryResult<()> {
+        let asks = self.session.transaction.has_unseen_writes_inside();
+        let depth = self.session.transaction.depth().saturating_sub(1);
+        let text = format!("RELEASE SAVEPOINT diesel_savepoint_{depth}");
+        let query = StrQueryHelper::new(&text);
+        if asks {
+            self.started(&query);
+        }
+        let outcome = self.session.commit().await;
+        if asks {
+            self.finished(&query, outcome.as_ref().err());
+        }
         outcome
     }
 
@@ -373,6 +398,9 @@ impl<C: Client> Core<C> {
     pub(crate) fn was_beside(&self, other: &mut Self, requests: u64) {
         let nodes = other.session.nodes.clone();
         *locked(&self.beside.nodes) = Some(nodes);
+        if other.session.transaction.did != Did::unknown() {
+            self.beside.wrote.store(true, Ordering::Relaxed);
+        }
         self.beside.requests.fetch_add(requests, Ordering::Relaxed);
     }
 
@@ -387,6 +415,9 @@ impl<C: Client> Core<C> {
         #[cfg(feature = "async")]
         if let Some(nodes) = inner(&mut self.beside.nodes).take() {
             self.session.nodes = nodes;
+            if self.beside.wrote.swap(false, Ordering::Relaxed) {
+                self.session.transaction.did = Did::unknown();
+            }
         }
     }
 
@@ -401,20 +432,46 @@ impl<C: Client> Core<C> {
         }
     }
 
-    /// Runs a script: its statements as one atomic request, unless it begins and ends transactions of its own.
+    /// Runs a script: its statements as one atomic request, unless it begins and ends transactions of its own, or
+    /// switches foreign keys on or off.
     pub(crate) async fn script(&mut self, sql: &str) -> QueryResult<()> {
-        let mut found = parse(sql).map_err(error::not_sent)?;
+        let found = parse(sql).map_err(error::not_sent)?;
         self.learn_from_beside();
-        self.set_up(&mut found).await?;
-        let mut controls = Vec::with_capacity(found.len());
         for parsed in &found {
             let not_sent = |error: SqlError| error::not_sent(error.at(parsed.position()));
-            let control = Control::of(parsed).map_err(not_sent)?;
-            if control.is_none() {
+            if Control::of(parsed).map_err(not_sent)?.is_none() {
                 parsed.check().map_err(not_sent)?;
             }
-            controls.push(control);
         }
+        let sections = script::sections(found, self.is_in_transaction());
+        let last = script::last_foreign_keys(&sections);
+        if last == Some(true) {
+            self.session.check_foreign_keys().await?;
+        }
+        let outcome = self.sections(sections).await;
+        if outcome.is_err() && last == Some(true) && !self.is_in_transaction() {
+            // What it switched off is not left so.
+            self.session.set(Setting::ForeignKeys(true)).await?;
+        }
+        outcome
+    }
+
+    async fn sections(&mut self, sections: Vec<Section<'_>>) -> QueryResult<()> {
+        for section in sections {
+            match section {
+                Section::Set(setting) => {
+                    self.session.set(setting).await?;
+                }
+                Section::Statements(found) => self.section(found).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn section(&mut self, mut found: Vec<Parsed<'_>>) -> QueryResult<()> {
+        let controls = found.iter().map(Control::of);
+        let controls: Result<Vec<_>, _> = controls.collect();
+        let controls = controls.map_err(error::not_sent)?;
         let mut scope = Scope::of_query(self);
         let core = scope.core();
         let number = controls.iter().flatten().count();
@@ -426,25 +483,6 @@ impl<C: Client> Core<C> {
         };
         scope.keep();
         outcome
-    }
-
-    /// Takes out of a script what sets up a connection. Behind a BEGIN, as in a transaction, SQLite ignores
-    /// `foreign_keys = ON`.
-    async fn set_up(&mut self, found: &mut Vec<Parsed<'_>>) -> QueryResult<()> {
-        let mut begun = false;
-        let mut settings = Vec::new();
-        found.retain(|parsed| {
-            begun |= parsed.form() == Form::Begin;
-            let setting = parsed.setting();
-            let is_setting = setting.is_some();
-            let is_ignored = begun && matches!(setting, Some(Setting::ForeignKeys(true)));
-            settings.extend(setting.filter(|_| !is_ignored));
-            !is_setting
-        });
-        for setting in settings {
-            self.session.set(setting).await?;
-        }
-        Ok(())
     }
 
     /// VACUUM runs in no transaction, so that what is before and behind it are requests of their own.

@@ -204,9 +204,13 @@ impl<C: Client> Renew for SignsOfLife<C> {
         let answer = session.send(&exchange).await.ok();
         let answer = answer.and_then(|body| Answer::parse(&body, &[]).ok());
         match answer.as_ref().map(|answer| &answer.results[..]) {
-            Some([StatementResult::Executed { rows_affected: 0 }]) => {
-                Renewed::Lost("another transaction has taken it".to_owned())
-            }
+            Some(
+                [
+                    StatementResult::Executed {
+                        rows_affected: 0, ..
+                    },
+                ],
+            ) => Renewed::Lost("another transaction has taken it".to_owned()),
             Some([StatementResult::Executed { .. }]) => Renewed::Yes,
             _ => Renewed::Unknown,
         }

@@ -7,6 +7,7 @@ mod builder;
 mod core;
 mod holding;
 mod opening;
+mod script;
 mod shared;
 
 use diesel::QueryResult;

@@ -132,6 +132,12 @@ impl ErrorBody {
 /// (8.26 and 10.2, SQLite).
 pub(crate) const GUARD: &str = "drq:";
 
+/// Behind [`GUARD`], and in front of the table whose rows would be changed by dropping another.
+pub(crate) const DROPS: &str = "drops ";
+
+/// Behind [`GUARD`]: what was inserted last has no rowid.
+pub(crate) const NO_ROWID: &str = "rowid";
+
 /// What the names of this crate's own tables begin with.
 const OWN_TABLE: &str = "__diesel_rqlite_";
 
@@ -154,6 +160,12 @@ impl<'m> StatementError<'m> {
     /// `no such column: c` (8.26 and 10.2, SQLite).
     pub(crate) fn is_missing_column(self, name: &str) -> bool {
         self.0.strip_prefix("no such column: ") == Some(name)
+    }
+
+    /// The same for `_rowid_` of any table: `no such column: t._rowid_`.
+    pub(crate) fn is_without_rowids(self) -> bool {
+        let column = self.0.strip_prefix("no such column: ");
+        column.is_some_and(|column| column.ends_with("._rowid_"))
     }
 
     /// SQLite complains about the number of columns of a table that was put around a query: `table t has 1 values for 2
@@ -181,6 +193,19 @@ impl<'m> StatementError<'m> {
     pub(crate) fn is_guard_of(self, name: &str) -> bool {
         let mark = self.0.split_once(GUARD);
         mark.is_some_and(|(_, rest)| rest.trim_end_matches('\'') == name)
+    }
+
+    /// The last row that was inserted has no rowid: `bad JSON path: 'drq:rowid'`.
+    pub(crate) fn is_without_rowid(self) -> bool {
+        let rest = self.0.split_once(GUARD);
+        rest.is_some_and(|(_, rest)| rest.trim_end_matches('\'') == NO_ROWID)
+    }
+
+    /// The table whose rows would be changed by dropping another: `bad JSON path: 'drq:drops t'`.
+    pub(crate) fn table_behind_dropped(self) -> Option<String> {
+        let (_, rest) = self.0.split_once(GUARD)?;
+        let name = rest.strip_prefix(DROPS)?;
+        Some(name.strip_suffix('\'').unwrap_or(name).replace("''", "'"))
     }
 
     /// The one that is rqlite's own: a column declared as a time holds a number beyond the year 9999. `Time.MarshalText:

@@ -86,6 +86,7 @@ pub(crate) enum Way {
 /// | peek | `/db/request?transaction` | writes and reads in order; a failing statement at the end undoes it all |
 /// | write, schema, PRAGMA | `/db/execute?noparse` | rqlite's rewriting prints statements anew and damages some (it drops STRICT, swaps `LIMIT a, b`); what it is for, `random()` and `now`, the client has replaced |
 /// | write with RETURNING | `/db/execute?norwtime&norwrandom` | `noparse` would lose the rows |
+/// | writes without foreign keys | `/db/execute?noparse` | a transaction as one text, between what switches them off and on |
 /// | a commit, several writes | the same with `transaction` | all or nothing; `/db/request?transaction` is not, where a statement fails to prepare |
 ///
 /// All but reads at level `none` have `redirect`: a follower should not forward. From version 10 on it sends a
@@ -106,6 +107,8 @@ pub(crate) enum Endpoint {
     },
     /// Writes that may be sent again, and queries behind them.
     WriteAndAsk,
+    /// Writes between statements that switch foreign keys off and on again. All of these must be run.
+    Unenforced,
 }
 
 /// What is lost with an answer.
@@ -120,7 +123,7 @@ pub(crate) enum Stake {
 impl Endpoint {
     fn stake(self) -> Stake {
         match self {
-            Endpoint::Execute { .. } => Stake::Write,
+            Endpoint::Execute { .. } | Endpoint::Unenforced => Stake::Write,
             Endpoint::Query { .. } | Endpoint::Request { .. } | Endpoint::WriteAndAsk => {
                 Stake::Nothing
             }
@@ -129,7 +132,7 @@ impl Endpoint {
 
     /// Whether it may be sent again when its answer was lost.
     pub(crate) fn is_repeatable(self) -> bool {
-        !matches!(self, Endpoint::Execute { .. })
+        !matches!(self, Endpoint::Execute { .. } | Endpoint::Unenforced)
     }
 
     /// Whether it has a read consistency level.
@@ -141,7 +144,7 @@ impl Endpoint {
         match self {
             Endpoint::Query { .. } => "/db/query",
             Endpoint::Request { .. } | Endpoint::WriteAndAsk => "/db/request",
-            Endpoint::Execute { .. } => "/db/execute",
+            Endpoint::Execute { .. } | Endpoint::Unenforced => "/db/execute",
         }
     }
 
@@ -152,7 +155,10 @@ impl Endpoint {
             Way::Forward if !self.is_query() => uri.push_str(LONG_FORWARDING),
             Way::Forward | Way::Local => {}
         }
-        if let Some(timeout) = settings.db_timeout {
+        // Out of time, the server would not run the rest.
+        if let Some(timeout) = settings.db_timeout
+            && self != Endpoint::Unenforced
+        {
             uri.push_str(&format!("&db_timeout={}ns", timeout.as_nanos()));
         }
     }
@@ -177,6 +183,7 @@ impl Endpoint {
                 uri.push_str(rewriting(returning));
             }
             Endpoint::WriteAndAsk => uri.push_str("?transaction&blob_array&noparse"),
+            Endpoint::Unenforced => uri.push_str("?noparse"),
             Endpoint::Execute {
                 transaction,
                 returning,

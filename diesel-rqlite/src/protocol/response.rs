@@ -13,10 +13,21 @@ pub(crate) enum StatementResult {
     /// It was run. `rows_affected` is what SQLite counted last: meaningful behind INSERT, UPDATE and DELETE.
     Executed {
         rows_affected: usize,
+        /// The rowid that was given last, of whatever write.
+        last_insert_id: Option<i64>,
     },
     Rows(Rows),
     /// SQLite's message.
     Failed(String),
+}
+
+impl StatementResult {
+    pub(crate) fn executed(rows_affected: usize) -> Self {
+        StatementResult::Executed {
+            rows_affected,
+            last_insert_id: None,
+        }
+    }
 }
 
 /// The body of an answer with status 200.
@@ -173,6 +184,7 @@ impl<'de> Visitor<'de> for ResultSeed<'_> {
         let mut types: Option<Vec<String>> = None;
         let mut values = None;
         let mut rows_affected = None;
+        let mut last_insert_id = None;
         let mut error = None;
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
@@ -187,6 +199,9 @@ impl<'de> Visitor<'de> for ResultSeed<'_> {
                 // Absent when 0.
                 "rows_affected" => {
                     once(&mut rows_affected, "rows_affected", map.next_value()?)?;
+                }
+                "last_insert_id" => {
+                    once(&mut last_insert_id, "last_insert_id", map.next_value()?)?;
                 }
                 "error" => once(&mut error, "error", map.next_value()?)?,
                 _ => {
@@ -217,6 +232,7 @@ impl<'de> Visitor<'de> for ResultSeed<'_> {
             (None, None) if values.is_some() => Err(A::Error::missing_field("columns")),
             (None, None) => Ok(StatementResult::Executed {
                 rows_affected: rows_affected.unwrap_or_default(),
+                last_insert_id,
             }),
         }
     }
@@ -303,12 +319,12 @@ mod tests {
         let answer = Answer::parse(body.as_bytes(), &[]).expect("parses");
         assert_eq!(
             answer.results[0],
-            StatementResult::Executed { rows_affected: 2 }
+            StatementResult::Executed {
+                rows_affected: 2,
+                last_insert_id: Some(1),
+            }
         );
-        assert_eq!(
-            answer.results[1],
-            StatementResult::Executed { rows_affected: 0 }
-        );
+        assert_eq!(answer.results[1], StatementResult::executed(0));
         assert_eq!(answer.first_failure(), Some((2, "no such table: t")));
         let answer = Answer::parse(br#"{"results":[],"error":"stale read"}"#, &[]).expect("parses");
         assert_eq!(answer.error.as_deref(), Some("stale read"));

@@ -7,6 +7,7 @@ use super::{Client, Session, named, rows_of_query};
 use crate::backend::RqliteType;
 use crate::error;
 use crate::protocol::encoding::Doubtful;
+use crate::protocol::failure::Why;
 use crate::protocol::message::StatementError;
 use crate::protocol::response::StatementResult;
 use crate::protocol::rows::Rows;
@@ -146,14 +147,20 @@ impl<C: Client> Session<C> {
     /// Sends writes as one request. All were run, or there is an error and none was applied.
     async fn send_writes(&mut self, batch: &Batch<'_>) -> QueryResult<Vec<StatementResult>> {
         let statements = &batch.statements;
-        if statements
-            .iter()
-            .any(|statement| statement.is_news_of_schema)
-        {
-            self.unstable = None;
+        for statement in statements {
+            self.learn_from_schema(statement);
+        }
+        if self.foreign_keys.are_off() {
+            return self.send_unenforced(batch).await;
         }
         let exchange = statement::execute(batch);
-        let body = self.send(&exchange).await.map_err(error::failure)?;
+        let body = match self.send(&exchange).await {
+            Err(failure) if failure.why != Why::NotApplied => {
+                self.did(batch, None);
+                return Err(error::failure(failure));
+            }
+            outcome => outcome.map_err(error::failure)?,
+        };
         let encodings: Vec<_> = statements
             .iter()
             .map(|statement| statement.encodings.clone())
@@ -165,6 +172,7 @@ impl<C: Client> Session<C> {
             let place = error::Place::among(number, all, position);
             return Err(error::error_at(message, place));
         }
+        self.did(batch, Some(&answer.results));
         Ok(answer.results)
     }
 }
@@ -182,7 +190,7 @@ pub(super) fn is_about_subquery(message: &str) -> bool {
 /// How many rows a statement wrote.
 pub(super) fn affected(result: &StatementResult) -> usize {
     match result {
-        StatementResult::Executed { rows_affected } => *rows_affected,
+        StatementResult::Executed { rows_affected, .. } => *rows_affected,
         StatementResult::Rows(rows) => rows.len(),
         StatementResult::Failed(_) => 0,
     }

@@ -15,7 +15,7 @@ use crate::protocol::request::{Endpoint, Exchange};
 use crate::protocol::response::{Answer, StatementResult};
 use crate::random::{jittered, token};
 use crate::runtime::Runtime;
-use crate::statement::{self, Batch, Statement};
+use crate::statement::{self, Batch, Did, Statement};
 use crate::transaction::exactly_once::{Registration, was_applied};
 use crate::transaction::{CREATE_TABLES, Commit, Part, Verdict};
 
@@ -46,7 +46,8 @@ impl<C: Client> Session<C> {
     /// Ends the innermost transaction, which stands inside another one. A server sees its writes first: their errors are
     /// to be caught here, as on SQLite.
     async fn commit_inner(&mut self) -> QueryResult<()> {
-        if self.transaction.has_unseen_writes_inside()
+        if !self.foreign_keys.are_off()
+            && self.transaction.has_unseen_writes_inside()
             && let Err(error) = self.look(&[], false).await
         {
             self.transaction.roll_back()?;
@@ -92,7 +93,8 @@ impl<C: Client> Session<C> {
         let mut registered = false;
         loop {
             let (before, after) = self.around_commit();
-            let commit = self.transaction.commit(before, after);
+            let enforced = !self.foreign_keys.are_off();
+            let commit = self.transaction.commit(before, after, enforced);
             let outcome = self.send(&commit.exchange).await;
             let outcome = outcome.as_ref().map(|body| &body[..]).map_err(Clone::clone);
             match self.transaction.verdict(&commit, outcome) {
@@ -114,6 +116,7 @@ impl<C: Client> Session<C> {
                 }
                 Verdict::LockHeld => self.take_lock().await?,
                 Verdict::Unknown(message) => {
+                    self.transaction.did = Did::unknown();
                     if self.settled_as_applied(&commit, message).await? {
                         return Ok(());
                     }

@@ -263,7 +263,7 @@ impl<C: Client> Session<C> {
             lease.asked = false;
         }
         Some(released.and_then(|answer| match &answer.results[..] {
-            [StatementResult::Executed { rows_affected }] => Ok(*rows_affected > 0),
+            [StatementResult::Executed { rows_affected, .. }] => Ok(*rows_affected > 0),
             _ => Err(error::cut_short()),
         }))
     }

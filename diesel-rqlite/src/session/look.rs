@@ -9,6 +9,7 @@ use super::{Client, Session, named, rows_of};
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
 use crate::error;
+use crate::protocol::message::StatementError;
 use crate::protocol::request::ReadConsistency;
 use crate::protocol::response::StatementResult;
 use crate::protocol::rows::{Rows, Value};
@@ -62,7 +63,7 @@ impl<C: Client> Session<C> {
         Ok(results)
     }
 
-    async fn look_at(&mut self, statement: &Statement<'_>) -> QueryResult<Rows> {
+    pub(super) async fn look_at(&mut self, statement: &Statement<'_>) -> QueryResult<Rows> {
         let mut results = self.look(&[statement], false).await?;
         rows_of(results.pop(), statement)
     }
@@ -73,6 +74,7 @@ impl<C: Client> Session<C> {
         types: Option<&[RqliteType]>,
     ) -> QueryResult<Rows> {
         self.transaction.check_usable()?;
+        self.check_may_read()?;
         if self.transaction.options.mode == TransactionMode::Deferred {
             if let Some(rows) = self.read_with_lock(read, types).await? {
                 return Ok(rows);
@@ -140,12 +142,19 @@ impl<C: Client> Session<C> {
     }
 
     async fn guarded_read(&mut self, read: &Read<'_>, names: Vec<String>) -> QueryResult<Rows> {
-        let guarded = read.in_transaction(&self.entropy(), names.len());
+        let mut order = read.natural_order(self.unstable.as_ref());
+        let mut guarded = read.in_transaction(&self.entropy(), names.len(), order.as_deref());
         let by_key = read.by_key();
         let mut form = TextCell::Counted;
         let texts = loop {
             let query = guarded.rows(form);
             let result = self.look_and_learn(&query, by_key.as_ref(), false).await?;
+            if order.is_some() && is_without_rowid(&result) {
+                // Somebody has made another table of it since.
+                guarded = read.in_transaction(&self.entropy(), names.len(), None);
+                order = None;
+                continue;
+            }
             let texts = rows_of(Some(result), &query)?;
             if form == TextCell::Hex || !texts.has_replacement_character() {
                 break texts;
@@ -274,6 +283,13 @@ impl<C: Client> Session<C> {
         value: impl Fn(usize) -> Option<Bind<'static>>,
     ) -> Option<RowKey> {
         row_of(by_key, &self.keys, value)
+    }
+}
+
+fn is_without_rowid(result: &StatementResult) -> bool {
+    match result {
+        StatementResult::Failed(message) => StatementError(message).is_without_rowids(),
+        _ => false,
     }
 }
 

@@ -5,12 +5,16 @@
 
 mod alone;
 mod commit;
+mod counters;
 mod credentials;
+mod defaults;
+mod foreign_keys;
 mod locked;
 mod look;
 mod pending;
 mod scout;
 mod setting;
+mod stars;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -22,6 +26,7 @@ use diesel::{ConnectionResult, QueryResult};
 use diesel_rqlite_sql::{Entropy, Parsed, SqlError};
 
 use self::credentials::Renewal;
+use self::foreign_keys::ForeignKeys;
 use self::scout::Scout;
 pub(crate) use self::scout::Vigil;
 use crate::backend::RqliteType;
@@ -39,7 +44,7 @@ use crate::protocol::rows::Rows;
 use crate::random::jittered;
 use crate::runtime::Runtime;
 use crate::sql::unstable::{self, Unstable};
-use crate::statement::{self, Batch, Place, Plan, Query, Statement, Statements, Wanted};
+use crate::statement::{self, Batch, Did, Place, Plan, Query, Statement, Statements, Wanted};
 use crate::transaction::exactly_once::Commits;
 use crate::transaction::{PrimaryKeys, Transaction};
 
@@ -82,8 +87,9 @@ pub(crate) struct Session<C> {
     unstable: Option<Unstable>,
     /// The numbers of this connection's commits, once it has one.
     commits: Option<Commits>,
-    /// Whether the nodes enforce foreign keys, once they have been asked.
-    foreign_keys: Option<bool>,
+    pub(crate) foreign_keys: ForeignKeys,
+    /// Defaults that each node makes for itself may have come since the last look at the schema.
+    defaults_are_news: bool,
 }
 
 /// The machine's clock and randomness. In a transaction, `now` is when it began to need it.
@@ -131,22 +137,24 @@ impl<C: Client> Session<C> {
             keys: PrimaryKeys::new(),
             unstable: None,
             commits: None,
-            foreign_keys: None,
+            foreign_keys: ForeignKeys::default(),
+            defaults_are_news: false,
         }
     }
 
     /// One that knows the same nodes, and nothing of the transaction.
     pub(crate) fn another(&self) -> Self {
-        let session = Session::new(
+        let mut session = Session::new(
             self.client.clone(),
             self.nodes.clone(),
             self.settings.clone(),
             Arc::clone(&self.statements),
         );
-        Session {
-            provider: self.provider.clone(),
-            ..session
-        }
+        session.provider.clone_from(&self.provider);
+        session.foreign_keys = self.foreign_keys;
+        session.unstable.clone_from(&self.unstable);
+        session.transaction.did = Did::unknown();
+        session
     }
 
     pub(crate) async fn send(&mut self, exchange: &Exchange) -> Result<Bytes, Failure> {
@@ -231,13 +239,28 @@ impl<C: Client> Session<C> {
         match self.ask(&Statement::plain(unstable::QUERY)).await {
             Ok(rows) => {
                 self.learn_unstable(&rows);
-                Ok(())
+                self.check_encoding()
             }
             // A schema that the server can't read whole: with a module that it does not have.
             Err(Error::DatabaseError(DatabaseErrorKind::Unknown, _)) => {
                 self.ask(&Statement::plain("SELECT 1")).await.map(|_| ())
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// `hex()` gives the bytes of a text in the database's own encoding, so that none would be read as it is.
+    fn check_encoding(&self) -> QueryResult<()> {
+        let schema = self.unstable.as_ref();
+        match schema.and_then(Unstable::other_encoding) {
+            None => Ok(()),
+            Some(encoding) => Err(error::of_kind(
+                DatabaseErrorKind::Unknown,
+                format!(
+                    "the database stores text as {encoding}, of which texts can't be read back exactly; make it UTF-8: with \
+                     `.dump` of SQLite's shell, and `diesel-rqlite load` of that into an empty database"
+                ),
+            )),
         }
     }
 
@@ -263,12 +286,18 @@ impl<C: Client> Session<C> {
         binds: Vec<Bind<'_>>,
     ) -> QueryResult<usize> {
         let place = self.place();
+        let query = self.with_defaults(self.with_counters(query)?).await?;
         let plan = Plan::new(query, binds, Wanted::Count, place, &mut self.entropy());
         match (plan.map_err(error::not_sent)?, place) {
             (Plan::Nothing, _) => Ok(0),
             (Plan::Set(setting), _) => self.set(setting).await.map(|_| 0),
-            (Plan::Write(batch), Place::Alone) => self.write(batch).await,
-            (Plan::Write(batch), Place::Transaction) => self.transaction_write(batch).await,
+            (Plan::Write(batch), place) => {
+                let batch = self.guard_drops(batch).await?;
+                match place {
+                    Place::Alone => self.write(batch).await,
+                    Place::Transaction => self.transaction_write(batch).await,
+                }
+            }
             (Plan::Read(read), Place::Alone) => self.untyped_read(&read).await.map(|_| 0),
             (Plan::Read(read), Place::Transaction) => {
                 self.transaction_read(&read, None).await.map(|_| 0)
@@ -284,6 +313,8 @@ impl<C: Client> Session<C> {
         types: Option<&[RqliteType]>,
     ) -> QueryResult<Vec<Rows>> {
         let place = self.place();
+        let query = self.with_defaults(self.with_counters(query)?).await?;
+        let query = self.with_columns(query).await?;
         let wanted = Wanted::Rows(types);
         let plan = Plan::new(query, binds, wanted, place, &mut self.entropy());
         match (plan.map_err(error::not_sent)?, place) {
@@ -293,9 +324,12 @@ impl<C: Client> Session<C> {
             (Plan::Read(read), Place::Transaction) => {
                 Ok(vec![self.transaction_read(&read, types).await?])
             }
-            (Plan::Write(batch), Place::Alone) => self.write_returning(batch).await,
-            (Plan::Write(batch), Place::Transaction) => {
-                self.transaction_write_returning(batch).await
+            (Plan::Write(batch), place) => {
+                let batch = self.guard_drops(batch).await?;
+                match place {
+                    Place::Alone => self.write_returning(batch).await,
+                    Place::Transaction => self.transaction_write_returning(batch).await,
+                }
             }
         }
     }
@@ -303,8 +337,10 @@ impl<C: Client> Session<C> {
     /// Runs statements, none of which is transaction control, for what they do.
     pub(crate) async fn run(&mut self, found: &[Parsed<'_>], framed: bool) -> QueryResult<()> {
         let place = self.place();
+        let found = self.script_with_counters(found)?;
+        let found = &self.script_with_defaults(&found).await?;
         let batch = Batch::script(found, framed, place, &mut self.entropy());
-        let batch = batch.map_err(error::not_sent)?;
+        let batch = self.guard_drops(batch.map_err(error::not_sent)?).await?;
         match place {
             Place::Alone => self.write(batch).await.map(|_| ()),
             Place::Transaction => self.transaction_run(batch).await,

@@ -11,6 +11,7 @@ use crate::migration;
 use crate::protocol::message::StatementError;
 use crate::protocol::response::StatementResult;
 use crate::protocol::rows::Rows;
+use crate::sql::unstable::Ending;
 use crate::statement::{Batch, Statement};
 use crate::transaction::{Count, Migration, TransactionMode, Write};
 
@@ -77,6 +78,9 @@ impl<C: Client> Session<C> {
             if let Some(StatementResult::Failed(message)) = results.last() {
                 let failed = tails.get(results.len() - 1);
                 let position = failed.and_then(|failed| failed.position);
+                if failed.is_some_and(|failed| self.ending_of(failed).is_by(message)) {
+                    self.transaction.ended_by_statement(message);
+                }
                 let place = error::Place::among(results.len(), tails.len(), position);
                 return Err(error::error_at(message, place));
             }
@@ -152,6 +156,9 @@ impl<C: Client> Session<C> {
 
     /// What a write will count, if the client can tell.
     fn assume(&mut self, statement: &Statement<'_>) -> Option<usize> {
+        if self.ending_of(statement).may_be() {
+            return None;
+        }
         let facts = statement.facts.as_ref();
         let table = facts.and_then(|facts| facts.written_table.as_deref())?;
         let proved = (self.unstable.as_ref()).is_some_and(|schema| !schema.may_skip_rows(table));
@@ -182,6 +189,10 @@ impl<C: Client> Session<C> {
 
     /// That a row can't be inserted has been shown, too.
     async fn write_failed(&mut self, statement: &Statement<'static>, message: &str) -> Error {
+        if self.ending_of(statement).is_by(message) {
+            self.transaction.ended_by_statement(message);
+            return error::statement_error(message, None);
+        }
         if let Some(write) = Write::failed(statement, message)
             && self.is_so(&write).await
         {
@@ -281,8 +292,20 @@ impl<C: Client> Session<C> {
             Migration::SetUp => true,
             Migration::Recorded(_) => alone(),
         });
+        write.statement.ends = self.ending_of(&write.statement);
         self.learn_from(&write);
-        self.transaction.journal.write(write);
+        self.transaction.write(write);
+    }
+
+    /// How a write that fails ends the transaction: by its own words, or by those of the schema.
+    fn ending_of(&self, statement: &Statement<'_>) -> Ending {
+        let facts = statement.facts.as_ref();
+        let table = facts.and_then(|facts| facts.written_table.as_deref());
+        let schema = self.unstable.as_ref();
+        let by_schema = table.and_then(|table| Some(schema?.ending_of(table)));
+        let mut ending = by_schema.unwrap_or_default();
+        ending.on_conflict |= statement.ends.on_conflict;
+        ending
     }
 
     /// What a write tells about the rows that are there.
@@ -296,9 +319,7 @@ impl<C: Client> Session<C> {
         if !statement.counted {
             self.keys.clear();
         }
-        if statement.is_news_of_schema {
-            self.unstable = None;
-        }
+        self.learn_from_schema(statement);
         let known = self.transaction.journal.known();
         match (by_key, row) {
             (Some(by_key), Some(row)) if !by_key.sets_key() => {

@@ -8,10 +8,12 @@ use std::collections::HashSet;
 
 use diesel_rqlite_sql::{Classes, Decisive, Keyword, Parsed, TokenKind, find, fragment};
 
+use crate::protocol::message::StatementError;
 use crate::protocol::rows::{Rows, Value};
 
 /// Asks for what [`Unstable::of`] understands: defaults that are no literals, triggers and views; of a view the text only
-/// where it may call a function that matters. And for tables that may skip a row without an error.
+/// where it may call a function that matters. And for tables that may skip a row without an error, or end a transaction,
+/// for tables that may have no rowids, and for an encoding that is not UTF-8.
 pub(crate) const QUERY: &str = "SELECT lower(i.name), lower(m.name), i.dflt_value FROM sqlite_master m, \
      pragma_table_info(m.name) i WHERE m.type = 'table' AND m.sql LIKE '%default%' AND \
      (i.dflt_value LIKE '%(%' OR i.dflt_value LIKE 'current_%') UNION ALL \
@@ -22,24 +24,67 @@ pub(crate) const QUERY: &str = "SELECT lower(i.name), lower(m.name), i.dflt_valu
      sql LIKE '%extension%' OR sql LIKE '%dbstat%' OR sql LIKE '%rootpage%' THEN sql END \
      FROM sqlite_master WHERE type IN ('trigger', 'view') UNION ALL \
      SELECT 'skips', lower(tbl_name), NULL FROM sqlite_master WHERE \
-     type = 'trigger' AND sql LIKE '%ignore%' OR type = 'table' AND sql LIKE '%conflict%'";
+     type = 'trigger' AND sql LIKE '%ignore%' OR type = 'table' AND sql LIKE '%conflict%' UNION ALL \
+     SELECT 'ends', lower(tbl_name), NULL FROM sqlite_master WHERE \
+     type = 'table' AND sql LIKE '%rollback%' UNION ALL \
+     SELECT 'rowless', lower(name), NULL FROM sqlite_master WHERE \
+     type = 'table' AND (sql LIKE '%without%' OR sql LIKE 'create virtual%') UNION ALL \
+     SELECT 'encoding', encoding, NULL FROM pragma_encoding WHERE encoding <> 'UTF-8'";
 
 /// How many columns it has.
 pub(crate) const WIDTH: usize = 3;
 
 /// See the module. All names are in lower case.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Unstable {
     columns: Vec<(String, String)>,
+    /// Those of them that have a default which is so, with its text.
+    defaults: Vec<(String, String, String)>,
     /// All columns of these.
     tables: HashSet<String>,
     views: HashSet<String>,
     /// Tables with `ON CONFLICT` in their schema, or with a trigger that may ignore a row.
     skipping: HashSet<String>,
+    /// Tables with `ON CONFLICT ROLLBACK` in their schema.
+    ending: HashSet<String>,
+    /// Triggers that may say ROLLBACK: their tables, and their texts.
+    raising: Vec<(String, String)>,
+    /// Tables that may have no rowids.
+    rowless: HashSet<String>,
+    /// UTF-16
+    encoding: Option<String>,
     /// One of the views has such a value itself.
     in_views: bool,
     /// No telling what.
     everything: bool,
+}
+
+/// How a write that fails may end the whole transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ending {
+    /// Where it violates a constraint.
+    pub(crate) on_conflict: bool,
+    /// The texts of the triggers that may say so.
+    raised_in: Vec<String>,
+}
+
+impl Ending {
+    pub(crate) fn may_be(&self) -> bool {
+        self.on_conflict || !self.raised_in.is_empty()
+    }
+
+    /// Whether it does by a failure with this message.
+    pub(crate) fn is_by(&self, message: &str) -> bool {
+        match StatementError(message).constraint() {
+            Some(constraint) => self.on_conflict && constraint.is_ignorable(),
+            None => {
+                let raised = message.replace('\'', "''");
+                self.raised_in
+                    .iter()
+                    .any(|trigger| trigger.contains(&raised))
+            }
+        }
+    }
 }
 
 /// What of a query's rows may be compared.
@@ -65,12 +110,23 @@ impl Unstable {
                 (Some("skips"), Some(table), None) => {
                     unstable.skipping.insert(table.to_owned());
                 }
+                (Some("ends"), Some(table), None) => {
+                    unstable.ending.insert(table.to_owned());
+                }
+                (Some("rowless"), Some(table), None) => {
+                    unstable.rowless.insert(table.to_owned());
+                }
+                (Some("encoding"), Some(encoding), None) => {
+                    unstable.encoding = Some(encoding.to_owned());
+                }
                 (None, Some(view), sql) => {
                     unstable.views.insert(view.to_owned());
                     unstable.in_views |= sql.is_some_and(is_of_node);
                 }
                 (Some(column), Some(table), Some(default)) if is_volatile(default) => {
                     unstable.columns.push((table.to_owned(), column.to_owned()));
+                    let (table, column) = (table.to_owned(), column.to_owned());
+                    unstable.defaults.push((table, column, default.to_owned()));
                 }
                 _ => {}
             }
@@ -84,6 +140,13 @@ impl Unstable {
             self.everything = true;
             return;
         };
+        let says = |keyword| (0..parsed.tokens().len()).find(|place| parsed.is(*place, keyword));
+        if says(Keyword::Rollback).is_some()
+            && let Some(on) = says(Keyword::On)
+        {
+            let table = parsed.name_at(on + 1);
+            self.raising.push((table, sql.to_owned()));
+        }
         let found = find(&parsed).values;
         if found.is_empty() {
             return;
@@ -115,6 +178,39 @@ impl Unstable {
     /// Whether a write to a table may leave out a row without an error, so that its count can't be told by its text.
     pub(crate) fn may_skip_rows(&self, table: &str) -> bool {
         self.skipping.contains(table) || self.views.contains(table)
+    }
+
+    /// The columns of a table that each node would give another default, with that.
+    pub(crate) fn defaults_of(&self, table: &str) -> Vec<(&str, &str)> {
+        let of_table = self.defaults.iter().filter(|(other, ..)| other == table);
+        of_table
+            .map(|(_, column, default)| (&**column, &**default))
+            .collect()
+    }
+
+    pub(crate) fn has_defaults(&self) -> bool {
+        !self.defaults.is_empty()
+    }
+
+    /// How a write to a table may end the transaction when it fails.
+    pub(crate) fn ending_of(&self, table: &str) -> Ending {
+        let of_table = self.raising.iter().filter(|(other, _)| other == table);
+        Ending {
+            on_conflict: self.ending.contains(table),
+            raised_in: of_table.map(|(_, trigger)| trigger.clone()).collect(),
+        }
+    }
+
+    /// Whether the rows of a table have rowids, which tell them apart.
+    pub(crate) fn has_rowids(&self, table: &str) -> bool {
+        !self.rowless.contains(table)
+            && !self.views.contains(table)
+            && !table.starts_with("pragma_")
+    }
+
+    /// The encoding of the database, unless it is UTF-8.
+    pub(crate) fn other_encoding(&self) -> Option<&str> {
+        self.encoding.as_deref()
     }
 
     /// What of a query may be compared, given the names of its columns.
@@ -255,9 +351,14 @@ mod tests {
     fn unstable() -> Unstable {
         Unstable {
             columns: vec![column("posts", "at")],
+            defaults: Vec::new(),
             tables: HashSet::from(["log".to_owned()]),
             views: HashSet::from(["recent".to_owned()]),
             skipping: HashSet::new(),
+            ending: HashSet::new(),
+            raising: Vec::new(),
+            rowless: HashSet::new(),
+            encoding: None,
             in_views: false,
             everything: false,
         }

@@ -1,10 +1,13 @@
 //! SQL and values as they leave the client.
 
 mod cache;
+pub(crate) mod did;
+mod drops;
 mod plan;
 mod query;
 mod read;
 mod returning;
+pub(crate) mod unenforced;
 mod wire;
 mod writer;
 
@@ -12,8 +15,8 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use diesel_rqlite_sql::{
-    self as sql, ByKey, Classes, Decisive, Entropy, Form, Found, InsertRows, Keyword, Parsed, Pin,
-    Position, SqlError,
+    self as sql, ByKey, Classes, Decisive, DroppedTable, Entropy, Form, Found, InsertRows, Keyword,
+    Parsed, Pin, Position, SqlError,
 };
 
 use self::writer::{Names, Values, Writer};
@@ -21,8 +24,10 @@ use crate::backend::RqliteType;
 use crate::bind_collector::{Bind, MAX_VARIABLES};
 use crate::protocol::encoding::Encoding;
 use crate::sql::results::{self, Encoded};
+use crate::sql::unstable::Ending;
 
 pub(crate) use self::cache::{Kept, Learnt, Statements};
+pub(crate) use self::did::{Did, InFront};
 pub(crate) use self::plan::{Batch, Plan};
 pub(crate) use self::query::{Query, strip_begin_and_commit};
 pub(crate) use self::read::Read;
@@ -59,6 +64,8 @@ pub(crate) struct Statement<'a> {
     insert_rows: InsertRows,
     /// The table of an INSERT.
     table: Option<String>,
+    /// The same without quotes and the database's name.
+    pub(crate) insert_name: Option<String>,
     /// It is an INSERT that may update a row in place of writing a new one.
     upserts: bool,
     /// Where a plain INSERT can be told to skip rows: behind its first word.
@@ -72,6 +79,12 @@ pub(crate) struct Statement<'a> {
     pub(crate) position: Option<Position>,
     /// It may make a table skip rows without an error.
     pub(crate) is_news_of_schema: bool,
+    /// It may give a column a default that each node makes for itself.
+    pub(crate) is_news_of_defaults: bool,
+    /// How it ends the transaction where it fails.
+    pub(crate) ends: Ending,
+    /// The table that it drops.
+    drops: Option<Box<DroppedTable>>,
     /// It only stands in front of another, to fail where that would.
     pub(crate) is_check: bool,
     /// In a transaction: what is asked about it there.
@@ -116,6 +129,7 @@ impl<'a> Statement<'a> {
             counted: false,
             insert_rows: InsertRows::Unknown,
             table: None,
+            insert_name: None,
             upserts: false,
             insert_end: None,
             encodings: Vec::new(),
@@ -123,6 +137,9 @@ impl<'a> Statement<'a> {
             may_be_rowless: false,
             position: None,
             is_news_of_schema: false,
+            is_news_of_defaults: false,
+            ends: Ending::default(),
+            drops: None,
             is_check: false,
             facts: None,
             source: None,
@@ -224,8 +241,13 @@ impl<'a> Statement<'a> {
         statement.insert_rows = parsed.insert_rows();
         statement.counted = parsed.form().writes_rows();
         statement.is_news_of_schema = parsed.may_skip_rows_later();
+        statement.is_news_of_defaults = parsed.may_differ_later() && !is_diesels_own(parsed);
+        statement.ends.on_conflict = parsed.ends_transaction();
+        let dropped = parsed.dropped_table().filter(|table| !table.is_temporary);
+        statement.drops = dropped.map(Box::new);
         if parsed.form() == Form::Insert {
             statement.table = parsed.table().map(str::to_owned);
+            statement.insert_name = parsed.table_name();
             statement.upserts = parsed.upserts();
             let is_plain = parsed.is(0, Keyword::Insert) && parsed.is(1, Keyword::Into);
             statement.insert_end = is_plain.then(|| parsed.tokens()[0].range().end);
@@ -303,6 +325,7 @@ impl<'a> Statement<'a> {
             counted: self.counted,
             insert_rows: self.insert_rows,
             table: self.table,
+            insert_name: self.insert_name,
             upserts: self.upserts,
             insert_end: self.insert_end,
             encodings: self.encodings,
@@ -310,6 +333,9 @@ impl<'a> Statement<'a> {
             may_be_rowless: self.may_be_rowless,
             position: self.position,
             is_news_of_schema: self.is_news_of_schema,
+            is_news_of_defaults: self.is_news_of_defaults,
+            ends: self.ends,
+            drops: self.drops,
             is_check: self.is_check,
             facts: self.facts,
             source: self
@@ -325,6 +351,12 @@ impl<'a> Statement<'a> {
             InsertRows::Unknown => None,
         }
     }
+}
+
+/// The table of migrations: the statement that writes it gives the time itself.
+fn is_diesels_own(parsed: &Parsed<'_>) -> bool {
+    let created = parsed.created();
+    created.is_some_and(|created| created.name == "__diesel_schema_migrations")
 }
 
 /// What stands for one more text: a placeholder, or a literal where a statement has as many values as SQLite takes.

@@ -441,7 +441,7 @@ mod tests {
                 .and_then(|query| Plan::new(query, binds, wanted, place, &mut Fixed));
             if let Ok(Plan::Read(read)) = plan {
                 let _ = read.exact(types);
-                let _ = read.in_transaction(&Fixed, 2).rows(TextCell::Counted);
+                let _ = read.in_transaction(&Fixed, 2, None).rows(TextCell::Counted);
             }
         }
     }

@@ -60,6 +60,16 @@ impl<'a> Query<'a> {
         }
     }
 
+    /// Its statements.
+    pub(crate) fn found(&self) -> &[Parsed<'a>] {
+        &self.found
+    }
+
+    /// With other statements in place of its own.
+    pub(crate) fn with(self, found: Vec<Parsed<'a>>) -> Self {
+        Query { found, ..self }
+    }
+
     /// If it is transaction control.
     pub(crate) fn control(&self) -> Result<Option<Control>, SqlError> {
         match &self.found[..] {

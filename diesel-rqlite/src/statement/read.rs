@@ -167,8 +167,20 @@ impl<'a> Read<'a> {
         bind.cloned().map(Bind::into_owned)
     }
 
-    /// With this many columns. `now` is the transaction's own; what has another value each time can't be compared later.
-    pub(crate) fn in_transaction(&self, entropy: &impl Entropy, width: usize) -> GuardedRead {
+    /// What SQLite orders its rows by where it says nothing else: the rowid of the one table that it reads.
+    pub(crate) fn natural_order(&self, schema: Option<&Unstable>) -> Option<String> {
+        let scan = self.parsed.scan()?;
+        let has_rowids = schema?.has_rowids(&scan.table);
+        has_rowids.then(|| format!("{}._rowid_", scan.qualifier))
+    }
+
+    /// With this many columns, and in this order where it says nothing else. `now` is the transaction's own; what has another value each time can't be compared later.
+    pub(crate) fn in_transaction(
+        &self,
+        entropy: &impl Entropy,
+        width: usize,
+        order: Option<&str>,
+    ) -> GuardedRead {
         let mut values = self.values.clone();
         let pins = pinned_time(&self.parsed, &mut values, entropy);
         let is_local = self.parsed.classes().contains(Classes::NODE);
@@ -181,7 +193,13 @@ impl<'a> Read<'a> {
         };
         let binds = values.binds.iter().cloned().map(Bind::into_owned);
         GuardedRead {
-            text: in_fixed_order(&self.parsed, values, &pins.unwrap_or_default(), width),
+            text: in_fixed_order(
+                &self.parsed,
+                values,
+                &pins.unwrap_or_default(),
+                width,
+                order,
+            ),
             binds: binds.collect(),
             width,
             ordered: self.parsed.is_ordered() || self.parsed.limit().is_some(),
@@ -297,9 +315,15 @@ impl<E: Entropy> Entropy for Moment<'_, E> {
 }
 
 /// Rows that are equal under ORDER BY, or which of them a LIMIT takes, may differ between nodes, which do not
-/// always choose the same index: then a guard would pass on one and fail on another. The columns themselves
-/// decide where the query does not.
-fn in_fixed_order(parsed: &Parsed<'_>, values: &Values<'_>, pins: &[Pin], width: usize) -> String {
+/// always choose the same index: then a guard would pass on one and fail on another. The rowid decides where the query
+/// does not, as it does on SQLite for most queries of one table; else the columns themselves.
+fn in_fixed_order(
+    parsed: &Parsed<'_>,
+    values: &Values<'_>,
+    pins: &[Pin],
+    width: usize,
+    order: Option<&str>,
+) -> String {
     let writer = values.writer(parsed);
     if !parsed.is_ordered() && parsed.limit().is_none() {
         return writer.part(parsed.all(), pins);
@@ -312,7 +336,11 @@ fn in_fixed_order(parsed: &Parsed<'_>, values: &Values<'_>, pins: &[Pin], width:
     } else {
         " ORDER BY "
     });
-    for column in 1..=width {
+    if let Some(order) = order {
+        text.push_str(order);
+    }
+    let columns = if order.is_some() { 0 } else { width };
+    for column in 1..=columns {
         // Writing to a String can't fail.
         let _ = write!(
             text,
@@ -334,7 +362,7 @@ mod tests {
         let parsed = one(sql).expect("parses");
         let values = parsed.variables();
         let values = Values::of(&parsed, vec![Bind::Null; values]).expect("as many");
-        in_fixed_order(&parsed, &values, &[], 2)
+        in_fixed_order(&parsed, &values, &[], 2, None)
     }
 
     #[test]
@@ -345,6 +373,16 @@ mod tests {
         assert!(local("SELECT rootpage FROM sqlite_master"));
         assert!(!local("SELECT name FROM pragma_table_info('t')"));
         assert!(!local("SELECT 'sqlite_version()'"));
+    }
+
+    #[test]
+    fn the_rowid_decides_where_there_is_one() {
+        let parsed = one("SELECT a FROM t ORDER BY a LIMIT 1 OFFSET 2").expect("parses");
+        let values = Values::of(&parsed, Vec::new()).expect("as many");
+        assert_eq!(
+            in_fixed_order(&parsed, &values, &[], 1, Some("t._rowid_")),
+            "SELECT a FROM t ORDER BY a,t._rowid_ LIMIT 1 OFFSET 2"
+        );
     }
 
     #[test]

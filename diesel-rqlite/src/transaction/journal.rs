@@ -4,7 +4,7 @@ use super::known::Known;
 use super::parts::{Part, Parts};
 use crate::protocol::message::{Constraint, StatementError};
 use crate::sql::cells::GUARD;
-use crate::statement::Statement;
+use crate::statement::{InFront, Statement};
 
 /// Rows read that are compared again by every later read. Beyond that they are compared now and then, or reading
 /// many rows one by one would cost the square of their number.
@@ -28,7 +28,7 @@ pub(crate) struct Journal {
 #[derive(Debug)]
 pub(crate) enum Entry {
     /// Rows that were read.
-    Rows(Guard),
+    Rows(Box<Guard>),
     Write(Box<Write>),
     /// Around what was rolled back, after its effects had been seen.
     Savepoint(String),
@@ -168,7 +168,7 @@ impl Journal {
             return;
         }
         self.guard_bytes += guard.statement.size();
-        self.entries.push(Entry::Rows(guard));
+        self.entries.push(Entry::Rows(Box::new(guard)));
     }
 
     pub(crate) fn guard_bytes(&self) -> usize {
@@ -266,6 +266,36 @@ impl Journal {
         };
         let write = last.flatten().filter(|write| inserted(write))?;
         write.statement.insert_table()
+    }
+
+    pub(crate) fn has_writes_from(&self, mark: usize) -> bool {
+        let mut behind = self.entries.iter().skip(mark);
+        behind.any(is_write)
+    }
+
+    /// What the writes do to what a connection did last.
+    pub(crate) fn in_front(&self) -> InFront {
+        let mut in_front = InFront::default();
+        let mut depth = 0;
+        for entry in &self.entries {
+            match entry {
+                Entry::Savepoint(_) => depth += 1,
+                Entry::RollBackTo(_) => depth -= 1,
+                Entry::Write(write) if write.statement.counted => {
+                    let statement = &write.statement;
+                    in_front.writes = true;
+                    in_front.inserts |= statement.is_insert();
+                    let is_certain = statement.writes_new_rows()
+                        && (statement.known_rows().is_some()
+                            || matches!(write.count, Count::Shown(1..)));
+                    if depth == 0 && is_certain {
+                        in_front.tables.extend(statement.insert_name.clone());
+                    }
+                }
+                _ => {}
+            }
+        }
+        in_front
     }
 
     /// A query of several statements, all of them behind `len`, failed: nothing of it stays. What it showed is that

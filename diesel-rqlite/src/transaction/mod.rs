@@ -17,6 +17,7 @@ use diesel::result::{DatabaseErrorKind, Error};
 use crate::error;
 use crate::lock::rqlite::Lease;
 use crate::lock::{Fence, LockError};
+use crate::statement::{Did, InFront};
 
 pub(crate) use self::journal::{Count, Guard, Journal, Migration, Write};
 pub(crate) use self::known::{PrimaryKeys, RowKey, row_of};
@@ -53,6 +54,12 @@ pub struct Transaction {
     pub(crate) interrupted: bool,
     /// A commit with writes has been sent, and may have been applied.
     pub(crate) committing: bool,
+    /// A statement said ROLLBACK, with this message: nothing of the transaction is left, but it has not been ended yet.
+    ended: Option<String>,
+    /// What this connection did last, in a transaction that is over, or outside of any.
+    pub(crate) did: Did,
+    /// Writes were rolled back inside of it, which no server ran, and no row was inserted since.
+    undone: bool,
 }
 
 /// Where an open transaction began.
@@ -145,6 +152,14 @@ impl Transaction {
         self.check_usable().is_ok() && self.journal.has_unseen_writes(mark)
     }
 
+    /// Takes a write that waits for the commit.
+    pub(crate) fn write(&mut self, write: Write) {
+        if write.statement.writes_new_rows() && write.statement.known_rows().is_some() {
+            self.undone = false;
+        }
+        self.journal.write(write);
+    }
+
     /// Opens the outermost transaction, or one inside another.
     pub(crate) fn begin(&mut self, name: Option<String>) -> QueryResult<()> {
         self.change(TransactionDepthChange::IncreaseDepth)?;
@@ -161,6 +176,9 @@ impl Transaction {
         let mark = self.end()?;
         self.undo_to(mark.at);
         if self.marks.is_empty() {
+            if self.undone {
+                self.did = Did::unknown();
+            }
             self.close();
         }
         Ok(())
@@ -207,7 +225,15 @@ impl Transaction {
         }
     }
 
+    /// What its writes so far do to what a connection did last.
+    pub(crate) fn in_front(&self) -> InFront {
+        let mut in_front = self.journal.in_front();
+        in_front.undone = self.undone;
+        in_front
+    }
+
     fn undo_to(&mut self, mark: usize) {
+        self.undone |= self.journal.has_writes_from(mark);
         let past_it = |broken: &mut Broken| broken.entry.is_some_and(|entry| mark <= entry);
         if let Some(Broken {
             entry: Some(entry),
@@ -227,6 +253,8 @@ impl Transaction {
         self.lease = None;
         self.fence = None;
         self.is_fence_raised = false;
+        self.undone = false;
+        self.ended = None;
     }
 
     fn end(&mut self) -> QueryResult<Mark> {
@@ -243,6 +271,9 @@ impl Transaction {
 
     /// An error, if an earlier statement left the transaction in a state in which it can't go on.
     pub(crate) fn check_usable(&self) -> QueryResult<()> {
+        if let Some(message) = &self.ended {
+            return Err(error::aborted(message));
+        }
         match &self.broken {
             None => Ok(()),
             Some(Broken {
@@ -251,6 +282,11 @@ impl Transaction {
             }) => Err(error::conflict(message.clone(), None)),
             Some(Broken { message, .. }) => Err(error::aborted(message)),
         }
+    }
+
+    /// A statement failed that rolls back everything, also what is around the innermost transaction.
+    pub(crate) fn ended_by_statement(&mut self, message: &str) {
+        self.ended = Some(message.to_owned());
     }
 
     /// Something that was shown is no longer so.

@@ -11,10 +11,10 @@ use crate::error;
 use crate::lock::{fence, rqlite};
 use crate::protocol::encoding::Encoding;
 use crate::protocol::failure::{Failure, Why};
-use crate::protocol::message::{RequestError, StatementError};
+use crate::protocol::message::{GUARD, RequestError, StatementError};
 use crate::protocol::request::{Endpoint, Exchange};
 use crate::protocol::response::{Answer, StatementResult};
-use crate::statement::{self, Statement};
+use crate::statement::{self, Did, Statement, unenforced};
 
 /// Fails when it is run, never when it is prepared, so that all that a peek wrote is undone.
 const UNDO: &str = "SELECT abs(-9223372036854775808)";
@@ -35,6 +35,8 @@ pub(crate) struct Peek {
 pub(crate) struct Commit {
     pub(crate) exchange: Exchange,
     parts: Vec<Part>,
+    /// Its statements are elements of the request. Else they are one text, of which one error is told.
+    is_divided: bool,
 }
 
 /// What the answer to a commit says.
@@ -131,6 +133,7 @@ impl Transaction {
         &self,
         before: Vec<(Part, Statement<'static>)>,
         after: Vec<(Part, Statement<'static>)>,
+        enforced: bool,
     ) -> Commit {
         let mut parts = Parts::default();
         for (part, statement) in before {
@@ -145,6 +148,13 @@ impl Transaction {
             .iter()
             .map(|statement| &**statement)
             .collect();
+        if !enforced {
+            return Commit {
+                exchange: unenforced::exchange(&statements),
+                parts: parts.parts,
+                is_divided: false,
+            };
+        }
         let endpoint = Endpoint::Execute {
             transaction: true,
             // The text of a guard over RETURNING rows is not for the server's own parser, which would also let a
@@ -154,6 +164,7 @@ impl Transaction {
         Commit {
             exchange: Exchange::new(endpoint, statement::body(&statements)),
             parts: parts.parts,
+            is_divided: true,
         }
     }
 
@@ -176,6 +187,16 @@ impl Transaction {
                 Verdict::Unknown(message)
             };
         }
+        if !commit.is_divided {
+            return match unenforced::outcome(answer.results) {
+                Some(StatementResult::Failed(message)) => self.refused_somewhere(commit, &message),
+                Some(_) => {
+                    self.did = Did::unknown();
+                    Verdict::Applied
+                }
+                None => Verdict::Unknown("an answer with too few results".to_owned()),
+            };
+        }
         if !answer.fits(commit.parts.len()) {
             return Verdict::Unknown(format!(
                 "unreadable answer: {} results for {} statements",
@@ -188,7 +209,27 @@ impl Transaction {
                 Some(part) => self.refused(*part, message),
                 None => Verdict::Unknown(message.to_owned()),
             },
-            None => Verdict::Applied,
+            None => {
+                self.note_what_it_did(commit, &answer.results);
+                Verdict::Applied
+            }
+        }
+    }
+
+    /// What came of the writes is what the connection did last. SQLite counts those that were rolled back, too.
+    fn note_what_it_did(&mut self, commit: &Commit, results: &[StatementResult]) {
+        for (part, result) in commit.parts.iter().zip(results) {
+            let Part::Write(entry) = part else { continue };
+            let Some(write) = self.journal.write_at(*entry) else {
+                continue;
+            };
+            match self.journal.is_undone(*entry) {
+                true => self.did = Did::unknown(),
+                false => self.did.wrote(&write.statement, result),
+            }
+        }
+        if self.undone {
+            self.did = Did::unknown();
         }
     }
 
@@ -209,6 +250,23 @@ impl Transaction {
             // It is there already: whether as applied is to be asked.
             Part::CommitNumber => Verdict::Unknown(message.to_owned()),
             part => Verdict::Refused(self.part_failed(part, message)),
+        }
+    }
+
+    /// One of a commit's statements failed; which one, only its message tells.
+    fn refused_somewhere(&mut self, commit: &Commit, message: &str) -> Verdict {
+        let guards = [
+            (Part::Migration, "migration"),
+            (Part::TakeLock, "lock"),
+            (Part::Fence, "lock"),
+            (Part::CommitNumber, "number"),
+        ];
+        let failed = guards.into_iter().find(|(part, guard)| {
+            commit.parts.contains(part) && message.contains(&format!("{GUARD}{guard}"))
+        });
+        match failed {
+            Some((part, _)) => self.refused(part, message),
+            None => self.refused(Part::Own, message),
         }
     }
 
@@ -275,11 +333,15 @@ impl Transaction {
         let (place, writes) = self.journal.place_of_write(entry);
         let write = self.journal.write_at(entry);
         let position = write.and_then(|write| write.statement.position);
+        let ends = write.is_some_and(|write| write.statement.ends.is_by(message));
         let migration = self.journal.migration();
         let place = error::Place {
             migration: migration.map(|version| format!("migration {version}")),
             ..error::Place::among(place, writes, position)
         };
+        if ends {
+            self.ended_by_statement(message);
+        }
         self.failed(entry, message, place)
     }
 

@@ -30,7 +30,7 @@ fn show(transaction: &mut Transaction, sql: &'static str) {
 
 /// The texts of the commit.
 fn committed(transaction: &Transaction) -> Vec<String> {
-    let commit = transaction.commit(Vec::new(), Vec::new());
+    let commit = transaction.commit(Vec::new(), Vec::new(), true);
     let statements: Vec<Vec<String>> = serde_json::from_slice(&commit.exchange.body).expect("JSON");
     statements.into_iter().flatten().collect()
 }
@@ -159,7 +159,7 @@ fn verdict(body: &str) -> String {
     show(&mut transaction, "a?");
     pending(&mut transaction, "b", Count::Shown(1));
     pending(&mut transaction, "c", Count::Untold);
-    let commit = transaction.commit(Vec::new(), Vec::new());
+    let commit = transaction.commit(Vec::new(), Vec::new(), true);
     match transaction.verdict(&commit, Ok(body.as_bytes())) {
         Verdict::Refused(error) => kind(&error).to_owned(),
         verdict => format!("{verdict:?}")
@@ -224,7 +224,7 @@ fn what_the_answer_to_a_commit_means() {
         );
     }
     let mut transaction = open();
-    let commit = transaction.commit(Vec::new(), Vec::new());
+    let commit = transaction.commit(Vec::new(), Vec::new(), true);
     let lost = Err(commit.exchange.failure(Why::Unknown, "lost"));
     assert!(matches!(
         transaction.verdict(&commit, lost),

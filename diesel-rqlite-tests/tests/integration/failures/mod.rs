@@ -160,7 +160,9 @@ fn a_guard_that_fails_undoes_the_transaction() {
 #[test]
 fn an_eager_transaction_goes_on_behind_a_failure() {
     let mut bench = Bench::new();
-    for failure in &FAILURES {
+    // What says ROLLBACK is in `ended.rs`.
+    let ends = |sql: &str| sql.contains("OR ROLLBACK") || sql.contains("'roll'");
+    for failure in FAILURES.iter().filter(|failure| !ends(failure.sql)) {
         for place in 0..3 {
             let case = format!("{} at {place}", failure.sql);
             let builder = bench.db.build_transaction().eager();

@@ -1,0 +1,46 @@
+//! `last_insert_rowid()`, `changes()`: answered from what this connection did.
+
+use std::borrow::Cow;
+
+use diesel::QueryResult;
+use diesel_rqlite_sql::Parsed;
+
+use super::{Client, Session};
+use crate::error;
+use crate::protocol::response::StatementResult;
+use crate::statement::{Batch, Did, InFront, Query, did};
+
+impl<C: Client> Session<C> {
+    /// The query with these in place of the functions.
+    pub(super) fn with_counters<'q>(&self, query: Query<'q>) -> QueryResult<Query<'q>> {
+        let transaction = &self.transaction;
+        let answered = query.answered(&transaction.did, || self.in_front());
+        answered.map_err(error::not_sent)
+    }
+
+    /// The same for a script.
+    pub(super) fn script_with_counters<'s, 'a>(
+        &self,
+        found: &'s [Parsed<'a>],
+    ) -> QueryResult<Cow<'s, [Parsed<'a>]>> {
+        did::answered(found, &self.transaction.did, self.in_front()).map_err(error::not_sent)
+    }
+
+    fn in_front(&self) -> InFront {
+        match self.transaction.is_open() {
+            true => self.transaction.in_front(),
+            false => InFront::default(),
+        }
+    }
+
+    /// Notes what came of writes outside of a transaction. `None`: nobody knows.
+    pub(super) fn did(&mut self, batch: &Batch<'_>, results: Option<&[StatementResult]>) {
+        let Some(results) = results else {
+            self.transaction.did = Did::unknown();
+            return;
+        };
+        for (statement, result) in batch.statements.iter().zip(results) {
+            self.transaction.did.wrote(statement, result);
+        }
+    }
+}

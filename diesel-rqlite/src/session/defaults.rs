@@ -1,0 +1,106 @@
+//! Defaults that each node would make for itself: `DEFAULT CURRENT_TIMESTAMP`.
+//!
+//! The schema comes with the greeting and with what a transaction looks at. So an INSERT that leaves out such a column is
+//! given the column's default as an expression of its own, which is then replaced by a value of the client's, as in any
+//! write. What can't be given so is told once.
+
+use std::borrow::Cow;
+
+use diesel::QueryResult;
+use diesel_rqlite_sql::{Form, Parsed};
+
+use super::{Client, Session};
+use crate::sql::unstable;
+use crate::statement::{Query, Statement};
+use crate::transaction::TransactionMode;
+
+impl<C: Client> Session<C> {
+    /// A query, with the defaults of its INSERTs given.
+    pub(super) async fn with_defaults<'q>(&mut self, query: Query<'q>) -> QueryResult<Query<'q>> {
+        match self.script_with_defaults(query.found()).await? {
+            Cow::Borrowed(_) => Ok(query),
+            Cow::Owned(found) => Ok(query.with(found)),
+        }
+    }
+
+    /// The same for a script.
+    pub(super) async fn script_with_defaults<'s, 'a>(
+        &mut self,
+        found: &'s [Parsed<'a>],
+    ) -> QueryResult<Cow<'s, [Parsed<'a>]>> {
+        if found.iter().all(|parsed| parsed.form() != Form::Insert) {
+            return Ok(Cow::Borrowed(found));
+        }
+        if self.defaults_are_news {
+            self.learn_defaults().await?;
+        }
+        let given: Vec<_> = found.iter().map(|parsed| self.given(parsed)).collect();
+        if given.iter().all(Option::is_none) {
+            return Ok(Cow::Borrowed(found));
+        }
+        let all = given.into_iter().zip(found);
+        let all = all.map(|(given, parsed)| given.unwrap_or_else(|| parsed.clone()));
+        Ok(Cow::Owned(all.collect()))
+    }
+
+    fn given(&self, parsed: &Parsed<'_>) -> Option<Parsed<'static>> {
+        let schema = self.unstable.as_ref()?;
+        let table = parsed.table_name()?.to_lowercase();
+        let defaults = schema.defaults_of(&table);
+        let (column, _) = *defaults.first()?;
+        let given = parsed.with_defaults(&defaults);
+        if given.is_none() && parsed.selects() && !parsed.names(|_| true).contains(column) {
+            warn_of_default(&table, column);
+        }
+        given
+    }
+
+    /// Asks for the schema, as the transaction sees it.
+    async fn learn_defaults(&mut self) -> QueryResult<()> {
+        self.defaults_are_news = false;
+        let query = Statement::plain(unstable::QUERY);
+        let is_seen = self.transaction.is_open()
+            && self.transaction.options.mode != TransactionMode::Deferred;
+        let rows = match is_seen {
+            true => self.look_at(&query).await?,
+            false => self.ask(&query).await?,
+        };
+        self.learn_unstable(&rows);
+        Ok(())
+    }
+
+    /// Notes what a statement does to the schema.
+    pub(super) fn learn_from_schema(&mut self, statement: &Statement<'_>) {
+        self.defaults_are_news |= statement.is_news_of_defaults;
+        if statement.is_news_of_schema {
+            // What was known of defaults goes with the rest.
+            let known = self.unstable.take();
+            self.defaults_are_news |= known.is_some_and(|schema| schema.has_defaults());
+        }
+    }
+}
+
+/// Once for each column.
+fn warn_of_default(table: &str, column: &str) {
+    #[cfg(feature = "tracing")]
+    {
+        use std::collections::HashSet;
+        use std::sync::Mutex;
+
+        use crate::mutex::locked;
+
+        static WARNED: Mutex<Option<HashSet<String>>> = Mutex::new(None);
+        let name = format!("{table}.{column}");
+        let mut warned = locked(&WARNED);
+        if warned.get_or_insert_default().insert(name) {
+            tracing::warn!(
+                table,
+                column,
+                "the column has a default that each node makes for itself, and an INSERT … SELECT leaves it to that: the nodes \
+                 will differ; give it its value"
+            );
+        }
+    }
+    #[cfg(not(feature = "tracing"))]
+    let _ = (table, column);
+}

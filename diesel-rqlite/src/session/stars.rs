@@ -1,0 +1,50 @@
+//! `RETURNING *` in raw SQL.
+//!
+//! What a write returns can't be asked for once more, so that each column is asked for in an exact form, by its name. The
+//! names are those of the schema at that moment, which is one request more.
+
+use diesel::QueryResult;
+use diesel_rqlite_sql::Parsed;
+
+use super::{Client, Session};
+use crate::bind_collector::Bind;
+use crate::protocol::rows::Value;
+use crate::statement::{Query, Statement};
+use crate::transaction::TransactionMode;
+
+/// Generated columns are columns; hidden ones of virtual tables are not.
+const COLUMNS: &str = "SELECT name FROM pragma_table_xinfo(?) WHERE hidden <> 1 ORDER BY cid";
+
+impl<C: Client> Session<C> {
+    /// A query with the names of the columns in place of a `*` behind RETURNING.
+    pub(super) async fn with_columns<'q>(&mut self, query: Query<'q>) -> QueryResult<Query<'q>> {
+        if !query.found().iter().any(Parsed::returns_star) {
+            return Ok(query);
+        }
+        let mut found = Vec::with_capacity(query.found().len());
+        for parsed in query.found() {
+            let named = match parsed.table_name().filter(|_| parsed.returns_star()) {
+                Some(table) => parsed.with_returned(&self.columns_of_table(table).await?),
+                None => None,
+            };
+            found.push(named.unwrap_or_else(|| parsed.clone()));
+        }
+        Ok(query.with(found))
+    }
+
+    /// None: there is no such table.
+    async fn columns_of_table(&mut self, table: String) -> QueryResult<Vec<String>> {
+        let query = Statement::with_binds(COLUMNS, vec![Bind::Text(table.into())]);
+        let is_seen = self.transaction.is_open()
+            && self.transaction.options.mode != TransactionMode::Deferred;
+        let rows = match is_seen {
+            true => self.look_at(&query).await?,
+            false => self.ask(&query).await?,
+        };
+        let names = (0..rows.len()).filter_map(|row| match rows.value(row, 0) {
+            Some(Value::Text(name)) => Some(name.to_owned()),
+            _ => None,
+        });
+        Ok(names.collect())
+    }
+}

@@ -1,0 +1,66 @@
+//! Tables that are dropped where foreign keys are enforced.
+//!
+//! SQLite deletes the rows of a table before it drops it, and does to the rows of other tables what their foreign keys
+//! say. Who rebuilds a table by copying it, dropping it and renaming the copy, loses these without a word.
+
+use std::collections::HashSet;
+
+use diesel_rqlite_sql::DroppedTable;
+
+use super::{Batch, Statement};
+use crate::protocol::message::{DROPS, GUARD};
+
+impl Batch<'_> {
+    pub(crate) fn drops_tables(&self) -> bool {
+        let mut statements = self.statements.iter();
+        statements.any(|statement| statement.drops.is_some())
+    }
+
+    /// With a check in front of each `DROP TABLE`. Tables that this very script drops as well may lose their rows.
+    #[must_use]
+    pub(crate) fn with_guarded_drops(self) -> Self {
+        let dropped: HashSet<_> = self
+            .statements
+            .iter()
+            .filter_map(|statement| Some(statement.drops.as_ref()?.name.to_lowercase()))
+            .collect();
+        let mut guarded = Vec::with_capacity(self.statements.len() + dropped.len());
+        for statement in self.statements {
+            if let Some(table) = &statement.drops {
+                let mut check = Statement::plain(check(table, &dropped));
+                check.is_check = true;
+                check.position = statement.position;
+                guarded.push(check);
+            }
+            guarded.push(statement);
+        }
+        Batch {
+            atomic: guarded.len() > 1,
+            statements: guarded,
+        }
+    }
+}
+
+/// What fails where dropping the table would change rows of another one. What it asks for is the same on all nodes.
+fn check(table: &DroppedTable, dropped: &HashSet<String>) -> String {
+    let name = literal(&table.name);
+    let has_rows = match table.if_exists {
+        // It may not be there, and then its name could not stand behind FROM.
+        true => format!(
+            "EXISTS (SELECT 1 FROM sqlite_master WHERE type='table' AND name={name} COLLATE NOCASE)"
+        ),
+        false => format!("EXISTS (SELECT 1 FROM {})", table.written),
+    };
+    let mut others: Vec<_> = dropped.iter().map(|name| literal(name)).collect();
+    others.sort();
+    format!(
+        "SELECT CASE WHEN {has_rows} THEN (SELECT json_extract('{{}}','{GUARD}{DROPS}' || m.name) FROM sqlite_master m, \
+         pragma_foreign_key_list(m.name) f WHERE m.type='table' AND lower(m.name) NOT IN ({}) AND \
+         f.\"table\"={name} COLLATE NOCASE AND f.on_delete IN ('CASCADE','SET NULL','SET DEFAULT') LIMIT 1) END",
+        others.join(",")
+    )
+}
+
+fn literal(name: &str) -> String {
+    format!("'{}'", name.replace('\'', "''"))
+}
