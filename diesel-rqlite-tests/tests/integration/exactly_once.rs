@@ -112,7 +112,8 @@ fn exactly_once_finds_out_about_a_conflict() {
 fn an_outcome_that_can_not_be_found_out_is_unknown() {
     let db = database();
     let proxy = Proxy::start(db.node.address(), |_, request| {
-        match is_commit(request) || request.contains("SELECT applied FROM __diesel_rqlite_commits") {
+        match is_commit(request) || request.contains("SELECT applied FROM __diesel_rqlite_commits")
+        {
             true => Fate::Lose,
             false => Fate::Pass,
         }

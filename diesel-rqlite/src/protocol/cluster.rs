@@ -647,3 +647,49 @@ fn is_due(member: &Member, now: Instant) -> bool {
         _ => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing(bases: &[&str]) -> View {
+        let seen = bases.iter().map(|base| Seen {
+            id: (*base).to_owned(),
+            base: (*base).to_owned(),
+            voter: true,
+        });
+        View {
+            nodes: seen.collect(),
+            is_telling: true,
+            ..View::default()
+        }
+    }
+
+    #[test]
+    fn only_who_is_trusted_can_make_others_so() {
+        for discovery in [true, false] {
+            let manner = Manner {
+                discovery,
+                forwarding: Forwarding::Auto,
+                preferred: None,
+            };
+            let seeds = ["https://a:1".to_owned(), "http://b:1".to_owned()];
+            let mut cluster = Cluster::new(&seeds, manner);
+            let now = Instant::now();
+            assert!(cluster.trusts("https://a:1") && cluster.trusts("http://b:1"));
+            // Named by a redirect.
+            cluster.redirected("http://x:1", now);
+            cluster.has_said("http://x:1", listing(&["http://y:1"]), now, now);
+            assert!(!cluster.trusts("http://x:1") && !cluster.trusts("http://y:1"));
+            let nodes = ["https://c:1", "http://c:1"];
+            cluster.has_said("https://a:1", listing(&nodes), now, now);
+            assert!(cluster.trusts("https://c:1"));
+            assert!(!cluster.trusts("http://c:1"), "it has no TLS");
+            cluster.has_said("http://b:1", listing(&["http://d:1"]), now, now);
+            cluster.answered("http://d:1");
+            cluster.has_said("http://d:1", listing(&["http://e:1"]), now, now);
+            assert!(cluster.trusts("http://d:1") && cluster.trusts("http://e:1"));
+            assert!(!cluster.trusts("http://d:2"), "another port");
+        }
+    }
+}
