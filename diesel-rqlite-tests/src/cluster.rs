@@ -10,6 +10,9 @@ use crate::rqlited::{NodeLinks, RaftTimeouts, Rqlited, RqlitedBuilder};
 /// Below it, a busy machine makes the nodes lose each other.
 const RAFT_TIMEOUT: Duration = Duration::from_millis(250);
 
+/// Long enough for nodes that have all processors to themselves, and then some.
+const PATIENT: Duration = Duration::from_secs(4);
+
 /// How long an election may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -17,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ClusterBuilder {
     links: bool,
-    own_timeouts: bool,
+    raft_timeouts: Option<RaftTimeouts>,
     unreachable: bool,
 }
 
@@ -33,7 +36,14 @@ impl ClusterBuilder {
     /// Leaders are given up as late as they are by default: an election takes 1 to 4 seconds.
     #[must_use]
     pub fn default_raft_timeouts(mut self) -> Self {
-        self.own_timeouts = true;
+        self.raft_timeouts = Some(RaftTimeouts::Own);
+        self
+    }
+
+    /// Leaders are given up so late that a busy machine makes no node lose them. It takes some seconds to start.
+    #[must_use]
+    pub fn patient(mut self) -> Self {
+        self.raft_timeouts = Some(RaftTimeouts::Of(PATIENT));
         self
     }
 
@@ -129,10 +139,10 @@ impl Cluster {
         let id = self.nodes.len() + 1;
         let advertised = self.builder.unreachable;
         RqlitedBuilder {
-            raft_timeouts: match self.builder.own_timeouts {
-                true => RaftTimeouts::Own,
-                false => RaftTimeouts::Of(RAFT_TIMEOUT),
-            },
+            raft_timeouts: self
+                .builder
+                .raft_timeouts
+                .unwrap_or(RaftTimeouts::Of(RAFT_TIMEOUT)),
             id: Some(id),
             join: self.nodes.first().map(Rqlited::advertised_raft_address),
             // A name that is promised never to be one.
