@@ -441,9 +441,25 @@ fn is_timeout(error: &(dyn Error + 'static)) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use diesel_rqlite_tests::Link;
     use tokio::net::TcpListener;
 
     use super::*;
+
+    #[tokio::test]
+    async fn address_that_answers_no_packet_is_passed_over() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("binds");
+        let alive = listener.local_addr().expect("is bound");
+        let hole = Link::start(&alive.to_string());
+        hole.cut();
+        let dead = hole.address().parse().expect("is an address");
+        // The system itself gives up after minutes.
+        let stream = timeout(Duration::from_secs(30), race(vec![dead, dead, alive])).await;
+        let stream = stream.expect("in time").expect("connects");
+        assert_eq!(stream.peer_addr().ok(), Some(alive));
+        let nobody = timeout(HEAD_START * 2, race(vec![dead, dead])).await;
+        assert!(nobody.is_err(), "{nobody:?}");
+    }
 
     #[tokio::test]
     async fn address_that_refuses_is_passed_over() {

@@ -260,7 +260,27 @@ impl Transport for Socket {
 mod tests {
     use std::net::TcpListener;
 
+    use diesel_rqlite_tests::Link;
+
     use super::*;
+
+    #[test]
+    fn address_that_answers_no_packet_is_passed_over() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
+        let alive = listener.local_addr().expect("is bound");
+        let hole = Link::start(&alive.to_string());
+        hole.cut();
+        let dead = hole.address().parse().expect("is an address");
+        let limit = Duration::from_secs(60);
+        let began = Instant::now();
+        let stream = race(&[dead, dead, alive], limit).expect("connects");
+        assert_eq!(stream.peer_addr().ok(), Some(alive));
+        assert!(began.elapsed() < limit / 2, "{:?}", began.elapsed());
+        for all in [&[dead][..], &[dead, dead]] {
+            let error = race(all, HEAD_START * 2).expect_err("nobody answers");
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        }
+    }
 
     #[test]
     fn address_that_refuses_is_passed_over() {
