@@ -22,6 +22,7 @@ pub struct ClusterBuilder {
     links: bool,
     raft_timeouts: Option<RaftTimeouts>,
     unreachable: bool,
+    tls: bool,
 }
 
 impl ClusterBuilder {
@@ -44,6 +45,13 @@ impl ClusterBuilder {
     #[must_use]
     pub fn patient(mut self) -> Self {
         self.raft_timeouts = Some(RaftTimeouts::Of(PATIENT));
+        self
+    }
+
+    /// Clients reach the nodes by TLS, each with a certificate of its own: see [`Cluster::ca_certificates`].
+    #[must_use]
+    pub fn tls(mut self) -> Self {
+        self.tls = true;
         self
     }
 
@@ -148,6 +156,7 @@ impl Cluster {
             // A name that is promised never to be one.
             advertised: advertised.then(|| format!("rqlite-{id}.invalid:4001")),
             links,
+            tls: self.builder.tls,
             peers: Some((self.peers.clone(), self.nodes.len())),
             ..Rqlited::builder()
         }
@@ -201,7 +210,14 @@ impl Cluster {
     pub fn url(&self, place: usize) -> String {
         let mut others = self.addresses();
         let this = others.remove(place);
-        format!("rqlite://{this}?nodes={}", others.join(","))
+        let secure = if self.builder.tls { "s" } else { "" };
+        format!("rqlite{secure}://{this}?nodes={}", others.join(","))
+    }
+
+    /// What to trust to reach the nodes by TLS, as PEM. Nothing without TLS.
+    pub fn ca_certificates(&self) -> String {
+        let nodes = self.nodes.iter();
+        nodes.filter_map(Rqlited::ca_certificate_pem).collect()
     }
 
     /// The place of the leader, as itself knows. Waits for an election.
