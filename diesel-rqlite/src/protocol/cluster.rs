@@ -73,6 +73,8 @@ struct Member {
     id: Option<String>,
     /// Several nodes answer there: a load balancer.
     many: bool,
+    /// The cluster itself gives this address for one node. Behind any other there may be several.
+    listed: bool,
     reached: bool,
     trouble: Option<Trouble>,
     said: Option<Said>,
@@ -137,6 +139,8 @@ pub(crate) struct Cluster {
     manner: Manner,
     members: Vec<Member>,
     leader: Option<(Leader, Instant)>,
+    /// Who leads, as nodes said that were asked.
+    named: Option<(Leader, Instant)>,
     /// Whether a node has ever answered.
     worked: bool,
     nowhere: Option<Instant>,
@@ -150,6 +154,7 @@ impl Cluster {
             manner,
             members: Vec::new(),
             leader: None,
+            named: None,
             worked: false,
             nowhere: None,
             looked: None,
@@ -186,6 +191,7 @@ impl Cluster {
                 voter: true,
                 id: None,
                 many: false,
+                listed: true,
                 reached: false,
                 trouble: None,
                 said: None,
@@ -426,7 +432,8 @@ impl Cluster {
             .as_deref()
             .and_then(|base| self.find(base));
         let mut wanted = leader.into_iter().chain(preferred);
-        let unwell = wanted.any(|member| member.reached && member.trouble.is_some());
+        let unwell = wanted.any(|member| member.reached && member.trouble.is_some())
+            || self.members.iter().any(|it| self.is_in_doubt(&it.base));
         since(looked) >= if unwell { UNWELL } else { FRESH }
     }
 
@@ -487,6 +494,8 @@ impl Cluster {
         if view.id.is_some() {
             member.id.clone_from(&view.id);
         }
+        let mut nodes = view.nodes.iter();
+        member.listed = view.nodes.len() < 2 || nodes.any(|node| node.base == base);
         member.said = Some(Said {
             at: now,
             leader: view.leader.clone(),
@@ -507,6 +516,7 @@ impl Cluster {
             *at >= began && !known.is(&leader) && self.says_of_itself(known)
         });
         if by_itself || !contradicted {
+            self.named = Some((leader.clone(), now));
             self.leader = Some((leader, now));
         }
         let reached = self.leader.as_ref();
@@ -567,7 +577,7 @@ impl Cluster {
     /// Whether another node than the asked one has been elected since, as those say who must know.
     pub(crate) fn elected_instead_of(&self, asked: &str, since: Instant) -> Option<&str> {
         let (leader, at) = self.leader.as_ref()?;
-        if *at < since || self.is_at(leader, asked) != Some(false) {
+        if !self.find(asked)?.listed || *at < since || self.is_at(leader, asked) != Some(false) {
             return None;
         }
         let heard = |said: &Said| said.at >= since;
@@ -583,10 +593,10 @@ impl Cluster {
         (itself || resigned).then_some(&*leader.base)
     }
 
-    /// Who leads, as anybody has said since some time.
-    pub(crate) fn named(&self, since: Instant) -> Option<&Leader> {
-        let (leader, at) = self.leader.as_ref()?;
-        (*at >= since).then_some(leader)
+    /// Who leads by now, as anybody has said since some time, if it was another one before.
+    pub(crate) fn elected_after(&self, before: &Leader, since: Instant) -> Option<&str> {
+        let (leader, at) = self.named.as_ref()?;
+        (*at >= since && !leader.is(before)).then_some(&*leader.base)
     }
 
     /// Whether one of the nodes that may be behind an address does not answer the others.
@@ -595,8 +605,17 @@ impl Cluster {
         said.is_some_and(|said| said.at >= since && said.misses)
     }
 
-    pub(crate) fn leader(&self) -> Option<&Leader> {
-        self.leader.as_ref().map(|(leader, _)| leader)
+    /// Whether a request to this address may end at a node that hangs: there may be several behind it, and one does not
+    /// answer the others.
+    pub(crate) fn is_in_doubt(&self, base: &str) -> bool {
+        let member = self.find(base).filter(|member| !member.listed);
+        let said = member.and_then(|member| member.said.as_ref());
+        said.is_some_and(|said| said.misses)
+    }
+
+    /// Who leads, as nodes have said.
+    pub(crate) fn named(&self) -> Option<&Leader> {
+        self.named.as_ref().map(|(leader, _)| leader)
     }
 
     /// Whether the node has answered nothing to so many looks in a row, while others did.

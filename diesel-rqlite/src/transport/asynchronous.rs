@@ -6,15 +6,17 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use diesel::result::ConnectionError;
-use http::header::{ACCEPT, HeaderValue, USER_AGENT};
+use http::StatusCode;
+use http::header::{ACCEPT, EXPECT, HeaderValue, USER_AGENT};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use hyper::ext::on_informational;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{Client as Hyper, connect::capture_connection};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -29,6 +31,7 @@ use crate::config::RqliteConfig;
 use crate::mutex::locked;
 use crate::protocol::call::SendError;
 use crate::protocol::cluster::PROBE;
+use crate::protocol::watch::INTERVAL;
 use crate::runtime::Tokio;
 use crate::session::{Client, Vigil};
 
@@ -70,7 +73,16 @@ impl AsyncHttp {
         let name = concat!("diesel-rqlite/", env!("CARGO_PKG_VERSION"));
         headers.insert(USER_AGENT, HeaderValue::from_static(name));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let sent = Arc::new(Departure::default());
+        let sent = Arc::new(match request.headers().contains_key(EXPECT) {
+            true => Departure::held(),
+            false => Departure::default(),
+        });
+        let taken = Arc::clone(&sent);
+        on_informational(&mut request, move |response| {
+            if response.status() == StatusCode::CONTINUE {
+                taken.release();
+            }
+        });
         let request = request.map(|body| Watched {
             body,
             sent: Arc::clone(&sent),
@@ -113,16 +125,25 @@ impl AsyncHttp {
         let connection = capture_connection(&mut request);
         let began = Instant::now();
         let mut connected = None;
+        let mut held = sent.is_held();
         let mut response = self.client.request(request);
         let mut wake = began + self.request_timeout.min(self.connect_timeout);
         loop {
             wake = wake.min(vigil.next_tick());
+            if held {
+                wake = wake.min(Instant::now() + INTERVAL);
+            }
             if let Ok(outcome) = timeout_at(wake.into(), &mut response).await {
                 return outcome.map_err(|error| (chain(&error), is_timeout(&error)));
             }
             let now = Instant::now();
             if connected.is_none() && connection.connection_metadata().is_some() {
                 connected = Some(now);
+                vigil.passed_on();
+            }
+            if held && !sent.is_held() {
+                held = false;
+                vigil.heard();
             }
             let (ends, what) = match (sent.time(), connected) {
                 (Some(sent), _) => (sent + self.request_timeout, "receive response"),
@@ -335,10 +356,12 @@ struct Watched {
 #[derive(Default)]
 struct Departure(Mutex<Departed>);
 
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 enum Departed {
     #[default]
     NotYet,
+    /// The node has not said yet that it takes the request. Who is to be told.
+    Held(Option<Waker>),
     At(Instant),
     /// It was given up before: it must not be taken any more.
     Never,
@@ -349,11 +372,47 @@ impl Departure {
         locked(&self.0)
     }
 
+    fn held() -> Self {
+        Departure(Mutex::new(Departed::Held(None)))
+    }
+
+    fn is_held(&self) -> bool {
+        matches!(*self.state(), Departed::Held(_))
+    }
+
+    /// Waits for as long as it is held.
+    fn poll_release(&self, context: &Context<'_>) -> Poll<()> {
+        match &mut *self.state() {
+            Departed::Held(waker) => {
+                *waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+            _ => Poll::Ready(()),
+        }
+    }
+
+    /// The node takes it.
+    fn release(&self) {
+        self.release_as(Departed::NotYet);
+    }
+
+    fn release_as(&self, next: Departed) {
+        let mut state = self.state();
+        if let Departed::Held(waker) = &mut *state {
+            let waker = waker.take();
+            *state = next;
+            drop(state);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+
     /// Whether the last of it may be taken now.
     fn depart(&self) -> bool {
         let mut state = self.state();
         match *state {
-            Departed::Never => false,
+            Departed::Never | Departed::Held(_) => false,
             Departed::NotYet | Departed::At(_) => {
                 *state = Departed::At(Instant::now());
                 true
@@ -364,16 +423,17 @@ impl Departure {
     fn time(&self) -> Option<Instant> {
         match *self.state() {
             Departed::At(time) => Some(time),
-            Departed::NotYet | Departed::Never => None,
+            Departed::NotYet | Departed::Held(_) | Departed::Never => None,
         }
     }
 
     /// Whether it has left; if not, it never will: a task of hyper may still be about to write it.
     fn has_happened_or_never_will(&self) -> bool {
+        self.release_as(Departed::Never);
         let mut state = self.state();
         match *state {
             Departed::At(_) => true,
-            Departed::NotYet | Departed::Never => {
+            Departed::NotYet | Departed::Held(_) | Departed::Never => {
                 *state = Departed::Never;
                 false
             }
@@ -387,12 +447,15 @@ impl Body for Watched {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
         // In pieces, so that a connection that breaks in the middle is seen as such.
         const PIECE: usize = 64 * 1024;
         if self.is_end_stream() {
             return Poll::Ready(None);
+        }
+        if self.sent.poll_release(context).is_pending() {
+            return Poll::Pending;
         }
         if self.body.len() <= PIECE && !self.sent.depart() {
             return Poll::Ready(Some(Err(std::io::ErrorKind::TimedOut.into())));

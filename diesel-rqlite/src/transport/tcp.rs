@@ -45,6 +45,16 @@ impl Watched {
         std::mem::take(&mut *locked(&self.0)).given_up
     }
 
+    pub(super) fn is_given_up(&self) -> bool {
+        locked(&self.0).given_up.is_some()
+    }
+
+    fn passed_on(&self) {
+        if let Some(vigil) = &mut locked(&self.0).vigil {
+            vigil.passed_on();
+        }
+    }
+
     fn heard(&self) {
         if let Some(vigil) = &mut locked(&self.0).vigil {
             vigil.heard();
@@ -216,7 +226,7 @@ impl Transport for Socket {
                 Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
                 Ok(count) => {
                     written += count;
-                    self.watched.heard();
+                    self.watched.passed_on();
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if is_pause(&error) => self.watched.check()?,
