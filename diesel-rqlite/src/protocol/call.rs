@@ -235,17 +235,15 @@ impl<'c> Call<'c> {
     }
 
     fn watch(&self, now: Instant) -> Watch {
-        let leader = self.nodes.known.cluster().named().cloned();
+        let leader = self.nodes.known.cluster().named();
+        let repeatable = self.exchange.endpoint.is_repeatable() || self.is_test;
+        let again = match repeatable && self.read_retries < READ_RETRIES {
+            true => Again::Yes,
+            false => Again::No,
+        };
         let of = match self.way {
-            Way::Redirect => Of::Leader(leader),
-            Way::Forward => {
-                let repeatable = self.exchange.endpoint.is_repeatable() || self.is_test;
-                let again = match repeatable && self.read_retries < READ_RETRIES {
-                    true => Again::Yes,
-                    false => Again::No,
-                };
-                Of::Forwarder(leader, again)
-            }
+            Way::Redirect => Of::Leader(leader, again),
+            Way::Forward => Of::Forwarder(leader, again),
             Way::Local => Of::AnyNode,
         };
         Watch::new(self.target.clone(), of, now)
@@ -437,7 +435,7 @@ impl<'c> Call<'c> {
     fn follow(&mut self, to: &str, now: Instant) {
         self.round.redirects += 1;
         let mut cluster = self.nodes.known.cluster();
-        cluster.redirected(to, now);
+        cluster.redirected(&self.target, to, now);
         let in_trouble = cluster.troubles().any(|(node, _)| node == to);
         let circles = self.round.redirects > 2 * cluster.count();
         drop(cluster);
@@ -577,6 +575,8 @@ mod tests {
         misses: bool,
         /// The nodes of the cluster as these say; if empty, those that say something.
         listed: Vec<String>,
+        /// Who answers looks, where that is not known by the address.
+        id: Option<String>,
         /// `node path level` of each request
         sent: Vec<String>,
     }
@@ -613,6 +613,7 @@ mod tests {
                 waits: 0,
                 misses: false,
                 listed: Vec::new(),
+                id: None,
                 sent: Vec::new(),
             }
         }
@@ -663,7 +664,10 @@ mod tests {
                             voter: true,
                         });
                         let view = View {
-                            id: Some(node["http://".len()..node.len() - 2].to_owned()),
+                            id: self
+                                .id
+                                .clone()
+                                .or_else(|| Some(node["http://".len()..node.len() - 2].to_owned())),
                             leader,
                             nodes: nodes.collect(),
                             is_telling: true,
@@ -1009,6 +1013,25 @@ mod tests {
             response(200, OK)
         });
         assert!(outcome.is_ok(), "{outcome:?}");
+    }
+
+    #[test]
+    fn address_that_leads_to_the_leader_only_sometimes_is_forwarded_to() {
+        let mut script = Script::write(&["a"]).view("a", Some("hidden"));
+        script.nodes = nodes_of(&["a"], Forwarding::Auto);
+        // It is always the leader who answers looks.
+        script.id = Some("hidden".to_owned());
+        script.listed = vec!["hidden".to_owned(), "other".to_owned()];
+        script.look();
+        let outcome = script.run(|_, request| match request.uri() {
+            uri if uri.host() != Some("a") => refused(),
+            uri if uri.query().is_some_and(|query| query.contains("redirect")) => {
+                redirect("http://hidden:1/db/execute")
+            }
+            _ => response(200, OK),
+        });
+        assert!(outcome.is_ok(), "{outcome:?}");
+        assert_eq!(script.waits, 0);
     }
 
     #[test]

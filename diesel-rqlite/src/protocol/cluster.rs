@@ -5,6 +5,7 @@
 //! [`Look`](Cluster::begin_look) and [`survey`](super::survey).
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::survey::{Seen, View};
@@ -140,7 +141,7 @@ pub(crate) struct Cluster {
     members: Vec<Member>,
     leader: Option<(Leader, Instant)>,
     /// Who leads, as nodes said that were asked.
-    named: Option<(Leader, Instant)>,
+    named: Option<(Arc<Leader>, Instant)>,
     /// Whether a node has ever answered.
     worked: bool,
     nowhere: Option<Instant>,
@@ -237,7 +238,12 @@ impl Cluster {
     }
 
     /// A node has named another one as the leader.
-    pub(crate) fn redirected(&mut self, to: &str, now: Instant) {
+    pub(crate) fn redirected(&mut self, from: &str, to: &str, now: Instant) {
+        let leader = self.leader.as_ref();
+        let was_leader = leader.is_some_and(|(leader, _)| self.is_at(leader, from) == Some(true));
+        let member = self.member(from);
+        // Another node has answered than the one that was asked for its id.
+        member.many |= was_leader && !member.listed;
         let reached = self.member(to).reached;
         // Where it was found unreachable, a look may have said by which other address the leader is reached.
         if reached || self.leader.is_none() {
@@ -516,7 +522,7 @@ impl Cluster {
             *at >= began && !known.is(&leader) && self.says_of_itself(known)
         });
         if by_itself || !contradicted {
-            self.named = Some((leader.clone(), now));
+            self.named = Some((Arc::new(leader.clone()), now));
             self.leader = Some((leader, now));
         }
         let reached = self.leader.as_ref();
@@ -601,7 +607,8 @@ impl Cluster {
 
     /// Whether one of the nodes that may be behind an address does not answer the others.
     pub(crate) fn misses_a_node(&self, base: &str, since: Instant) -> bool {
-        let said = self.find(base).and_then(|member| member.said.as_ref());
+        let member = self.find(base).filter(|member| !member.listed);
+        let said = member.and_then(|member| member.said.as_ref());
         said.is_some_and(|said| said.at >= since && said.misses)
     }
 
@@ -614,8 +621,8 @@ impl Cluster {
     }
 
     /// Who leads, as nodes have said.
-    pub(crate) fn named(&self) -> Option<&Leader> {
-        self.named.as_ref().map(|(leader, _)| leader)
+    pub(crate) fn named(&self) -> Option<Arc<Leader>> {
+        self.named.as_ref().map(|(leader, _)| Arc::clone(leader))
     }
 
     /// Whether the node has answered nothing to so many looks in a row, while others did.

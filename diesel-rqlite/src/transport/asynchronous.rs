@@ -73,16 +73,10 @@ impl AsyncHttp {
         let name = concat!("diesel-rqlite/", env!("CARGO_PKG_VERSION"));
         headers.insert(USER_AGENT, HeaderValue::from_static(name));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let sent = Arc::new(match request.headers().contains_key(EXPECT) {
-            true => Departure::held(),
-            false => Departure::default(),
-        });
-        let taken = Arc::clone(&sent);
-        on_informational(&mut request, move |response| {
-            if response.status() == StatusCode::CONTINUE {
-                taken.release();
-            }
-        });
+        let sent = match request.headers().contains_key(EXPECT) {
+            true => Departure::until_taken(&mut request),
+            false => Arc::default(),
+        };
         let request = request.map(|body| Watched {
             body,
             sent: Arc::clone(&sent),
@@ -372,8 +366,16 @@ impl Departure {
         locked(&self.0)
     }
 
-    fn held() -> Self {
-        Departure(Mutex::new(Departed::Held(None)))
+    /// Of a request that the node has to take first.
+    fn until_taken(request: &mut http::Request<Bytes>) -> Arc<Self> {
+        let departure = Arc::new(Departure(Mutex::new(Departed::Held(None))));
+        let taken = Arc::clone(&departure);
+        on_informational(request, move |response| {
+            if response.status() == StatusCode::CONTINUE {
+                taken.release();
+            }
+        });
+        departure
     }
 
     fn is_held(&self) -> bool {
