@@ -10,6 +10,9 @@ use crate::rqlited::{NodeLinks, RaftTimeouts, Rqlited, RqlitedBuilder};
 /// Below it, a busy machine makes the nodes lose each other.
 const RAFT_TIMEOUT: Duration = Duration::from_millis(250);
 
+/// Long enough for nodes that have all processors to themselves, and then some.
+const PATIENT: Duration = Duration::from_secs(4);
+
 /// How long an election may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -17,9 +20,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ClusterBuilder {
     links: bool,
-    own_timeouts: bool,
+    raft_timeouts: Option<RaftTimeouts>,
     unreachable: bool,
     foreign_keys: bool,
+    tls: bool,
 }
 
 impl ClusterBuilder {
@@ -34,7 +38,21 @@ impl ClusterBuilder {
     /// Leaders are given up as late as they are by default: an election takes 1 to 4 seconds.
     #[must_use]
     pub fn default_raft_timeouts(mut self) -> Self {
-        self.own_timeouts = true;
+        self.raft_timeouts = Some(RaftTimeouts::Own);
+        self
+    }
+
+    /// Leaders are given up so late that a busy machine makes no node lose them. It takes some seconds to start.
+    #[must_use]
+    pub fn patient(mut self) -> Self {
+        self.raft_timeouts = Some(RaftTimeouts::Of(PATIENT));
+        self
+    }
+
+    /// Clients reach the nodes by TLS, each with a certificate of its own: see [`Cluster::ca_certificates`].
+    #[must_use]
+    pub fn tls(mut self) -> Self {
+        self.tls = true;
         self
     }
 
@@ -137,16 +155,17 @@ impl Cluster {
         let id = self.nodes.len() + 1;
         let advertised = self.builder.unreachable;
         RqlitedBuilder {
-            raft_timeouts: match self.builder.own_timeouts {
-                true => RaftTimeouts::Own,
-                false => RaftTimeouts::Of(RAFT_TIMEOUT),
-            },
+            raft_timeouts: self
+                .builder
+                .raft_timeouts
+                .unwrap_or(RaftTimeouts::Of(RAFT_TIMEOUT)),
             id: Some(id),
             join: self.nodes.first().map(Rqlited::advertised_raft_address),
             // A name that is promised never to be one.
             advertised: advertised.then(|| format!("rqlite-{id}.invalid:4001")),
             links,
             foreign_keys: self.builder.foreign_keys,
+            tls: self.builder.tls,
             peers: Some((self.peers.clone(), self.nodes.len())),
             ..Rqlited::builder()
         }
@@ -200,7 +219,14 @@ impl Cluster {
     pub fn url(&self, place: usize) -> String {
         let mut others = self.addresses();
         let this = others.remove(place);
-        format!("rqlite://{this}?nodes={}", others.join(","))
+        let secure = if self.builder.tls { "s" } else { "" };
+        format!("rqlite{secure}://{this}?nodes={}", others.join(","))
+    }
+
+    /// What to trust to reach the nodes by TLS, as PEM. Nothing without TLS.
+    pub fn ca_certificates(&self) -> String {
+        let nodes = self.nodes.iter();
+        nodes.filter_map(Rqlited::ca_certificate_pem).collect()
     }
 
     /// The place of the leader, as itself knows. Waits for an election.

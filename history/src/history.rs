@@ -122,6 +122,14 @@ impl Transaction {
         self.operations.iter().filter_map(append)
     }
 
+    /// Whether it wrote nothing. A transfer leaves no operation, and writes.
+    pub(crate) fn is_read_only(&self) -> bool {
+        let reads = |operation: &Operation| {
+            matches!(operation, Operation::Read { .. } | Operation::Audit { .. })
+        };
+        !self.operations.is_empty() && self.operations.iter().all(reads)
+    }
+
     /// The lists it read.
     pub(crate) fn reads(&self) -> impl Iterator<Item = (i64, &[i64])> {
         self.operations

@@ -20,6 +20,7 @@
 
 #![warn(missing_docs)]
 
+pub mod arguments;
 mod attempt;
 mod check;
 mod clock;

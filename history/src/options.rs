@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::arguments::{self, Argument, Settings};
 use crate::faults::Fault;
 use crate::transaction::Mode;
 
@@ -82,66 +83,46 @@ impl Options {
     /// # Errors
     ///
     /// What is not understood.
-    pub fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+    pub fn parse(given: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Options::default();
-        while let Some(name) = arguments.next() {
-            let flag = match name.as_str() {
-                "--unguarded" => &mut options.unguarded,
-                "--strict" => &mut options.strict,
-                "--unsettled" => &mut options.unsettled,
-                "--processes" => {
-                    let this = std::env::current_exe();
-                    options.processes = Some(this.map_err(|error| error.to_string())?);
-                    continue;
-                }
-                _ => {
-                    let value = arguments
-                        .next()
-                        .ok_or_else(|| format!("{name} is no option, or lacks its value"))?;
-                    options.set(&name, &value)?;
-                    continue;
-                }
-            };
-            *flag = true;
-        }
+        arguments::read(&mut options, given)?;
         if options.pool.is_some() && options.processes.is_some() {
             return Err("--pool: processes share no connections".into());
         }
         Ok(options)
     }
+}
 
-    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+impl Settings for Options {
+    fn flag(&mut self, name: &str) -> Result<bool, String> {
         match name {
-            "--seconds" => self.seconds = number(name, value, 1)?,
-            "--nodes" => self.nodes = number(name, value, 1)?,
-            "--writers" => self.writers = number(name, value, 1)?,
-            "--lists" => self.lists = number(name, value, 1)?,
-            "--retries" => self.retries = number(name, value, 0)?,
-            "--pool" => self.pool = Some(number(name, value, 1)?),
-            "--seed" => self.seed = number(name, value, 0)?,
-            "--faults" => {
-                let faults = value.split(',').map(|name| {
-                    Fault::from_name(name).ok_or_else(|| format!("--faults: {name:?} is none"))
-                });
-                self.faults = faults.collect::<Result<_, _>>()?;
+            "--unguarded" => self.unguarded = true,
+            "--strict" => self.strict = true,
+            "--unsettled" => self.unsettled = true,
+            "--processes" => {
+                let this = std::env::current_exe();
+                self.processes = Some(this.map_err(|error| error.to_string())?);
             }
-            "--mode" => {
-                self.mode =
-                    Mode::from_name(value).ok_or_else(|| format!("--mode: {value:?} is none"))?;
-            }
-            _ => return Err(format!("{name} is no option")),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn set(&mut self, argument: &Argument<'_>) -> Result<(), String> {
+        match argument.name {
+            "--seconds" => self.seconds = argument.number(1)?,
+            "--nodes" => self.nodes = argument.number(1)?,
+            "--writers" => self.writers = argument.number(1)?,
+            "--lists" => self.lists = argument.number(1)?,
+            "--retries" => self.retries = argument.number(0)?,
+            "--pool" => self.pool = Some(argument.number(1)?),
+            "--seed" => self.seed = argument.number(0)?,
+            "--faults" => self.faults = argument.list(Fault::from_name)?,
+            "--mode" => self.mode = argument.one(Mode::from_name)?,
+            _ => return Err(argument.unknown()),
         }
         Ok(())
     }
-}
-
-fn number<T: std::str::FromStr + PartialOrd>(
-    name: &str,
-    value: &str,
-    least: T,
-) -> Result<T, String> {
-    let number = value.parse().ok().filter(|number| *number >= least);
-    number.ok_or_else(|| format!("{name}: {value:?} is no number, or too small"))
 }
 
 #[cfg(test)]

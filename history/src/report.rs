@@ -33,6 +33,8 @@ pub struct Report {
 pub struct Counts {
     /// Acknowledged.
     pub commits: usize,
+    /// Of these: wrote something.
+    pub writes: usize,
     /// Failed because something was no longer true, whether retried or not.
     pub conflicts: usize,
     /// Of these: run again.
@@ -115,6 +117,7 @@ impl Report {
     pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let Counts {
             commits,
+            writes,
             conflicts,
             retries,
             not_sent,
@@ -129,7 +132,7 @@ impl Report {
         }
         writeln!(
             out,
-            "commits           {commits}, {per_second:.1} per second"
+            "commits           {commits}, {writes} of them writes, {per_second:.1} per second"
         )?;
         writeln!(
             out,
@@ -176,7 +179,10 @@ impl Counts {
         let mut counts = Counts::default();
         for transaction in &history.transactions {
             match &transaction.outcome {
-                Outcome::Committed => counts.commits += 1,
+                Outcome::Committed => {
+                    counts.commits += 1;
+                    counts.writes += usize::from(!transaction.is_read_only());
+                }
                 Outcome::Unknown => counts.unknown += 1,
                 Outcome::Aborted(Cause::Conflict) => counts.conflicts += 1,
                 Outcome::Aborted(Cause::Retried) => {

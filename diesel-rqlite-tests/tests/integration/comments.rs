@@ -8,6 +8,7 @@ use diesel_rqlite::TransactionMode;
 
 use super::RqliteConnection;
 use super::database::Database;
+use crate::support::assert_none;
 
 const SCHEMA: &str = "DROP TABLE IF EXISTS t; CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER); \
      INSERT INTO t VALUES (1, 30), (2, 20), (3, 10)";
@@ -112,15 +113,6 @@ fn run<T>(
 fn state(conn: &mut RqliteConnection) -> Vec<Row> {
     let query = "SELECT id FROM t UNION ALL SELECT coalesce(n, 0) FROM t ORDER BY id";
     diesel::sql_query(query).load(conn).expect("reads")
-}
-
-fn assert_none(wrong: &[String]) {
-    assert!(
-        wrong.is_empty(),
-        "{} wrong:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
 }
 
 /// What `go` returns, and leaves, must be the same with any gap as with a blank.

@@ -3,10 +3,10 @@
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
-use diesel_rqlite::TransactionMode;
 
 use super::RqliteConnection;
 use super::database::Database;
+use crate::support::{AnyRow, MODES, assert_none};
 
 /// Each with the word that SQLite stops at.
 const NO_STATEMENTS: [(&str, &str); 14] = [
@@ -26,12 +26,6 @@ const NO_STATEMENTS: [(&str, &str); 14] = [
     ("RETURNING id", "RETURNING"),
 ];
 
-const MODES: [TransactionMode; 3] = [
-    TransactionMode::Interactive,
-    TransactionMode::Eager,
-    TransactionMode::Deferred,
-];
-
 fn database() -> Database {
     Database::with("CREATE TABLE t (id INTEGER PRIMARY KEY)")
 }
@@ -48,15 +42,6 @@ fn check<T: std::fmt::Debug>(outcome: QueryResult<T>, word: &str) -> Result<(), 
     }
 }
 
-fn assert_none(wrong: &[String]) {
-    assert!(
-        wrong.is_empty(),
-        "{} wrong:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
-}
-
 type Way = (
     &'static str,
     fn(&mut RqliteConnection, &str) -> QueryResult<usize>,
@@ -66,7 +51,7 @@ type Way = (
 const WAYS: [Way; 4] = [
     ("execute", |conn, sql| diesel::sql_query(sql).execute(conn)),
     ("load", |conn, sql| {
-        let rows = diesel::sql_query(sql).load::<super::returning_counts::Ignored>(conn);
+        let rows = diesel::sql_query(sql).load::<AnyRow>(conn);
         rows.map(|rows| rows.len())
     }),
     ("batch_execute", |conn, sql| {

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel_rqlite_tests::{Cluster, Rqlited};
+use diesel_rqlite::RqliteConfig;
+use diesel_rqlite_tests::{Cluster, Link, Rqlited};
 
 use super::RqliteConnection;
 use super::database::connect;
@@ -100,6 +101,35 @@ fn one_node_in_the_url_may_die() {
 }
 
 #[test]
+fn nodes_are_learnt_and_turned_to_by_tls() {
+    let mut cluster = Cluster::builder().tls().start(3);
+    let leader = cluster.leader();
+    let url = format!(
+        "rqlites://{}?leader_timeout=4s",
+        cluster.address((leader + 1) % 3)
+    );
+    let config: RqliteConfig = url.parse().expect("a URL");
+    let config = config.ca_certificates(cluster.ca_certificates());
+    let mut conn = super::connect_by(&config).expect("follows a redirect to the leader");
+    conn.batch_execute(SCHEMA).expect("creates");
+    learn(&mut conn, &cluster);
+    // Who trusts one node only does not go to others.
+    let one = cluster.node(leader).ca_certificate_pem();
+    let url = format!("rqlites://{}?leader_timeout=4s", cluster.address(leader));
+    let config: RqliteConfig = url.parse().expect("a URL");
+    let config = config.ca_certificates(one.expect("has TLS"));
+    let mut distrustful = super::connect_by(&config).expect("trusts the leader");
+    assert_eq!(count(&mut distrustful), Ok(0));
+    learn(&mut distrustful, &cluster);
+    cluster.node_mut(leader).kill();
+    assert_eq!(count(&mut conn), Ok(0));
+    assert_eq!(insert(&mut conn, 1), Ok(1));
+    let information = assert_kind!(insert(&mut distrustful, 2), UnableToSendCommand);
+    let message = information.message();
+    assert!(message.contains("ertificate"), "{message}");
+}
+
+#[test]
 fn without_discovery_only_the_nodes_of_the_url_are_used() {
     let mut cluster = Cluster::start(3);
     let leader = cluster.leader();
@@ -153,6 +183,46 @@ fn nodes_that_give_addresses_of_their_own_network_are_used_through_each_other() 
 }
 
 #[test]
+fn balancer_may_go_on_sending_connections_to_a_node_that_hangs() {
+    let cluster = Cluster::builder().unreachable_advertised().start(3);
+    let addresses = cluster.addresses();
+    let balancer = Link::balancing(addresses.iter().map(String::as_str));
+    // Who waits for the node that hangs waits for longer than this test.
+    let url = format!(
+        "rqlite://{}?request_timeout=3m&connect_timeout=20s",
+        balancer.address()
+    );
+    let mut connections: Vec<_> = (0..4).map(|_| connect(&url)).collect();
+    connections[0].batch_execute(SCHEMA).expect("creates");
+    let hung = cluster.leader();
+    cluster.node(hung).pause();
+    let began = Instant::now();
+    let (mut acknowledged, mut unknown) = (0, 0);
+    for round in 0..4 {
+        for (number, conn) in (0..).zip(&mut connections) {
+            match insert(conn, 10 * round + number) {
+                Ok(1) => acknowledged += 1,
+                outcome => {
+                    assert_kind!(outcome, ClosedConnection);
+                    unknown += 1;
+                }
+            }
+        }
+    }
+    assert!(began.elapsed() < 4 * SOON, "{:?}", began.elapsed());
+    // What was under way when it was hung, at most on each connection.
+    assert!(unknown <= 4, "{unknown} of {}", acknowledged + unknown);
+    let rows: Vec<i32> = t::table
+        .select(t::n)
+        .order(t::n)
+        .load(&mut connections[0])
+        .expect("reads");
+    assert!(rows.is_sorted_by(|a, b| a < b), "doubled: {rows:?}");
+    assert!((acknowledged..=acknowledged + unknown).contains(&rows.len()));
+    cluster.node(hung).resume();
+}
+
+#[test]
 fn forwarding_can_be_switched_off() {
     let cluster = Cluster::builder().unreachable_advertised().start(3);
     let follower = (cluster.leader() + 1) % 3;
@@ -174,6 +244,46 @@ fn change_of_members_on_a_quiet_cluster_is_no_outage() {
         "{:?}",
         began.elapsed()
     );
+}
+
+/// Waits until a count is this one.
+fn counts(conn: &mut RqliteConnection, wanted: i64) {
+    let ends = Instant::now() + 2 * SOON;
+    loop {
+        let counted = count(conn);
+        if counted == Ok(wanted) {
+            return;
+        }
+        assert!(Instant::now() < ends, "{counted:?} instead of {wanted}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn preferred_node_is_read_from_left_and_returned_to() {
+    // Nobody but the node that is cut off may be lost, however busy this machine is.
+    let cluster = Cluster::builder().links().patient().start(3);
+    let leader = cluster.leader();
+    let near = (leader + 1) % 3;
+    let url = cluster.url(leader);
+    let mut writer = connect(&url);
+    writer.batch_execute(SCHEMA).expect("creates");
+    let prefer = cluster.address(near);
+    let mut reader = connect(&format!("{url}&level=none&prefer={prefer}"));
+    counts(&mut reader, 0);
+    // It hears of nothing any more, which tells its answers from those of the others.
+    cluster.cut_off_from_peers(near);
+    assert_eq!(insert(&mut writer, 1), Ok(1));
+    for go_away in [Link::refuse, Link::cut, Link::mute] {
+        for _ in 0..5 {
+            assert_eq!(count(&mut reader), Ok(0), "it is there, and is asked");
+        }
+        go_away(cluster.client_link(near));
+        // Two others answer; the leader has the row, and the third in a moment.
+        counts(&mut reader, 1);
+        cluster.client_link(near).heal();
+        counts(&mut reader, 0);
+    }
 }
 
 #[test]

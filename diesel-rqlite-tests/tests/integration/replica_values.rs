@@ -1,18 +1,17 @@
 //! What each node would make for itself is never different on the nodes: it is replaced, or refused.
 
 use diesel::connection::SimpleConnection;
-use diesel::deserialize::{self, QueryableByName};
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
-use diesel::row::NamedRow;
 use diesel::sql_types::Text;
-use diesel_rqlite::{Rqlite, TransactionMode};
+use diesel_rqlite::TransactionMode;
 use diesel_rqlite_tests::{Cluster, Rqlited};
 use std::sync::{Arc, Mutex};
 
 use super::RqliteConnection;
 use super::database::{Database, connect};
 use crate::proxy::{Fate, Proxy};
+use crate::support::{AnyRow, MODES, assert_none};
 
 const SCHEMA: &str = "DROP TABLE IF EXISTS t; DROP TABLE IF EXISTS u; DROP TABLE IF EXISTS made; \
      CREATE TABLE t (id INTEGER PRIMARY KEY, a, b); CREATE TABLE u (id INTEGER PRIMARY KEY, a); \
@@ -147,7 +146,7 @@ fn state(reader: &mut RqliteConnection, mark: &str) -> Vec<Shown> {
     loop {
         // The first read behind a change of the schema may see the old one.
         let made = diesel::sql_query(made)
-            .load::<Ignored>(reader)
+            .load::<AnyRow>(reader)
             .expect("reads")
             .len();
         let made = match made {
@@ -169,20 +168,6 @@ fn state(reader: &mut RqliteConnection, mark: &str) -> Vec<Shown> {
         std::thread::sleep(std::time::Duration::from_millis(2));
     }
 }
-
-struct Ignored;
-
-impl QueryableByName<Rqlite> for Ignored {
-    fn build<'a>(_row: &impl NamedRow<'a, Rqlite>) -> deserialize::Result<Self> {
-        Ok(Ignored)
-    }
-}
-
-const MODES: [TransactionMode; 3] = [
-    TransactionMode::Interactive,
-    TransactionMode::Eager,
-    TransactionMode::Deferred,
-];
 
 type Way = (
     &'static str,
@@ -211,15 +196,6 @@ fn in_transaction(
 ) -> QueryResult<()> {
     let transaction = conn.build_transaction().mode(mode);
     transaction.run(|conn| diesel::sql_query(sql).execute(conn).map(|_| ()))
-}
-
-fn assert_none(wrong: &[String]) {
-    assert!(
-        wrong.is_empty(),
-        "{} wrong:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
 }
 
 #[test]
@@ -389,7 +365,7 @@ fn reads_once(zones: &mut Zones, read: &str, expression: &str, wrong: &mut Vec<S
     for mode in MODES {
         let transaction = zones.conn.build_transaction().mode(mode);
         let outcome: QueryResult<usize> = transaction.run(|conn| {
-            let rows = diesel::sql_query(read).load::<Ignored>(conn)?;
+            let rows = diesel::sql_query(read).load::<AnyRow>(conn)?;
             diesel::sql_query("INSERT INTO u (a) VALUES (1)").execute(conn)?;
             Ok(rows.len())
         });

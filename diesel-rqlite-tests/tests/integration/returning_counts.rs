@@ -2,16 +2,15 @@
 //! them.
 
 use diesel::connection::SimpleConnection;
-use diesel::deserialize::{self, QueryableByName};
 use diesel::prelude::*;
 use diesel::result::Error;
-use diesel::row::NamedRow;
 use diesel::sql_types::Text;
 use diesel_migrations::{FileBasedMigrations, MigrationHarness};
-use diesel_rqlite::{Rqlite, TransactionMode};
+use diesel_rqlite::TransactionMode;
 
 use super::RqliteConnection;
 use super::database::Database;
+use crate::support::{AnyRow, assert_none};
 
 const SCHEMA: &str = r#"
     DROP VIEW IF EXISTS shown; DROP TABLE IF EXISTS acc; DROP TABLE IF EXISTS src; DROP TABLE IF EXISTS log;
@@ -225,15 +224,6 @@ const FORMS: &[(usize, &str)] = &[
 const STATE: &str = "SELECT coalesce((SELECT group_concat(quote(id) || quote(n) || quote(name) || quote(first) || quote(key) || \
      quote(row)) FROM (SELECT * FROM acc ORDER BY id)), '') || ' ' || (SELECT group_concat(n) FROM log) AS value";
 
-/// A row, whatever its columns.
-pub(crate) struct Ignored;
-
-impl QueryableByName<Rqlite> for Ignored {
-    fn build<'a>(_row: &impl NamedRow<'a, Rqlite>) -> deserialize::Result<Self> {
-        Ok(Ignored)
-    }
-}
-
 fn state(conn: &mut RqliteConnection) -> String {
     #[derive(QueryableByName)]
     struct State {
@@ -254,15 +244,6 @@ fn fresh(conn: &mut RqliteConnection, other: &mut RqliteConnection) {
 /// The statement without its RETURNING, which is all that differs.
 fn without_returning(sql: &str) -> &str {
     sql.split(" RETURNING").next().expect("is there")
-}
-
-fn assert_none(wrong: &[String]) {
-    assert!(
-        wrong.is_empty(),
-        "{} wrong:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
 }
 
 #[test]
@@ -314,7 +295,7 @@ fn rows_of_a_returning_statement_are_all_there_or_said_to_be_lost() {
     let mut wrong = Vec::new();
     for (wanted, sql) in FORMS {
         fresh(&mut db, &mut other);
-        let rows = diesel::sql_query(*sql).load::<Ignored>(&mut *db);
+        let rows = diesel::sql_query(*sql).load::<AnyRow>(&mut *db);
         match rows.map(|rows| rows.len()) {
             // What an INSTEAD OF trigger writes is returned, but not counted.
             Ok(rows) if rows == *wanted || sql.contains("shown") => {}

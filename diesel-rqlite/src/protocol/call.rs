@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::LOCATION;
+use http::header::{EXPECT, HeaderValue, LOCATION};
 
 use super::cluster::{Cluster, Next};
 use super::failure::{Failure, Why};
@@ -39,6 +39,8 @@ const READ_RETRIES: u32 = 3;
 /// Why a node was not asked.
 const NOT_SENT: &str = "neither the configuration nor the cluster's list of nodes names it, so that user and password, and \
      the request, were not sent there; name it in `nodes`, or give the user the permission `status`";
+/// How many connections in a row, to the same address, may lead to a node that does not take a request.
+const MOST_NOT_TAKEN: usize = 4;
 /// On answers that rqlite gave itself; also those it forwards have it.
 const SERVED_BY: &str = "x-rqlite-served-by";
 const VERSION: &str = "x-rqlite-version";
@@ -89,6 +91,10 @@ pub(crate) struct Call<'c> {
     is_test: bool,
     /// Whatever the level, the read is a strong one.
     strong: bool,
+    /// The node is to say that it takes the request before that is sent.
+    is_careful: bool,
+    /// Who is asked so does not understand it.
+    can_be_careful: bool,
     round: Round,
     pauses: u32,
     read_retries: u32,
@@ -103,6 +109,8 @@ struct Round {
     redirects: usize,
     /// Where the last redirect leads, to a node that nobody else has named. The others are being asked about it.
     strange: Option<String>,
+    /// How often a node did not take a request.
+    not_taken: usize,
 }
 
 impl<'c> Call<'c> {
@@ -123,6 +131,8 @@ impl<'c> Call<'c> {
             level: settings.level,
             is_test: false,
             strong: false,
+            is_careful: false,
+            can_be_careful: true,
             round: Round::default(),
             pauses: 0,
             read_retries: 0,
@@ -239,7 +249,15 @@ impl<'c> Call<'c> {
             true => ReadConsistency::Strong,
             false => self.nodes.level(&self.target, self.wanted_level()),
         };
-        match exchange.to_node(&self.target, self.level, self.way, self.settings) {
+        let request = exchange.to_node(&self.target, self.level, self.way, self.settings);
+        self.is_careful =
+            self.can_be_careful && self.nodes.known.cluster().is_in_doubt(&self.target);
+        match request {
+            Ok(mut request) if self.is_careful => {
+                let headers = request.headers_mut();
+                headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
+                Step::Send(request, self.watch(now).until_taken())
+            }
             Ok(request) => Step::Send(request, self.watch(now)),
             Err(error) => {
                 let message = format!("{}: {error}", self.target);
@@ -249,16 +267,15 @@ impl<'c> Call<'c> {
     }
 
     fn watch(&self, now: Instant) -> Watch {
+        let leader = self.nodes.known.cluster().named();
+        let repeatable = self.exchange.endpoint.is_repeatable() || self.is_test;
+        let again = match repeatable && self.read_retries < READ_RETRIES {
+            true => Again::Yes,
+            false => Again::No,
+        };
         let of = match self.way {
-            Way::Redirect => Of::Leader,
-            Way::Forward => {
-                let repeatable = self.exchange.endpoint.is_repeatable() || self.is_test;
-                let again = match repeatable && self.read_retries < READ_RETRIES {
-                    true => Again::Yes,
-                    false => Again::No,
-                };
-                Of::Forwarder(self.nodes.known.cluster().leader().cloned(), again)
-            }
+            Way::Redirect => Of::Leader(leader, again),
+            Way::Forward => Of::Forwarder(leader, again),
             Way::Local => Of::AnyNode,
         };
         Watch::new(self.target.clone(), of, now)
@@ -282,6 +299,11 @@ impl<'c> Call<'c> {
                     .cluster()
                     .failed(&self.target, &error.message, now);
                 match error.sent {
+                    false if self.is_careful && self.round.not_taken < MOST_NOT_TAKEN => {
+                        // The next connection to the same address may lead to another node.
+                        self.round.not_taken += 1;
+                        self.say(error.message);
+                    }
                     false => self.no_use(error.message, now),
                     true => self.lost(error),
                 }
@@ -399,6 +421,10 @@ impl<'c> Call<'c> {
         if status.is_redirection() {
             return self.redirected(response, now);
         }
+        if status == StatusCode::EXPECTATION_FAILED && self.is_careful {
+            self.can_be_careful = false;
+            return;
+        }
         let text = text_of(response.body());
         let said = ErrorBody::of(&text);
         if said == ErrorBody::NoLeader {
@@ -458,7 +484,7 @@ impl<'c> Call<'c> {
     fn follow(&mut self, to: &str, now: Instant) {
         self.round.redirects += 1;
         let mut cluster = self.nodes.known.cluster();
-        cluster.redirected(to, now);
+        cluster.redirected(&self.target, to, now);
         let in_trouble = cluster.troubles().any(|(node, _)| node == to);
         let circles = self.round.redirects > MOST_REDIRECTS.min(2 * cluster.count());
         drop(cluster);
@@ -596,6 +622,12 @@ mod tests {
         clock: Duration,
         views: Vec<(String, Option<String>)>,
         waits: usize,
+        /// A node does not answer the others.
+        misses: bool,
+        /// The nodes of the cluster as these say; if empty, those that say something.
+        listed: Vec<String>,
+        /// Who answers looks, where that is not known by the address.
+        id: Option<String>,
         /// `node path level` of each request
         sent: Vec<String>,
     }
@@ -642,6 +674,9 @@ mod tests {
                 clock: Duration::ZERO,
                 views: Vec::new(),
                 waits: 0,
+                misses: false,
+                listed: Vec::new(),
+                id: None,
                 sent: Vec::new(),
             }
         }
@@ -681,17 +716,25 @@ mod tests {
                             id: Some(leader.clone()),
                             base: format!("http://{leader}:1"),
                         });
-                        let nodes = self.views.iter().map(|(base, _)| Seen {
+                        let listed = self.listed.iter().map(|node| base(node));
+                        let nodes: Vec<_> = match self.listed.is_empty() {
+                            true => self.views.iter().map(|(base, _)| base.clone()).collect(),
+                            false => listed.collect(),
+                        };
+                        let nodes = nodes.into_iter().map(|base| Seen {
                             id: base["http://".len()..base.len() - 2].to_owned(),
-                            base: base.clone(),
+                            base,
                             voter: true,
                         });
                         let view = View {
-                            id: Some(node["http://".len()..node.len() - 2].to_owned()),
+                            id: self
+                                .id
+                                .clone()
+                                .or_else(|| Some(node["http://".len()..node.len() - 2].to_owned())),
                             leader,
                             nodes: nodes.collect(),
                             is_telling: true,
-                            misses: false,
+                            misses: self.misses,
                         };
                         cluster.has_said(&node, view, now, now);
                     }
@@ -996,6 +1039,68 @@ mod tests {
                 "a write forwarded"
             ]
         );
+    }
+
+    #[test]
+    fn where_a_node_hangs_behind_an_address_it_first_has_to_take_the_request() {
+        let careful = |request: &http::Request<Bytes>| request.headers().contains_key(EXPECT);
+        let mut script = Script::write(&["a"]).view("a", Some("inside"));
+        script.nodes = nodes_of(&["a"], Forwarding::Always);
+        script.listed = vec!["inside".to_owned(), "other".to_owned()];
+        script.misses = true;
+        // The second finds out that the addresses of the first lead nowhere.
+        script.look();
+        script.look();
+        let outcome = script.run(|sent, request| {
+            assert!(careful(request));
+            match sent {
+                // The next connection leads elsewhere: nobody is asked or waited for before.
+                0 | 1 | 3 => given_up(false),
+                _ => response(200, OK),
+            }
+        });
+        assert!(outcome.is_ok(), "{outcome:?}");
+        let (strong, write) = ("a strong", "a write forwarded");
+        assert_eq!(script.sent, [strong, strong, strong, write, write]);
+        assert_eq!(script.waits, 0);
+        // What it has taken is sent once.
+        assert!(script.run(|_, _| given_up(true)).is_err());
+        assert_eq!(script.sent.len(), 6);
+        // Who does not know how to take a request has not applied it.
+        let outcome = script.run(|sent, request| {
+            assert_eq!(careful(request), sent == 6);
+            match sent {
+                6 => response(417, ""),
+                _ => response(200, OK),
+            }
+        });
+        assert!(outcome.is_ok(), "{outcome:?}");
+        script.misses = false;
+        script.look();
+        let outcome = script.run(|_, request| {
+            assert!(!careful(request));
+            response(200, OK)
+        });
+        assert!(outcome.is_ok(), "{outcome:?}");
+    }
+
+    #[test]
+    fn address_that_leads_to_the_leader_only_sometimes_is_forwarded_to() {
+        let mut script = Script::write(&["a"]).view("a", Some("hidden"));
+        script.nodes = nodes_of(&["a"], Forwarding::Auto);
+        // It is always the leader who answers looks.
+        script.id = Some("hidden".to_owned());
+        script.listed = vec!["hidden".to_owned(), "other".to_owned()];
+        script.look();
+        let outcome = script.run(|_, request| match request.uri() {
+            uri if uri.host() != Some("a") => refused(),
+            uri if uri.query().is_some_and(|query| query.contains("redirect")) => {
+                redirect("http://hidden:1/db/execute")
+            }
+            _ => response(200, OK),
+        });
+        assert!(outcome.is_ok(), "{outcome:?}");
+        assert_eq!(script.waits, 0);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! [`Look`](Cluster::begin_look) and [`survey`](super::survey).
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::survey::{Seen, View};
@@ -73,6 +74,8 @@ struct Member {
     id: Option<String>,
     /// Several nodes answer there: a load balancer.
     many: bool,
+    /// The cluster itself gives this address for one node. Behind any other there may be several.
+    listed: bool,
     reached: bool,
     trouble: Option<Trouble>,
     said: Option<Said>,
@@ -139,6 +142,8 @@ pub(crate) struct Cluster {
     leader: Option<(Leader, Instant)>,
     /// Nodes that a trusted one has listed as its cluster's, also where they are not learnt for use.
     listed: Vec<String>,
+    /// Who leads, as nodes said that were asked.
+    named: Option<(Arc<Leader>, Instant)>,
     /// Whether a node has ever answered.
     worked: bool,
     nowhere: Option<Instant>,
@@ -153,6 +158,7 @@ impl Cluster {
             members: Vec::new(),
             leader: None,
             listed: Vec::new(),
+            named: None,
             worked: false,
             nowhere: None,
             looked: None,
@@ -212,6 +218,7 @@ impl Cluster {
                 voter: true,
                 id: None,
                 many: false,
+                listed: true,
                 reached: false,
                 trouble: None,
                 said: None,
@@ -257,7 +264,12 @@ impl Cluster {
     }
 
     /// A node has named another one as the leader.
-    pub(crate) fn redirected(&mut self, to: &str, now: Instant) {
+    pub(crate) fn redirected(&mut self, from: &str, to: &str, now: Instant) {
+        let leader = self.leader.as_ref();
+        let was_leader = leader.is_some_and(|(leader, _)| self.is_at(leader, from) == Some(true));
+        let member = self.member(from);
+        // Another node has answered than the one that was asked for its id.
+        member.many |= was_leader && !member.listed;
         let reached = self.member(to).reached;
         // Where it was found unreachable, a look may have said by which other address the leader is reached.
         if reached || self.leader.is_none() {
@@ -452,7 +464,8 @@ impl Cluster {
             .as_deref()
             .and_then(|base| self.find(base));
         let mut wanted = leader.into_iter().chain(preferred);
-        let unwell = wanted.any(|member| member.reached && member.trouble.is_some());
+        let unwell = wanted.any(|member| member.reached && member.trouble.is_some())
+            || self.members.iter().any(|it| self.is_in_doubt(&it.base));
         since(looked) >= if unwell { UNWELL } else { FRESH }
     }
 
@@ -513,6 +526,8 @@ impl Cluster {
         if view.id.is_some() {
             member.id.clone_from(&view.id);
         }
+        let mut nodes = view.nodes.iter();
+        member.listed = view.nodes.len() < 2 || nodes.any(|node| node.base == base);
         member.said = Some(Said {
             at: now,
             leader: view.leader.clone(),
@@ -534,6 +549,7 @@ impl Cluster {
             *at >= began && !known.is(&leader) && self.says_of_itself(known)
         });
         if by_itself || !contradicted {
+            self.named = Some((Arc::new(leader.clone()), now));
             self.leader = Some((leader, now));
         }
         let reached = self.leader.as_ref();
@@ -594,7 +610,7 @@ impl Cluster {
     /// Whether another node than the asked one has been elected since, as those say who must know.
     pub(crate) fn elected_instead_of(&self, asked: &str, since: Instant) -> Option<&str> {
         let (leader, at) = self.leader.as_ref()?;
-        if *at < since || self.is_at(leader, asked) != Some(false) {
+        if !self.find(asked)?.listed || *at < since || self.is_at(leader, asked) != Some(false) {
             return None;
         }
         let heard = |said: &Said| said.at >= since;
@@ -610,20 +626,30 @@ impl Cluster {
         (itself || resigned).then_some(&*leader.base)
     }
 
-    /// Who leads, as anybody has said since some time.
-    pub(crate) fn named(&self, since: Instant) -> Option<&Leader> {
-        let (leader, at) = self.leader.as_ref()?;
-        (*at >= since).then_some(leader)
+    /// Who leads by now, as anybody has said since some time, if it was another one before.
+    pub(crate) fn elected_after(&self, before: &Leader, since: Instant) -> Option<&str> {
+        let (leader, at) = self.named.as_ref()?;
+        (*at >= since && !leader.is(before)).then_some(&*leader.base)
     }
 
     /// Whether one of the nodes that may be behind an address does not answer the others.
     pub(crate) fn misses_a_node(&self, base: &str, since: Instant) -> bool {
-        let said = self.find(base).and_then(|member| member.said.as_ref());
+        let member = self.find(base).filter(|member| !member.listed);
+        let said = member.and_then(|member| member.said.as_ref());
         said.is_some_and(|said| said.at >= since && said.misses)
     }
 
-    pub(crate) fn leader(&self) -> Option<&Leader> {
-        self.leader.as_ref().map(|(leader, _)| leader)
+    /// Whether a request to this address may end at a node that hangs: there may be several behind it, and one does not
+    /// answer the others.
+    pub(crate) fn is_in_doubt(&self, base: &str) -> bool {
+        let member = self.find(base).filter(|member| !member.listed);
+        let said = member.and_then(|member| member.said.as_ref());
+        said.is_some_and(|said| said.misses)
+    }
+
+    /// Who leads, as nodes have said.
+    pub(crate) fn named(&self) -> Option<Arc<Leader>> {
+        self.named.as_ref().map(|(leader, _)| Arc::clone(leader))
     }
 
     /// Whether the node has answered nothing to so many looks in a row, while others did.

@@ -4,6 +4,7 @@
 //! answer is outstanding, its nodes are asked who leads. A node that no longer does, or that answers nothing while
 //! others do, is given up. Pure; whoever drives it looks at the clock, see [`Watch::check`].
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::cluster::{Cluster, Leader};
@@ -32,10 +33,10 @@ pub(crate) enum Again {
 /// What is asked of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Of {
-    /// What only the leader can do.
-    Leader,
+    /// What only the leader can do: this one, as it was known. Any other node would have said at once that it is not.
+    Leader(Option<Arc<Leader>>, Again),
     /// What it hands on to the leader, which was this one. What may be asked again needs less patience.
-    Forwarder(Option<Leader>, Again),
+    Forwarder(Option<Arc<Leader>>, Again),
     /// What any node can do.
     AnyNode,
 }
@@ -48,6 +49,17 @@ pub(crate) struct Watch {
     /// When something was heard of the node last.
     since: Instant,
     next_look: Instant,
+    taking: Taking,
+}
+
+/// Whether the node has said that it takes the request, where it has to: nothing was sent before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taking {
+    /// It was, or need not be said.
+    Said,
+    /// It is not asked yet.
+    NotAsked,
+    Asked(Instant),
 }
 
 impl Watch {
@@ -57,13 +69,29 @@ impl Watch {
             of,
             since: now,
             next_look: now + PATIENCE,
+            taking: Taking::Said,
+        }
+    }
+
+    /// The node is first to say that it takes the request.
+    pub(crate) fn until_taken(mut self) -> Self {
+        self.taking = Taking::NotAsked;
+        self
+    }
+
+    /// There is a connection to the node, and it has taken some bytes.
+    pub(crate) fn passed_on(&mut self, now: Instant) {
+        self.since = now;
+        self.next_look = now + PATIENCE;
+        if self.taking == Taking::NotAsked {
+            self.taking = Taking::Asked(now);
         }
     }
 
     /// The node has sent something.
     pub(crate) fn heard(&mut self, now: Instant) {
-        self.since = now;
-        self.next_look = now + PATIENCE;
+        self.passed_on(now);
+        self.taking = Taking::Said;
     }
 
     /// When there is something to check.
@@ -75,6 +103,11 @@ impl Watch {
     pub(crate) fn check(&mut self, cluster: &Cluster, now: Instant) -> Verdict {
         if now < self.next_check(now) {
             return Verdict::Wait;
+        }
+        if let Taking::Asked(at) = self.taking
+            && now >= at + PATIENCE
+        {
+            return Verdict::GiveUp("given up: it does not take the request".to_owned());
         }
         if let Some(reason) = self.lost(cluster) {
             return Verdict::GiveUp(reason);
@@ -91,25 +124,27 @@ impl Watch {
             return Some("given up: it answers nothing, and others do".to_owned());
         }
         match &self.of {
-            Of::AnyNode => None,
-            Of::Leader => {
-                let leader = cluster.elected_instead_of(&self.node, self.since)?;
-                Some(format!("given up: it no longer leads, {leader} does"))
-            }
-            // Behind one address are several nodes, and this connection may lead to the one that does not answer.
-            Of::Forwarder(_, Again::Yes) if cluster.misses_a_node(&self.node, self.since) => {
+            // Behind one address may be several nodes, and this connection may lead to the one that does not answer.
+            Of::Forwarder(_, Again::Yes) | Of::Leader(_, Again::Yes)
+                if cluster.misses_a_node(&self.node, self.since) =>
+            {
                 Some("given up: a node behind it does not answer".to_owned())
             }
+            Of::AnyNode => None,
+            Of::Leader(before, _) => {
+                let instead = cluster.elected_instead_of(&self.node, self.since);
+                let leader = instead.or_else(|| self.elected_after(cluster, before.as_deref()))?;
+                Some(format!("given up: it no longer leads, {leader} does"))
+            }
             Of::Forwarder(before, _) => {
-                let (before, leader) = (before.as_ref()?, cluster.named(self.since)?);
-                let same = match (&before.id, &leader.id) {
-                    (Some(before), Some(leader)) => before == leader,
-                    _ => before.base == leader.base,
-                };
-                let elected = || format!("given up: {} leads by now", leader.base);
-                (!same).then(elected)
+                let leader = self.elected_after(cluster, before.as_deref())?;
+                Some(format!("given up: {leader} leads by now"))
             }
         }
+    }
+
+    fn elected_after<'c>(&self, cluster: &'c Cluster, before: Option<&Leader>) -> Option<&'c str> {
+        cluster.elected_after(before?, self.since)
     }
 }
 
@@ -121,6 +156,7 @@ mod tests {
 
     const A: &str = "http://a:1";
     const B: &str = "http://b:1";
+    const BALANCER: &str = "http://c:1";
 
     struct Scene {
         cluster: Cluster,
@@ -141,6 +177,26 @@ mod tests {
                 watch: Watch::new(A.to_owned(), of, now),
                 now,
             }
+        }
+
+        /// What is asked of an address that the cluster does not give.
+        fn behind_balancer(of: Of) -> Self {
+            let mut scene = Scene::new(Of::AnyNode);
+            scene.watch = Watch::new(BALANCER.to_owned(), of, scene.now);
+            scene
+        }
+
+        /// A look in which the node behind it says that the second one leads. It need not be the one that was asked.
+        fn look_behind_balancer(&mut self, misses: bool) {
+            self.cluster.begin_look(self.now);
+            let view = View {
+                id: Some("1".to_owned()),
+                leader: Some(leader(B)),
+                nodes: [("1", A), ("2", B)].map(seen).to_vec(),
+                is_telling: true,
+                misses,
+            };
+            self.cluster.has_said(BALANCER, view, self.now, self.now);
         }
 
         /// After so much more time.
@@ -193,7 +249,7 @@ mod tests {
 
     #[test]
     fn leader_that_is_well_is_waited_for() {
-        let mut scene = Scene::new(Of::Leader);
+        let mut scene = Scene::new(Of::Leader(None, Again::No));
         assert_eq!(scene.check(SECOND / 2), Verdict::Wait);
         for _ in 0..25 {
             assert_eq!(scene.check(SECOND), Verdict::Look);
@@ -205,7 +261,7 @@ mod tests {
     #[test]
     fn node_that_no_longer_leads_is_given_up() {
         // It holds what it was asked, and answers looks: cut off from the others.
-        let mut scene = Scene::new(Of::Leader);
+        let mut scene = Scene::new(Of::Leader(None, Again::No));
         assert_eq!(scene.check(SECOND), Verdict::Look);
         scene.look(Some(None), Some(None));
         assert_eq!(scene.check(SECOND), Verdict::Look);
@@ -215,10 +271,10 @@ mod tests {
 
     #[test]
     fn who_was_elected_before_the_request_began_deposes_nobody() {
-        let mut scene = Scene::new(Of::Leader);
+        let mut scene = Scene::new(Of::Leader(None, Again::No));
         scene.look(Some(Some(B)), Some(Some(B)));
         scene.now += SECOND;
-        scene.watch = Watch::new(A.to_owned(), Of::Leader, scene.now);
+        scene.watch = Watch::new(A.to_owned(), Of::Leader(None, Again::No), scene.now);
         assert_eq!(scene.check(SECOND), Verdict::Look);
         scene.look(Some(Some(A)), Some(Some(A)));
         assert_eq!(scene.check(INTERVAL), Verdict::Wait);
@@ -226,7 +282,7 @@ mod tests {
 
     #[test]
     fn mute_node_is_given_up_after_two_looks_if_others_answer() {
-        for of in [Of::Leader, Of::AnyNode] {
+        for of in [Of::Leader(None, Again::No), Of::AnyNode] {
             let mut scene = Scene::new(of);
             assert_eq!(scene.check(SECOND), Verdict::Look);
             scene.look(None, Some(None));
@@ -240,10 +296,21 @@ mod tests {
 
     #[test]
     fn where_nobody_answers_nobody_is_given_up() {
-        let mut scene = Scene::new(Of::Leader);
+        let mut scene = Scene::new(Of::Leader(None, Again::No));
         for _ in 0..5 {
             assert_eq!(scene.check(SECOND), Verdict::Look);
             scene.look(None, None);
+        }
+    }
+
+    #[test]
+    fn leader_behind_an_address_of_several_nodes_is_known_by_name_alone() {
+        for (before, wanted) in [(A, true), (B, false)] {
+            let of = Of::Leader(Some(Arc::new(leader(before))), Again::No);
+            let mut scene = Scene::behind_balancer(of);
+            assert_eq!(scene.check(SECOND), Verdict::Look);
+            scene.look_behind_balancer(false);
+            assert_eq!(given_up(&scene.check(INTERVAL)), wanted, "{before}");
         }
     }
 
@@ -257,7 +324,7 @@ mod tests {
 
     #[test]
     fn what_was_handed_on_to_a_leader_of_the_past_is_given_up() {
-        let mut scene = Scene::new(Of::Forwarder(Some(leader(B)), Again::No));
+        let mut scene = Scene::new(Of::Forwarder(Some(Arc::new(leader(B))), Again::No));
         assert_eq!(scene.check(SECOND), Verdict::Look);
         scene.look(Some(Some(B)), None);
         assert_eq!(scene.check(INTERVAL), Verdict::Wait);
@@ -268,17 +335,38 @@ mod tests {
 
     #[test]
     fn read_through_one_address_needs_less_patience_than_a_write() {
-        for (again, wanted) in [(Again::Yes, true), (Again::No, false)] {
-            let mut scene = Scene::new(Of::Forwarder(Some(leader(B)), again));
+        let before = || Some(Arc::new(leader(B)));
+        for (of, wanted) in [
+            (Of::Forwarder(before(), Again::Yes), true),
+            (Of::Forwarder(before(), Again::No), false),
+            (Of::Leader(None, Again::Yes), true),
+            (Of::Leader(None, Again::No), false),
+        ] {
+            let mut scene = Scene::behind_balancer(of);
             assert_eq!(scene.check(SECOND), Verdict::Look);
-            scene.look(Some(Some(B)), None);
+            scene.look_behind_balancer(true);
             assert_eq!(given_up(&scene.check(INTERVAL)), wanted);
         }
     }
 
     #[test]
+    fn what_is_not_taken_is_given_up_whoever_leads() {
+        let mut scene = Scene::new(Of::Forwarder(Some(Arc::new(leader(B))), Again::No));
+        scene.watch = scene.watch.clone().until_taken();
+        // Connecting has a timeout of its own.
+        assert_eq!(scene.check(5 * SECOND), Verdict::Look);
+        scene.watch.passed_on(scene.now);
+        assert_eq!(scene.check(SECOND / 2), Verdict::Wait);
+        assert!(given_up(&scene.check(SECOND / 2)));
+        scene.watch.heard(scene.now);
+        for _ in 0..5 {
+            assert_eq!(scene.check(SECOND), Verdict::Look);
+        }
+    }
+
+    #[test]
     fn sign_of_life_begins_the_wait_anew() {
-        let mut scene = Scene::new(Of::Leader);
+        let mut scene = Scene::new(Of::Leader(None, Again::No));
         assert_eq!(scene.check(SECOND), Verdict::Look);
         scene.watch.heard(scene.now);
         assert_eq!(scene.check(SECOND / 2), Verdict::Wait);

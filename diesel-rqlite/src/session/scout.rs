@@ -93,6 +93,11 @@ impl Vigil {
         if next > now { next } else { now + INTERVAL }
     }
 
+    /// There is a connection, and some of the request has left.
+    pub(crate) fn passed_on(&mut self) {
+        self.watch.passed_on(Instant::now());
+    }
+
     /// Something came back.
     pub(crate) fn heard(&mut self) {
         self.watch.heard(Instant::now());

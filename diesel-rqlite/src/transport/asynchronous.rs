@@ -6,14 +6,16 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use diesel::result::ConnectionError;
-use http::header::{ACCEPT, HOST, HeaderValue, USER_AGENT};
+use http::StatusCode;
+use http::header::{ACCEPT, EXPECT, HOST, HeaderValue, USER_AGENT};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::ext::on_informational;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, lookup_host};
@@ -25,6 +27,7 @@ use crate::config::RqliteConfig;
 use crate::mutex::locked;
 use crate::protocol::call::SendError;
 use crate::protocol::cluster::PROBE;
+use crate::protocol::watch::INTERVAL;
 use crate::runtime::Tokio;
 use crate::session::{Client, Vigil};
 
@@ -74,7 +77,10 @@ impl AsyncHttp {
         if let Some(host) = host_of(request.uri()) {
             request.headers_mut().insert(HOST, host);
         }
-        let sent = Arc::new(Departure::default());
+        let sent = match request.headers().contains_key(EXPECT) {
+            true => Departure::until_taken(&mut request),
+            false => Arc::default(),
+        };
         let request = request.map(|body| Watched {
             body,
             sent: Arc::clone(&sent),
@@ -97,16 +103,17 @@ impl AsyncHttp {
         let uri = request.uri().clone();
         let mut open = match self.pool.idle(&uri).await {
             Some(open) => open,
-            None => self.connect(&uri, vigil).await?,
+            None => self.connect(&uri, sent, vigil).await?,
         };
         to_path(&mut request);
         let response = loop {
+            vigil.passed_on();
             let began = Instant::now();
             let ends = || match sent.time() {
                 Some(sent) => (sent + self.request_timeout, "receive response"),
                 None => (began + self.request_timeout, "send request"),
             };
-            match within(open.send(request), vigil, ends).await? {
+            match within(open.send(request), sent, vigil, ends).await? {
                 Ok(response) => break response,
                 // The node closed it while nobody used it.
                 Err(NoAnswer {
@@ -114,7 +121,7 @@ impl AsyncHttp {
                     ..
                 }) if open.is_reused && sent.time().is_none() => {
                     request = again;
-                    open = self.connect(&uri, vigil).await?;
+                    open = self.connect(&uri, sent, vigil).await?;
                 }
                 Err(NoAnswer { error, .. }) => return Err((chain(&error), false)),
             }
@@ -125,7 +132,7 @@ impl AsyncHttp {
         let ends = || (heard + self.request_timeout, "receive body");
         let limit = usize::try_from(self.max_answer).unwrap_or(usize::MAX);
         let body = Limited::new(body, limit).collect();
-        let body = match within(open.driving(body), vigil, ends).await? {
+        let body = match within(open.driving(body), sent, vigil, ends).await? {
             Ok(body) => body.to_bytes(),
             // It would be as long again.
             Err(error) if error.is::<LengthLimitError>() => {
@@ -137,10 +144,15 @@ impl AsyncHttp {
         Ok(http::Response::from_parts(head, body))
     }
 
-    async fn connect(&self, uri: &http::Uri, vigil: &mut Vigil) -> Result<Connection, Lost> {
+    async fn connect(
+        &self,
+        uri: &http::Uri,
+        sent: &Departure,
+        vigil: &mut Vigil,
+    ) -> Result<Connection, Lost> {
         // The connector says itself that its time is over.
         let ends = Instant::now() + self.connect_timeout + GRACE;
-        let connected = within(self.pool.connect(uri), vigil, || (ends, "connect")).await?;
+        let connected = within(self.pool.connect(uri), sent, vigil, || (ends, "connect")).await?;
         connected.map_err(|error| (chain(&*error), is_timeout(&*error)))
     }
 
@@ -183,16 +195,27 @@ impl AsyncHttp {
 type Lost = (String, bool);
 
 /// Waits for something until its time is over, which may turn out to be later, or until there is no use in waiting.
+///
+/// A request that the node has to take first is looked at more often: when it is taken, something was heard.
 async fn within<F: Future>(
     future: F,
+    sent: &Departure,
     vigil: &mut Vigil,
     ends: impl Fn() -> (Instant, &'static str),
 ) -> Result<F::Output, Lost> {
     let mut future = pin!(future);
+    let mut held = sent.is_held();
     loop {
-        let wake = ends().0.min(vigil.next_tick());
+        let mut wake = ends().0.min(vigil.next_tick());
+        if held {
+            wake = wake.min(Instant::now() + INTERVAL);
+        }
         if let Ok(output) = timeout_at(wake.into(), &mut future).await {
             return Ok(output);
+        }
+        if held && !sent.is_held() {
+            held = false;
+            vigil.heard();
         }
         let (end, what) = ends();
         if Instant::now() >= end {
@@ -376,10 +399,12 @@ struct Watched {
 #[derive(Default)]
 struct Departure(Mutex<Departed>);
 
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 enum Departed {
     #[default]
     NotYet,
+    /// The node has not said yet that it takes the request. Who is to be told.
+    Held(Option<Waker>),
     At(Instant),
     /// It was given up before: it must not be taken any more.
     Never,
@@ -390,11 +415,55 @@ impl Departure {
         locked(&self.0)
     }
 
+    /// Of a request that the node has to take first.
+    fn until_taken(request: &mut http::Request<Bytes>) -> Arc<Self> {
+        let departure = Arc::new(Departure(Mutex::new(Departed::Held(None))));
+        let taken = Arc::clone(&departure);
+        on_informational(request, move |response| {
+            if response.status() == StatusCode::CONTINUE {
+                taken.release();
+            }
+        });
+        departure
+    }
+
+    fn is_held(&self) -> bool {
+        matches!(*self.state(), Departed::Held(_))
+    }
+
+    /// Waits for as long as it is held.
+    fn poll_release(&self, context: &Context<'_>) -> Poll<()> {
+        match &mut *self.state() {
+            Departed::Held(waker) => {
+                *waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+            _ => Poll::Ready(()),
+        }
+    }
+
+    /// The node takes it.
+    fn release(&self) {
+        self.release_as(Departed::NotYet);
+    }
+
+    fn release_as(&self, next: Departed) {
+        let mut state = self.state();
+        if let Departed::Held(waker) = &mut *state {
+            let waker = waker.take();
+            *state = next;
+            drop(state);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+
     /// Whether the last of it may be taken now.
     fn depart(&self) -> bool {
         let mut state = self.state();
         match *state {
-            Departed::Never => false,
+            Departed::Never | Departed::Held(_) => false,
             Departed::NotYet | Departed::At(_) => {
                 *state = Departed::At(Instant::now());
                 true
@@ -405,16 +474,17 @@ impl Departure {
     fn time(&self) -> Option<Instant> {
         match *self.state() {
             Departed::At(time) => Some(time),
-            Departed::NotYet | Departed::Never => None,
+            Departed::NotYet | Departed::Held(_) | Departed::Never => None,
         }
     }
 
     /// Whether it has left; if not, it never will: a task of hyper may still be about to write it.
     fn has_happened_or_never_will(&self) -> bool {
+        self.release_as(Departed::Never);
         let mut state = self.state();
         match *state {
             Departed::At(_) => true,
-            Departed::NotYet | Departed::Never => {
+            Departed::NotYet | Departed::Held(_) | Departed::Never => {
                 *state = Departed::Never;
                 false
             }
@@ -428,12 +498,15 @@ impl Body for Watched {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
         // In pieces, so that a connection that breaks in the middle is seen as such.
         const PIECE: usize = 64 * 1024;
         if self.is_end_stream() {
             return Poll::Ready(None);
+        }
+        if self.sent.poll_release(context).is_pending() {
+            return Poll::Pending;
         }
         if self.body.len() <= PIECE && !self.sent.depart() {
             return Poll::Ready(Some(Err(std::io::ErrorKind::TimedOut.into())));
@@ -482,9 +555,25 @@ fn is_timeout(error: &(dyn Error + 'static)) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use diesel_rqlite_tests::Link;
     use tokio::net::TcpListener;
 
     use super::*;
+
+    #[tokio::test]
+    async fn address_that_answers_no_packet_is_passed_over() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("binds");
+        let alive = listener.local_addr().expect("is bound");
+        let hole = Link::start(&alive.to_string());
+        hole.cut();
+        let dead = hole.address().parse().expect("is an address");
+        // The system itself gives up after minutes.
+        let stream = timeout(Duration::from_secs(30), race(vec![dead, dead, alive])).await;
+        let stream = stream.expect("in time").expect("connects");
+        assert_eq!(stream.peer_addr().ok(), Some(alive));
+        let nobody = timeout(HEAD_START * 2, race(vec![dead, dead])).await;
+        assert!(nobody.is_err(), "{nobody:?}");
+    }
 
     #[tokio::test]
     async fn address_that_refuses_is_passed_over() {

@@ -128,7 +128,11 @@ impl Http {
         let known = self.addresses.any();
         match self.attempt(request.clone()) {
             // The name may stand for another address by now.
-            Err(error) if known && !error.sent && !error.timed_out => self.attempt(request),
+            Err(error)
+                if known && !error.sent && !error.timed_out && !self.waiting.is_given_up() =>
+            {
+                self.attempt(request)
+            }
             outcome => outcome,
         }
     }
@@ -278,6 +282,8 @@ fn builder(config: &RqliteConfig) -> Builder {
         .timeout_resolve(Some(config.connect_timeout))
         .timeout_connect(Some(config.connect_timeout))
         .timeout_send_request(Some(config.request_timeout))
+        // Where a node has to take a request first, it is sent then or never: the vigil says when.
+        .timeout_await_100(None)
         .timeout_send_body(Some(config.request_timeout))
         .timeout_recv_response(Some(config.request_timeout))
         .timeout_recv_body(Some(config.request_timeout))

@@ -58,6 +58,16 @@ impl Watched {
         locked(&self.0).holds_back = holds_back;
     }
 
+    pub(super) fn is_given_up(&self) -> bool {
+        locked(&self.0).given_up.is_some()
+    }
+
+    fn passed_on(&self) {
+        if let Some(vigil) = &mut locked(&self.0).vigil {
+            vigil.passed_on();
+        }
+    }
+
     fn heard(&self) {
         if let Some(vigil) = &mut locked(&self.0).vigil {
             vigil.heard();
@@ -211,7 +221,7 @@ impl Socket {
                 Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
                 Ok(count) => {
                     written += count;
-                    self.watched.heard();
+                    self.watched.passed_on();
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if is_pause(&error) => self.watched.check()?,
@@ -292,7 +302,27 @@ impl Transport for Socket {
 mod tests {
     use std::net::TcpListener;
 
+    use diesel_rqlite_tests::Link;
+
     use super::*;
+
+    #[test]
+    fn address_that_answers_no_packet_is_passed_over() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
+        let alive = listener.local_addr().expect("is bound");
+        let hole = Link::start(&alive.to_string());
+        hole.cut();
+        let dead = hole.address().parse().expect("is an address");
+        let limit = Duration::from_secs(60);
+        let began = Instant::now();
+        let stream = race(&[dead, dead, alive], limit).expect("connects");
+        assert_eq!(stream.peer_addr().ok(), Some(alive));
+        assert!(began.elapsed() < limit / 2, "{:?}", began.elapsed());
+        for all in [&[dead][..], &[dead, dead]] {
+            let error = race(all, HEAD_START * 2).expect_err("nobody answers");
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        }
+    }
 
     #[test]
     fn address_that_refuses_is_passed_over() {

@@ -15,6 +15,7 @@ use diesel_rqlite::{
 use diesel_rqlite_tests::{Rqlited, ValkeyServer};
 
 use super::adapter::block_on;
+use crate::support::MODES;
 
 diesel::table! { accounts (id) { id -> Integer, balance -> Integer, } }
 diesel::table! { transfers (id) { id -> Integer, } }
@@ -23,12 +24,6 @@ diesel::table! { notes (id) { id -> Integer, n -> Integer, } }
 const SCHEMA: &str = "CREATE TABLE accounts (id INTEGER PRIMARY KEY, balance INTEGER NOT NULL); \
     INSERT INTO accounts VALUES (1, 1000), (2, 0); CREATE TABLE transfers (id INTEGER PRIMARY KEY); \
     CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER NOT NULL DEFAULT 7)";
-
-const MODES: [TransactionMode; 3] = [
-    TransactionMode::Interactive,
-    TransactionMode::Eager,
-    TransactionMode::Deferred,
-];
 
 /// Polls a future so many times; `None`: it was not done then, and is dropped.
 async fn polled<F: Future>(polls: usize, future: F) -> Option<F::Output> {

@@ -4,6 +4,8 @@ mod adapter;
 mod beside;
 mod cancellation;
 mod pools;
+#[cfg(target_os = "linux")]
+mod sockets;
 mod wrappers;
 
 pub(crate) use self::adapter::{RqliteConnection, block_on, connect_by};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use diesel_rqlite::TransactionMode;
+use diesel_rqlite_history::arguments::{self, Argument, Settings};
 
 use crate::faults::Fault;
 use crate::lock::Kind;
@@ -75,7 +76,7 @@ impl From<Mode> for TransactionMode {
 
 impl Options {
     /// Those of a command line, without the program's name.
-    pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+    pub(crate) fn parse(given: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Options {
             lock: Kind::None,
             mode: Mode::Interactive,
@@ -90,45 +91,12 @@ impl Options {
             unsettled: false,
             seed: fastrand::u64(..),
         };
-        while let Some(name) = arguments.next() {
-            if name == "--unguarded" {
-                options.unguarded = true;
-                continue;
-            }
-            if name == "--unsettled" {
-                options.unsettled = true;
-                continue;
-            }
-            let value = arguments.next();
-            let value = value.ok_or_else(|| format!("{name} is no option, or lacks its value"))?;
-            options.set(&name, &value)?;
-        }
+        arguments::read(&mut options, given)?;
         if options.unguarded {
             (options.lock, options.mode) = (Kind::None, Mode::Deferred);
         }
         options.check()?;
         Ok(options)
-    }
-
-    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
-        let none = || format!("{name}: {value:?} is none");
-        match name {
-            "--lock" => self.lock = Kind::from_name(value).ok_or_else(none)?,
-            "--mode" => self.mode = Mode::from_name(value).ok_or_else(none)?,
-            "--workers" => self.workers = number(name, value, 1)?,
-            "--transfers" => self.transfers = number(name, value, 1)?,
-            "--nodes" => self.nodes = number(name, value, 1)?,
-            "--lease" => self.lease = duration(value).ok_or_else(none)?,
-            "--work" => self.work = duration(value).ok_or_else(none)?,
-            "--retries" => self.retries = number(name, value, 0)?,
-            "--seed" => self.seed = number(name, value, 0)?,
-            "--faults" => {
-                let faults = value.split(',').map(Fault::from_name);
-                self.faults = faults.collect::<Option<_>>().ok_or_else(none)?;
-            }
-            _ => return Err(format!("{name} is no option")),
-        }
-        Ok(())
     }
 
     fn check(&self) -> Result<(), String> {
@@ -146,24 +114,31 @@ impl Options {
     }
 }
 
-fn number<T: std::str::FromStr + PartialOrd>(
-    name: &str,
-    value: &str,
-    least: T,
-) -> Result<T, String> {
-    let number = value.parse().ok().filter(|number| *number >= least);
-    number.ok_or_else(|| format!("{name}: {value:?} is no number, or too small"))
-}
+impl Settings for Options {
+    fn flag(&mut self, name: &str) -> Result<bool, String> {
+        match name {
+            "--unguarded" => self.unguarded = true,
+            "--unsettled" => self.unsettled = true,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
 
-/// `200ms` or `2s`.
-fn duration(text: &str) -> Option<Duration> {
-    match text.strip_suffix("ms") {
-        Some(number) => number.parse().ok().map(Duration::from_millis),
-        None => text
-            .strip_suffix('s')?
-            .parse()
-            .ok()
-            .map(Duration::from_secs),
+    fn set(&mut self, argument: &Argument<'_>) -> Result<(), String> {
+        match argument.name {
+            "--lock" => self.lock = argument.one(Kind::from_name)?,
+            "--mode" => self.mode = argument.one(Mode::from_name)?,
+            "--workers" => self.workers = argument.number(1)?,
+            "--transfers" => self.transfers = argument.number(1)?,
+            "--nodes" => self.nodes = argument.number(1)?,
+            "--lease" => self.lease = argument.duration()?,
+            "--work" => self.work = argument.duration()?,
+            "--retries" => self.retries = argument.number(0)?,
+            "--seed" => self.seed = argument.number(0)?,
+            "--faults" => self.faults = argument.list(Fault::from_name)?,
+            _ => return Err(argument.unknown()),
+        }
+        Ok(())
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use diesel_rqlite_history::arguments::{self, Argument, Settings};
+
 use crate::fault::Fault;
 
 /// How the program is called.
@@ -46,6 +48,11 @@ pub(crate) enum Way {
 }
 
 impl Way {
+    fn from_name(name: &str) -> Option<Self> {
+        let mut all = [Way::All, Way::One, Way::Balancer].into_iter();
+        all.find(|way| way.name() == name)
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Way::All => "all",
@@ -71,7 +78,7 @@ pub(crate) struct Options {
 
 impl Options {
     /// Those of a command line, without the program's name.
-    pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+    pub(crate) fn parse(given: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut options = Options {
             faults: vec![Fault::None],
             rounds: 1,
@@ -84,18 +91,7 @@ impl Options {
             at_most: None,
             json: false,
         };
-        while let Some(name) = arguments.next() {
-            match name.as_str() {
-                "--exactly-once" => options.exactly_once = true,
-                "--json" => options.json = true,
-                _ => {
-                    let value = arguments.next();
-                    let value =
-                        value.ok_or_else(|| format!("{name} is no option, or lacks its value"))?;
-                    options.set(&name, &value)?;
-                }
-            }
-        }
+        arguments::read(&mut options, given)?;
         if options.faults.len() > 1 && options.faults.iter().any(|fault| fault.stands_alone()) {
             return Err("--fault: one of these happens before anything else, or alone".to_owned());
         }
@@ -106,43 +102,31 @@ impl Options {
     pub(crate) fn sequence(&self) -> Vec<Fault> {
         self.faults.repeat(self.rounds)
     }
-
-    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
-        let none = || format!("{name}: {value:?} is none");
-        match name {
-            "--fault" => {
-                let faults = value.split(',').map(Fault::from_name);
-                self.faults = faults.collect::<Option<_>>().ok_or_else(none)?;
-            }
-            "--rounds" => self.rounds = value.parse().map_err(|_| none())?,
-            "--url" => {
-                let ways = [Way::All, Way::One, Way::Balancer];
-                let mut ways = ways.into_iter();
-                self.way = ways.find(|way| way.name() == value).ok_or_else(none)?;
-            }
-            "--seconds" => self.lasts = Duration::from_secs(value.parse().map_err(|_| none())?),
-            "--workers" => {
-                let number = value.parse().ok().filter(|number| *number > 0);
-                self.workers = number.ok_or_else(none)?;
-            }
-            "--pause" => self.pause = duration(value).ok_or_else(none)?,
-            "--options" => value.clone_into(&mut self.url_options),
-            "--at-most" => self.at_most = Some(duration(value).ok_or_else(none)?),
-            _ => return Err(format!("{name} is no option")),
-        }
-        Ok(())
-    }
 }
 
-/// `200ms` or `2s`.
-fn duration(text: &str) -> Option<Duration> {
-    match text.strip_suffix("ms") {
-        Some(number) => number.parse().ok().map(Duration::from_millis),
-        None => text
-            .strip_suffix('s')?
-            .parse()
-            .ok()
-            .map(Duration::from_secs),
+impl Settings for Options {
+    fn flag(&mut self, name: &str) -> Result<bool, String> {
+        match name {
+            "--exactly-once" => self.exactly_once = true,
+            "--json" => self.json = true,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn set(&mut self, argument: &Argument<'_>) -> Result<(), String> {
+        match argument.name {
+            "--fault" => self.faults = argument.list(Fault::from_name)?,
+            "--rounds" => self.rounds = argument.number(1)?,
+            "--url" => self.way = argument.one(Way::from_name)?,
+            "--seconds" => self.lasts = Duration::from_secs(argument.number(0)?),
+            "--workers" => self.workers = argument.number(1)?,
+            "--pause" => self.pause = argument.duration()?,
+            "--options" => argument.value.clone_into(&mut self.url_options),
+            "--at-most" => self.at_most = Some(argument.duration()?),
+            _ => return Err(argument.unknown()),
+        }
+        Ok(())
     }
 }
 

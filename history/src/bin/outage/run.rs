@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn run(options: &Options) -> Result<Report, Error> {
     let runtime = Runtime::new()?;
-    let mut scene = Scene::set(options.way);
+    let mut scene = Scene::set(options.way, &options.faults);
     let url = scene.url(options);
     // Past the client that is to be seen at work.
     let leader = scene.cluster.node(scene.cluster.leader()).url();

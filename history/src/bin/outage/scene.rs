@@ -18,8 +18,13 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    pub(crate) fn set(way: Way) -> Self {
-        let builder = Cluster::builder().links().default_raft_timeouts();
+    pub(crate) fn set(way: Way, faults: &[Fault]) -> Self {
+        let builder = Cluster::builder().links();
+        // Three nodes that all run a slow write keep this machine busy. The leader is to stay well all the same.
+        let builder = match faults {
+            [Fault::SlowStatement] => builder.patient(),
+            _ => builder.default_raft_timeouts(),
+        };
         let cluster = match way {
             Way::All | Way::One => builder.start(3),
             Way::Balancer => builder.unreachable_advertised().start(3),
