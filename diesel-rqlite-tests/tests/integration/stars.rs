@@ -52,7 +52,9 @@ fn star_behind_returning_is_all_columns() {
             QueryResult::Ok((deleted, inserted))
         });
         assert_eq!(outcome, Ok((vec![row(1)], vec![row(1), row(3)])));
-        diesel::sql_query("DELETE FROM t WHERE id = 3").execute(&mut other).expect("deletes");
+        diesel::sql_query("DELETE FROM t WHERE id = 3")
+            .execute(&mut other)
+            .expect("deletes");
     }
     assert!(rows(&mut db, "DELETE FROM nowhere RETURNING *").is_err());
 }

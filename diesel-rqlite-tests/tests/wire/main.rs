@@ -6,6 +6,7 @@ mod database;
 #[allow(dead_code)]
 #[path = "../integration/proxy.rs"]
 mod proxy;
+#[allow(dead_code)]
 #[path = "../integration/support.rs"]
 mod support;
 

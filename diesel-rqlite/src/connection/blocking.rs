@@ -13,9 +13,7 @@ use diesel::query_dsl::{LoadQuery, RunQueryDsl, UpdateAndFetchResults};
 use diesel::result::Error;
 use diesel::{ConnectionResult, QueryResult, Table, dsl};
 
-use super::{
-    Core, HasCore, Scope, TransactionBuilder, collect_binds, is_kept, render, types_of,
-};
+use super::{Core, HasCore, Scope, TransactionBuilder, collect_binds, is_kept, render, types_of};
 use crate::backend::Rqlite;
 use crate::config::{RqliteConfig, redacted};
 use crate::lock::TransactionLock;
@@ -199,7 +197,9 @@ impl Connection for RqliteConnection {
         self.observed(&diesel::debug_query::<Rqlite, _>(source), |connection| {
             let sql = render(source)?;
             let is_kept = is_kept(source)?;
-            now(connection.core.execute(&sql, is_kept, collect_binds(source)?))
+            now(connection
+                .core
+                .execute(&sql, is_kept, collect_binds(source)?))
         })
     }
 

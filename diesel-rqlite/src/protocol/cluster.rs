@@ -704,7 +704,7 @@ mod tests {
             let now = Instant::now();
             assert!(cluster.trusts("https://a:1") && cluster.trusts("http://b:1"));
             // Named by a redirect.
-            cluster.redirected("http://x:1", now);
+            cluster.redirected("http://b:1", "http://x:1", now);
             cluster.has_said("http://x:1", listing(&["http://y:1"]), now, now);
             assert!(!cluster.trusts("http://x:1") && !cluster.trusts("http://y:1"));
             let nodes = ["https://c:1", "http://c:1"];

@@ -525,11 +525,7 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
     fn visit_str<E: serde::de::Error>(mut self, value: &str) -> Result<(), E> {
         match self.encoding {
             Encoding::Stored(_) => {
-                self.is_only(&[
-                    Wanted::Text,
-                    Wanted::AnyOfColumn,
-                    Wanted::AnyOfExpression,
-                ]);
+                self.is_only(&[Wanted::Text, Wanted::AnyOfColumn, Wanted::AnyOfExpression]);
                 if may_be_of_time(value) {
                     self.doubt();
                 }
@@ -555,11 +551,7 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
 
     /// A BLOB: reads ask for `?blob_array`, which tells it from text.
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut bytes: A) -> Result<(), A::Error> {
-        self.is_only(&[
-            Wanted::Binary,
-            Wanted::AnyOfColumn,
-            Wanted::AnyOfExpression,
-        ]);
+        self.is_only(&[Wanted::Binary, Wanted::AnyOfColumn, Wanted::AnyOfExpression]);
         let start = self.rows.bytes.len();
         while let Some(byte) = bytes.next_element::<u8>()? {
             self.rows.bytes.push(byte);

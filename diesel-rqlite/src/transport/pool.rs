@@ -60,10 +60,13 @@ where
     S: Read + Write + Unpin,
     B: Body + 'static,
 {
-    connections: HashMap<String, Vec<(Instant, Open<S, B>)>>,
+    connections: HashMap<String, Vec<Rested<S, B>>>,
     /// Somebody will close what is idle for too long.
     is_swept: bool,
 }
+
+/// A connection, and since when nobody uses it.
+type Rested<S, B> = (Instant, Open<S, B>);
 
 /// A connection. Nothing happens on it unless it is driven.
 pub(super) struct Open<S, B>
