@@ -145,18 +145,14 @@ const READS: [&str; 30] = [
 
 /// Reads in an order, with what decides where it does not.
 const ORDERED: [(&str, &str, &str); 9] = [
-    ("SELECT name, n FROM t ORDER BY n", ", 1, 2", ""),
+    ("SELECT name, n FROM t ORDER BY n", ", id", ""),
     (
         "SELECT name, n FROM t ORDER BY n DESC",
-        ", 1 COLLATE BINARY, 2",
+        ", id",
         " LIMIT 2 OFFSET 1",
     ),
-    (
-        "SELECT id, v FROM t",
-        " ORDER BY 1, 2 COLLATE BINARY",
-        " LIMIT 3",
-    ),
-    ("SELECT n FROM t", " ORDER BY 1", " LIMIT 1, 2"),
+    ("SELECT id, v FROM t", " ORDER BY id", " LIMIT 3"),
+    ("SELECT n FROM t", " ORDER BY id", " LIMIT 1, 2"),
     (
         "SELECT name COLLATE BINARY AS name FROM t UNION SELECT a FROM k ORDER BY 1 DESC",
         ", 1 COLLATE BINARY",

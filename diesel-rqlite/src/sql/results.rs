@@ -297,9 +297,9 @@ mod tests {
         assert_eq!(
             encoded.sql,
             "WITH _diesel_rqlite(c0,c1,c2) AS (SELECT \"t\".\"a\", \"t\".\"b\", 1 FROM \"t\") \
-             SELECT CAST(c0 AS TEXT),\
-             CASE typeof(c1) WHEN 'blob' THEN 'b' || hex(c1) WHEN 'null' THEN NULL ELSE 't' || hex(c1) END,\
-             +c2 FROM _diesel_rqlite"
+             SELECT CAST(c0 AS TEXT) c0,\
+             CASE typeof(c1) WHEN 'blob' THEN 'b' || hex(c1) WHEN 'null' THEN NULL ELSE 't' || hex(c1) END c1,\
+             +c2 c2 FROM _diesel_rqlite"
         );
         assert_eq!(encoded.names, ["a", "b", "1"]);
     }

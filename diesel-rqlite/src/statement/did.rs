@@ -41,8 +41,10 @@ pub(crate) struct InFront {
     pub(crate) inserts: bool,
     /// The tables in which one certainly does.
     pub(crate) tables: Vec<String>,
-    /// Some of them have been rolled back, which the server has not seen, and SQLite does not care about.
-    pub(crate) undone: bool,
+    /// The last of them has been rolled back, which the server has not seen, and SQLite does not care about.
+    pub(crate) undone_write: bool,
+    /// So may have been the last that inserted a row.
+    pub(crate) undone_insert: bool,
 }
 
 impl Default for Did {
@@ -98,12 +100,13 @@ impl Did {
     ) -> Result<Option<String>, SqlError> {
         let unknown = || SqlError::OfConnection(function);
         match function {
-            _ if in_front.undone => Err(unknown()),
+            "changes" if in_front.undone_write => Err(unknown()),
             "changes" if in_front.writes => Ok(None),
             "changes" => self
                 .changes
                 .map(|rows| Some(rows.to_string()))
                 .ok_or_else(unknown),
+            _ if in_front.undone_insert => Err(unknown()),
             "last_insert_rowid" if !in_front.tables.is_empty() => {
                 Ok(Some(if_rowids(&in_front.tables, "last_insert_rowid()")))
             }

@@ -273,23 +273,30 @@ impl Journal {
         behind.any(is_write)
     }
 
-    /// What the writes do to what a connection did last.
-    pub(crate) fn in_front(&self) -> InFront {
-        let mut in_front = InFront::default();
+    /// What the writes do to what a connection did last. `undone`: before this entry, others were rolled back.
+    pub(crate) fn in_front(&self, undone: Option<usize>) -> InFront {
+        let mut in_front = InFront {
+            undone_write: undone.is_some(),
+            undone_insert: undone.is_some(),
+            ..InFront::default()
+        };
         let mut depth = 0;
-        for entry in &self.entries {
+        for (place, entry) in self.entries.iter().enumerate() {
+            let is_behind = undone.is_some_and(|undone| place >= undone);
             match entry {
                 Entry::Savepoint(_) => depth += 1,
                 Entry::RollBackTo(_) => depth -= 1,
                 Entry::Write(write) if write.statement.counted => {
                     let statement = &write.statement;
                     in_front.writes = true;
+                    in_front.undone_write &= !is_behind;
                     in_front.inserts |= statement.is_insert();
                     let is_certain = statement.writes_new_rows()
                         && (statement.known_rows().is_some()
                             || matches!(write.count, Count::Shown(1..)));
                     if depth == 0 && is_certain {
                         in_front.tables.extend(statement.insert_name.clone());
+                        in_front.undone_insert &= !is_behind;
                     }
                 }
                 _ => {}

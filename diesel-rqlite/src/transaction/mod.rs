@@ -58,8 +58,8 @@ pub struct Transaction {
     ended: Option<String>,
     /// What this connection did last, in a transaction that is over, or outside of any.
     pub(crate) did: Did,
-    /// Writes were rolled back inside of it, which no server ran, and no row was inserted since.
-    undone: bool,
+    /// Where it stood when writes were rolled back inside of it that no server ran, if no row was inserted since.
+    undone: Option<usize>,
 }
 
 /// Where an open transaction began.
@@ -155,7 +155,7 @@ impl Transaction {
     /// Takes a write that waits for the commit.
     pub(crate) fn write(&mut self, write: Write) {
         if write.statement.writes_new_rows() && write.statement.known_rows().is_some() {
-            self.undone = false;
+            self.undone = None;
         }
         self.journal.write(write);
     }
@@ -176,7 +176,7 @@ impl Transaction {
         let mark = self.end()?;
         self.undo_to(mark.at);
         if self.marks.is_empty() {
-            if self.undone {
+            if self.undone.is_some() {
                 self.did = Did::unknown();
             }
             self.close();
@@ -227,13 +227,11 @@ impl Transaction {
 
     /// What its writes so far do to what a connection did last.
     pub(crate) fn in_front(&self) -> InFront {
-        let mut in_front = self.journal.in_front();
-        in_front.undone = self.undone;
-        in_front
+        self.journal.in_front(self.undone)
     }
 
     fn undo_to(&mut self, mark: usize) {
-        self.undone |= self.journal.has_writes_from(mark);
+        let has_writes = self.journal.has_writes_from(mark);
         let past_it = |broken: &mut Broken| broken.entry.is_some_and(|entry| mark <= entry);
         if let Some(Broken {
             entry: Some(entry),
@@ -243,6 +241,9 @@ impl Transaction {
             self.journal.take_failed(entry, &message);
         }
         self.journal.roll_back(mark);
+        if has_writes {
+            self.undone = Some(self.journal.len());
+        }
     }
 
     fn close(&mut self) {
@@ -253,7 +254,7 @@ impl Transaction {
         self.lease = None;
         self.fence = None;
         self.is_fence_raised = false;
-        self.undone = false;
+        self.undone = None;
         self.ended = None;
     }
 

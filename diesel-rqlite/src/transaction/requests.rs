@@ -218,8 +218,12 @@ impl Transaction {
 
     /// What came of the writes is what the connection did last. SQLite counts those that were rolled back, too.
     fn note_what_it_did(&mut self, commit: &Commit, results: &[StatementResult]) {
+        let mut undone = self.undone;
         for (part, result) in commit.parts.iter().zip(results) {
             let Part::Write(entry) = part else { continue };
+            if undone.take_if(|undone| *undone <= *entry).is_some() {
+                self.did = Did::unknown();
+            }
             let Some(write) = self.journal.write_at(*entry) else {
                 continue;
             };
@@ -228,7 +232,7 @@ impl Transaction {
                 false => self.did.wrote(&write.statement, result),
             }
         }
-        if self.undone {
+        if undone.is_some() {
             self.did = Did::unknown();
         }
     }
