@@ -144,6 +144,14 @@ fn state(reader: &mut RqliteConnection, mark: &str) -> Vec<Shown> {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
     let made = "SELECT name FROM sqlite_master WHERE name = 'made'";
     loop {
+        // Whether it is there is asked behind the mark: before, the node may not have made it yet.
+        let marked =
+            diesel::sql_query("SELECT 'mark ' || n AS value FROM mark").load::<Shown>(reader);
+        if !marked.is_ok_and(|rows| rows.iter().any(|row| row.value == mark)) {
+            assert!(std::time::Instant::now() < deadline, "the node is behind");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            continue;
+        }
         // The first read behind a change of the schema may see the old one.
         let made = diesel::sql_query(made)
             .load::<AnyRow>(reader)
