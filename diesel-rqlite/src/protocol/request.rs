@@ -61,7 +61,7 @@ impl fmt::Display for ReadConsistency {
 
 /// How long a linearizable read may wait for the log to be applied before it is made a strong one. Servers before 8.32
 /// do not know it.
-const LINEARIZABLE_TIMEOUT: &str = "&linearizable_timeout=1s";
+const LINEARIZABLE_TIMEOUT: &str = "&linearizable_timeout=500ms";
 /// A node that hands on a write sends it once more when this time is over, and the statement is then applied twice
 /// (version 10). No statement takes so long, and whoever waits has given up long before. Never with `retries`.
 const LONG_FORWARDING: &str = "&timeout=1h";
