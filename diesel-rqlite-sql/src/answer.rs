@@ -3,7 +3,6 @@
 
 use crate::error::SqlError;
 use crate::functions::{Classes, function_named};
-use crate::parse::parse;
 use crate::parsed::{Form, Parsed, unquoted};
 use crate::rewrite::Pin;
 use crate::token::TokenKind;
@@ -59,16 +58,7 @@ impl Parsed<'_> {
         }
         pins.sort_by_key(|(_, pin)| (pin.range.start, pin.range.end));
         let pins: Vec<_> = pins.into_iter().map(|(_, pin)| pin).collect();
-        let text = self.rewritten(self.all(), &pins, |_, range, sql| {
-            sql.push_str(&self.text[range])
-        });
-        let mut parsed = parse(&text)?;
-        if parsed.len() != 1 {
-            return Err(SqlError::Several);
-        }
-        let mut parsed = parsed.remove(0).into_owned();
-        parsed.position = self.position;
-        Ok(Some(parsed))
+        self.reread(&pins).map(Some)
     }
 
     /// Whether `*` stands behind RETURNING.
@@ -97,16 +87,7 @@ impl Parsed<'_> {
         if pins.is_empty() {
             return None;
         }
-        let text = self.rewritten(self.all(), &pins, |_, range, sql| {
-            sql.push_str(&self.text[range])
-        });
-        let mut parsed = parse(&text).ok()?;
-        if parsed.len() != 1 {
-            return None;
-        }
-        let mut parsed = parsed.remove(0).into_owned();
-        parsed.position = self.position;
-        Some(parsed)
+        self.reread(&pins).ok()
     }
 
     /// The function of this class that is called by these tokens: its name and two parentheses.
@@ -124,6 +105,7 @@ impl Parsed<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parse::parse;
 
     fn answered(sql: &str) -> Option<String> {
         let parsed = parse(sql).expect("parses").remove(0);

@@ -1,7 +1,6 @@
 //! Columns that an INSERT leaves to their defaults, given by the INSERT itself.
 
 use crate::keyword::Keyword;
-use crate::parse::parse;
 use crate::parsed::{Form, Parsed, unescaped};
 use crate::rewrite::Pin;
 use crate::token::TokenKind;
@@ -27,16 +26,7 @@ impl Parsed<'_> {
         } else {
             self.pins_behind_columns(place, defaults)?
         };
-        let text = self.rewritten(self.all(), &pins, |_, range, sql| {
-            sql.push_str(&self.text[range])
-        });
-        let mut parsed = parse(&text).ok()?;
-        if parsed.len() != 1 {
-            return None;
-        }
-        let mut parsed = parsed.remove(0).into_owned();
-        parsed.position = self.position;
-        Some(parsed)
+        self.reread(&pins).ok()
     }
 
     fn pins_behind_columns(&self, open: usize, defaults: &[(&str, &str)]) -> Option<Vec<Pin>> {
@@ -103,6 +93,7 @@ fn lists(columns: &[(&str, &str)]) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parse::parse;
 
     fn with(sql: &str) -> Option<String> {
         let parsed = parse(sql).expect("parses").remove(0);

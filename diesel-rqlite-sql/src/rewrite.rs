@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::error::SqlError;
+use crate::parse::parse;
 use crate::parsed::Parsed;
 
 /// What stands in place of a part of the text.
@@ -58,6 +60,20 @@ impl Parsed<'_> {
         put(&mut sql, &mut copied, bytes.end);
         sql.push_str(&self.text[copied..bytes.end.max(copied)]);
         sql
+    }
+
+    /// The statement that it is with these in it, read anew.
+    pub(crate) fn reread(&self, pins: &[Pin]) -> Result<Parsed<'static>, SqlError> {
+        let text = self.rewritten(self.all(), pins, |_, range, sql| {
+            sql.push_str(&self.text[range])
+        });
+        let mut parsed = parse(&text)?;
+        if parsed.len() != 1 {
+            return Err(SqlError::Several);
+        }
+        let mut parsed = parsed.remove(0).into_owned();
+        parsed.position = self.position;
+        Ok(parsed)
     }
 }
 

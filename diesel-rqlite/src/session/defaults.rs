@@ -12,7 +12,6 @@ use diesel_rqlite_sql::{Form, Parsed};
 use super::{Client, Session};
 use crate::sql::unstable;
 use crate::statement::{Query, Statement};
-use crate::transaction::TransactionMode;
 
 impl<C: Client> Session<C> {
     /// A query, with the defaults of its INSERTs given.
@@ -59,12 +58,7 @@ impl<C: Client> Session<C> {
     async fn learn_defaults(&mut self) -> QueryResult<()> {
         self.defaults_are_news = false;
         let query = Statement::plain(unstable::QUERY);
-        let is_seen = self.transaction.is_open()
-            && self.transaction.options.mode != TransactionMode::Deferred;
-        let rows = match is_seen {
-            true => self.look_at(&query).await?,
-            false => self.ask(&query).await?,
-        };
+        let rows = self.ask_as_seen(&query).await?;
         self.learn_unstable(&rows);
         Ok(())
     }

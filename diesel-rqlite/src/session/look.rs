@@ -63,6 +63,16 @@ impl<C: Client> Session<C> {
         Ok(results)
     }
 
+    /// Asks for something of the schema, as the transaction sees it, if one is open that may look.
+    pub(super) async fn ask_as_seen(&mut self, statement: &Statement<'_>) -> QueryResult<Rows> {
+        let is_seen = self.transaction.is_open()
+            && self.transaction.options.mode != TransactionMode::Deferred;
+        match is_seen {
+            true => self.look_at(statement).await,
+            false => self.ask(statement).await,
+        }
+    }
+
     pub(super) async fn look_at(&mut self, statement: &Statement<'_>) -> QueryResult<Rows> {
         let mut results = self.look(&[statement], false).await?;
         rows_of(results.pop(), statement)

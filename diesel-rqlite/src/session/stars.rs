@@ -10,7 +10,6 @@ use super::{Client, Session};
 use crate::bind_collector::Bind;
 use crate::protocol::rows::Value;
 use crate::statement::{Query, Statement};
-use crate::transaction::TransactionMode;
 
 /// Generated columns are columns; hidden ones of virtual tables are not.
 const COLUMNS: &str = "SELECT name FROM pragma_table_xinfo(?) WHERE hidden <> 1 ORDER BY cid";
@@ -35,12 +34,7 @@ impl<C: Client> Session<C> {
     /// None: there is no such table.
     async fn columns_of_table(&mut self, table: String) -> QueryResult<Vec<String>> {
         let query = Statement::with_binds(COLUMNS, vec![Bind::Text(table.into())]);
-        let is_seen = self.transaction.is_open()
-            && self.transaction.options.mode != TransactionMode::Deferred;
-        let rows = match is_seen {
-            true => self.look_at(&query).await?,
-            false => self.ask(&query).await?,
-        };
+        let rows = self.ask_as_seen(&query).await?;
         let names = (0..rows.len()).filter_map(|row| match rows.value(row, 0) {
             Some(Value::Text(name)) => Some(name.to_owned()),
             _ => None,
