@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use diesel::deserialize::Result;
 
 use crate::backend::RqliteType;
-use crate::protocol::rows::Value;
+use crate::protocol::rows::{Value, whole};
 
 /// One value of a row. Never NULL: Diesel asks for that before.
 ///
@@ -109,14 +109,6 @@ impl<'a> RqliteValue<'a> {
         };
         format!("{shown} is not {wanted}").into()
     }
-}
-
-/// The integer a REAL stands for, if it is one.
-pub(crate) fn whole(number: f64) -> Option<i64> {
-    const BOUND: f64 = 9_223_372_036_854_775_808.0;
-    #[allow(clippy::cast_possible_truncation)]
-    let integer = number as i64;
-    (number.fract() == 0.0 && (-BOUND..BOUND).contains(&number)).then_some(integer)
 }
 
 /// A REAL as SQLite writes it, with the fewest digits that mean it. (SQLite's own are 15 or 17, by its version.)

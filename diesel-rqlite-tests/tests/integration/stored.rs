@@ -146,25 +146,25 @@ impl Random {
     }
 }
 
-/// Reads a column of a type in several ways: all rows at once, and each by its key. `variant` makes the text another one.
+/// Reads a column of a type, of the rows with these keys. `variant` makes the text another one.
 macro_rules! reads {
     ($name:ident, $sql_type:ty) => {
-        fn $name(conn: &mut RqliteConnection, variant: usize, rows: i64) -> Vec<QueryResult<Got>> {
+        fn $name(
+            conn: &mut RqliteConnection,
+            variant: usize,
+            from: i64,
+            to: i64,
+        ) -> QueryResult<Got> {
             diesel::table! {
                 use diesel::sql_types::*;
                 t { id -> BigInt, v -> Nullable<$sql_type>, }
             }
-            let query = |from: i64, to: i64| {
-                let mut query = t::table.select(t::v).order(t::id).into_boxed();
-                query = query.filter(t::id.le(to));
-                for _ in 0..=variant {
-                    query = query.filter(t::id.ge(from));
-                }
-                query
-            };
-            let mut all = vec![query(1, rows).load(conn)];
-            all.extend((1..=rows).step_by(7).map(|id| query(id, id).load(conn)));
-            all
+            let mut query = t::table.select(t::v).order(t::id).into_boxed();
+            query = query.filter(t::id.le(to));
+            for _ in 0..=variant {
+                query = query.filter(t::id.ge(from));
+            }
+            query.load(conn)
         }
     };
 }
@@ -173,7 +173,26 @@ reads!(doubles, Double);
 reads!(texts, Text);
 reads!(blobs, Binary);
 
-type Reads = fn(&mut RqliteConnection, usize, i64) -> Vec<QueryResult<Got>>;
+type Reads = fn(&mut RqliteConnection, usize, i64, i64) -> QueryResult<Got>;
+
+const KINDS: [(&str, Reads); 4] = [
+    ("BigInt", longs),
+    ("Double", doubles),
+    ("Text", texts),
+    ("Binary", blobs),
+];
+
+/// A table with these values in a column of this type, of the same name each time: a node answers once more with the types
+/// of before.
+fn make(db: &mut Database, declared: &str, values: &[String]) {
+    let rows: Vec<_> = values.iter().map(|value| format!("({value})")).collect();
+    db.batch_execute(&format!(
+        "DROP TABLE IF EXISTS t; CREATE TABLE t (id INTEGER PRIMARY KEY, v {declared});
+         INSERT INTO t (v) VALUES {}",
+        rows.join(", ")
+    ))
+    .expect("creates");
+}
 
 /// How many rounds: each reads some thousand values in each of four types. `STORED_ROUNDS` says another number.
 fn rounds() -> usize {
@@ -188,12 +207,6 @@ fn plain_answers_are_exact_or_asked_for_again() {
     let mut exact = db.another();
     exact.set_prepared_statement_cache_size(CacheSize::Disabled);
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
-    let kinds: [(&str, Reads); 4] = [
-        ("BigInt", longs),
-        ("Double", doubles),
-        ("Text", texts),
-        ("Binary", blobs),
-    ];
     for round in 0..rounds() {
         for (place, declared) in DECLARED.iter().enumerate() {
             // Without types, numbers of several rows in a column without one are taken to be of one class.
@@ -202,25 +215,49 @@ fn plain_answers_are_exact_or_asked_for_again() {
             } else {
                 ROWS
             };
-            let values: Vec<_> = (0..rows).map(|_| format!("({})", random.value())).collect();
-            // Of the same name each time: a node answers once more with the types of before.
-            db.batch_execute(&format!(
-                "DROP TABLE IF EXISTS t; CREATE TABLE t (id INTEGER PRIMARY KEY, v {declared});
-                 INSERT INTO t (v) VALUES {}",
-                values.join(", ")
-            ))
-            .expect("creates");
+            let values: Vec<_> = (0..rows).map(|_| random.value()).collect();
+            make(&mut db, declared, &values);
             let variant = (place + DECLARED.len() * round) % 200;
-            for (kind, reads) in kinds {
-                let wanted = reads(&mut exact, variant, rows);
+            for (kind, reads) in KINDS {
+                let all = |conn: &mut RqliteConnection| {
+                    let mut all = vec![reads(conn, variant, 1, rows)];
+                    let single = (1..=rows).step_by(7);
+                    all.extend(single.map(|id| reads(conn, variant, id, id)));
+                    all
+                };
+                let wanted = all(&mut exact);
                 for run in 0..3 {
-                    let got = reads(&mut db, variant, rows);
-                    for (got, wanted) in got.iter().zip(&wanted) {
+                    for (got, wanted) in all(&mut db).iter().zip(&wanted) {
                         assert_eq!(
                             got, wanted,
                             "{kind} of {declared:?}, run {run}, among {values:?}"
                         );
                     }
+                }
+            }
+        }
+    }
+}
+
+/// Each of the hard values by a connection that has learnt nothing from the others.
+#[test]
+fn plain_answer_of_one_value_is_exact_or_asked_for_again() {
+    let mut db = Database::new();
+    // What connections have learnt is shared by those to the same address.
+    let port = db.node.address();
+    let port = port.rsplit(':').next().expect("a port").to_owned();
+    let unlearnt = || connect(&format!("rqlite://localhost:{port}?discovery=false"));
+    let values: Vec<_> = HARD.iter().map(|value| (*value).to_owned()).collect();
+    for declared in DECLARED {
+        make(&mut db, declared, &values);
+        db.set_prepared_statement_cache_size(CacheSize::Disabled);
+        for (id, value) in (1..).zip(HARD) {
+            let mut conn = unlearnt();
+            for (kind, reads) in KINDS {
+                let wanted = reads(&mut db, 0, id, id);
+                for run in 0..3 {
+                    let got = reads(&mut conn, 0, id, id);
+                    assert_eq!(got, wanted, "{value} as {kind} of {declared:?}, run {run}");
                 }
             }
         }

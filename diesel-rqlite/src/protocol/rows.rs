@@ -446,6 +446,14 @@ impl CellSeed<'_> {
     }
 }
 
+/// The integer a REAL stands for, if it is one.
+pub(crate) fn whole(number: f64) -> Option<i64> {
+    const BOUND: f64 = 9_223_372_036_854_775_808.0;
+    #[allow(clippy::cast_possible_truncation)]
+    let integer = number as i64;
+    (number.fract() == 0.0 && (-BOUND..BOUND).contains(&number)).then_some(integer)
+}
+
 /// Whether rqlite may have written a REAL so, which beyond 2^53 is another number: the shortest digits that tell it from
 /// other REALs, and then zeros.
 fn may_be_padded(value: i64) -> bool {
@@ -518,7 +526,13 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
 
     fn visit_f64<E>(mut self, value: f64) -> Result<(), E> {
         self.is_only(NUMBERS);
-        self.rows.cells.push(Cell::Real(value));
+        self.rows.cells.push(match self.encoding {
+            // -0.0, or -2^63, whose digits are beyond an INTEGER's: the other whole ones come as one.
+            Encoding::Stored(Wanted::Integer) => {
+                whole(value).map_or(Cell::Real(value), Cell::Integer)
+            }
+            _ => Cell::Real(value),
+        });
         Ok(())
     }
 

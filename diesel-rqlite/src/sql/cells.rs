@@ -18,8 +18,7 @@
 use std::fmt::Write as _;
 
 use super::results::SUBQUERY;
-use crate::protocol::rows::{Rows, Value};
-use crate::value::whole;
+use crate::protocol::rows::{Rows, Value, whole};
 
 pub(crate) use crate::protocol::message::GUARD;
 

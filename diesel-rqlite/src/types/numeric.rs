@@ -12,8 +12,8 @@ use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::Numeric;
 
 use crate::backend::Rqlite;
-use crate::protocol::rows::Value;
-use crate::value::{RqliteValue, whole};
+use crate::protocol::rows::{Value, whole};
+use crate::value::RqliteValue;
 
 const MAX_DIGITS: u64 = 10_000;
 
