@@ -217,8 +217,11 @@ fn plain_answers_are_exact_or_asked_for_again() {
             };
             let values: Vec<_> = (0..rows).map(|_| random.value()).collect();
             make(&mut db, declared, &values);
-            let variant = (place + DECLARED.len() * round) % 200;
-            for (kind, reads) in KINDS {
+            // More terms are nested too deeply for the parser of SQLite 3.45.
+            let variant = (place + DECLARED.len() * round) % 20 * KINDS.len();
+            for (number, (kind, reads)) in KINDS.into_iter().enumerate() {
+                // What is learnt for one type would hide what is not for another.
+                let variant = variant + number;
                 let all = |conn: &mut RqliteConnection| {
                     let mut all = vec![reads(conn, variant, 1, rows)];
                     let single = (1..=rows).step_by(7);
@@ -253,10 +256,10 @@ fn plain_answer_of_one_value_is_exact_or_asked_for_again() {
         db.set_prepared_statement_cache_size(CacheSize::Disabled);
         for (id, value) in (1..).zip(HARD) {
             let mut conn = unlearnt();
-            for (kind, reads) in KINDS {
-                let wanted = reads(&mut db, 0, id, id);
+            for (variant, (kind, reads)) in KINDS.into_iter().enumerate() {
+                let wanted = reads(&mut db, variant, id, id);
                 for run in 0..3 {
-                    let got = reads(&mut conn, 0, id, id);
+                    let got = reads(&mut conn, variant, id, id);
                     assert_eq!(got, wanted, "{value} as {kind} of {declared:?}, run {run}");
                 }
             }
