@@ -14,20 +14,24 @@ pub(crate) enum Any {
 pub(crate) enum Kind {
     Blocking,
     Async,
+    /// On a runtime without threads of its own: between two calls nobody looks at the sockets.
+    Local,
 }
 
 pub(crate) const KINDS: [Kind; 2] = [Kind::Blocking, Kind::Async];
+pub(crate) const KINDS_AND_RUNTIMES: [Kind; 3] = [Kind::Blocking, Kind::Async, Kind::Local];
 
 impl Kind {
     pub(crate) fn connect(self, config: &RqliteConfig) -> ConnectionResult<Any> {
         match self {
             Kind::Blocking => config.connect().map(|conn| Any::Blocking(Box::new(conn))),
-            Kind::Async => {
-                let runtime = tokio::runtime::Builder::new_multi_thread()
-                    .worker_threads(1)
-                    .enable_all()
-                    .build()
-                    .expect("a runtime");
+            Kind::Async | Kind::Local => {
+                let mut builder = match self {
+                    Kind::Local => tokio::runtime::Builder::new_current_thread(),
+                    _ => tokio::runtime::Builder::new_multi_thread(),
+                };
+                let runtime = builder.worker_threads(1).enable_all().build();
+                let runtime = runtime.expect("a runtime");
                 // Its connections are not those of another runtime.
                 let config = config
                     .clone()

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -11,6 +12,8 @@ pub(crate) enum Reply {
     Json(String),
     /// All of it.
     Http(String),
+    /// One of these after the other, each in a packet of its own. It is said when all are written.
+    Parts(Vec<String>, Sender<()>),
     /// Whatever this does with the connection, which is closed then.
     Stream(Box<dyn FnOnce(&mut TcpStream) + Send>),
 }
@@ -73,6 +76,7 @@ pub(crate) fn redirect(location: &str) -> String {
 }
 
 fn serve(mut client: TcpStream, answer: &impl Fn(&str) -> Reply, seen: &Mutex<Vec<String>>) {
+    let _ = client.set_nodelay(true);
     while let Some(request) = read(&mut client) {
         seen.lock().expect("no panic").push(request.clone());
         let text = match answer(&request) {
@@ -81,6 +85,17 @@ fn serve(mut client: TcpStream, answer: &impl Fn(&str) -> Reply, seen: &Mutex<Ve
                 body.len()
             ),
             Reply::Http(text) => text,
+            Reply::Parts(parts, written) => {
+                for part in parts {
+                    if client.write_all(part.as_bytes()).is_err() {
+                        return;
+                    }
+                    thread::sleep(std::time::Duration::from_millis(20));
+                }
+                // Nobody listens if the test is over.
+                let _ = written.send(());
+                continue;
+            }
             Reply::Stream(run) => return run(&mut client),
         };
         if client.write_all(text.as_bytes()).is_err() {

@@ -24,7 +24,7 @@ use super::failure::{Failure, Why};
 use super::message::{ErrorBody, RequestError, is_of_forwarding};
 use super::nodes::Nodes;
 use super::request::{Endpoint, Exchange, ReadConsistency, Settings, Statements, Way};
-use super::survey::redirect_target;
+use super::survey::{is_redirect, redirect_target};
 use super::watch::{Again, Of, Watch};
 
 /// The first pause before all nodes are asked again; each is twice as long as the one before.
@@ -418,7 +418,7 @@ impl<'c> Call<'c> {
         if status == StatusCode::OK {
             return self.accepted(response, now);
         }
-        if status.is_redirection() {
+        if is_redirect(status) {
             return self.redirected(response, now);
         }
         if status == StatusCode::EXPECTATION_FAILED && self.is_careful {
