@@ -55,11 +55,13 @@ pub(crate) fn says_it_is_ready(agent: &Agent, base: &str) -> bool {
 }
 
 /// Whether a node leads: it answers a read through the Raft log, and sends nobody to another node for it.
-pub(crate) fn leads(base: &str) -> bool {
+pub(crate) fn leads(agent: &Agent, base: &str, user: Option<&User>) -> bool {
     let url = format!("{base}/db/query?level=strong&redirect&q=SELECT%201");
-    let agent = agent();
-    let request = agent
-        .get(url)
+    let mut request = agent.get(url);
+    if let Some(user) = user {
+        request = request.header("authorization", user.authorization());
+    }
+    let request = request
         .config()
         .max_redirects(0)
         .max_redirects_will_error(false)

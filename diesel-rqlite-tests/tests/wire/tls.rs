@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use diesel_rqlite::RqliteConfig;
-use diesel_rqlite_tests::{ClientCertificate, Rqlited};
+use diesel_rqlite::{Forwarding, RqliteConfig};
+use diesel_rqlite_tests::{ClientCertificate, Cluster, Rqlited};
 
 use crate::any::{KINDS, message};
 
@@ -138,14 +138,86 @@ fn configuration_of_rustls_is_used_as_it_is() {
     }
 }
 
-/// What this machine trusts is not what the tests made.
+/// No test: it has a machine of its own, as far as that is in the environment.
+#[test]
+fn connects_where_the_system_trusts_the_node() {
+    let Ok(url) = std::env::var("TRUSTED_BY_THE_SYSTEM") else {
+        return;
+    };
+    for kind in KINDS {
+        let roots = format!("{url}?roots=system");
+        let mut conn = kind.connect_url(&roots).expect("connects");
+        assert_eq!(conn.values("SELECT 7 AS value"), Ok(vec![7]));
+        let config = url.parse::<RqliteConfig>().expect("a URL").system_roots();
+        kind.connect(&config).map(|_| ()).expect("connects");
+        for roots in ["", "?roots=web"] {
+            let refused = message(kind.connect_url(&format!("{url}{roots}")));
+            assert!(refused.contains("certificate"), "{kind:?}: {refused}");
+        }
+    }
+}
+
 #[test]
 fn roots_of_the_system_can_be_chosen() {
     let node = Rqlited::builder().tls().start();
+    // What this machine trusts is not what the tests made.
     for kind in KINDS {
         let refused = message(kind.connect(&config(&node).system_roots()));
         assert!(refused.contains("certificate"), "{kind:?}: {refused}");
     }
-    assert!("rqlites://h?roots=system".parse::<RqliteConfig>().is_ok());
+    let child = std::process::Command::new(std::env::current_exe().expect("is a file"))
+        .args(["--exact", "tls::connects_where_the_system_trusts_the_node"])
+        .env("TRUSTED_BY_THE_SYSTEM", node.url())
+        .env("SSL_CERT_FILE", node.ca_certificate().expect("has TLS"))
+        .output()
+        .expect("starts");
+    assert!(child.status.success(), "{child:?}");
     assert!("rqlites://h?roots=none".parse::<RqliteConfig>().is_err());
+}
+
+/// A connection to a node that does not lead.
+fn follower(cluster: &Cluster, place: usize) -> RqliteConfig {
+    let address = cluster.address(place);
+    let port = address.rsplit(':').next().expect("a port");
+    let config = RqliteConfig::new("127.0.0.1", port.parse().expect("a port"));
+    config.tls().ca_certificates(cluster.ca_certificates())
+}
+
+/// What follows another node's word goes there with the same certificate, and trusts the same.
+#[test]
+fn leader_is_reached_by_tls_and_with_the_certificate() {
+    let client = ClientCertificate::create();
+    let builders = [
+        Cluster::builder().tls(),
+        Cluster::builder().client_certificate(&client),
+    ];
+    for builder in builders {
+        let cluster = builder.start(2);
+        let other = 1 - cluster.leader();
+        for kind in KINDS {
+            for (forwarding, discovery) in [
+                (Forwarding::Never, false),
+                (Forwarding::Never, true),
+                (Forwarding::Always, true),
+            ] {
+                let config = follower(&cluster, other).forwarding(forwarding);
+                let config = config.discovery(discovery);
+                let shown = config
+                    .clone()
+                    .client_certificate(&*client.certificate, &*client.key);
+                let mut conn = kind.connect(&shown).expect("connects");
+                let created = conn.execute("CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY)");
+                created.expect("creates");
+                let inserted = conn.execute("INSERT INTO t DEFAULT VALUES");
+                assert_eq!(inserted, Ok(1), "{kind:?} {forwarding:?} {discovery}");
+                // The follower's certificate says nothing about the leader.
+                let pem = cluster.node(other).ca_certificate_pem();
+                let one = shown.ca_certificates(pem.expect("has TLS"));
+                if forwarding == Forwarding::Never {
+                    let refused = message(kind.connect(&one.discovery(false)));
+                    assert!(refused.contains("certificate"), "{kind:?}: {refused}");
+                }
+            }
+        }
+    }
 }
