@@ -8,12 +8,7 @@ use ureq::tls::{Certificate, ClientCert, PrivateKey, TlsConfig};
 use crate::User;
 use crate::tls::ClientCertificate;
 
-/// A client that trusts anybody: it only talks to what this kit started.
-pub(crate) fn agent() -> Agent {
-    agent_of(None)
-}
-
-/// One that shows a certificate.
+/// A client that trusts anybody: it only talks to what this kit started. It may show a certificate.
 pub(crate) fn agent_of(client: Option<&ClientCertificate>) -> Agent {
     let tls = TlsConfig::builder().disable_verification(true);
     let tls = tls.client_cert(client.and_then(shown)).build();

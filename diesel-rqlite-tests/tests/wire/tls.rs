@@ -1,6 +1,7 @@
 //! Whom a connection trusts, and what it shows of itself, on both connections.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use diesel_rqlite::{Forwarding, RqliteConfig};
 use diesel_rqlite_tests::{ClientCertificate, Cluster, Rqlited};
@@ -214,7 +215,8 @@ fn leader_is_reached_by_tls_and_with_the_certificate() {
                 let pem = cluster.node(other).ca_certificate_pem();
                 let one = shown.ca_certificates(pem.expect("has TLS"));
                 if forwarding == Forwarding::Never {
-                    let refused = message(kind.connect(&one.discovery(false)));
+                    let one = one.leader_timeout(Duration::from_millis(100));
+                    let refused = message(kind.connect(&one));
                     assert!(refused.contains("certificate"), "{kind:?}: {refused}");
                 }
             }
