@@ -60,6 +60,24 @@ impl Any {
         }
     }
 
+    /// The same in a transaction, and under its lock.
+    pub(crate) fn execute_in_transaction(&mut self, sql: &str) -> QueryResult<usize> {
+        match self {
+            Any::Blocking(conn) => {
+                conn.transaction(|conn| diesel::RunQueryDsl::execute(diesel::sql_query(sql), conn))
+            }
+            Any::Async(conn, runtime) => {
+                let sql = sql.to_owned();
+                runtime.block_on(diesel_async::AsyncConnection::transaction(
+                    &mut **conn,
+                    async move |conn| {
+                        diesel_async::RunQueryDsl::execute(diesel::sql_query(sql), conn).await
+                    },
+                ))
+            }
+        }
+    }
+
     /// The rows of a query with a column named `value`.
     pub(crate) fn values(&mut self, sql: &str) -> QueryResult<Vec<i64>> {
         #[derive(QueryableByName)]

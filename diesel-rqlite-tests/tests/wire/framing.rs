@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use diesel::result::{DatabaseErrorKind, Error};
-use diesel_rqlite_tests::Rqlited;
+use diesel_rqlite_tests::{Rqlited, User};
 
 use crate::any::{Any, KINDS_AND_RUNTIMES, Kind};
 use crate::proxy::forward;
 use crate::server::{FalseServer, Reply};
-use crate::support::assert_none;
+use crate::support::{assert_none, database_error};
 
 const QUERY: &str = "SELECT 7 AS value";
 const WRITE: &str = "DELETE FROM t";
@@ -270,5 +270,27 @@ fn answer_to_a_dropped_future_is_nobody_elses() {
             };
             (conn, runtime) = (same, its);
         }
+    }
+}
+
+/// The node hangs up while the request is still being sent.
+#[test]
+fn refusal_of_a_long_request_is_told() {
+    let node = Rqlited::builder()
+        .user(User::new("user", "secret", &["all"]))
+        .user(User::new("reader", "secret", &["query", "status"]))
+        .start();
+    let sql = format!("INSERT INTO t VALUES ('{}')", "x".repeat(32 << 20));
+    let url = format!("rqlite://reader:secret@{}", node.address());
+    for kind in [Kind::Blocking, Kind::Local] {
+        let mut conn = kind.connect_url(&url).expect("connects");
+        let (error, information) = database_error(conn.execute(&sql));
+        let message = information.message();
+        assert!(message.contains("401"), "{kind:?}: {message}");
+        assert!(
+            matches!(error, DatabaseErrorKind::UnableToSendCommand),
+            "{error:?}"
+        );
+        assert_eq!(conn.values(QUERY), Ok(vec![7]), "{kind:?}");
     }
 }
