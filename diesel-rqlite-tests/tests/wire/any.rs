@@ -1,5 +1,7 @@
 //! Either connection, for what both do by HTTP clients of their own.
 
+use std::time::Duration;
+
 use diesel::prelude::*;
 use diesel_rqlite::{AsyncRqliteConnection, RqliteConfig, RqliteConnection};
 use tokio::runtime::Runtime;
@@ -23,6 +25,13 @@ pub(crate) const KINDS_AND_RUNTIMES: [Kind; 3] = [Kind::Blocking, Kind::Async, K
 
 impl Kind {
     pub(crate) fn connect(self, config: &RqliteConfig) -> ConnectionResult<Any> {
+        // Its connections are not those of another runtime.
+        let config = config.clone().connect_timeout(Duration::from_secs(5));
+        self.connect_as_it_is(&config)
+    }
+
+    /// With a configuration that has no connections yet.
+    pub(crate) fn connect_as_it_is(self, config: &RqliteConfig) -> ConnectionResult<Any> {
         match self {
             Kind::Blocking => config.connect().map(|conn| Any::Blocking(Box::new(conn))),
             Kind::Async | Kind::Local => {
@@ -32,10 +41,6 @@ impl Kind {
                 };
                 let runtime = builder.worker_threads(1).enable_all().build();
                 let runtime = runtime.expect("a runtime");
-                // Its connections are not those of another runtime.
-                let config = config
-                    .clone()
-                    .connect_timeout(std::time::Duration::from_secs(5));
                 let connected = runtime.block_on(config.connect_async());
                 connected.map(|conn| Any::Async(Box::new(conn), runtime))
             }

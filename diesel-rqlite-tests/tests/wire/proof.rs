@@ -145,3 +145,34 @@ fn rows_of_earlier_versions_are_theirs() {
     assert_eq!(db.http_requests() - requests, 1, "the row is still there");
     assert_eq!(db.count("__diesel_rqlite_commits"), 2);
 }
+
+/// What decides how long a proof is kept is a count: no clock of a client or of a node is in a row.
+#[test]
+fn row_of_a_connection_holds_a_count_and_nothing_of_a_clock() {
+    #[derive(QueryableByName)]
+    struct Client {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        client: String,
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        number: i64,
+    }
+    let options = "exactly_once=true";
+    let mut db = Database::with_options(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER NOT NULL)",
+        options,
+    );
+    let mut connections: Vec<_> = (0..3).map(|_| db.another_with(options)).collect();
+    for conn in &mut connections {
+        assert_eq!(conn.transaction(insert), Ok(1));
+        assert_eq!(conn.transaction(insert), Ok(1));
+    }
+    let rows = diesel::sql_query("SELECT * FROM __diesel_rqlite_commits ORDER BY client");
+    let rows: Vec<Client> = rows.load(&mut *db).expect("loads");
+    assert_eq!(rows.len(), connections.len());
+    for (place, row) in (1..).zip(rows) {
+        let (count, random) = row.client.split_once('-').expect("has two parts");
+        assert_eq!(count, format!("r{place:016}"));
+        assert_eq!(random.len(), 32, "128 random bits: {random}");
+        assert_eq!(row.number, 2);
+    }
+}

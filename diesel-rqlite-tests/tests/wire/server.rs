@@ -104,7 +104,8 @@ fn serve(mut client: TcpStream, answer: &impl Fn(&str) -> Reply, seen: &Mutex<Ve
     }
 }
 
-fn read(client: &mut TcpStream) -> Option<String> {
+/// A request.
+pub(crate) fn read(client: &mut impl Read) -> Option<String> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 8192];
     loop {
