@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use diesel_rqlite::{Credentials, Forwarding, RqliteConfig};
 use diesel_rqlite_tests::{Cluster, Rqlited, User};
@@ -89,6 +90,7 @@ fn password_is_sent_to_nodes_that_the_cluster_lists() {
 /// Nodes that know the user, one that may do all, and one that may not ask for the nodes.
 fn guarded() -> Cluster {
     Cluster::builder()
+        .default_raft_timeouts()
         .user(User::new("admin", "secret", &["all"]))
         .user(User::new("user", "hunter2", &["all"]))
         .user(User::new("writer", "hunter3", &["query", "execute"]))
@@ -121,7 +123,8 @@ fn nodes_of_a_real_cluster_are_told_who_asks() {
             connected.push((kind, discovery, conn));
             // Who may not ask for the nodes has nobody's word but the redirect's.
             let writer = config.credentials("writer", "hunter3");
-            let refused = message(kind.connect(&writer));
+            let at_once = writer.clone().leader_timeout(Duration::ZERO);
+            let refused = message(kind.connect(&at_once));
             assert!(refused.contains("permission `status`"), "{refused}");
             assert!(refused.contains(&cluster.address(leader)), "{refused}");
             // Then a node hands it on.

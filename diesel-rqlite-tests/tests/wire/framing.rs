@@ -59,10 +59,7 @@ impl Between {
 
     /// A connection that has sent the query so often that its answer has the same form each time.
     fn connect(&self, kind: Kind) -> Any {
-        let url = format!(
-            "{}&request_timeout=300ms&discovery=false",
-            self.server.url()
-        );
+        let url = format!("{}&discovery=false", self.server.url());
         let mut conn = kind.connect_url(&url).expect("connects");
         for _ in 0..3 {
             assert_eq!(conn.values(QUERY), Ok(vec![7]));
@@ -122,12 +119,12 @@ const ANSWERS: &[(&str, Outcome, &str)] = {
         ("closed and more", Applied, "HTTP/1.1 200 OK\nConnection: close\nContent-Length: {len}\n\n{body}{false}"),
         // Lengths.
         ("a length too short", Unknown, "HTTP/1.1 200 OK\nContent-Length: 9\n\n{body}{false}"),
-        ("no length", Either, "HTTP/1.1 200 OK\n\n{body}{false}"),
+        ("no length", Either, "HTTP/1.1 200 OK\n\n{body}{false}{close}"),
         ("a length of nothing", Unknown, "HTTP/1.1 200 OK\nContent-Length: 0\n\n{false}"),
-        ("a length too long", Unknown, "HTTP/1.1 200 OK\nContent-Length: 99\n\n{body}"),
-        ("the longest", Unknown, "HTTP/1.1 200 OK\nContent-Length: 18446744073709551615\n\n{body}"),
-        ("longer", Unknown, "HTTP/1.1 200 OK\nContent-Length: 18446744073709551616\n\n{body}"),
-        ("less than nothing", Unknown, "HTTP/1.1 200 OK\nContent-Length: -1\n\n{body}"),
+        ("a length too long", Unknown, "HTTP/1.1 200 OK\nContent-Length: 99\n\n{body}{close}"),
+        ("the longest", Unknown, "HTTP/1.1 200 OK\nContent-Length: 18446744073709551615\n\n{body}{close}"),
+        ("longer", Unknown, "HTTP/1.1 200 OK\nContent-Length: 18446744073709551616\n\n{body}{close}"),
+        ("less than nothing", Unknown, "HTTP/1.1 200 OK\nContent-Length: -1\n\n{body}{close}"),
         ("a sign", Either, "HTTP/1.1 200 OK\nContent-Length: +{len}\n\n{body}{false}"),
         ("two lengths", Unknown, "HTTP/1.1 200 OK\nContent-Length: {len}\nContent-Length: 9\n\n{body}{false}"),
         // Chunks.
@@ -137,13 +134,13 @@ const ANSWERS: &[(&str, Outcome, &str)] = {
         ("trailers", Applied, "{chunk}0\nX: y\n\n"),
         ("trailers and more", Applied, "{chunk}0\nX: y\n\n{false}"),
         ("a length and chunks", Either, "HTTP/1.1 200 OK\nContent-Length: 9\nTransfer-Encoding: chunked\n\n{hex}\n{body}\n0\n\n{false}"),
-        ("chunks of another coding", Either, "HTTP/1.1 200 OK\nTransfer-Encoding: gzip, chunked\n\n{hex}\n{body}\n0\n\n"),
-        ("a coding that is none", Either, "HTTP/1.1 200 OK\nTransfer-Encoding: x\n\n{body}"),
-        ("a long chunk", Unknown, "{chunk}ffffffffffffffffff\n"),
-        ("a negative chunk", Unknown, "{chunk}-1\n"),
-        ("a chunk of no number", Unknown, "{chunk}0x1\n \n0\n\n"),
-        ("a chunk too long", Unknown, "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n9\n{body}\n0\n\n"),
-        ("no last chunk", Unknown, "{chunk}"),
+        ("chunks of another coding", Either, "HTTP/1.1 200 OK\nTransfer-Encoding: gzip, chunked\n\n{hex}\n{body}\n0\n\n{close}"),
+        ("a coding that is none", Either, "HTTP/1.1 200 OK\nTransfer-Encoding: x\n\n{body}{close}"),
+        ("a long chunk", Unknown, "{chunk}ffffffffffffffffff\n{close}"),
+        ("a negative chunk", Unknown, "{chunk}-1\n{close}"),
+        ("a chunk of no number", Unknown, "{chunk}0x1\n \n0\n\n{close}"),
+        ("a chunk too long", Unknown, "HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n9\n{body}\n0\n\n{close}"),
+        ("no last chunk", Unknown, "{chunk}{close}"),
         // What comes first.
         ("that it is taken", Applied, "HTTP/1.1 100 Continue\n\n{ok}"),
         ("that it is worked on", Applied, "HTTP/1.1 102 Processing\n\n|{ok}"),
@@ -153,9 +150,9 @@ const ANSWERS: &[(&str, Outcome, &str)] = {
         ("1.0", Applied, "HTTP/1.0 200 OK\nContent-Length: {len}\n\n{body}"),
         ("1.0 and more", Applied, "HTTP/1.0 200 OK\nContent-Length: {len}\n\n{body}{false}"),
         ("1.0, kept", Applied, "HTTP/1.0 200 OK\nConnection: keep-alive\nContent-Length: {len}\n\n{body}{false}"),
-        ("1.0 in chunks", Unknown, "HTTP/1.0 200 OK\nTransfer-Encoding: chunked\n\n{hex}\n{body}\n0\n\n"),
+        ("1.0 in chunks", Unknown, "HTTP/1.0 200 OK\nTransfer-Encoding: chunked\n\n{hex}\n{body}\n0\n\n{close}"),
         ("2", Unknown, "HTTP/2.0 200 OK\nContent-Length: {len}\n\n{body}"),
-        ("0.9", Unknown, "{body}"),
+        ("0.9", Unknown, "{body}{close}"),
         ("another protocol's", Unknown, "ICY 200 OK\nContent-Length: {len}\n\n{body}"),
         // Statuses. Whoever has not said that somebody else is to be asked may have done it.
         ("201", Unknown, "HTTP/1.1 201 Created\nContent-Length: {len}\n\n{body}"),
@@ -169,7 +166,7 @@ const ANSWERS: &[(&str, Outcome, &str)] = {
         // Headers.
         ("a line that goes on", Either, "HTTP/1.1 200 OK\nX: y\n z\nContent-Length: {len}\n\n{body}{false}"),
         ("a blank in a name", Either, "HTTP/1.1 200 OK\nContent-Length : {len}\n\n{body}{false}"),
-        ("a zero in a header", Either, "HTTP/1.1 200 OK\nX: \0\nContent-Length: {len}\n\n{body}"),
+        ("a zero in a header", Either, "HTTP/1.1 200 OK\nX: \0\nContent-Length: {len}\n\n{body}{close}"),
         ("lines of their own", Either, "HTTP/1.1 200 OK{lf}Content-Length: {len}{lf}{lf}{body}{false}"),
         ("a long header", Either, "HTTP/1.1 200 OK\nX: {long}\nContent-Length: {len}\n\n{body}"),
         ("many headers", Either, "HTTP/1.1 200 OK\n{many}Content-Length: {len}\n\n{body}"),
@@ -181,7 +178,7 @@ const ANSWERS: &[(&str, Outcome, &str)] = {
     ]
 };
 
-/// The parts of an answer: `|` is the end of a packet, a line ends as in HTTP, and `{false}` is a whole answer that would be
+/// The parts of an answer: `|` is the end of a packet, `{close}` of the connection, a line ends as in HTTP, and `{false}` is a whole answer that would be
 /// one to [`QUERY`], with another value.
 fn expanded(text: &str, planted: &str) -> Vec<String> {
     let (length, hex) = (BODY.len().to_string(), format!("{:x}", BODY.len()));

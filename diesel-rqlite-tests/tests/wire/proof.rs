@@ -27,12 +27,12 @@ fn insert(conn: &mut RqliteConnection) -> QueryResult<usize> {
 const FATES: [Fate; 3] = [Fate::Answer(b""), Fate::Lose, Fate::Keep];
 
 /// Before the outcome of the first commit is asked for, another client does this.
-fn meanwhile(db: &Database, fate: Fate, sql: &'static str) -> Proxy {
+fn meanwhile(db: &Database, fate: Fate, run: impl Fn(&str) + Send + Sync + 'static) -> Proxy {
     let url = db.node.url();
     let commits = std::sync::Mutex::new(0);
     Proxy::start(db.node.address(), move |_, request| {
         if request.contains("SELECT applied FROM __diesel_rqlite_commits") {
-            connect(&url).batch_execute(sql).expect("runs");
+            run(&url);
         }
         if !is_commit(request) {
             return Fate::Pass;
@@ -52,7 +52,9 @@ fn a_lost_commit_whose_proof_is_gone_is_unknown() {
     ] {
         for fate in FATES {
             let mut db = database();
-            let proxy = meanwhile(&db, fate, sql);
+            let proxy = meanwhile(&db, fate, move |url| {
+                connect(url).batch_execute(sql).expect("runs");
+            });
             let mut conn = connect(&format!(
                 "{}?exactly_once=true&discovery=false",
                 proxy.url()
@@ -85,13 +87,18 @@ const OTHERS: &str = "INSERT INTO __diesel_rqlite_commits VALUES ('r000000000000
 fn proof_of_a_commit_outlasts_thousands_of_connections() {
     for fate in FATES {
         let mut db = database();
-        let proxy = meanwhile(&db, fate, OTHERS);
+        // The last of them registers by itself, and deletes what is no longer kept.
+        let proxy = meanwhile(&db, fate, |url| {
+            connect(url).batch_execute(OTHERS).expect("runs");
+            let mut last = connect(&format!("{url}?exactly_once=true"));
+            assert_eq!(last.transaction(insert), Ok(1));
+        });
         let mut conn = connect(&format!(
             "{}?exactly_once=true&discovery=false",
             proxy.url()
         ));
         assert_eq!(conn.transaction(insert), Ok(1), "{fate:?}");
-        assert_eq!(db.count("t"), 1, "{fate:?}");
+        assert_eq!(db.count("t"), 2, "{fate:?}");
     }
 }
 

@@ -12,7 +12,8 @@ pub(crate) enum Reply {
     Json(String),
     /// All of it.
     Http(String),
-    /// One of these after the other, each in a packet of its own. It is said when all are written.
+    /// One of these after the other, each in a packet of its own. It is said when all are written. What ends with
+    /// `{close}` ends the connection.
     Parts(Vec<String>, Sender<()>),
     /// Whatever this does with the connection, which is closed then.
     Stream(Box<dyn FnOnce(&mut TcpStream) + Send>),
@@ -22,6 +23,8 @@ pub(crate) struct FalseServer {
     pub(crate) address: String,
     seen: Arc<Mutex<Vec<String>>>,
 }
+
+const CLOSE: &str = "{close}";
 
 /// An answer to what a connection asks when it is made.
 pub(crate) const GREETING: &str = r#"{"results":[{"columns":["a"],"types":["text"]}],"time":0.1}"#;
@@ -86,7 +89,10 @@ fn serve(mut client: TcpStream, answer: &impl Fn(&str) -> Reply, seen: &Mutex<Ve
             ),
             Reply::Http(text) => text,
             Reply::Parts(parts, written) => {
+                let mut goes_on = true;
                 for part in parts {
+                    goes_on = !part.ends_with(CLOSE);
+                    let part = part.trim_end_matches(CLOSE);
                     if client.write_all(part.as_bytes()).is_err() {
                         return;
                     }
@@ -94,7 +100,10 @@ fn serve(mut client: TcpStream, answer: &impl Fn(&str) -> Reply, seen: &Mutex<Ve
                 }
                 // Nobody listens if the test is over.
                 let _ = written.send(());
-                continue;
+                match goes_on {
+                    true => continue,
+                    false => return,
+                }
             }
             Reply::Stream(run) => return run(&mut client),
         };

@@ -199,7 +199,7 @@ fn leader_is_reached_by_tls_and_with_the_certificate() {
         Cluster::builder().client_certificate(&client),
     ];
     for builder in builders {
-        let cluster = builder.start(2);
+        let cluster = builder.patient().start(2);
         let other = 1 - cluster.leader();
         for kind in KINDS {
             for (forwarding, discovery) in [

@@ -962,6 +962,37 @@ mod tests {
         assert!(script.clock >= Duration::from_secs(10));
     }
 
+    /// Nodes that the user does not want to be learnt are reached by what the others say.
+    #[test]
+    fn leader_that_was_never_seen_is_found_where_nodes_are_not_learnt() {
+        let manner = Manner {
+            discovery: false,
+            forwarding: Forwarding::Never,
+            preferred: None,
+        };
+        let mut script = Script::write(&["a"]).view("a", Some("c"));
+        let known = Known::new(Cluster::new(&["http://a:1".to_owned()], manner));
+        script.nodes = Nodes::new(known, "http://a:1".to_owned());
+        let mut leader = "b";
+        for _ in 0..3 {
+            let outcome = script.run(|_, request| match request.uri().host() {
+                Some("a") if leader == "b" => redirect("http://b:1/db/execute"),
+                Some("a") => redirect("http://c:1/db/execute"),
+                host if host == Some(leader) => response(200, OK),
+                _ => refused(),
+            });
+            assert!(outcome.is_ok(), "{outcome:?}");
+            leader = "c";
+        }
+        assert_eq!(
+            script.sent,
+            [
+                "a write", "b write", "b write", "a write", "c write", "c write"
+            ]
+        );
+        assert_eq!(script.waits, 0);
+    }
+
     #[test]
     fn redirects_to_a_dead_leader_end() {
         let mut script = Script::write(&["a"]).view("a", Some("dead"));
