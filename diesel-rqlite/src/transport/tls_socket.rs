@@ -98,11 +98,7 @@ impl Transport for TlsSocket {
     }
 
     fn is_open(&mut self) -> bool {
-        // What was decrypted already is behind an answer, too: the end, or one that nobody asked for.
-        let state = self.stream.conn.process_new_packets();
-        let is_silent = state
-            .is_ok_and(|state| state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed());
-        is_silent && self.stream.sock.get_mut().is_open()
+        self.stream.sock.get_mut().is_open()
     }
 
     fn is_tls(&self) -> bool {
