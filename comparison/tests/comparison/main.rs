@@ -8,6 +8,7 @@ mod connections;
 mod errors;
 mod expressions;
 mod imported;
+mod jiff;
 mod joins;
 mod json;
 mod kit;
