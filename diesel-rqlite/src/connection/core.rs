@@ -180,9 +180,11 @@ impl<C: Client> Core<C> {
         let mut scope = Scope::new(self);
         let core = scope.core();
         let immediate = options.immediate;
-        core.holding
+        let held = core
+            .holding
             .begin::<C::Runtime>(&mut core.session.transaction, &options)
-            .await?;
+            .await;
+        core.told_of_lock(held)?;
         core.session.transaction.options = core.session.transaction_options(options);
         if let Err(error) = core.session.transaction.begin(name) {
             core.holding.end().await;
@@ -192,13 +194,23 @@ impl<C: Client> Core<C> {
             let began = Instant::now();
             let taken = core.session.take_lock_if_wanted().await;
             core.keep_lock(began);
-            if let Err(error) = taken {
+            if let Err(error) = core.told_of_lock(taken) {
                 core.roll_back().await?;
                 return Err(error);
             }
         }
         scope.keep();
         Ok(())
+    }
+
+    /// Instrumentation is told of a lock that can't be had as of the statement that waits for it on SQLite.
+    fn told_of_lock(&self, outcome: QueryResult<()>) -> QueryResult<()> {
+        if let Err(error) = &outcome {
+            let query = StrQueryHelper::new("BEGIN IMMEDIATE");
+            self.started(&query);
+            self.finished(&query, Some(error));
+        }
+        outcome
     }
 
     /// Gives the lock back of a transaction that nobody goes on with, see [`Holding::watch`].
@@ -640,6 +652,10 @@ impl<C: Client> Core<C> {
 impl<C: Client> Drop for Core<C> {
     /// Gives back the lock of a transaction that is still open.
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // One that panics as well would end the process.
+            self.instrument(DynInstrumentation::none());
+        }
         self.abandon(0);
     }
 }
