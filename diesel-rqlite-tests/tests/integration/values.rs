@@ -300,6 +300,34 @@ fn times_of_the_crate_time() {
     );
 }
 
+#[test]
+fn places_in_the_answer_are_read() {
+    diesel::table! {
+        t { id -> Integer, name -> Text, bytes -> Binary, }
+    }
+    /// How many bytes there are at these places.
+    #[derive(Debug, PartialEq)]
+    struct Lengths(i32, usize, usize);
+    impl Queryable<(sql_types::Integer, Text, Binary), Rqlite> for Lengths {
+        type Row = (i32, *const str, *const [u8]);
+
+        fn build((id, name, bytes): Self::Row) -> diesel::deserialize::Result<Self> {
+            Ok(Lengths(id, (name as *const [u8]).len(), bytes.len()))
+        }
+    }
+    let mut db = Database::with("CREATE TABLE t (id INTEGER PRIMARY KEY, name, bytes)");
+    db.batch_execute("INSERT INTO t VALUES (1, 'four', x'00ff'), (2, '', x''), (3, 12, 'text')")
+        .expect("inserts");
+    let read = |db: &mut Database, id: i32| t::table.find(id).first::<Lengths>(&mut **db);
+    assert_eq!(read(&mut db, 1), Ok(Lengths(1, 4, 2)));
+    assert_eq!(read(&mut db, 2), Ok(Lengths(2, 0, 0)));
+    // A number has no text in the answer.
+    assert!(matches!(
+        read(&mut db, 3),
+        Err(diesel::result::Error::DeserializationError(_))
+    ));
+}
+
 /// The wrappers of jiff-diesel in expressions, jiff's own types in structs.
 #[test]
 fn times_of_jiff() {

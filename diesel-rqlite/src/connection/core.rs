@@ -130,6 +130,12 @@ impl<C: Client> Core<C> {
         self.prepare(options)
     }
 
+    /// As [`prepare_test`](Self::prepare_test), where the next transaction is an outermost one.
+    pub(crate) fn prepare_test_if_outermost(&mut self) {
+        // An error says that it is not.
+        let _ = self.prepare_test();
+    }
+
     /// The next transaction, which must be an outermost one, is to be as these options say.
     pub(crate) fn prepare(&mut self, options: Options) -> QueryResult<()> {
         if self.is_in_transaction() {
