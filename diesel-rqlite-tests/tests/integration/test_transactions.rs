@@ -1,8 +1,8 @@
 //! `test_transaction` of both connections: the error of a write is that of its statement.
 
-use diesel::prelude::*;
+use diesel::Connection;
 use diesel::result::Error;
-use diesel_async::{AsyncConnection, RunQueryDsl as _};
+use diesel_async::AsyncConnection;
 use diesel_rqlite::{AsyncRqliteConnection, RqliteConnection};
 use diesel_rqlite_tests::Rqlited;
 
@@ -52,8 +52,10 @@ fn errors_are_those_of_their_statements_asynchronously() {
         let mut connection = AsyncRqliteConnection::establish(&node.url()).await?;
         let doubled = connection
             .test_transaction(async |connection: &mut AsyncRqliteConnection| {
-                diesel::sql_query(INSERT).execute(connection).await?;
-                Ok::<_, Error>(diesel::sql_query(INSERT).execute(connection).await)
+                diesel_async::RunQueryDsl::execute(diesel::sql_query(INSERT), connection).await?;
+                Ok::<_, Error>(
+                    diesel_async::RunQueryDsl::execute(diesel::sql_query(INSERT), connection).await,
+                )
             })
             .await;
         Ok::<_, diesel::ConnectionError>(doubled)
