@@ -8,7 +8,6 @@ mod connections;
 mod errors;
 mod expressions;
 mod imported;
-mod jiff;
 mod joins;
 mod json;
 mod kit;
