@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::http;
 use crate::link::{Flow, Link, Peers, Wire};
-use crate::rqlited::{NodeLinks, RaftTimeouts, Rqlited, RqlitedBuilder};
+use crate::rqlited::{NodeLinks, RaftTimeouts, Rqlited, RqlitedBuilder, User};
+use crate::tls::ClientCertificate;
 
 /// Below it, a busy machine makes the nodes lose each other.
 const RAFT_TIMEOUT: Duration = Duration::from_millis(250);
@@ -17,13 +17,15 @@ const PATIENT: Duration = Duration::from_secs(4);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a cluster is started.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ClusterBuilder {
     links: bool,
     raft_timeouts: Option<RaftTimeouts>,
     unreachable: bool,
     foreign_keys: bool,
     tls: bool,
+    users: Vec<User>,
+    clients: Option<ClientCertificate>,
 }
 
 impl ClusterBuilder {
@@ -56,6 +58,20 @@ impl ClusterBuilder {
         self
     }
 
+    /// The same, and only clients that show this certificate are let in.
+    #[must_use]
+    pub fn client_certificate(mut self, client: &ClientCertificate) -> Self {
+        self.clients = Some(client.clone());
+        self.tls()
+    }
+
+    /// Only these users are let in. The first should have the permission `all`: nodes join as that one.
+    #[must_use]
+    pub fn user(mut self, user: User) -> Self {
+        self.users.push(user);
+        self
+    }
+
     /// Foreign keys are enforced.
     #[must_use]
     pub fn foreign_keys(mut self) -> Self {
@@ -77,6 +93,7 @@ impl ClusterBuilder {
     ///
     /// When the cluster does not become ready.
     pub fn start(self, nodes: usize) -> Cluster {
+        let has_links = self.links;
         let mut cluster = Cluster {
             builder: self,
             peers: Peers::default(),
@@ -84,7 +101,7 @@ impl ClusterBuilder {
             links: Vec::new(),
         };
         for _ in 0..nodes {
-            let links = self.links.then(|| NodeLinks::start(nodes, &cluster.peers));
+            let links = has_links.then(|| NodeLinks::start(nodes, &cluster.peers));
             cluster.links.extend(links.clone());
             let node = cluster.next(links).start();
             cluster.nodes.push(node);
@@ -166,6 +183,8 @@ impl Cluster {
             links,
             foreign_keys: self.builder.foreign_keys,
             tls: self.builder.tls,
+            users: self.builder.users.clone(),
+            clients: self.builder.clients.clone(),
             peers: Some((self.peers.clone(), self.nodes.len())),
             ..Rqlited::builder()
         }
@@ -251,7 +270,7 @@ impl Cluster {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             let mut places = (0..self.count()).filter(|place| Some(*place) != old);
-            match places.find(|place| http::leads(&self.nodes[*place].http_url())) {
+            match places.find(|place| self.nodes[*place].leads()) {
                 Some(leader) => return leader,
                 None => std::thread::sleep(Duration::from_millis(20)),
             }

@@ -8,12 +8,7 @@ use ureq::tls::{Certificate, ClientCert, PrivateKey, TlsConfig};
 use crate::User;
 use crate::tls::ClientCertificate;
 
-/// A client that trusts anybody: it only talks to what this kit started.
-pub(crate) fn agent() -> Agent {
-    agent_of(None)
-}
-
-/// One that shows a certificate.
+/// A client that trusts anybody: it only talks to what this kit started. It may show a certificate.
 pub(crate) fn agent_of(client: Option<&ClientCertificate>) -> Agent {
     let tls = TlsConfig::builder().disable_verification(true);
     let tls = tls.client_cert(client.and_then(shown)).build();
@@ -55,11 +50,13 @@ pub(crate) fn says_it_is_ready(agent: &Agent, base: &str) -> bool {
 }
 
 /// Whether a node leads: it answers a read through the Raft log, and sends nobody to another node for it.
-pub(crate) fn leads(base: &str) -> bool {
+pub(crate) fn leads(agent: &Agent, base: &str, user: Option<&User>) -> bool {
     let url = format!("{base}/db/query?level=strong&redirect&q=SELECT%201");
-    let agent = agent();
-    let request = agent
-        .get(url)
+    let mut request = agent.get(url);
+    if let Some(user) = user {
+        request = request.header("authorization", user.authorization());
+    }
+    let request = request
         .config()
         .max_redirects(0)
         .max_redirects_will_error(false)

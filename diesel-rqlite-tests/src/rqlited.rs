@@ -413,6 +413,12 @@ impl Rqlited {
         Err(tail(&self.log()))
     }
 
+    /// Whether it leads its cluster, as itself knows.
+    pub(crate) fn leads(&self) -> bool {
+        let agent = http::agent_of(self.builder.clients.as_ref());
+        http::leads(&agent, &self.http_url(), self.builder.users.first())
+    }
+
     fn log(&self) -> PathBuf {
         self.directory.path().join("log")
     }
@@ -485,6 +491,9 @@ impl Rqlited {
         }
         if let Some(address) = &builder.join {
             command.args(["-join", address]);
+            if let Some(user) = builder.users.first() {
+                command.args(["-join-as", &user.name]);
+            }
             command.args(["-join-interval", "100ms", "-join-attempts", "100"]);
         }
         command.arg(self.directory.path().join("data"));

@@ -286,6 +286,11 @@ pub(crate) fn useless_answer(message: impl Into<String>) -> Error {
     of_kind(DatabaseErrorKind::ClosedConnection, message)
 }
 
+/// A value that is no JSON, which was not asked for in another form.
+pub(crate) fn unwritable() -> Error {
+    useless_answer("rqlite can't write the values as JSON")
+}
+
 /// A query was answered as what returns no rows is.
 pub(crate) fn no_rows() -> Error {
     useless_answer("unreadable answer: no columns for a query")

@@ -6,6 +6,8 @@ use std::process::Command;
 use diesel_rqlite_tests::{Rqlited, User};
 
 const SECRET: &str = "hunter2Secret";
+/// As it stands in the header: of `user:hunter2Secret`, without its last letters.
+const HEADER: &str = "dXNlcjpodW50ZXIyU2VjcmV";
 
 const VERBS: [&[&str]; 12] = [
     &["setup"],
@@ -34,7 +36,7 @@ fn run(url: &str, verb: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_diesel-rqlite"))
         .args(verb)
         .current_dir(directory.path())
-        .env_remove("RUST_LOG")
+        .env("RUST_LOG", "trace")
         .env("RUST_BACKTRACE", "1")
         .env("DATABASE_URL", url)
         .output()
@@ -75,10 +77,19 @@ fn password_is_in_no_output() {
             format!("rqlite://{user}@{address}?lock=redis:{SECRET}"),
             "`lock`",
         ),
+        (
+            format!("rqlites://{user}@{address}?ca_cert=-----BEGIN%0A{SECRET}"),
+            "`ca_cert`",
+        ),
+        (
+            format!("rqlites://{user}@{address}?client_key=-----BEGIN%0A{SECRET}"),
+            "`client_key`",
+        ),
     ] {
         for verb in VERBS {
             let shown = run(&url, verb);
-            assert!(!shown.contains(SECRET), "{verb:?} {url}: {shown}");
+            let is_secret = shown.contains(SECRET) || shown.contains(HEADER);
+            assert!(!is_secret, "{verb:?} {url}: {shown}");
             assert!(!shown.contains("panicked"), "{verb:?} {url}: {shown}");
             if verb == ["status"] {
                 assert!(shown.contains(wanted), "{verb:?} {url}: {shown}");

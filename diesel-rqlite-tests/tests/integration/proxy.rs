@@ -140,7 +140,8 @@ fn serve(
     }
 }
 
-fn forward(to: &str, request: &[u8]) -> Option<Vec<u8>> {
+/// What a node answers to a request.
+pub(crate) fn forward(to: &str, request: &[u8]) -> Option<Vec<u8>> {
     let mut server = TcpStream::connect(to).ok()?;
     server.write_all(request).ok()?;
     read_message(&mut server)

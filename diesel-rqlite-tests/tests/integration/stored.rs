@@ -242,14 +242,18 @@ fn plain_answers_are_exact_or_asked_for_again() {
     }
 }
 
+/// Connections that know nothing: what they have learnt is shared by those to the same address, as long as there is one.
+fn unlearnt(db: &Database) -> impl Fn() -> RqliteConnection + use<> {
+    let port = db.node.address();
+    let port = port.rsplit(':').next().expect("a port").to_owned();
+    move || connect(&format!("rqlite://localhost:{port}?discovery=false"))
+}
+
 /// Each of the hard values by a connection that has learnt nothing from the others.
 #[test]
 fn plain_answer_of_one_value_is_exact_or_asked_for_again() {
     let mut db = Database::new();
-    // What connections have learnt is shared by those to the same address.
-    let port = db.node.address();
-    let port = port.rsplit(':').next().expect("a port").to_owned();
-    let unlearnt = || connect(&format!("rqlite://localhost:{port}?discovery=false"));
+    let unlearnt = unlearnt(&db);
     let values: Vec<_> = HARD.iter().map(|value| (*value).to_owned()).collect();
     for declared in DECLARED {
         make(&mut db, declared, &values);
@@ -265,6 +269,115 @@ fn plain_answer_of_one_value_is_exact_or_asked_for_again() {
             }
         }
     }
+}
+
+/// What a transaction shows of values that are read as a kind: a REAL that is an integer as that, without a sign of zero,
+/// and of the text of a REAL as many digits as SQLite writes.
+fn in_transaction(got: &Got, kind: &str) -> Got {
+    let number = |text: &str| {
+        let value = text.parse::<f64>().ok()?;
+        Some(format!("{:.13e}", value + 0.0))
+    };
+    let shown = |value: &All| {
+        let text = value.text.as_deref();
+        let blob = |blob: &Vec<u8>| {
+            let text = std::str::from_utf8(blob).ok().and_then(number);
+            text.map_or_else(|| blob.clone(), String::into_bytes)
+        };
+        let double = value.double.map(f64::from_bits);
+        All {
+            long: value.long.filter(|_| kind == "BigInt"),
+            double: double
+                .filter(|_| kind == "Double")
+                .map(|double| (double + 0.0).to_bits()),
+            text: text
+                .filter(|_| kind == "Text")
+                .map(|text| number(text).unwrap_or_else(|| text.to_owned())),
+            blob: value.blob.as_ref().filter(|_| kind == "Binary").map(blob),
+        }
+    };
+    got.iter().map(|value| value.as_ref().map(shown)).collect()
+}
+
+/// A transaction alone on its node reads what is there, and never conflicts: whatever the value, its guard is true.
+#[test]
+fn guard_over_a_plain_answer_holds_while_nothing_changes() {
+    let mut db = Database::new();
+    let unlearnt = unlearnt(&db);
+    let values: Vec<_> = HARD.iter().map(|value| (*value).to_owned()).collect();
+    db.batch_execute("CREATE TABLE w (n INTEGER)")
+        .expect("creates");
+    for declared in DECLARED {
+        make(&mut db, declared, &values);
+        for (id, value) in (1..).zip(HARD) {
+            let mut conn = unlearnt();
+            let mut wanted = Vec::new();
+            // The second time, a text is sent as it is also in a transaction.
+            for _ in 0..2 {
+                let kinds = KINDS.into_iter().enumerate();
+                let read = kinds.map(|(variant, (_, reads))| reads(&mut conn, variant, id, id));
+                wanted = read.collect::<QueryResult<_>>().expect("reads");
+            }
+            let outcome = conn.transaction(|conn| {
+                for (variant, (kind, reads)) in KINDS.into_iter().enumerate() {
+                    for run in 0..2 {
+                        let got = in_transaction(&reads(conn, variant, id, id)?, kind);
+                        let wanted = in_transaction(&wanted[variant], kind);
+                        assert_eq!(got, wanted, "{value} as {kind} of {declared:?}, run {run}");
+                    }
+                }
+                diesel::sql_query("INSERT INTO w VALUES (1)").execute(conn)
+            });
+            assert_eq!(outcome, Ok(1), "{value} in {declared:?}");
+        }
+    }
+}
+
+/// What another client makes of a value shows at the commit, wherever it would have shown in the transaction.
+#[test]
+fn guard_over_a_plain_answer_fails_where_another_value_would_be_read() {
+    let mut db = Database::new();
+    let unlearnt = unlearnt(&db);
+    let mut other = db.another();
+    let values: Vec<_> = HARD.iter().map(|value| (*value).to_owned()).collect();
+    db.batch_execute("CREATE TABLE w (n INTEGER)")
+        .expect("creates");
+    let mut conflicts = 0;
+    for (place, declared) in DECLARED.into_iter().enumerate() {
+        for step in [1, 7] {
+            make(&mut db, declared, &values);
+            for (number, value) in HARD.iter().enumerate() {
+                let id = i64::try_from(number).expect("fits") + 1;
+                let variant = (place + number + step) % KINDS.len();
+                let (kind, reads) = KINDS[variant];
+                let next = HARD[(number + step) % HARD.len()];
+                let mut after = Got::new();
+                let mut conn = unlearnt();
+                reads(&mut conn, variant, id, id).expect("reads");
+                let mut before = Got::new();
+                let outcome = conn.transaction(|conn| {
+                    before = reads(conn, variant, id, id)?;
+                    let change = format!("UPDATE t SET v = {next} WHERE id = {id}");
+                    other.batch_execute(&change)?;
+                    after = reads(&mut other, variant, id, id)?;
+                    diesel::sql_query("INSERT INTO w VALUES (1)").execute(conn)
+                });
+                let what = format!("{value} made {next} as {kind} of {declared:?}");
+                if in_transaction(&before, kind) == in_transaction(&after, kind) {
+                    continue;
+                }
+                conflicts += 1;
+                match outcome {
+                    Err(diesel::result::Error::DatabaseError(
+                        diesel::result::DatabaseErrorKind::SerializationFailure,
+                        _,
+                    )) => {}
+                    outcome => panic!("{what}: {outcome:?}, {before:?}, {after:?}"),
+                }
+            }
+        }
+    }
+    assert!(conflicts > 1000, "only {conflicts}");
 }
 
 diesel::table! {
@@ -397,4 +510,37 @@ fn list_of_values_is_one_request_each_time() -> Result<(), Box<dyn Error>> {
         assert_eq!(sent.len(), 1, "{sent:?}");
     }
     Ok(())
+}
+
+/// What a connection knows of the schema is as old as its last look; a look notices that there is another.
+#[test]
+fn transaction_sees_what_others_have_done_to_the_schema() {
+    let mut db = Database::with("CREATE TABLE t (a INTEGER); CREATE TABLE w (n INTEGER)");
+    let mut other = db.another();
+    let change = |conn: &mut RqliteConnection| {
+        conn.transaction(|conn| {
+            diesel::sql_query("SELECT a FROM t").execute(conn)?;
+            diesel::sql_query("INSERT INTO t VALUES (1), (2), (3)").execute(conn)
+        })
+    };
+    for _ in 0..2 {
+        assert_eq!(change(&mut db), Ok(3));
+    }
+    let trigger =
+        "CREATE TRIGGER one BEFORE INSERT ON t WHEN new.a = 2 BEGIN SELECT RAISE(IGNORE); END";
+    other.batch_execute(trigger).expect("creates");
+    for _ in 0..2 {
+        assert_eq!(change(&mut db), Ok(2));
+    }
+    // One that is undone has a version, too, which the next one gets.
+    let undone: QueryResult<()> = db.transaction(|conn| {
+        conn.batch_execute("DROP TRIGGER one")?;
+        diesel::sql_query("SELECT a FROM t").execute(conn)?;
+        Err(diesel::result::Error::RollbackTransaction)
+    });
+    assert!(undone.is_err());
+    other
+        .batch_execute("CREATE TABLE one (a INTEGER)")
+        .expect("creates");
+    assert_eq!(change(&mut db), Ok(2));
 }

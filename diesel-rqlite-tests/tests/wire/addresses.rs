@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use diesel_rqlite::{Credentials, RqliteConfig};
-use diesel_rqlite_tests::{Rqlited, User};
+use diesel_rqlite::{Credentials, Forwarding, RqliteConfig};
+use diesel_rqlite_tests::{Cluster, Rqlited, User};
 
 use crate::any::{KINDS, Kind, message};
 use crate::server::{FalseServer, GREETING, Reply, not_found, redirect};
@@ -86,6 +87,60 @@ fn password_is_sent_to_nodes_that_the_cluster_lists() {
     }
 }
 
+/// Nodes that know the user, one that may do all, and one that may not ask for the nodes.
+fn guarded() -> Cluster {
+    Cluster::builder()
+        .default_raft_timeouts()
+        .user(User::new("admin", "secret", &["all"]))
+        .user(User::new("user", "hunter2", &["all"]))
+        .user(User::new("writer", "hunter3", &["query", "execute"]))
+        .start(3)
+}
+
+fn one_of(cluster: &Cluster, place: usize) -> RqliteConfig {
+    let address = cluster.address(place);
+    let (host, port) = address.split_once(':').expect("an address");
+    let config = RqliteConfig::new(host, port.parse().expect("a port"));
+    config
+        .credentials("user", "hunter2")
+        .forwarding(Forwarding::Never)
+}
+
+#[test]
+fn nodes_of_a_real_cluster_are_told_who_asks() {
+    let mut cluster = guarded();
+    let leader = cluster.leader();
+    let place = (leader + 1) % 3;
+    let mut connected = Vec::new();
+    for kind in KINDS {
+        for discovery in [true, false] {
+            let config = one_of(&cluster, place).discovery(discovery);
+            let mut conn = kind.connect(&config).expect("connects");
+            let created = conn.execute("CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY)");
+            created.expect("creates");
+            let inserted = conn.execute("INSERT INTO t DEFAULT VALUES");
+            assert_eq!(inserted, Ok(1), "{kind:?} {discovery}");
+            connected.push((kind, discovery, conn));
+            // Who may not ask for the nodes has nobody's word but the redirect's.
+            let writer = config.credentials("writer", "hunter3");
+            let at_once = writer.clone().leader_timeout(Duration::ZERO);
+            let refused = message(kind.connect(&at_once));
+            assert!(refused.contains("permission `status`"), "{refused}");
+            assert!(refused.contains(&cluster.address(leader)), "{refused}");
+            // Then a node hands it on.
+            let writer = writer.forwarding(Forwarding::Auto);
+            let mut conn = kind.connect(&writer).expect("connects");
+            assert_eq!(conn.execute("INSERT INTO t DEFAULT VALUES"), Ok(1));
+        }
+    }
+    cluster.node_mut(leader).kill();
+    cluster.next_leader(leader);
+    for (kind, discovery, mut conn) in connected {
+        let inserted = conn.execute("INSERT INTO t DEFAULT VALUES");
+        assert_eq!(inserted, Ok(1), "{kind:?} {discovery}");
+    }
+}
+
 /// What a node hands on by itself is between the nodes.
 #[test]
 fn node_hands_on_what_can_not_be_sent_on() {
@@ -97,7 +152,7 @@ fn node_hands_on_what_can_not_be_sent_on() {
             true => Reply::Http(redirect(&location)),
             false => Reply::Json(GREETING.to_owned()),
         });
-        let config = config(&server).forwarding(diesel_rqlite::Forwarding::Auto);
+        let config = config(&server).forwarding(Forwarding::Auto);
         kind.connect(&config).map(|_| ()).expect("connects");
         assert!(stranger.seen().is_empty());
     }
@@ -181,6 +236,9 @@ fn credentials_are_asked_for_once_more_when_they_are_refused() {
             assert!(refused.contains("401"), "{refused}");
             assert_eq!(asked.load(Ordering::SeqCst), 2);
         }
+        let divided = config().credentials_from(|| Ok(Credentials::new("us:er", "new")));
+        let refused = message(kind.connect(&divided));
+        assert!(refused.contains("a user has no `:`"), "{refused}");
         let failing = config().credentials_from(|| Err("the vault is sealed".into()));
         let refused = message(kind.connect(&failing));
         assert!(

@@ -1,5 +1,7 @@
 //! Either connection, for what both do by HTTP clients of their own.
 
+use std::time::Duration;
+
 use diesel::prelude::*;
 use diesel_rqlite::{AsyncRqliteConnection, RqliteConfig, RqliteConnection};
 use tokio::runtime::Runtime;
@@ -14,24 +16,31 @@ pub(crate) enum Any {
 pub(crate) enum Kind {
     Blocking,
     Async,
+    /// On a runtime without threads of its own: between two calls nobody looks at the sockets.
+    Local,
 }
 
 pub(crate) const KINDS: [Kind; 2] = [Kind::Blocking, Kind::Async];
+pub(crate) const KINDS_AND_RUNTIMES: [Kind; 3] = [Kind::Blocking, Kind::Async, Kind::Local];
 
 impl Kind {
     pub(crate) fn connect(self, config: &RqliteConfig) -> ConnectionResult<Any> {
+        // Its connections are not those of another runtime.
+        let config = config.clone().connect_timeout(Duration::from_secs(5));
+        self.connect_as_it_is(&config)
+    }
+
+    /// With a configuration that has no connections yet.
+    pub(crate) fn connect_as_it_is(self, config: &RqliteConfig) -> ConnectionResult<Any> {
         match self {
             Kind::Blocking => config.connect().map(|conn| Any::Blocking(Box::new(conn))),
-            Kind::Async => {
-                let runtime = tokio::runtime::Builder::new_multi_thread()
-                    .worker_threads(1)
-                    .enable_all()
-                    .build()
-                    .expect("a runtime");
-                // Its connections are not those of another runtime.
-                let config = config
-                    .clone()
-                    .connect_timeout(std::time::Duration::from_secs(5));
+            Kind::Async | Kind::Local => {
+                let mut builder = match self {
+                    Kind::Local => tokio::runtime::Builder::new_current_thread(),
+                    _ => tokio::runtime::Builder::new_multi_thread(),
+                };
+                let runtime = builder.worker_threads(1).enable_all().build();
+                let runtime = runtime.expect("a runtime");
                 let connected = runtime.block_on(config.connect_async());
                 connected.map(|conn| Any::Async(Box::new(conn), runtime))
             }
@@ -53,6 +62,24 @@ impl Any {
                 diesel::sql_query(sql),
                 &mut **conn,
             )),
+        }
+    }
+
+    /// The same in a transaction, and under its lock.
+    pub(crate) fn execute_in_transaction(&mut self, sql: &str) -> QueryResult<usize> {
+        match self {
+            Any::Blocking(conn) => {
+                conn.transaction(|conn| diesel::RunQueryDsl::execute(diesel::sql_query(sql), conn))
+            }
+            Any::Async(conn, runtime) => {
+                let sql = sql.to_owned();
+                runtime.block_on(diesel_async::AsyncConnection::transaction(
+                    &mut **conn,
+                    async move |conn| {
+                        diesel_async::RunQueryDsl::execute(diesel::sql_query(sql), conn).await
+                    },
+                ))
+            }
         }
     }
 

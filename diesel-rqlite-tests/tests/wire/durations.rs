@@ -4,70 +4,93 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
-use diesel::prelude::*;
-use diesel_rqlite::{RqliteConfig, RqliteLock, ThreadLock};
+use diesel_rqlite::{RedisLock, RqliteConfig, RqliteLock, ThreadLock};
+use diesel_rqlite_tests::RedisServer;
 
+use crate::any::KINDS;
 use crate::database::Database;
 use crate::proxy::{Fate, Proxy};
 
-type Set = fn(RqliteConfig, Duration) -> RqliteConfig;
+type Set = fn(RqliteConfig, &str, Duration) -> RqliteConfig;
 
-const SETTERS: [(&str, Set); 9] = [
-    ("connect_timeout", RqliteConfig::connect_timeout),
-    ("request_timeout", RqliteConfig::request_timeout),
-    ("leader_timeout", RqliteConfig::leader_timeout),
-    ("db_timeout", RqliteConfig::db_timeout),
-    ("freshness", |config, time| {
+/// Each duration, by its name. The text is the URL of a Redis.
+const SETTERS: [(&str, Set); 12] = [
+    ("connect_timeout", |config, _, time| {
+        config.connect_timeout(time)
+    }),
+    ("request_timeout", |config, _, time| {
+        config.request_timeout(time)
+    }),
+    ("leader_timeout", |config, _, time| {
+        config.leader_timeout(time)
+    }),
+    ("db_timeout", |config, _, time| config.db_timeout(time)),
+    ("freshness", |config, _, time| {
         config
             .read_consistency(diesel_rqlite::ReadConsistency::None)
             .freshness(time)
     }),
-    ("RqliteLock::lease", |config, time| {
+    ("RqliteLock::lease", |config, _, time| {
         config.lock(&RqliteLock::new("l").lease(time))
     }),
-    ("RqliteLock::timeout", |config, time| {
+    ("RqliteLock::timeout", |config, _, time| {
         config.lock(&RqliteLock::new("l").timeout(time))
     }),
-    ("RqliteLock::retry_interval", |config, time| {
+    ("RqliteLock::retry_interval", |config, _, time| {
         config.lock(&RqliteLock::new("l").retry_interval(time))
     }),
-    ("ThreadLock::timeout", |config, time| {
+    ("ThreadLock::timeout", |config, _, time| {
         config.lock(&ThreadLock::new("durations").timeout(time))
     }),
+    ("RedisLock::lease", |config, url, time| {
+        config.lock(&redis(url).lease(time))
+    }),
+    ("RedisLock::timeout", |config, url, time| {
+        config.lock(&redis(url).timeout(time))
+    }),
+    ("RedisLock::retry_interval", |config, url, time| {
+        config.lock(&redis(url).retry_interval(time))
+    }),
 ];
+
+fn redis(url: &str) -> RedisLock {
+    RedisLock::new(url, "durations").expect("a URL")
+}
 
 const LIMITS: [Duration; 3] = [Duration::ZERO, Duration::from_nanos(1), Duration::MAX];
 
 #[test]
 fn no_duration_panics() {
     let mut db = Database::with("CREATE TABLE t (id INTEGER PRIMARY KEY)");
+    let server = RedisServer::start();
     for (name, set) in SETTERS {
         for limit in LIMITS {
-            let lost = AtomicBool::new(false);
-            let proxy = Proxy::start(db.node.address(), move |_, request| {
-                let is_commit = request.contains("INSERT INTO t");
-                match is_commit && !lost.swap(true, Ordering::SeqCst) {
-                    true => Fate::Lose,
-                    false => Fate::Pass,
+            for kind in KINDS {
+                let lost = AtomicBool::new(false);
+                let proxy = Proxy::start(db.node.address(), move |_, request| {
+                    let is_commit = request.contains("INSERT INTO t");
+                    match is_commit && !lost.swap(true, Ordering::SeqCst) {
+                        true => Fate::Lose,
+                        false => Fate::Pass,
+                    }
+                });
+                let (host, port) = proxy.address.split_once(':').expect("an address");
+                let config = RqliteConfig::new(host, port.parse().expect("a port"));
+                let config = config.discovery(false).exactly_once(true);
+                let connected = kind.connect_as_it_is(&set(config, &server.url(), limit));
+                let applied = connected
+                    .map(|mut conn| conn.execute_in_transaction("INSERT INTO t VALUES (1)"));
+                let rows = db.count("t");
+                if limit == Duration::MAX {
+                    assert!(matches!(applied, Ok(Ok(1))), "{name} {kind:?}: {applied:?}");
                 }
-            });
-            let (host, port) = proxy.address.split_once(':').expect("an address");
-            let config = RqliteConfig::new(host, port.parse().expect("a port"));
-            let config = set(config.discovery(false).exactly_once(true), limit);
-            let connected = config.connect();
-            let applied = connected.map(|mut conn| {
-                conn.transaction(|conn| diesel::sql_query("INSERT INTO t VALUES (1)").execute(conn))
-            });
-            let rows = db.count("t");
-            if limit == Duration::MAX {
-                assert!(matches!(applied, Ok(Ok(1))), "{name}: {applied:?}");
+                assert_eq!(
+                    rows,
+                    i64::from(matches!(applied, Ok(Ok(_)))),
+                    "{name} {limit:?} {kind:?}: {applied:?}"
+                );
+                db.batch_execute("DELETE FROM t").expect("deletes");
             }
-            assert_eq!(
-                rows,
-                i64::from(matches!(applied, Ok(Ok(_)))),
-                "{name} {limit:?}: {applied:?}"
-            );
-            db.batch_execute("DELETE FROM t").expect("deletes");
         }
     }
 }

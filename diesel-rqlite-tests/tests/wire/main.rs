@@ -14,6 +14,7 @@ mod addresses;
 mod answers;
 mod any;
 mod durations;
+mod framing;
 mod limits;
 mod proof;
 mod secrets;

@@ -27,12 +27,12 @@ fn insert(conn: &mut RqliteConnection) -> QueryResult<usize> {
 const FATES: [Fate; 3] = [Fate::Answer(b""), Fate::Lose, Fate::Keep];
 
 /// Before the outcome of the first commit is asked for, another client does this.
-fn meanwhile(db: &Database, fate: Fate, sql: &'static str) -> Proxy {
+fn meanwhile(db: &Database, fate: Fate, run: impl Fn(&str) + Send + Sync + 'static) -> Proxy {
     let url = db.node.url();
     let commits = std::sync::Mutex::new(0);
     Proxy::start(db.node.address(), move |_, request| {
         if request.contains("SELECT applied FROM __diesel_rqlite_commits") {
-            connect(&url).batch_execute(sql).expect("runs");
+            run(&url);
         }
         if !is_commit(request) {
             return Fate::Pass;
@@ -52,7 +52,9 @@ fn a_lost_commit_whose_proof_is_gone_is_unknown() {
     ] {
         for fate in FATES {
             let mut db = database();
-            let proxy = meanwhile(&db, fate, sql);
+            let proxy = meanwhile(&db, fate, move |url| {
+                connect(url).batch_execute(sql).expect("runs");
+            });
             let mut conn = connect(&format!(
                 "{}?exactly_once=true&discovery=false",
                 proxy.url()
@@ -85,13 +87,18 @@ const OTHERS: &str = "INSERT INTO __diesel_rqlite_commits VALUES ('r000000000000
 fn proof_of_a_commit_outlasts_thousands_of_connections() {
     for fate in FATES {
         let mut db = database();
-        let proxy = meanwhile(&db, fate, OTHERS);
+        // The last of them registers by itself, and deletes what is no longer kept.
+        let proxy = meanwhile(&db, fate, |url| {
+            connect(url).batch_execute(OTHERS).expect("runs");
+            let mut last = connect(&format!("{url}?exactly_once=true"));
+            assert_eq!(last.transaction(insert), Ok(1));
+        });
         let mut conn = connect(&format!(
             "{}?exactly_once=true&discovery=false",
             proxy.url()
         ));
         assert_eq!(conn.transaction(insert), Ok(1), "{fate:?}");
-        assert_eq!(db.count("t"), 1, "{fate:?}");
+        assert_eq!(db.count("t"), 2, "{fate:?}");
     }
 }
 
@@ -144,4 +151,35 @@ fn rows_of_earlier_versions_are_theirs() {
     assert_eq!(db.transaction(insert), Ok(1));
     assert_eq!(db.http_requests() - requests, 1, "the row is still there");
     assert_eq!(db.count("__diesel_rqlite_commits"), 2);
+}
+
+/// What decides how long a proof is kept is a count: no clock of a client or of a node is in a row.
+#[test]
+fn row_of_a_connection_holds_a_count_and_nothing_of_a_clock() {
+    #[derive(QueryableByName)]
+    struct Client {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        client: String,
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        number: i64,
+    }
+    let options = "exactly_once=true";
+    let mut db = Database::with_options(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER NOT NULL)",
+        options,
+    );
+    let mut connections: Vec<_> = (0..3).map(|_| db.another_with(options)).collect();
+    for conn in &mut connections {
+        assert_eq!(conn.transaction(insert), Ok(1));
+        assert_eq!(conn.transaction(insert), Ok(1));
+    }
+    let rows = diesel::sql_query("SELECT * FROM __diesel_rqlite_commits ORDER BY client");
+    let rows: Vec<Client> = rows.load(&mut *db).expect("loads");
+    assert_eq!(rows.len(), connections.len());
+    for (place, row) in (1..).zip(rows) {
+        let (count, random) = row.client.split_once('-').expect("has two parts");
+        assert_eq!(count, format!("r{place:016}"));
+        assert_eq!(random.len(), 32, "128 random bits: {random}");
+        assert_eq!(row.number, 2);
+    }
 }

@@ -1,13 +1,18 @@
 //! A secret is planted wherever it can stand, and looked for in all that can be shown.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use diesel::connection::{Instrumentation, InstrumentationEvent, SimpleConnection};
 use diesel::prelude::*;
-use diesel_rqlite::{Credentials, RqliteConfig, RqliteConnection};
-use diesel_rqlite_tests::{Rqlited, User};
+use diesel_async::AsyncConnection as _;
+use diesel_rqlite::{
+    AsyncRqliteConnection, Credentials, Lock as _, RedisLock, RqliteConfig, RqliteConnection,
+    RqliteLock,
+};
+use diesel_rqlite_tests::{ClientCertificate, RedisServer, Rqlited, User};
 
-use crate::any::KINDS;
+use crate::any::{Any, KINDS, Kind};
 
 const SECRET: &str = "hunter2Secret";
 /// As it stands in the header: of `user:hunter2Secret`, without its last letters.
@@ -185,78 +190,183 @@ impl Instrumentation for Events {
     }
 }
 
-#[test]
-fn password_in_use_is_in_no_output() {
+/// What `tracing` is told.
+struct Traces;
+
+impl tracing::Subscriber for Traces {
+    fn enabled(&self, _metadata: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, span: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        logged().push(format!("span {span:?}"));
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _span: &tracing::span::Id, values: &tracing::span::Record<'_>) {
+        logged().push(format!("span {values:?}"));
+    }
+
+    fn record_follows_from(&self, _span: &tracing::span::Id, _follows: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        logged().push(format!("trace {event:?}"));
+    }
+
+    fn enter(&self, _span: &tracing::span::Id) {}
+
+    fn exit(&self, _span: &tracing::span::Id) {}
+}
+
+/// Everything that can be shown while a password is in use is kept from here on.
+fn listen() {
     log::set_logger(&Keeper).expect("is the only one");
+    tracing::subscriber::set_global_default(Traces).expect("is the only one");
     diesel::connection::set_default_instrumentation(|| Some(Box::new(Events))).expect("sets");
-    let node = Rqlited::builder()
-        .user(User::new("user", SECRET, &["all"]))
-        .user(User::new("reader", "reader", &["query"]))
-        .start();
-    // The kit's own requests are over.
     log::set_max_level(log::LevelFilter::Trace);
     WATCHED.set(true);
-    let url = format!("rqlite://user:{SECRET}@{}", node.address());
-    for url in [
-        url.clone(),
-        format!("{url}Wrong").replace(
-            &format!("@{}Wrong", node.address()),
-            &format!("Wrong@{}", node.address()),
-        ),
-    ] {
-        let mut connected = RqliteConnection::establish(&url);
-        check_all(&url, &connected);
-        if let Ok(conn) = &mut connected {
-            let outcome = conn
-                .batch_execute("CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY); nonsense");
-            check_all("batch", &outcome);
-            let outcome = conn.transaction(|conn| {
-                diesel::sql_query("INSERT INTO nowhere VALUES (1)").execute(conn)
-            });
-            check_all("transaction", &outcome);
-            let http = conn.node_http();
-            check("node_http", &format!("{http:?} {}", http.base()));
-            check_all("get", &http.get("/nothing there").map(|_| ()));
+}
+
+fn show_by_url(url: &str, kind: Kind) {
+    let mut connected = match kind {
+        Kind::Blocking => RqliteConnection::establish(url).map(|conn| Any::Blocking(conn.into())),
+        _ => {
+            let runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = { runtime }.enable_all().build().expect("a runtime");
+            let connected = runtime.block_on(AsyncRqliteConnection::establish(url));
+            connected.map(|conn| Any::Async(conn.into(), runtime))
+        }
+    };
+    match &connected {
+        Ok(Any::Blocking(conn)) => check_all(url, &Ok::<_, String>(conn)),
+        Ok(Any::Async(conn, _)) => check_all(url, &Ok::<_, String>(conn)),
+        Err(error) => check_all(url, &Err::<(), _>(error)),
+    }
+    if let Ok(conn) = &mut connected {
+        for sql in [
+            "CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY)",
+            // Of which `tracing` is told.
+            "PRAGMA journal_mode = WAL",
+            "nonsense",
+        ] {
+            check_all("execute", &conn.execute(sql));
+            check_all("transaction", &conn.execute_in_transaction(sql));
+            check_all("query", &conn.values(sql));
         }
     }
-    let config: RqliteConfig = url.parse().expect("a URL");
+    if let Ok(Any::Blocking(conn)) = &mut connected {
+        check_all("batch", &conn.batch_execute("SELECT 1; nonsense"));
+        let http = conn.node_http();
+        check("node_http", &format!("{http:?} {}", http.base()));
+        check_all("get", &http.get("/nothing there").map(|_| ()));
+        check_all("get", &http.get("/status").map(|_| ()));
+    }
+}
+
+fn show(config: &RqliteConfig, kind: Kind) {
     check("config", &format!("{config:?} {config:#?}"));
+    let connected = kind.connect(config);
+    check_all(
+        "connect",
+        &connected.map(|mut conn| {
+            check_all("execute", &conn.execute("nonsense"));
+            let sql = "INSERT INTO t DEFAULT VALUES";
+            check_all("transaction", &conn.execute_in_transaction(sql));
+        }),
+    );
+}
+
+/// Locks whose server knows the password, knows another one, and is not there.
+fn locks(redis: &RedisServer) -> Vec<RedisLock> {
+    let urls = [
+        redis.url_of(&format!("user:{SECRET}@")),
+        redis.url_of(&format!("user:{SECRET}Wrong@")),
+        redis.url_of(&format!(":{SECRET}@")),
+        format!("redis://user:{SECRET}@127.0.0.1:1"),
+    ];
+    let locks = urls.iter().flat_map(|url| {
+        let cluster = RedisLock::cluster([url.as_str()], "l");
+        [RedisLock::new(url, "l"), cluster]
+    });
+    let locks = locks.map(|lock| lock.expect("a URL"));
+    locks
+        .map(|lock| lock.timeout(Duration::from_millis(200)))
+        .collect()
+}
+
+#[test]
+fn password_in_use_is_in_no_output() {
+    let node = Rqlited::builder()
+        .user(User::new("user", SECRET, &["all"]))
+        .start();
+    let client = ClientCertificate::create();
+    let secure = Rqlited::builder()
+        .client_certificate(&client)
+        .user(User::new("user", SECRET, &["all"]))
+        .start();
+    let redis = RedisServer::builder().user("user", SECRET).start();
+    // The kit's own requests are over.
+    listen();
     let credentials = Credentials::new("user", SECRET);
     check("credentials", &format!("{credentials:?} {credentials:#?}"));
+    let url = |node: &Rqlited, end: &str| format!("rqlite://user:{SECRET}{end}@{}", node.address());
+    let config: RqliteConfig = url(&node, "").parse().expect("a URL");
     let secret_pem = format!("-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----");
-    for config in [
+    let provided = || Ok(Credentials::new("user", SECRET));
+    let (host, port) = ("localhost", secure.address());
+    let port = port.rsplit(':').next().and_then(|port| port.parse().ok());
+    let certified = RqliteConfig::new(host, port.expect("a port"))
+        .credentials("user", SECRET)
+        .tls()
+        .ca_certificates(secure.ca_certificate_pem().expect("has TLS"))
+        .client_certificate(&*client.certificate, &*client.key);
+    let mut configs = vec![
+        config.clone().credentials_from(provided),
         config
             .clone()
-            .credentials_from(|| Ok(Credentials::new("user", SECRET))),
+            .credentials_from_async(move || Box::pin(async move { provided() })),
+        config
+            .clone()
+            .credentials_from(|| Ok(Credentials::new("user", "Wrong"))),
         config.clone().tls().ca_certificates(&*secret_pem),
         config
             .clone()
             .tls()
             .client_certificate(&*secret_pem, &*secret_pem),
-        config.clone().lock(&diesel_rqlite::RqliteLock::new("l")),
-    ] {
-        check("config", &format!("{config:?} {config:#?}"));
-        for kind in KINDS {
-            let connected = kind.connect(&config);
-            check_all(
-                "connect",
-                &connected.map(|mut conn| {
-                    let outcome = conn.execute("nonsense");
-                    check_all("execute", &outcome);
-                }),
-            );
+        config.clone().lock(&RqliteLock::new("l")),
+        certified.clone(),
+        certified.client_certificate(&*client.certificate, &*secret_pem),
+    ];
+    let locks = locks(&redis);
+    configs.extend(locks.iter().map(|lock| config.clone().lock(lock)));
+    for lock in &locks {
+        check("lock", &format!("{lock:?} {lock:#?}"));
+        check_all("lock", &lock.acquire().map(|_| ()));
+    }
+    for kind in KINDS {
+        for url in [url(&node, ""), url(&node, "Wrong"), url(&secure, "")] {
+            show_by_url(&url, kind);
+            show_by_url(&url.replace("rqlite:", "rqlites:"), kind);
+        }
+        for config in &configs {
+            show(config, kind);
         }
     }
     log::set_max_level(log::LevelFilter::Off);
     let said = logged();
-    assert!(
-        said.iter()
-            .any(|line| line.starts_with("event ") && line.contains("user:***@")),
-        "{said:?}"
-    );
-    assert!(said.iter().any(|line| line.starts_with("ureq")), "{said:?}");
+    for wanted in ["event StartEstablishConnection", "ureq", "trace "] {
+        assert!(
+            said.iter().any(|line| line.starts_with(wanted)),
+            "{wanted}: {said:?}"
+        );
+    }
+    let urls = said.iter().filter(|line| line.contains("user:***@"));
+    assert!(urls.count() >= 12, "{said:?}");
+    // A line of the key's, as it is in PEM.
+    let key = client.key.lines().nth(1).expect("a line");
     for line in said.iter() {
         check("log", line);
+        assert!(!line.contains(key), "{line}");
     }
     // A header that is logged byte by byte, some on each line.
     let bytes = said.iter().filter_map(|line| line.strip_prefix(BYTES));

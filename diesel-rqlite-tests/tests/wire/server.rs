@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -11,6 +12,9 @@ pub(crate) enum Reply {
     Json(String),
     /// All of it.
     Http(String),
+    /// One of these after the other, each in a packet of its own. It is said when all are written. What ends with
+    /// `{close}` ends the connection.
+    Parts(Vec<String>, Sender<()>),
     /// Whatever this does with the connection, which is closed then.
     Stream(Box<dyn FnOnce(&mut TcpStream) + Send>),
 }
@@ -19,6 +23,8 @@ pub(crate) struct FalseServer {
     pub(crate) address: String,
     seen: Arc<Mutex<Vec<String>>>,
 }
+
+const CLOSE: &str = "{close}";
 
 /// An answer to what a connection asks when it is made.
 pub(crate) const GREETING: &str = r#"{"results":[{"columns":["a"],"types":["text"]}],"time":0.1}"#;
@@ -73,6 +79,7 @@ pub(crate) fn redirect(location: &str) -> String {
 }
 
 fn serve(mut client: TcpStream, answer: &impl Fn(&str) -> Reply, seen: &Mutex<Vec<String>>) {
+    let _ = client.set_nodelay(true);
     while let Some(request) = read(&mut client) {
         seen.lock().expect("no panic").push(request.clone());
         let text = match answer(&request) {
@@ -81,6 +88,23 @@ fn serve(mut client: TcpStream, answer: &impl Fn(&str) -> Reply, seen: &Mutex<Ve
                 body.len()
             ),
             Reply::Http(text) => text,
+            Reply::Parts(parts, written) => {
+                let mut goes_on = true;
+                for part in parts {
+                    goes_on = !part.ends_with(CLOSE);
+                    let part = part.trim_end_matches(CLOSE);
+                    if client.write_all(part.as_bytes()).is_err() {
+                        return;
+                    }
+                    thread::sleep(std::time::Duration::from_millis(20));
+                }
+                // Nobody listens if the test is over.
+                let _ = written.send(());
+                match goes_on {
+                    true => continue,
+                    false => return,
+                }
+            }
             Reply::Stream(run) => return run(&mut client),
         };
         if client.write_all(text.as_bytes()).is_err() {
@@ -89,7 +113,8 @@ fn serve(mut client: TcpStream, answer: &impl Fn(&str) -> Reply, seen: &Mutex<Ve
     }
 }
 
-fn read(client: &mut TcpStream) -> Option<String> {
+/// A request.
+pub(crate) fn read(client: &mut impl Read) -> Option<String> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 8192];
     loop {

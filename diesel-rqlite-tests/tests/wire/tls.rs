@@ -1,11 +1,18 @@
 //! Whom a connection trusts, and what it shows of itself, on both connections.
 
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
-use diesel_rqlite::RqliteConfig;
-use diesel_rqlite_tests::{ClientCertificate, Rqlited};
+use diesel_rqlite::{Forwarding, RqliteConfig};
+use diesel_rqlite_tests::{ClientCertificate, Cluster, Rqlited};
+use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::any::{KINDS, message};
+use crate::any::{KINDS, KINDS_AND_RUNTIMES, message};
+use crate::server::{GREETING, not_found, read};
 
 fn config(node: &Rqlited) -> RqliteConfig {
     let address = node.address();
@@ -117,7 +124,7 @@ fn client_certificate_of_a_url_is_in_files() {
 
 #[test]
 fn configuration_of_rustls_is_used_as_it_is() {
-    use rustls::pki_types::{CertificateDer, pem::PemObject};
+    use rustls::pki_types::CertificateDer;
 
     let node = Rqlited::builder().tls().start();
     let pem = node.ca_certificate_pem().expect("has TLS");
@@ -138,14 +145,179 @@ fn configuration_of_rustls_is_used_as_it_is() {
     }
 }
 
-/// What this machine trusts is not what the tests made.
+/// No test: it has a machine of its own, as far as that is in the environment.
+#[test]
+fn connects_where_the_system_trusts_the_node() {
+    let Ok(url) = std::env::var("TRUSTED_BY_THE_SYSTEM") else {
+        return;
+    };
+    for kind in KINDS {
+        let roots = format!("{url}?roots=system");
+        let mut conn = kind.connect_url(&roots).expect("connects");
+        assert_eq!(conn.values("SELECT 7 AS value"), Ok(vec![7]));
+        let config = url.parse::<RqliteConfig>().expect("a URL").system_roots();
+        kind.connect(&config).map(|_| ()).expect("connects");
+        for roots in ["", "?roots=web"] {
+            let refused = message(kind.connect_url(&format!("{url}{roots}")));
+            assert!(refused.contains("certificate"), "{kind:?}: {refused}");
+        }
+    }
+}
+
 #[test]
 fn roots_of_the_system_can_be_chosen() {
     let node = Rqlited::builder().tls().start();
+    // What this machine trusts is not what the tests made.
     for kind in KINDS {
         let refused = message(kind.connect(&config(&node).system_roots()));
         assert!(refused.contains("certificate"), "{kind:?}: {refused}");
     }
-    assert!("rqlites://h?roots=system".parse::<RqliteConfig>().is_ok());
+    let child = std::process::Command::new(std::env::current_exe().expect("is a file"))
+        .args(["--exact", "tls::connects_where_the_system_trusts_the_node"])
+        .env("TRUSTED_BY_THE_SYSTEM", node.url())
+        .env("SSL_CERT_FILE", node.ca_certificate().expect("has TLS"))
+        .output()
+        .expect("starts");
+    assert!(child.status.success(), "{child:?}");
     assert!("rqlites://h?roots=none".parse::<RqliteConfig>().is_err());
+}
+
+/// A connection to a node that does not lead.
+fn follower(cluster: &Cluster, place: usize) -> RqliteConfig {
+    let address = cluster.address(place);
+    let port = address.rsplit(':').next().expect("a port");
+    let config = RqliteConfig::new("127.0.0.1", port.parse().expect("a port"));
+    config.tls().ca_certificates(cluster.ca_certificates())
+}
+
+/// What follows another node's word goes there with the same certificate, and trusts the same.
+#[test]
+fn leader_is_reached_by_tls_and_with_the_certificate() {
+    let client = ClientCertificate::create();
+    let builders = [
+        Cluster::builder().tls(),
+        Cluster::builder().client_certificate(&client),
+    ];
+    for builder in builders {
+        let cluster = builder.patient().start(2);
+        let other = 1 - cluster.leader();
+        for kind in KINDS {
+            for (forwarding, discovery) in [
+                (Forwarding::Never, false),
+                (Forwarding::Never, true),
+                (Forwarding::Always, true),
+            ] {
+                let config = follower(&cluster, other).forwarding(forwarding);
+                let config = config.discovery(discovery);
+                let shown = config
+                    .clone()
+                    .client_certificate(&*client.certificate, &*client.key);
+                let mut conn = kind.connect(&shown).expect("connects");
+                let created = conn.execute("CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY)");
+                created.expect("creates");
+                let inserted = conn.execute("INSERT INTO t DEFAULT VALUES");
+                assert_eq!(inserted, Ok(1), "{kind:?} {forwarding:?} {discovery}");
+                // The follower's certificate says nothing about the leader.
+                let pem = cluster.node(other).ca_certificate_pem();
+                let one = shown.ca_certificates(pem.expect("has TLS"));
+                if forwarding == Forwarding::Never {
+                    let one = one.leader_timeout(Duration::from_millis(100));
+                    let refused = message(kind.connect(&one));
+                    assert!(refused.contains("certificate"), "{kind:?}: {refused}");
+                }
+            }
+        }
+    }
+}
+
+/// What a server does behind its answer to a write.
+#[derive(Clone, Copy, Debug)]
+enum Behind {
+    Nothing,
+    /// It says that nothing more comes, and leaves the socket as it is.
+    End,
+    /// It answers once more.
+    Answer,
+}
+
+const WRITTEN: &str = r#"{"results":[{"rows_affected":1}]}"#;
+const WRITTEN_TWICE: &str = r#"{"results":[{"rows_affected":2}]}"#;
+
+fn answer(body: &str) -> String {
+    let length = body.len();
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}")
+}
+
+/// What it does is in one packet with the answer, in a record of its own.
+fn serve(client: TcpStream, config: Arc<ServerConfig>, behind: Behind) -> io::Result<()> {
+    let server = ServerConnection::new(config).map_err(io::Error::other)?;
+    let mut stream = StreamOwned::new(server, client);
+    while let Some(request) = read(&mut stream) {
+        let is_write = request.starts_with("POST /db/execute");
+        let text = match request.starts_with("GET ") {
+            true => not_found(),
+            false if is_write => answer(WRITTEN),
+            false => answer(GREETING),
+        };
+        let (server, mut packet) = (&mut stream.conn, Vec::new());
+        server.writer().write_all(text.as_bytes())?;
+        match behind {
+            Behind::Answer if is_write => {
+                server.writer().flush()?;
+                server
+                    .writer()
+                    .write_all(answer(WRITTEN_TWICE).as_bytes())?;
+            }
+            Behind::End if is_write => server.send_close_notify(),
+            _ => {}
+        }
+        while server.wants_write() {
+            server.write_tls(&mut packet)?;
+        }
+        stream.sock.write_all(&packet)?;
+        if matches!(behind, Behind::End) && is_write {
+            // Until the client closes it.
+            while stream.sock.read(&mut [0; 1000])? > 0 {}
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// A false server, and how to reach it.
+fn secure(behind: Behind) -> RqliteConfig {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("is made");
+    let key = PrivateKeyDer::from_pem_slice(made.signing_key.serialize_pem().as_bytes());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key.expect("a key"));
+    let config = Arc::new(config.expect("a certificate"));
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
+    let port = listener.local_addr().expect("is bound").port();
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let config = Arc::clone(&config);
+            thread::spawn(move || serve(client, config, behind));
+        }
+    });
+    RqliteConfig::new("localhost", port)
+        .tls()
+        .ca_certificates(made.cert.pem())
+        .request_timeout(Duration::from_secs(2))
+}
+
+#[test]
+fn connection_that_has_ended_or_says_too_much_is_not_used_again() {
+    for behind in [Behind::Nothing, Behind::End, Behind::Answer] {
+        let config = secure(behind);
+        for kind in KINDS_AND_RUNTIMES {
+            let mut conn = kind.connect(&config).expect("connects");
+            for _ in 0..3 {
+                assert_eq!(conn.execute("DELETE FROM t"), Ok(1), "{behind:?} {kind:?}");
+            }
+        }
+    }
 }

@@ -98,7 +98,7 @@ pub(crate) struct Seen {
 impl Seen {
     /// `None`: there is no row yet.
     pub(crate) fn of(rows: &Rows) -> Option<Self> {
-        if rows.len() == 0 || rows.width() != 4 {
+        if rows.is_empty() || rows.width() != 4 {
             return None;
         }
         let integer = |column| match rows.value(0, column) {

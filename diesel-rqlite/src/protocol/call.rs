@@ -24,7 +24,7 @@ use super::failure::{Failure, Why};
 use super::message::{ErrorBody, RequestError, is_of_forwarding};
 use super::nodes::Nodes;
 use super::request::{Endpoint, Exchange, ReadConsistency, Settings, Statements, Way};
-use super::survey::redirect_target;
+use super::survey::{is_redirect, redirect_target};
 use super::watch::{Again, Of, Watch};
 
 /// The first pause before all nodes are asked again; each is twice as long as the one before.
@@ -418,7 +418,7 @@ impl<'c> Call<'c> {
         if status == StatusCode::OK {
             return self.accepted(response, now);
         }
-        if status.is_redirection() {
+        if is_redirect(status) {
             return self.redirected(response, now);
         }
         if status == StatusCode::EXPECTATION_FAILED && self.is_careful {
@@ -960,6 +960,37 @@ mod tests {
         let reason = not_applied(script.run(|_, _| response(500, "leader not found\n")));
         assert_eq!(reason.matches("leader not found").count(), 2, "{reason}");
         assert!(script.clock >= Duration::from_secs(10));
+    }
+
+    /// Nodes that the user does not want to be learnt are reached by what the others say.
+    #[test]
+    fn leader_that_was_never_seen_is_found_where_nodes_are_not_learnt() {
+        let manner = Manner {
+            discovery: false,
+            forwarding: Forwarding::Never,
+            preferred: None,
+        };
+        let mut script = Script::write(&["a"]).view("a", Some("c"));
+        let known = Known::new(Cluster::new(&["http://a:1".to_owned()], manner));
+        script.nodes = Nodes::new(known, "http://a:1".to_owned());
+        let mut leader = "b";
+        for _ in 0..3 {
+            let outcome = script.run(|_, request| match request.uri().host() {
+                Some("a") if leader == "b" => redirect("http://b:1/db/execute"),
+                Some("a") => redirect("http://c:1/db/execute"),
+                host if host == Some(leader) => response(200, OK),
+                _ => refused(),
+            });
+            assert!(outcome.is_ok(), "{outcome:?}");
+            leader = "c";
+        }
+        assert_eq!(
+            script.sent,
+            [
+                "a write", "b write", "b write", "a write", "c write", "c write"
+            ]
+        );
+        assert_eq!(script.waits, 0);
     }
 
     #[test]

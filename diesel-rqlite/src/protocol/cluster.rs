@@ -397,10 +397,16 @@ impl Cluster {
             });
             return well.map_or(Next::Wait, |member| Next::Forward(member.base.clone()));
         }
-        if is_informed {
+        // Whoever names a leader whose address nobody has learnt sends us there.
+        let leads_elsewhere = self
+            .leader
+            .as_ref()
+            .is_some_and(|(leader, _)| self.address_of(leader).is_none());
+        if is_informed && !leads_elsewhere {
             return Next::Wait;
         }
-        let next = candidates.find(|member| untried(&member.base));
+        let may_know = |member: &Member| !is_informed || member.trouble.is_none();
+        let next = candidates.find(|member| untried(&member.base) && may_know(member));
         next.map_or(Next::Wait, |member| Next::Ask(member.base.clone()))
     }
 

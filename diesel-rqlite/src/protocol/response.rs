@@ -219,7 +219,7 @@ impl<'de> Visitor<'de> for ResultSeed<'_> {
                 }
                 // Absent when there are no rows.
                 let (values, width) = values.unwrap_or_default();
-                if values.len() > 0 && width != columns.len() {
+                if !values.is_empty() && width != columns.len() {
                     return Err(A::Error::invalid_length(width, &"a value per column"));
                 }
                 Ok(StatementResult::Rows(Rows::with_header(

@@ -180,6 +180,10 @@ impl Rows {
         self.rows
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
     pub(crate) fn width(&self) -> usize {
         self.columns.len()
     }

@@ -1,6 +1,7 @@
 //! What nodes are asked about their cluster, and what their answers say.
 
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{AUTHORIZATION, HeaderValue, LOCATION};
 use serde_json::Value;
 
@@ -121,7 +122,7 @@ impl Survey {
     fn probed(&mut self, response: &http::Response<Bytes>) {
         let status = response.status();
         let failed = response.body().starts_with(br#"{"results":[],"error""#);
-        let base = match status.is_redirection() {
+        let base = match is_redirect(status) {
             true => {
                 let location = response
                     .headers()
@@ -217,6 +218,12 @@ fn base_of(address: &str) -> Option<String> {
     }
     let scheme = url.scheme();
     Some(format!("{scheme}://{host}:{port}{path}"))
+}
+
+/// Whether somebody else is to be asked, so that nothing was done. The other statuses of their hundred say something else:
+/// 304, that what was asked for is known.
+pub(crate) fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
 /// Where a redirect leads, without the endpoint: `http://host:4001`. It may be relative to what was asked (RFC 9110).

@@ -116,9 +116,7 @@ impl<C: Client> Session<C> {
                 Ok(rows.with_whole_reals())
             }
             Some(rows) => self.ask(&read.tagged(None, rows.columns)).await,
-            None if !read.is_wrappable() => Err(error::useless_answer(
-                "rqlite can't write the values as JSON",
-            )),
+            None if !read.is_wrappable() => Err(error::unwritable()),
             None => {
                 let columns = self.ask(&read.columns()).await?.columns;
                 self.ask(&read.tagged(None, columns)).await
@@ -175,7 +173,7 @@ impl<C: Client> Session<C> {
 }
 
 /// Whether SQLite complains about what was put around a query.
-fn is_about_form(message: &str) -> bool {
+pub(super) fn is_about_form(message: &str) -> bool {
     is_about_subquery(message) || StatementError(message).is_nested_too_deeply()
 }
 

@@ -51,6 +51,12 @@ impl Renewal {
         };
         let credentials = provider.ask().await;
         let credentials = credentials.map_err(|error| format!("no credentials: {error}"))?;
+        // It would be another user, with another password.
+        if credentials.user.contains(':') {
+            return Err(
+                "no credentials: a user has no `:` in HTTP basic authentication".to_owned(),
+            );
+        }
         self.authorization
             .set(&credentials.user, &credentials.password);
         Ok(true)

@@ -69,6 +69,7 @@ impl<C: Client> Session<C> {
         if statement.is_news_of_schema {
             // What was known of defaults goes with the rest.
             let known = self.unstable.take();
+            self.schema_version = None;
             self.defaults_are_news |= known.is_some_and(|schema| schema.has_defaults());
         }
     }

@@ -9,9 +9,11 @@ mod counters;
 mod credentials;
 mod defaults;
 mod foreign_keys;
+mod guarded;
 mod locked;
 mod look;
 mod pending;
+mod schema;
 mod scout;
 mod setting;
 mod stars;
@@ -85,6 +87,8 @@ pub(crate) struct Session<C> {
     keys: PrimaryKeys,
     /// As of the last look; before the first one nothing is known of the schema.
     unstable: Option<Unstable>,
+    /// The version of that schema, if it was a committed one.
+    schema_version: Option<Rows>,
     /// The numbers of this connection's commits, once it has one.
     commits: Option<Commits>,
     pub(crate) foreign_keys: ForeignKeys,
@@ -136,6 +140,7 @@ impl<C: Client> Session<C> {
             transaction: Transaction::default(),
             keys: PrimaryKeys::new(),
             unstable: None,
+            schema_version: None,
             commits: None,
             foreign_keys: ForeignKeys::default(),
             defaults_are_news: false,

@@ -86,7 +86,7 @@ pub(crate) fn row(values: &[(String, Classes)], text: TextCell) -> String {
     }
 }
 
-fn cell(value: &str, classes: Classes, text: TextCell) -> String {
+pub(super) fn cell(value: &str, classes: Classes, text: TextCell) -> String {
     let mut sql = format!("CASE typeof({value}) WHEN 'null' THEN 'n'");
     // Writing to a String can't fail.
     if classes.integer {
@@ -268,7 +268,7 @@ pub(crate) fn columns(classes: &[Classes]) -> Vec<(String, Classes)> {
 }
 
 /// `WITH …(c0,c1) AS MATERIALIZED (query) `: keeps the order of the rows, and evaluates each value once.
-fn with(query: &str, width: usize) -> String {
+pub(super) fn with(query: &str, width: usize) -> String {
     let mut sql = format!("WITH {SUBQUERY}(");
     for index in 0..width {
         let _ = write!(sql, "{}c{index}", if index == 0 { "" } else { "," });
@@ -281,6 +281,53 @@ fn with(query: &str, width: usize) -> String {
 pub(crate) fn query(query: &str, width: usize, text: TextCell) -> String {
     let row = row(&columns(&vec![Classes::ALL; width]), text);
     format!("{}SELECT {row} FROM {SUBQUERY}", with(query, width))
+}
+
+/// A query, with some of its columns as cells, each by itself, text in hexadecimal.
+pub(crate) fn query_with_some(
+    query: &str,
+    width: usize,
+    is_cell: impl Fn(usize) -> bool,
+) -> String {
+    let values = (0..width).map(|column| {
+        let name = format!("c{column}");
+        let value = match is_cell(column) {
+            true => cell(&name, Classes::ALL, TextCell::Hex),
+            false => name.clone(),
+        };
+        // Else the expression would come back as the column's name.
+        format!("{value} {name}")
+    });
+    let values: Vec<_> = values.collect();
+    format!(
+        "{}SELECT {} FROM {SUBQUERY}",
+        with(query, width),
+        values.join(",")
+    )
+}
+
+/// The same rows with what came as cells decoded. `None`: these are no cells.
+pub(crate) fn decode_some(
+    rows: &Rows,
+    is_cell: impl Fn(usize) -> bool,
+    names: Vec<String>,
+) -> Option<Rows> {
+    let mut decoded = Rows::named(names);
+    for row in 0..rows.len() {
+        for column in 0..rows.width() {
+            match rows.value(row, column) {
+                Some(Value::Text(cell)) if is_cell(column) => {
+                    if !decode_cell(cell, &mut decoded)?.is_empty() {
+                        return None;
+                    }
+                }
+                _ if is_cell(column) => return None,
+                value => decoded.push(value),
+            }
+        }
+        decoded.end_row();
+    }
+    Some(decoded)
 }
 
 /// Fails unless a query returns these rows, or the SQL condition `unless` holds. Its last value is their

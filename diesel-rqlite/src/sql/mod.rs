@@ -3,6 +3,7 @@
 //! The user's own text is read by `diesel_rqlite_sql`.
 
 pub(crate) mod cells;
+pub(crate) mod compared;
 pub(crate) mod results;
 pub(crate) mod unstable;
 

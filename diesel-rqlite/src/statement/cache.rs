@@ -2,6 +2,7 @@
 //! makes of a text, and in which form its answers are exact.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::Query;
@@ -31,9 +32,14 @@ pub(crate) struct Kept {
     learnt: Arc<Learnt>,
 }
 
-/// The columns of a query whose values do not come back as they are stored.
+/// What the answers to a query have shown.
 #[derive(Debug, Default)]
-pub(crate) struct Learnt(Mutex<Doubtful>);
+pub(crate) struct Learnt {
+    /// The columns whose values do not come back as they are stored.
+    doubtful: Mutex<Doubtful>,
+    /// It has returned more than one row.
+    several: AtomicBool,
+}
 
 impl Statements {
     /// A statement that is known by its text.
@@ -79,12 +85,20 @@ impl Kept {
 
 impl Learnt {
     pub(crate) fn doubtful(&self) -> Doubtful {
-        *locked(&self.0)
+        *locked(&self.doubtful)
     }
 
     pub(crate) fn learn(&self, doubtful: Doubtful) {
-        let mut known = locked(&self.0);
+        let mut known = locked(&self.doubtful);
         *known = known.with(doubtful);
+    }
+
+    pub(crate) fn returns_several_rows(&self) -> bool {
+        self.several.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn has_returned_several_rows(&self) {
+        self.several.store(true, Ordering::Relaxed);
     }
 }
 

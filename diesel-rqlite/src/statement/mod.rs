@@ -3,6 +3,7 @@
 mod cache;
 pub(crate) mod did;
 mod drops;
+mod guarded;
 mod plan;
 mod query;
 mod read;
@@ -28,6 +29,7 @@ use crate::sql::unstable::Ending;
 
 pub(crate) use self::cache::{Kept, Learnt, Statements};
 pub(crate) use self::did::{Did, InFront};
+pub(crate) use self::guarded::GuardedRead;
 pub(crate) use self::plan::{Batch, Plan};
 pub(crate) use self::query::{Query, strip_begin_and_commit};
 pub(crate) use self::read::Read;

@@ -4,17 +4,14 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use diesel_rqlite_sql::{
-    ByKey, Classes, Entropy, Form, Parsed, Pin, SqlError, find, fragment, pins, unquoted,
-};
+use diesel_rqlite_sql::{ByKey, Classes, Entropy, Form, Parsed, Pin, SqlError, find, pins};
 
+use super::guarded::GuardedRead;
 use super::writer::Values;
-use super::{Learnt, Statement, one_more, pin_time_values};
+use super::{Learnt, Statement, pin_time_values};
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
-use crate::protocol::encoding::Doubtful;
-use crate::protocol::rows::Rows;
-use crate::sql::cells::{self, TextCell};
+use crate::protocol::encoding::{Doubtful, Encoding};
 use crate::sql::results::{self, Encoded};
 use crate::sql::unstable::{Comparable, Unstable};
 
@@ -76,25 +73,29 @@ impl<'a> Read<'a> {
         types: Option<&[RqliteType]>,
         doubtful: Doubtful,
     ) -> Option<Statement<'a>> {
-        let items = self.parsed.items().len();
-        let stars = || self.parsed.parsed_items().any(|item| item.is_star);
-        if !self.is_wrappable() || !(1..=Doubtful::MOST).contains(&items) || stars() {
-            return None;
-        }
-        if types.is_some_and(|types| types.len() != items) {
-            return None;
-        }
+        let encodings = self.as_stored(types)?;
         if !doubtful.is_empty() {
             let written = self.written();
             let encoded = results::partly_stored(&self.parsed, &written, types, doubtful);
             return Some(self.encoded(encoded));
         }
         let mut statement = self.plain();
-        statement.encodings = match types {
-            Some(types) => results::stored(types),
-            None => results::stored_anyhow(&self.parsed),
-        };
+        statement.encodings = encodings;
         Some(statement)
+    }
+
+    /// How its columns are read where it is sent as it is. `None`: it does not say how many it has, or they are too many.
+    pub(crate) fn as_stored(&self, types: Option<&[RqliteType]>) -> Option<Vec<Encoding>> {
+        let items = self.parsed.items().len();
+        let stars = || self.parsed.parsed_items().any(|item| item.is_star);
+        if !self.is_wrappable() || !(1..=Doubtful::MOST).contains(&items) || stars() {
+            return None;
+        }
+        match types {
+            Some(types) if types.len() != items => None,
+            Some(types) => Some(results::stored(types)),
+            None => Some(results::stored_anyhow(&self.parsed)),
+        }
     }
 
     /// In a form in which nearly all values are exact, and one that is not shows. `None`: there is none, since it can't
@@ -221,84 +222,6 @@ fn pinned_time(
     let is_time = found.values.iter().all(|(_, volatile)| volatile.is_time());
     pin_time_values(values, &found, entropy).ok()?;
     pins(&found, &mut Moment(entropy)).ok().filter(|_| is_time)
-}
-
-/// A query inside a transaction.
-#[derive(Debug)]
-pub(crate) struct GuardedRead {
-    /// Its rows are in a fixed order, or compared in any.
-    text: String,
-    binds: Vec<Bind<'static>>,
-    width: usize,
-    ordered: bool,
-    /// What it returns depends on the database alone, so that it may be asked again at the commit.
-    pub(crate) is_stable: bool,
-}
-
-impl GuardedRead {
-    /// The query that returns each row as one text.
-    pub(crate) fn rows(&self, text: TextCell) -> Statement<'static> {
-        let sql = cells::query(&self.text, self.width, text);
-        Statement::with_written(sql, self.binds.clone())
-    }
-
-    /// The statement that fails unless the query returns these rows, given as their texts, and as what they mean. `None`:
-    /// nothing of them may be compared.
-    /// `inserted_into`: what it asks for is the rowid of the last INSERT, which the table may not have; then it is
-    /// anything, and another thing on each node.
-    pub(crate) fn guard(
-        &self,
-        texts: Vec<&str>,
-        rows: &Rows,
-        form: TextCell,
-        inserted_into: Option<&str>,
-        compared: &Comparable,
-    ) -> Option<Statement<'static>> {
-        let unless = inserted_into.map(without_rowid).unwrap_or_default();
-        let mut columns = cells::columns(&cells::Classes::of(rows));
-        let (form, expected) = match compared {
-            Comparable::Nothing => return None,
-            Comparable::All => (form, cells::expected(texts, self.ordered)),
-            Comparable::Some(compared) => {
-                let mut compared = compared.iter();
-                columns.retain(|_| compared.next() == Some(&true));
-                (TextCell::Hex, self.expected_of(rows, &columns))
-            }
-        };
-        let mut binds = self.binds.clone();
-        let expected = one_more(&mut binds, expected);
-        let sql = cells::guard(
-            &self.text,
-            self.width,
-            &columns,
-            form,
-            self.ordered,
-            &expected,
-            &unless,
-        );
-        Some(Statement::with_written(sql, binds))
-    }
-
-    /// The text of all rows with these columns only.
-    fn expected_of(&self, rows: &Rows, columns: &[(String, cells::Classes)]) -> String {
-        let names: Vec<_> = columns.iter().map(|(name, _)| name.as_str()).collect();
-        let is_wanted = |column: usize| names.contains(&format!("c{column}").as_str());
-        let texts = (0..rows.len()).map(|row| cells::row_text(rows, row, is_wanted));
-        let texts: Vec<_> = texts.collect();
-        cells::expected(texts.iter().map(String::as_str).collect(), self.ordered)
-    }
-}
-
-/// The condition that a table, named as in the INSERT, has no rowid.
-fn without_rowid(table: &str) -> String {
-    let name = fragment(table).ok().and_then(|parsed| {
-        let last = parsed.tokens().len().checked_sub(1)?;
-        Some(unquoted(parsed.at(last)).replace('\'', "''"))
-    });
-    format!(
-        " OR EXISTS (SELECT 1 FROM pragma_table_list WHERE name='{}' COLLATE NOCASE AND wr)",
-        name.unwrap_or_default()
-    )
 }
 
 /// Replaces times, and nothing that is random.

@@ -144,6 +144,15 @@ impl Journal {
         self.entries.iter().any(is_write)
     }
 
+    /// Whether there is a write that may change the schema: any that is not of rows.
+    pub(crate) fn may_change_schema(&self) -> bool {
+        let is_of_rows = |entry: &Entry| match entry {
+            Entry::Write(write) => write.statement.counted,
+            _ => true,
+        };
+        !self.entries.iter().all(is_of_rows)
+    }
+
     /// Whether anything is left to apply.
     pub(crate) fn has_live_writes(&self) -> bool {
         let mut depth = 0;

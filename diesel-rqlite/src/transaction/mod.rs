@@ -24,7 +24,7 @@ pub(crate) use self::known::{PrimaryKeys, RowKey, row_of};
 pub(crate) use self::mode::Options;
 pub use self::mode::TransactionMode;
 pub(crate) use self::parts::Part;
-pub(crate) use self::requests::{CREATE_TABLES, Commit, Verdict};
+pub(crate) use self::requests::{CREATE_TABLES, Commit, Peek, Verdict};
 
 /// The transaction of one connection, open or not.
 ///

@@ -31,7 +31,7 @@ use crate::protocol::watch::INTERVAL;
 use crate::runtime::Tokio;
 use crate::session::{Client, Vigil};
 
-use super::pool::{self, NoAnswer};
+use super::pool::{self, NoAnswer, OnTcp};
 use super::tcp::HEAD_START;
 use super::tls::{Asked, client_tls};
 use super::too_long;
@@ -329,6 +329,28 @@ impl Service<http::Uri> for Tcp {
             Ok(TokioIo::new(stream))
         })
     }
+}
+
+impl OnTcp for Stream {
+    fn socket(&self) -> std::io::Result<std::net::TcpStream> {
+        let stream = match self {
+            MaybeHttpsStream::Http(stream) => stream.inner(),
+            MaybeHttpsStream::Https(stream) => stream.inner().get_ref().0.inner().inner(),
+        };
+        duplicate(stream)
+    }
+}
+
+#[cfg(unix)]
+fn duplicate(stream: &TcpStream) -> std::io::Result<std::net::TcpStream> {
+    use std::os::fd::AsFd;
+    Ok(stream.as_fd().try_clone_to_owned()?.into())
+}
+
+#[cfg(windows)]
+fn duplicate(stream: &TcpStream) -> std::io::Result<std::net::TcpStream> {
+    use std::os::windows::io::AsSocket;
+    Ok(stream.as_socket().try_clone_to_owned()?.into())
 }
 
 async fn race(addresses: Vec<SocketAddr>) -> std::io::Result<TcpStream> {

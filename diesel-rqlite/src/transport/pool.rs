@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
+use std::io;
+use std::net::TcpStream;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, Weak};
 use std::task::Poll;
@@ -77,9 +79,17 @@ where
     node: String,
     sender: SendRequest<B>,
     connection: Pin<Box<Connection<S, B>>>,
+    /// What it is made on.
+    socket: TcpStream,
     has_ended: bool,
     /// It has answered before.
     pub(super) is_reused: bool,
+}
+
+/// What is made on a socket of TCP.
+pub(super) trait OnTcp {
+    /// Another handle of the socket.
+    fn socket(&self) -> io::Result<TcpStream>;
 }
 
 /// Why a request has no answer.
@@ -93,7 +103,7 @@ impl<C, S, B> Pool<C, S, B>
 where
     C: Service<http::Uri, Response = S> + Clone,
     C::Error: Into<BoxError>,
-    S: Read + Write + Unpin + Send + 'static,
+    S: OnTcp + Read + Write + Unpin + Send + 'static,
     B: Body + Send + 'static,
     B::Data: Send,
     B::Error: Into<BoxError>,
@@ -121,7 +131,7 @@ where
                 Poll::Ready(())
             })
             .await;
-            if open.is_ready() {
+            if open.is_ready() && open.is_silent() {
                 return Some(open);
             }
         }
@@ -134,11 +144,13 @@ where
             .await
             .map_err(Into::into)?;
         let stream = connector.call(uri.clone()).await.map_err(Into::into)?;
+        let socket = stream.socket()?;
         let (sender, connection) = handshake(stream).await?;
         Ok(Open {
             node: node_of(uri),
             sender,
             connection: Box::pin(connection),
+            socket,
             has_ended: false,
             is_reused: false,
         })
@@ -234,6 +246,14 @@ where
 
     fn is_ready(&self) -> bool {
         !self.has_ended && self.sender.is_ready()
+    }
+
+    /// Whether nothing has come since the last answer: an end, or what would be taken for the next one. The socket itself
+    /// is asked, since a runtime knows only what it has looked for: one without threads of its own does not look between
+    /// two calls.
+    fn is_silent(&self) -> bool {
+        let peeked = self.socket.peek(&mut [0]);
+        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Waits for something of this connection, which is driven meanwhile.

@@ -120,6 +120,7 @@ impl Connector<()> for Tcp {
             stream,
             buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),
             held_back: Vec::new(),
+            hung_up: None,
             read_timeout: None,
             write_timeout: None,
             watched: self.0.clone(),
@@ -174,6 +175,8 @@ pub(super) struct Socket {
     buffers: LazyBuffers,
     /// What is written when it is many bytes, or an answer is waited for: head and body of a small request are one packet.
     held_back: Vec<u8>,
+    /// Why no more of the request is taken. There may be an answer all the same, which says why.
+    hung_up: Option<io::Error>,
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
     watched: Watched,
@@ -196,6 +199,14 @@ fn is_pause(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+    )
+}
+
+/// Whether the node does not listen any more.
+fn is_end(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
     )
 }
 
@@ -225,6 +236,11 @@ impl Socket {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if is_pause(&error) => self.watched.check()?,
+                Err(error) if is_end(&error) => {
+                    self.hung_up = Some(error);
+                    self.held_back.clear();
+                    return Ok(());
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -239,6 +255,11 @@ impl Socket {
             self.write_timeout = Some(slice);
         }
         (&self.stream).write(&self.held_back[written..])
+    }
+
+    fn reason_to_hang_up(&self) -> io::Error {
+        let kind = self.hung_up.as_ref().map(io::Error::kind);
+        kind.unwrap_or(io::ErrorKind::BrokenPipe).into()
     }
 
     fn read(&mut self, slice: Duration) -> io::Result<usize> {
@@ -259,6 +280,9 @@ impl Transport for Socket {
         if amount > 0 {
             self.watched.set_holding_back(true);
         }
+        if self.hung_up.is_some() {
+            return Ok(());
+        }
         self.held_back
             .extend_from_slice(&self.buffers.output()[..amount]);
         match self.held_back.len() < MANY {
@@ -268,12 +292,15 @@ impl Transport for Socket {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        self.flush(timeout)?;
+        if self.hung_up.is_none() {
+            self.flush(timeout)?;
+        }
         let timeout = timeout.for_read();
         let ends = end_of(timeout);
         loop {
             let slice = self.slice(ends, timeout)?;
             match self.read(slice) {
+                Ok(0) if self.hung_up.is_some() => return Err(self.reason_to_hang_up().into()),
                 Ok(count) => {
                     self.buffers.input_appended(count);
                     self.watched.heard();
@@ -281,6 +308,9 @@ impl Transport for Socket {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if is_pause(&error) => self.watched.check()?,
+                Err(error) if is_end(&error) && self.hung_up.is_some() => {
+                    return Err(self.reason_to_hang_up().into());
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -294,7 +324,7 @@ impl Transport for Socket {
         let blocking = self.stream.set_nonblocking(false).is_ok();
         // An end, or an answer that nobody asked for: not to be used again.
         let idle = peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
-        blocking && idle
+        blocking && idle && self.hung_up.is_none()
     }
 }
 

@@ -1,0 +1,243 @@
+//! The rows of a query in a transaction, which its commit compares.
+//!
+//! They come as they are stored where a query of that text returns one row, or none, as one that was run before is
+//! assumed to; else as one text a row, see [`cells`].
+
+use diesel::QueryResult;
+use diesel_rqlite_sql::ByKey;
+
+use super::{Client, Session, rows_of};
+use crate::backend::RqliteType;
+use crate::error;
+use crate::protocol::encoding::{Doubtful, Encoding};
+use crate::protocol::message::StatementError;
+use crate::protocol::response::StatementResult;
+use crate::protocol::rows::{Rows, Value};
+use crate::sql::cells::{self, TextCell};
+use crate::sql::unstable::Comparable;
+use crate::statement::{GuardedRead, Learnt, Read, Statement};
+use crate::transaction::{Guard, RowKey};
+
+/// Rows, and the form in which they came.
+struct Shown {
+    rows: Rows,
+    form: Form,
+}
+
+enum Form {
+    /// At most one row, as it is stored, but for the columns that are cells.
+    Stored(Vec<Encoding>, Doubtful),
+    /// The texts of all rows.
+    Cells(Rows, TextCell),
+}
+
+impl<C: Client> Session<C> {
+    pub(super) async fn guarded_read(
+        &mut self,
+        read: &Read<'_>,
+        types: Option<&[RqliteType]>,
+        names: Vec<String>,
+    ) -> QueryResult<Rows> {
+        let order = read.natural_order(self.unstable.as_ref());
+        let guarded = read.in_transaction(&self.entropy(), names.len(), order.as_deref());
+        let by_key = read.by_key();
+        let stored = read.learnt().zip(read.as_stored(types));
+        if let Some((learnt, stored)) = stored
+            && !learnt.returns_several_rows()
+            && let Some(shown) = self
+                .stored_row(&guarded, learnt, stored, by_key.as_ref(), &names)
+                .await?
+        {
+            return self.shown_rows(read, &guarded, shown, by_key.as_ref());
+        }
+        let query = |form| guarded.rows(form);
+        if let Some(shown) = self.cells(query, by_key.as_ref(), &names).await? {
+            return self.shown_rows(read, &guarded, shown, by_key.as_ref());
+        }
+        // Somebody has made a table without rowids of it since.
+        let guarded = read.in_transaction(&self.entropy(), names.len(), None);
+        let query = |form| guarded.rows(form);
+        let shown = self.cells(query, by_key.as_ref(), &names).await?;
+        self.shown_rows(
+            read,
+            &guarded,
+            shown.ok_or_else(unreadable_cells)?,
+            by_key.as_ref(),
+        )
+    }
+
+    /// One row or none, as it is stored. `None`: there are more, or they need another form.
+    async fn stored_row(
+        &mut self,
+        guarded: &GuardedRead,
+        learnt: &Learnt,
+        stored: Vec<Encoding>,
+        by_key: Option<&ByKey>,
+        names: &[String],
+    ) -> QueryResult<Option<Shown>> {
+        loop {
+            let as_cells = learnt.doubtful();
+            let Some(query) = guarded.stored(&stored, as_cells) else {
+                return Ok(None);
+            };
+            let rows = match self.look_and_learn(&query, by_key, false).await? {
+                Some(StatementResult::Rows(rows)) if rows.width() == stored.len() => rows,
+                Some(StatementResult::Failed(message)) if !is_about_form(&message) => {
+                    return Err(error::statement_error(&message, None));
+                }
+                None if as_cells != Doubtful::ALL => {
+                    learnt.learn(Doubtful::ALL);
+                    continue;
+                }
+                _ => return Ok(None),
+            };
+            if rows.len() > 1 {
+                learnt.has_returned_several_rows();
+                return Ok(None);
+            }
+            if rows.has_replacement_character() {
+                return Ok(None);
+            }
+            if !rows.doubtful().is_empty() && as_cells != Doubtful::ALL {
+                learnt.learn(rows.doubtful());
+                continue;
+            }
+            let is_cell = |column| as_cells.contains(column);
+            let rows = cells::decode_some(&rows, is_cell, names.to_vec());
+            return Ok(rows.map(|rows| Shown {
+                rows,
+                form: Form::Stored(stored, as_cells),
+            }));
+        }
+    }
+
+    /// Rows as one text each. `None`: the table that gives them their order has no rowids.
+    async fn cells(
+        &mut self,
+        query: impl Fn(TextCell) -> Statement<'static>,
+        by_key: Option<&ByKey>,
+        names: &[String],
+    ) -> QueryResult<Option<Shown>> {
+        let mut form = TextCell::Counted;
+        loop {
+            let query = query(form);
+            let result = self.look_and_learn(&query, by_key, false).await?;
+            let result = result.ok_or_else(error::unwritable)?;
+            if is_without_rowid(&result) {
+                return Ok(None);
+            }
+            let texts = rows_of(Some(result), &query)?;
+            if form == TextCell::Counted && texts.has_replacement_character() {
+                form = TextCell::Hex;
+                continue;
+            }
+            let decoded = cells::decode(texts_of(&texts)?.into_iter(), names.to_vec());
+            return Ok(Some(Shown {
+                rows: decoded.ok_or_else(unreadable_cells)?,
+                form: Form::Cells(texts, form),
+            }));
+        }
+    }
+
+    /// The rows, now guarded.
+    fn shown_rows(
+        &mut self,
+        read: &Read<'_>,
+        guarded: &GuardedRead,
+        shown: Shown,
+        by_key: Option<&ByKey>,
+    ) -> QueryResult<Rows> {
+        if !self.transaction.options.guards || !guarded.is_stable {
+            return Ok(shown.rows);
+        }
+        let rows = &shown.rows;
+        // What the connection did last is the same on all nodes only behind an INSERT of this very request.
+        let inserted_into = match read.asks_for_counters() {
+            true => match self.transaction.journal.last_insert() {
+                Some(table) => Some(table),
+                None => return Ok(shown.rows),
+            },
+            false => None,
+        };
+        let compared = match &self.unstable {
+            Some(unstable) => read.comparable(unstable, &rows.columns),
+            None => Comparable::Nothing,
+        };
+        let statement = match &shown.form {
+            Form::Stored(stored, as_cells) => {
+                guarded.guard_of_row(rows, stored, *as_cells, inserted_into, &compared)
+            }
+            Form::Cells(texts, form) => {
+                guarded.guard(texts_of(texts)?, rows, *form, inserted_into, &compared)
+            }
+        };
+        let guard = statement.map(|statement| Guard {
+            statement,
+            sql: read.text().to_owned(),
+        });
+        let row = (rows.len() == 1).then(|| self.row_of(by_key?, |place| read.bound(place)));
+        self.show(guard, row.flatten());
+        Ok(shown.rows)
+    }
+
+    fn show(&mut self, guard: Option<Guard>, row: Option<RowKey>) {
+        let journal = &mut self.transaction.journal;
+        if let Some(row) = row {
+            journal.known().set(row, true);
+        }
+        let Some(guard) = guard else {
+            return;
+        };
+        if journal.guard_bytes() + guard.statement.size() > super::look::GUARDS {
+            // As long as nothing else is done, nothing has to be compared.
+            journal.unguarded = Some(guard.sql);
+        } else {
+            journal.show(guard);
+        }
+    }
+}
+
+/// Whether SQLite complains about what this crate put around a query, or at its end.
+fn is_about_form(message: &str) -> bool {
+    super::alone::is_about_form(message) || StatementError(message).is_without_rowids()
+}
+
+fn is_without_rowid(result: &StatementResult) -> bool {
+    match result {
+        StatementResult::Failed(message) => StatementError(message).is_without_rowids(),
+        _ => false,
+    }
+}
+
+/// The one text of each row.
+fn texts_of(rows: &Rows) -> QueryResult<Vec<&str>> {
+    let texts = (0..rows.len()).map(|row| match rows.width() {
+        1 => match rows.value(row, 0) {
+            Some(Value::Text(text)) => Some(text),
+            _ => None,
+        },
+        // Without a column there is no value to look at.
+        _ => None,
+    });
+    texts.collect::<Option<_>>().ok_or_else(unreadable_cells)
+}
+
+fn unreadable_cells() -> diesel::result::Error {
+    error::useless_answer("unreadable answer: rows that are not written as they were asked for")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::response::Answer;
+
+    #[test]
+    fn rows_without_columns_are_unreadable() {
+        let body = br#"{"results":[{"columns":[],"values":[[]]}]}"#;
+        let mut answer = Answer::parse(body, &[]).expect("parses");
+        match answer.results.pop() {
+            Some(StatementResult::Rows(rows)) => assert!(texts_of(&rows).is_err()),
+            other => panic!("no rows: {other:?}"),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What a transaction has to know of the schema: asked together with what it looks at.
+
+use diesel::QueryResult;
+use diesel_rqlite_sql::ByKey;
+
+use super::{Client, Session};
+use crate::bind_collector::Bind;
+use crate::error;
+use crate::protocol::response::StatementResult;
+use crate::protocol::rows::{Rows, Value};
+use crate::sql::unstable::{self, Unstable};
+use crate::statement::Statement;
+
+impl<C: Client> Session<C> {
+    /// Looks at one statement, and in the same request asks for what decides how it is guarded. `None`: rqlite can't write
+    /// its values as JSON.
+    pub(super) async fn look_and_learn(
+        &mut self,
+        statement: &Statement<'_>,
+        by_key: Option<&ByKey>,
+        writes: bool,
+    ) -> QueryResult<Option<StatementResult>> {
+        let table = by_key.map(|by_key| &*by_key.table);
+        let version = Statement::plain(unstable::VERSION);
+        let schema = Statement::plain(unstable::QUERY);
+        loop {
+            let keys = self.primary_key_query(table);
+            // What this transaction does to the schema may be undone, and another schema get its version.
+            let is_committed =
+                !(self.transaction.journal.may_change_schema() || writes && !statement.counted);
+            let known =
+                (self.schema_version.take()).filter(|_| is_committed && self.unstable.is_some());
+            let asked = known.is_none().then_some(&schema);
+            let tails: Vec<_> = [statement, &version]
+                .into_iter()
+                .chain(asked)
+                .chain(&keys)
+                .collect();
+            let Some(results) = self.look_at_writable(&tails, writes).await? else {
+                return Ok(None);
+            };
+            let mut results = results.into_iter();
+            let result = results.next().ok_or_else(error::cut_short)?;
+            let version = results.next();
+            let schema = asked.and_then(|_| results.next());
+            if [&version, &schema]
+                .into_iter()
+                .flatten()
+                .any(|result| matches!(result, StatementResult::Executed { .. }))
+            {
+                // Without it nothing would be compared at the commit.
+                return Err(error::no_rows());
+            }
+            let version = version.and_then(rows);
+            match (known, schema) {
+                (Some(known), _) if version.as_ref().is_some_and(|version| *version != known) => {
+                    continue;
+                }
+                (Some(known), _) => self.schema_version = Some(known),
+                (None, Some(StatementResult::Rows(rows))) => {
+                    self.learn_unstable(&rows);
+                    self.schema_version = version.filter(|_| is_committed);
+                }
+                // A schema that the server can't read whole, or a statement in front that failed.
+                (None, _) => {}
+            }
+            self.learn_primary_key(table, results.next());
+            return Ok(Some(result));
+        }
+    }
+
+    /// Notes what must not be compared, since each node has its own.
+    pub(super) fn learn_unstable(&mut self, rows: &Rows) {
+        if rows.width() == unstable::WIDTH {
+            self.unstable = Some(Unstable::of(rows));
+            self.schema_version = None;
+        }
+    }
+
+    /// Asks which columns are the primary key of a table, unless that is known.
+    pub(super) fn primary_key_query(&self, table: Option<&str>) -> Option<Statement<'static>> {
+        let table = table?;
+        (!self.keys.contains_key(table)).then(|| {
+            Statement::with_binds(
+                "SELECT lower(name) FROM pragma_table_info(?) WHERE pk > 0",
+                vec![Bind::Text(table.to_owned().into())],
+            )
+        })
+    }
+
+    pub(super) fn learn_primary_key(
+        &mut self,
+        table: Option<&str>,
+        result: Option<StatementResult>,
+    ) {
+        if let (Some(table), Some(StatementResult::Rows(rows))) = (table, result)
+            && rows.width() == 1
+        {
+            let columns = (0..rows.len()).filter_map(|row| match rows.value(row, 0) {
+                Some(Value::Text(column)) => Some(column.to_owned()),
+                _ => None,
+            });
+            self.keys.insert(table.to_owned(), columns.collect());
+        }
+    }
+}
+
+fn rows(result: StatementResult) -> Option<Rows> {
+    match result {
+        StatementResult::Rows(rows) => Some(rows),
+        StatementResult::Executed { .. } | StatementResult::Failed(_) => None,
+    }
+}

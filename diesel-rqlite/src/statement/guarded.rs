@@ -1,0 +1,160 @@
+//! A query inside a transaction, and the guards over its rows.
+
+use std::fmt::Write as _;
+
+use diesel_rqlite_sql::{fragment, unquoted};
+
+use super::{Statement, one_more, wire};
+use crate::bind_collector::{Bind, MAX_VARIABLES};
+use crate::protocol::encoding::{Doubtful, Encoding};
+use crate::protocol::rows::Rows;
+use crate::sql::cells::{self, TextCell};
+use crate::sql::compared;
+use crate::sql::unstable::Comparable;
+
+/// A query inside a transaction.
+#[derive(Debug)]
+pub(crate) struct GuardedRead {
+    /// Its rows are in a fixed order, or compared in any.
+    pub(super) text: String,
+    pub(super) binds: Vec<Bind<'static>>,
+    pub(super) width: usize,
+    pub(super) ordered: bool,
+    /// What it returns depends on the database alone, so that it may be asked again at the commit.
+    pub(crate) is_stable: bool,
+}
+
+impl GuardedRead {
+    /// The query that returns each row as one text.
+    pub(crate) fn rows(&self, text: TextCell) -> Statement<'static> {
+        let sql = cells::query(&self.text, self.width, text);
+        Statement::with_written(sql, self.binds.clone())
+    }
+
+    /// The statement that fails unless the query returns these rows, given as their texts, and as what they mean. `None`:
+    /// nothing of them may be compared.
+    /// `inserted_into`: what it asks for is the rowid of the last INSERT, which the table may not have; then it is
+    /// anything, and another thing on each node.
+    pub(crate) fn guard(
+        &self,
+        texts: Vec<&str>,
+        rows: &Rows,
+        form: TextCell,
+        inserted_into: Option<&str>,
+        compared: &Comparable,
+    ) -> Option<Statement<'static>> {
+        let unless = inserted_into.map(without_rowid).unwrap_or_default();
+        let mut columns = cells::columns(&cells::Classes::of(rows));
+        let (form, expected) = match compared {
+            Comparable::Nothing => return None,
+            Comparable::All => (form, cells::expected(texts, self.ordered)),
+            Comparable::Some(compared) => {
+                let mut compared = compared.iter();
+                columns.retain(|_| compared.next() == Some(&true));
+                (TextCell::Hex, self.expected_of(rows, &columns))
+            }
+        };
+        let mut binds = self.binds.clone();
+        let expected = one_more(&mut binds, expected);
+        let sql = cells::guard(
+            &self.text,
+            self.width,
+            &columns,
+            form,
+            self.ordered,
+            &expected,
+            &unless,
+        );
+        Some(Statement::with_written(sql, binds))
+    }
+
+    /// The query as it is, but for these columns, which come as cells. `None`: it has so many values that a guard would
+    /// have too many.
+    pub(crate) fn stored(
+        &self,
+        stored: &[Encoding],
+        as_cells: Doubtful,
+    ) -> Option<Statement<'static>> {
+        if self.binds.len() + self.width > MAX_VARIABLES {
+            return None;
+        }
+        let mut encodings = stored.to_vec();
+        for (column, encoding) in encodings.iter_mut().enumerate() {
+            if as_cells.contains(column) {
+                *encoding = Encoding::Plain;
+            }
+        }
+        let sql = match as_cells.is_empty() {
+            true => self.text.clone(),
+            false => {
+                cells::query_with_some(&self.text, self.width, |column| as_cells.contains(column))
+            }
+        };
+        let mut statement = Statement::with_written(sql, self.binds.clone());
+        statement.encodings = encodings;
+        Some(statement)
+    }
+
+    /// The statement that fails unless the query returns this one row, or none, as it came by [`stored`](Self::stored).
+    /// `None`: nothing of it may be compared.
+    pub(crate) fn guard_of_row(
+        &self,
+        row: &Rows,
+        stored: &[Encoding],
+        as_cells: Doubtful,
+        inserted_into: Option<&str>,
+        compared: &Comparable,
+    ) -> Option<Statement<'static>> {
+        let is_compared = |column: usize| match compared {
+            Comparable::Nothing => false,
+            Comparable::All => true,
+            Comparable::Some(compared) => compared.get(column) == Some(&true),
+        };
+        if *compared == Comparable::Nothing {
+            return None;
+        }
+        let mut binds = self.binds.clone();
+        let mut conditions = String::new();
+        let columns = (0..self.width).filter(|column| !row.is_empty() && is_compared(*column));
+        for column in columns {
+            let place = |bind| placeholder(&mut binds, bind);
+            let condition = match as_cells.contains(column) {
+                true => compared::as_cell(row, column, place),
+                false => compared::as_stored(row, column, stored.get(column).copied(), place),
+            };
+            // Writing to a String can't fail.
+            let _ = write!(conditions, " AND {condition}");
+        }
+        let unless = inserted_into.map(without_rowid).unwrap_or_default();
+        let sql = compared::guard(&self.text, self.width, row.len(), &conditions, &unless);
+        Some(Statement::with_written(sql, binds))
+    }
+
+    /// The text of all rows with these columns only.
+    fn expected_of(&self, rows: &Rows, columns: &[(String, cells::Classes)]) -> String {
+        let names: Vec<_> = columns.iter().map(|(name, _)| name.as_str()).collect();
+        let is_wanted = |column: usize| names.contains(&format!("c{column}").as_str());
+        let texts = (0..rows.len()).map(|row| cells::row_text(rows, row, is_wanted));
+        let texts: Vec<_> = texts.collect();
+        cells::expected(texts.iter().map(String::as_str).collect(), self.ordered)
+    }
+}
+
+/// What stands for one more value, of which there is room.
+fn placeholder(binds: &mut Vec<Bind<'static>>, bind: Bind<'static>) -> String {
+    let (before, behind) = wire::carrier(&bind).unwrap_or_default();
+    binds.push(bind);
+    format!("{before}?{}{behind}", binds.len())
+}
+
+/// The condition that a table, named as in the INSERT, has no rowid.
+fn without_rowid(table: &str) -> String {
+    let name = fragment(table).ok().and_then(|parsed| {
+        let last = parsed.tokens().len().checked_sub(1)?;
+        Some(unquoted(parsed.at(last)).replace('\'', "''"))
+    });
+    format!(
+        " OR EXISTS (SELECT 1 FROM pragma_table_list WHERE name='{}' COLLATE NOCASE AND wr)",
+        name.unwrap_or_default()
+    )
+}
