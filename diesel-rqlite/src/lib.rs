@@ -59,6 +59,7 @@
 //! | `rustls` | yes | TLS |
 //! | `chrono` | | `NaiveDate`, `NaiveTime`, `NaiveDateTime` |
 //! | `time` | | `Date`, `Time`, `PrimitiveDateTime` |
+//! | `jiff` | | `Timestamp`, `DateTime`, `Date`, `Time` of jiff 0.2 in rows, the wrappers of `jiff-diesel` everywhere |
 //! | `timestamptz` | | `DateTime<Utc>`, `DateTime<FixedOffset>`, `OffsetDateTime` as `Timestamptz`, stored in UTC |
 //! | `numeric` | | `BigDecimal`: exact, unless the column turns it into a REAL |
 //! | `serde_json` | | `serde_json::Value` as `Json` (text) and `Jsonb` (SQLite's binary form) |
@@ -71,8 +72,8 @@
 //! | `tracing` | | warnings about transactions that may not do what is expected |
 //! | `redis` | | `ValkeyLock` and `RedisLock`, with TLS |
 //!
-//! Diesel has the SQL types `Uuid`, `Json`, `Jsonb` and `Timestamptz` only with a backend: `uuid`, `serde_json` and
-//! `timestamptz` switch on its `postgres_backend`, which is pure Rust.
+//! Diesel has the SQL types `Uuid`, `Json`, `Jsonb` and `Timestamptz` only with a backend: `uuid`, `serde_json`,
+//! `timestamptz` and `jiff` switch on its `postgres_backend`, which is pure Rust.
 
 #![warn(missing_docs)]
 

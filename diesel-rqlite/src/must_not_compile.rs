@@ -1,4 +1,4 @@
-//! What rqlite can't do is an error of the compiler. Each of these is refused by Diesel's SQLite backend, too.
+//! What rqlite can't do is an error of the compiler. Nearly all of it is refused by Diesel's SQLite backend, too.
 //!
 //! The beginning of each example, and what may stand there instead, compiles:
 //!
@@ -57,6 +57,8 @@ must_not_compile! {
     /// Diesel's own ON CONFLICT behind INSERT … SELECT: there is `into_rows_of` of `RqliteInsertSelectDsl`.
     OnConflictOfSelect: "    diesel::insert_into(users::table).values(names.filter(users::id.gt(1))).into_columns(users::name)
         .on_conflict_do_nothing().execute(conn)?;";
+    /// A text as a value of a date
+    TextAsDate: "    diesel::select(diesel::IntoSql::into_sql::<diesel::sql_types::Date>(String::from(\"2024-02-29\"))).execute(conn)?;";
     /// A text compared with a number
     OtherType: "    names.filter(users::name.eq(1)).load::<String>(conn)?;";
     /// A text read as a number

@@ -56,6 +56,24 @@ impl<'a> RqliteValue<'a> {
         }
     }
 
+    /// A text where it stands in the answer.
+    pub(crate) fn stored_text(&self) -> Option<&'a str> {
+        match self.value {
+            Value::Text(text) => Some(text),
+            Value::Binary(bytes) => std::str::from_utf8(bytes).ok(),
+            Value::Integer(_) | Value::Real(_) => None,
+        }
+    }
+
+    /// The bytes of a BLOB or of text where they stand in the answer.
+    pub(crate) fn stored_bytes(&self) -> Option<&'a [u8]> {
+        match self.value {
+            Value::Binary(bytes) => Some(bytes),
+            Value::Text(text) => Some(text.as_bytes()),
+            Value::Integer(_) | Value::Real(_) => None,
+        }
+    }
+
     /// The bytes of a BLOB or of text.
     pub fn read_blob(&mut self) -> Result<&[u8]> {
         match self.value {

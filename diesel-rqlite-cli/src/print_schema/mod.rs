@@ -1,6 +1,7 @@
 //! `print-schema`: `schema.rs`, from what the database says of itself.
 
 mod definitions;
+mod features;
 mod format;
 mod infer;
 mod names;
@@ -64,7 +65,9 @@ impl PrintSchema {
         let schemas = self.options.apply(schemas)?;
         let mut connection = database::connect(common)?;
         for config in schemas.by_key.values() {
-            output::raw(generate(&mut connection, config)?.as_bytes())?;
+            let text = generate(&mut connection, config)?;
+            output::raw(text.as_bytes())?;
+            say_features(&text);
         }
         Ok(())
     }
@@ -126,7 +129,17 @@ pub fn regenerate(common: &Common) -> Result<(), CliError> {
     Ok(())
 }
 
+fn say_features(schema: &str) {
+    if let Some(note) = features::note_of(schema) {
+        output::note(note);
+    }
+}
+
 fn write(path: &Path, text: &str) -> Result<(), CliError> {
+    if fs::read_to_string(path).is_ok_and(|old| old == text) {
+        return Ok(());
+    }
+    say_features(text);
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(|error| CliError::io(parent, error))?;
     }

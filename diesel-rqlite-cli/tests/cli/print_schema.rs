@@ -255,3 +255,18 @@ fn what_can_not_be_printed_is_said() {
         assert!(run.stderr.contains(said), "{arguments:?}: {run:?}");
     }
 }
+
+#[test]
+fn types_that_need_a_feature_are_named() {
+    let project =
+        project_with("CREATE TABLE t (id UUID NOT NULL PRIMARY KEY, body JSON, name TEXT)");
+    let printed = project.run(&["print-schema"]);
+    let note = "features of diesel-rqlite: `Json` needs `serde_json`, `Uuid` needs `uuid`\n";
+    assert_eq!(printed.stderr, note, "{printed:?}");
+    assert_eq!(
+        project_with("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+            .run(&["print-schema"])
+            .stderr,
+        ""
+    );
+}

@@ -5,12 +5,13 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use super::RqliteConnection;
 use diesel::connection::{Instrumentation, InstrumentationEvent, SimpleConnection};
 use diesel::prelude::*;
 use diesel::result::{ConnectionError, Error};
-use diesel_rqlite::RqliteConfig;
+use diesel_rqlite::{RqliteConfig, RqliteLock, ThreadLock};
 use diesel_rqlite_tests::Rqlited;
 
 use super::database::{Database, connect};
@@ -196,6 +197,19 @@ fn instrumentation_sees_what_happens() {
         Err::<(), _>(Error::RollbackTransaction)
     });
     assert_eq!(inner, Err(Error::RollbackTransaction));
+    // A lock that can't be had: in rqlite, and in the program.
+    let in_rqlite = RqliteLock::new("told").timeout(Duration::ZERO);
+    let in_program = ThreadLock::new("told").timeout(Duration::ZERO);
+    let config = || db.node.url().parse::<RqliteConfig>().expect("a URL");
+    for config in [config().lock(&in_rqlite), config().lock(&in_program)] {
+        let open = || super::connect_by(&config).expect("connects");
+        let (mut holder, mut other) = (open(), open());
+        other.set_instrumentation(log.clone());
+        let waited = holder.immediate_transaction(|_| {
+            Ok::<_, Error>(other.immediate_transaction(|_| Ok::<_, Error>(())))
+        });
+        assert!(matches!(waited, Ok(Err(_))));
+    }
     let insert = r#"start INSERT INTO "t" ("id") VALUES (?) -- binds: [1]"#;
     let seen = log.0.lock().expect("not poisoned").clone();
     assert_eq!(
@@ -218,7 +232,14 @@ fn instrumentation_sees_what_happens() {
             "commit 2",
             "start RELEASE SAVEPOINT diesel_savepoint_1",
             "finish true",
-            "rollback 1"
+            "rollback 1",
+            "begin 1",
+            "start BEGIN IMMEDIATE",
+            "finish true",
+            "rollback 1",
+            "begin 1",
+            "start BEGIN IMMEDIATE",
+            "finish true"
         ]
     );
 }

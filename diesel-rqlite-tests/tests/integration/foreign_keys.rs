@@ -105,8 +105,25 @@ fn table_without_rows_of_others_behind_it_is_dropped() {
     })
     .expect_err("rolled back");
     assert_eq!(db.batch_execute("DROP TABLE IF EXISTS nowhere"), Ok(()));
-    assert_eq!(db.batch_execute("DELETE FROM p; DROP TABLE p"), Ok(()));
+    assert_eq!(
+        db.batch_execute("DELETE FROM p; DROP TABLE IF EXISTS \"P\""),
+        Ok(())
+    );
     assert_eq!(db.count("c"), 0);
+    assert_eq!(
+        db.batch_execute("CREATE TABLE p (id TEXT PRIMARY KEY) WITHOUT ROWID"),
+        Ok(())
+    );
+    assert_eq!(db.batch_execute("DROP TABLE IF EXISTS p"), Ok(()));
+    db.batch_execute(
+        "CREATE TABLE p (id TEXT PRIMARY KEY) WITHOUT ROWID; INSERT INTO p VALUES (1)",
+    )
+    .expect("creates");
+    assert_kind!(
+        db.batch_execute("DROP TABLE IF EXISTS p"),
+        ForeignKeyViolation
+    );
+    assert_eq!(db.batch_execute("DELETE FROM p; DROP TABLE p"), Ok(()));
     assert_eq!(db.count("n WHERE p_id IS NULL"), 2);
     let mut db = family();
     assert_eq!(
@@ -220,11 +237,60 @@ fn script_that_fails_leaves_nothing_and_foreign_keys_on() {
         );
         let (_, information) = database_error(db.batch_execute(&script));
         assert_eq!(information.message(), "no such table: nowhere");
+        assert_eq!(information.details(), Some("statement 2 of 3"));
         assert!(!is_rebuilt(&mut db));
         assert!(enforces(&mut db));
     }
     assert!(db.batch_execute(&format!("{REBUILD}ROLLBACK")).is_err());
     assert!(!is_rebuilt(&mut db));
+}
+
+#[test]
+fn what_fails_with_foreign_keys_off_names_its_statement() {
+    let mut db = family();
+    let details = |outcome: QueryResult<()>| {
+        let (_, information) = database_error(outcome);
+        let message = information.message().to_owned();
+        (message, information.details().map(str::to_owned))
+    };
+    let script = "PRAGMA foreign_keys = OFF;\nINSERT INTO c VALUES (91, 91);\nINSERT INTO c VALUES (91, 92);\nSELECT 1;";
+    let (message, details_) = details(db.batch_execute(script));
+    assert!(
+        message.contains("UNIQUE") && message.contains("(statement 3, line 3)"),
+        "{message}"
+    );
+    assert_eq!(details_.as_deref(), Some("statement 3, line 3"));
+    // The same as migrations, each one transaction, with a savepoint in it that is undone.
+    db.batch_execute("PRAGMA foreign_keys = OFF")
+        .expect("is off");
+    let (_directory, source) = migration(
+        "INSERT INTO c VALUES (91, 91);\n\nINSERT INTO c VALUES (91, 92);",
+        true,
+    );
+    let error = db.run_pending_migrations(source).expect_err("fails");
+    assert!(
+        error
+            .to_string()
+            .contains("migration 1, statement 2, line 3"),
+        "{error}"
+    );
+    let outcome = db.transaction(|connection| {
+        let _ = connection.transaction(|connection| {
+            connection
+                .batch_execute("INSERT INTO c VALUES (93, 93); INSERT INTO c VALUES (94, 93)")?;
+            Err::<(), _>(diesel::result::Error::RollbackTransaction)
+        });
+        connection.batch_execute("INSERT INTO c VALUES (95, 95)")?;
+        connection.batch_execute("INSERT INTO c VALUES (95, 96)")
+    });
+    let (message, _) = details(outcome);
+    assert!(
+        message.contains("UNIQUE constraint failed: c.id"),
+        "{message}"
+    );
+    assert_eq!(db.count("c"), 2);
+    db.batch_execute("PRAGMA foreign_keys = ON").expect("is on");
+    assert!(enforces(&mut db));
 }
 
 #[test]

@@ -83,3 +83,4 @@ mod locks;
 mod own_locks;
 mod proxy;
 mod support;
+mod test_transactions;

@@ -527,6 +527,17 @@ fn pragmas_that_set_up_a_connection_need_no_server() {
 }
 
 #[test]
+fn diesel_manage_updated_at_is_not_there() {
+    let mut db = database();
+    let outcome = diesel::sql_query("SELECT diesel_manage_updated_at('t')").execute(&mut *db);
+    let message = "no such function: diesel_manage_updated_at";
+    assert!(matches!(
+        outcome,
+        Err(Error::DatabaseError(_, information)) if information.message() == message
+    ));
+}
+
+#[test]
 fn foreign_keys_are_as_the_nodes_have_them() {
     use diesel_rqlite_tests::Rqlited;
 

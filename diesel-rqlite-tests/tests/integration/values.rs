@@ -301,6 +301,101 @@ fn times_of_the_crate_time() {
 }
 
 #[test]
+fn places_in_the_answer_are_read() {
+    diesel::table! {
+        t { id -> Integer, name -> Text, bytes -> Binary, }
+    }
+    /// How many bytes there are at these places.
+    #[derive(Debug, PartialEq)]
+    struct Lengths(i32, usize, usize);
+    impl Queryable<(sql_types::Integer, Text, Binary), Rqlite> for Lengths {
+        type Row = (i32, *const str, *const [u8]);
+
+        fn build((id, name, bytes): Self::Row) -> diesel::deserialize::Result<Self> {
+            Ok(Lengths(id, (name as *const [u8]).len(), bytes.len()))
+        }
+    }
+    let mut db = Database::with("CREATE TABLE t (id INTEGER PRIMARY KEY, name, bytes)");
+    db.batch_execute("INSERT INTO t VALUES (1, 'four', x'00ff'), (2, '', x''), (3, 12, 'text')")
+        .expect("inserts");
+    let read = |db: &mut Database, id: i32| t::table.find(id).first::<Lengths>(&mut **db);
+    assert_eq!(read(&mut db, 1), Ok(Lengths(1, 4, 2)));
+    assert_eq!(read(&mut db, 2), Ok(Lengths(2, 0, 0)));
+    // A number has no text in the answer, unless it was asked for as one.
+    let number = read(&mut db, 3);
+    let is_refused = matches!(number, Err(diesel::result::Error::DeserializationError(_)));
+    assert!(is_refused || number == Ok(Lengths(3, 2, 4)), "{number:?}");
+}
+
+/// The wrappers of jiff-diesel in expressions, jiff's own types in structs.
+#[test]
+fn times_of_jiff() {
+    use jiff::civil;
+    use jiff_diesel::ToDiesel;
+    round_trips!(
+        Date,
+        jiff_diesel::Date,
+        ["DATE", "TIMESTAMP", "TEXT", "", "NUMERIC"],
+        vec![civil::Date::new(2024, 2, 29).expect("a date").to_diesel()]
+    );
+    round_trips!(
+        Time,
+        jiff_diesel::Time,
+        ["TIME", "TEXT", "", "DATETIME"],
+        vec![
+            civil::time(23, 59, 59, 999_999_999).to_diesel(),
+            civil::Time::midnight().to_diesel()
+        ]
+    );
+    let at = civil::datetime(2024, 2, 29, 13, 14, 15, 123_456_000);
+    let earliest = civil::datetime(1, 1, 1, 0, 0, 0, 0);
+    round_trips!(
+        Timestamp,
+        jiff_diesel::DateTime,
+        ["DATETIME", "TIMESTAMP", "TEXT", "", "NUMERIC"],
+        vec![at.to_diesel(), earliest.to_diesel()]
+    );
+    let instant: jiff::Timestamp = "2024-02-29T13:14:15.123456+05:30".parse().expect("a time");
+    round_trips!(
+        Timestamptz,
+        jiff_diesel::Timestamp,
+        ["TIMESTAMPTZ", "TIMESTAMP", "TEXT", ""],
+        vec![instant.to_diesel(), jiff::Timestamp::UNIX_EPOCH.to_diesel()]
+    );
+
+    diesel::table! {
+        meetings { id -> Integer, at -> Timestamp, reminded -> Nullable<Timestamptz>, }
+    }
+    #[derive(Debug, PartialEq, Queryable, Selectable, Insertable)]
+    struct Meeting {
+        id: i32,
+        #[diesel(serialize_as = jiff_diesel::DateTime)]
+        at: civil::DateTime,
+        #[diesel(serialize_as = jiff_diesel::NullableTimestamp)]
+        reminded: Option<jiff::Timestamp>,
+    }
+    let mut db = Database::new();
+    db.batch_execute("CREATE TABLE meetings (id INTEGER PRIMARY KEY, at TIMESTAMP NOT NULL, reminded TIMESTAMPTZ)")
+        .expect("creates");
+    let meetings =
+        || [(1, Some(instant)), (2, None)].map(|(id, reminded)| Meeting { id, at, reminded });
+    for meeting in meetings() {
+        diesel::insert_into(meetings::table)
+            .values(meeting)
+            .execute(&mut *db)
+            .expect("inserts");
+    }
+    let read = meetings::table
+        .order(meetings::id)
+        .select(Meeting::as_select())
+        .load(&mut *db);
+    assert_eq!(read.as_deref(), Ok(&meetings()[..]));
+    // CURRENT_TIMESTAMP has no offset, and is UTC.
+    let sql = diesel::dsl::sql::<sql_types::Timestamptz>("'2024-02-29 07:44:15.123456'");
+    assert_eq!(diesel::select(sql).get_result(&mut *db), Ok(instant));
+}
+
+#[test]
 fn points_in_time_of_chrono() {
     use chrono::{DateTime, Utc};
     let instant = |text: &str| DateTime::parse_from_rfc3339(text).expect(text);

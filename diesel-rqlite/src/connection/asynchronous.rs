@@ -423,6 +423,40 @@ impl AsyncConnection for AsyncRqliteConnection {
         Ok(())
     }
 
+    /// In the same mode as [`begin_test_transaction`](Self::begin_test_transaction), unless it stands inside another one.
+    // As `transaction` of the manager: an `async fn` would ask for more.
+    #[allow(clippy::manual_async_fn)]
+    fn test_transaction<'conn, 'a, R, E, F>(
+        &'conn mut self,
+        f: F,
+    ) -> impl Future<Output = R> + Send + 'conn
+    where
+        for<'r> F: AsyncFnOnce(&'r mut Self) -> Result<R, E>
+            + AsyncFunc<&'r mut Self, Result<R, E>, Fut: Send>
+            + Send
+            + 'a,
+        E: std::fmt::Debug + Send + 'a,
+        R: Send + 'a,
+        'a: 'conn,
+    {
+        async move {
+            self.core.prepare_test_if_outermost();
+            let mut outcome = None;
+            let seen = &mut outcome;
+            let rolled_back = run(self, async |connection: &mut Self| {
+                *seen = Some(f(connection).await);
+                Err::<(), _>(Error::RollbackTransaction)
+            })
+            .await;
+            match outcome {
+                Some(Ok(value)) => value,
+                // As in diesel-async's own: this is for tests.
+                Some(Err(error)) => panic!("Transaction did not succeed: {error:?}"),
+                None => panic!("Transaction never executed: {rolled_back:?}"),
+            }
+        }
+    }
+
     fn transaction_state(&mut self) -> &mut Transaction {
         &mut self.core.session.transaction
     }

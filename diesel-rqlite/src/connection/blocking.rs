@@ -190,6 +190,26 @@ impl Connection for RqliteConnection {
         Ok(())
     }
 
+    /// In the same mode as [`begin_test_transaction`](Self::begin_test_transaction), unless it stands inside another one.
+    fn test_transaction<T, E, F>(&mut self, f: F) -> T
+    where
+        F: FnOnce(&mut Self) -> Result<T, E>,
+        E: std::fmt::Debug,
+    {
+        self.core.prepare_test_if_outermost();
+        let mut outcome = None;
+        let rolled_back = self.transaction::<(), _, _>(|connection| {
+            outcome = Some(f(connection));
+            Err(Error::RollbackTransaction)
+        });
+        match outcome {
+            Some(Ok(value)) => value,
+            // As in Diesel's own: this is for tests.
+            Some(Err(error)) => panic!("Transaction did not succeed: {error:?}"),
+            None => panic!("Transaction never executed: {rolled_back:?}"),
+        }
+    }
+
     fn execute_returning_count<T>(&mut self, source: &T) -> QueryResult<usize>
     where
         T: QueryFragment<Rqlite> + QueryId,

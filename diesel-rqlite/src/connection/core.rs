@@ -130,6 +130,12 @@ impl<C: Client> Core<C> {
         self.prepare(options)
     }
 
+    /// As [`prepare_test`](Self::prepare_test), where the next transaction is an outermost one.
+    pub(crate) fn prepare_test_if_outermost(&mut self) {
+        // An error says that it is not.
+        let _ = self.prepare_test();
+    }
+
     /// The next transaction, which must be an outermost one, is to be as these options say.
     pub(crate) fn prepare(&mut self, options: Options) -> QueryResult<()> {
         if self.is_in_transaction() {
@@ -180,9 +186,11 @@ impl<C: Client> Core<C> {
         let mut scope = Scope::new(self);
         let core = scope.core();
         let immediate = options.immediate;
-        core.holding
+        let held = core
+            .holding
             .begin::<C::Runtime>(&mut core.session.transaction, &options)
-            .await?;
+            .await;
+        core.told_of_lock(held)?;
         core.session.transaction.options = core.session.transaction_options(options);
         if let Err(error) = core.session.transaction.begin(name) {
             core.holding.end().await;
@@ -192,13 +200,23 @@ impl<C: Client> Core<C> {
             let began = Instant::now();
             let taken = core.session.take_lock_if_wanted().await;
             core.keep_lock(began);
-            if let Err(error) = taken {
+            if let Err(error) = core.told_of_lock(taken) {
                 core.roll_back().await?;
                 return Err(error);
             }
         }
         scope.keep();
         Ok(())
+    }
+
+    /// Instrumentation is told of a lock that can't be had as of the statement that waits for it on SQLite.
+    fn told_of_lock(&self, outcome: QueryResult<()>) -> QueryResult<()> {
+        if let Err(error) = &outcome {
+            let query = StrQueryHelper::new("BEGIN IMMEDIATE");
+            self.started(&query);
+            self.finished(&query, Some(error));
+        }
+        outcome
     }
 
     /// Gives the lock back of a transaction that nobody goes on with, see [`Holding::watch`].
@@ -640,6 +658,10 @@ impl<C: Client> Core<C> {
 impl<C: Client> Drop for Core<C> {
     /// Gives back the lock of a transaction that is still open.
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // One that panics as well would end the process.
+            self.instrument(DynInstrumentation::none());
+        }
         self.abandon(0);
     }
 }

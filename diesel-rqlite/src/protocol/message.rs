@@ -135,6 +135,9 @@ pub(crate) const GUARD: &str = "drq:";
 /// Behind [`GUARD`], and in front of the table whose rows would be changed by dropping another.
 pub(crate) const DROPS: &str = "drops ";
 
+/// Behind [`GUARD`], and in front of the number of statements that were run.
+pub(crate) const DONE: &str = "done ";
+
 /// Behind [`GUARD`]: what was inserted last has no rowid.
 pub(crate) const NO_ROWID: &str = "rowid";
 
@@ -206,6 +209,12 @@ impl<'m> StatementError<'m> {
         let (_, rest) = self.0.split_once(GUARD)?;
         let name = rest.strip_prefix(DROPS)?;
         Some(name.strip_suffix('\'').unwrap_or(name).replace("''", "'"))
+    }
+
+    /// How many statements were run in front of one that failed: `bad JSON path: 'drq:done 2'`.
+    pub(crate) fn statements_done(self) -> Option<usize> {
+        let (_, rest) = self.0.split_once(GUARD)?;
+        rest.strip_prefix(DONE)?.trim_end_matches('\'').parse().ok()
     }
 
     /// The one that is rqlite's own: a column declared as a time holds a number beyond the year 9999. `Time.MarshalText:

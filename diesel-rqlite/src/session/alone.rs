@@ -165,10 +165,7 @@ impl<C: Client> Session<C> {
             .collect();
         let answer = error::answer(&exchange, &body, &encodings)?;
         if let Some((place, message)) = answer.first_failure() {
-            let position = statements.get(place).and_then(|failed| failed.position);
-            let (number, all) = batch.number_of(place);
-            let place = error::Place::among(number, all, position);
-            return Err(error::error_at(message, place));
+            return Err(batch.failed_at(place, message));
         }
         self.did(batch, Some(&answer.results));
         Ok(answer.results)

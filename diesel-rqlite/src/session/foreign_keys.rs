@@ -9,7 +9,8 @@ use crate::error;
 use crate::protocol::failure::Why;
 use crate::protocol::response::StatementResult;
 use crate::protocol::rows::{Rows, Value};
-use crate::statement::{Batch, Statement, unenforced};
+use crate::statement::unenforced::{self, Outcome};
+use crate::statement::{Batch, Statement};
 use crate::transaction::{Options, TransactionMode};
 
 const NOT_ENFORCED: &str = "the nodes do not enforce foreign keys, so that nothing would be checked and nothing cascade; \
@@ -93,13 +94,16 @@ impl<C: Client> Session<C> {
         let body = self.send(&exchange).await.map_err(error::failure)?;
         let answer = error::answer(&exchange, &body, &[])?;
         match unenforced::outcome(answer.results) {
-            Some(StatementResult::Failed(message)) => Err(error::statement_error(&message, None)),
-            Some(result) if statements.len() == 1 => {
+            Some(Outcome::Failed { message, place }) => Err(match place {
+                Some(place) => batch.failed_at(place, &message),
+                None => error::statement_error(&message, None),
+            }),
+            Some(Outcome::Done(result)) if statements.len() == 1 => {
                 let results = vec![result];
                 self.did(batch, Some(&results));
                 Ok(results)
             }
-            Some(_) => {
+            Some(Outcome::Done(_)) => {
                 self.did(batch, None);
                 let counts = statements.iter().map(|statement| statement.known_rows());
                 Ok(counts

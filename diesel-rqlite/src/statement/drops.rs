@@ -45,9 +45,10 @@ impl Batch<'_> {
 fn check(table: &DroppedTable, dropped: &HashSet<String>) -> String {
     let name = literal(&table.name);
     let has_rows = match table.if_exists {
-        // It may not be there, and then its name could not stand behind FROM.
+        // It may not be there, and then its name could not stand behind FROM. `dbstat` knows its pages by its name.
         true => format!(
-            "EXISTS (SELECT 1 FROM sqlite_master WHERE type='table' AND name={name} COLLATE NOCASE)"
+            "EXISTS (SELECT 1 FROM sqlite_master e, dbstat d WHERE e.type='table' AND e.name={name} COLLATE NOCASE AND \
+             d.name=e.name AND d.ncell>0)"
         ),
         false => format!("EXISTS (SELECT 1 FROM {})", table.written),
     };

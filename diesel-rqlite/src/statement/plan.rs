@@ -5,6 +5,7 @@ use diesel_rqlite_sql::{Entropy, Form, InsertRows, Parsed, Setting, SqlError, ch
 use super::writer::Values;
 use super::{Place, Query, Read, Statement, Wanted};
 use crate::bind_collector::Bind;
+use crate::error;
 
 /// What a query becomes.
 #[derive(Debug, PartialEq)]
@@ -103,6 +104,14 @@ impl<'a> Batch<'a> {
         };
         let before = &self.statements[..place.min(self.statements.len())];
         (own(before) + 1, own(&self.statements))
+    }
+
+    /// The error of one of its statements.
+    pub(crate) fn failed_at(&self, place: usize, message: &str) -> diesel::result::Error {
+        let failed = self.statements.get(place);
+        let (number, all) = self.number_of(place);
+        let position = failed.and_then(|failed| failed.position);
+        error::error_at(message, error::Place::among(number, all, position))
     }
 
     fn of(

@@ -14,7 +14,8 @@ use crate::protocol::failure::{Failure, Why};
 use crate::protocol::message::{GUARD, RequestError, StatementError};
 use crate::protocol::request::{Endpoint, Exchange};
 use crate::protocol::response::{Answer, StatementResult};
-use crate::statement::{self, Did, Statement, unenforced};
+use crate::statement::unenforced::{self, Outcome};
+use crate::statement::{self, Did, Statement};
 
 /// Fails when it is run, never when it is prepared, so that all that a peek wrote is undone.
 const UNDO: &str = "SELECT abs(-9223372036854775808)";
@@ -189,8 +190,10 @@ impl Transaction {
         }
         if !commit.is_divided {
             return match unenforced::outcome(answer.results) {
-                Some(StatementResult::Failed(message)) => self.refused_somewhere(commit, &message),
-                Some(_) => {
+                Some(Outcome::Failed { message, place }) => {
+                    self.refused_somewhere(commit, place, &message)
+                }
+                Some(Outcome::Done(_)) => {
                     self.did = Did::unknown();
                     Verdict::Applied
                 }
@@ -257,8 +260,16 @@ impl Transaction {
         }
     }
 
-    /// One of a commit's statements failed; which one, only its message tells.
-    fn refused_somewhere(&mut self, commit: &Commit, message: &str) -> Verdict {
+    /// One of a commit's statements failed. Where its place is not known, the message of a guard tells.
+    fn refused_somewhere(
+        &mut self,
+        commit: &Commit,
+        place: Option<usize>,
+        message: &str,
+    ) -> Verdict {
+        if let Some(part) = place.and_then(|place| commit.parts.get(place)) {
+            return self.refused(*part, message);
+        }
         let guards = [
             (Part::Migration, "migration"),
             (Part::TakeLock, "lock"),

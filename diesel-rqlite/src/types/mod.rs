@@ -4,6 +4,8 @@
 
 #[cfg(feature = "chrono")]
 mod chrono;
+#[cfg(feature = "jiff")]
+mod jiff;
 #[cfg(feature = "serde_json")]
 mod json;
 #[cfg(feature = "numeric")]
@@ -13,7 +15,7 @@ mod time;
 #[cfg(feature = "uuid")]
 mod uuid;
 
-use diesel::deserialize::{self, FromSql, FromSqlRef};
+use diesel::deserialize::{self, FromSql, FromSqlRef, Queryable};
 use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::{
     BigInt, Binary, Bool, Date, Double, Float, Integer, SmallInt, Text, Time, Timestamp,
@@ -111,6 +113,25 @@ impl<'a> FromSqlRef<'a, Text, Rqlite> for &'a str {
     }
 }
 
+/// A place in the answer, valid as long as the row: for a `Queryable` whose `build` copies the text elsewhere. A number that is
+/// read as text has no such place.
+impl FromSql<Text, Rqlite> for *const str {
+    fn from_sql(value: RqliteValue<'_>) -> deserialize::Result<Self> {
+        let stored = value.stored_text();
+        stored
+            .map(|text| text as *const str)
+            .ok_or_else(|| value.no("a text"))
+    }
+}
+
+impl Queryable<Text, Rqlite> for *const str {
+    type Row = Self;
+
+    fn build(row: Self) -> deserialize::Result<Self> {
+        Ok(row)
+    }
+}
+
 impl ToSql<Text, Rqlite> for str {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Rqlite>) -> serialize::Result {
         out.set_value(self);
@@ -151,6 +172,24 @@ impl<'a> FromSqlRef<'a, Binary, Rqlite> for &'a [u8] {
     }
 }
 
+/// A place in the answer, as `*const str` is.
+impl FromSql<Binary, Rqlite> for *const [u8] {
+    fn from_sql(value: RqliteValue<'_>) -> deserialize::Result<Self> {
+        let stored = value.stored_bytes();
+        stored
+            .map(|bytes| bytes as *const [u8])
+            .ok_or_else(|| value.no("a BLOB"))
+    }
+}
+
+impl Queryable<Binary, Rqlite> for *const [u8] {
+    type Row = Self;
+
+    fn build(row: Self) -> deserialize::Result<Self> {
+        Ok(row)
+    }
+}
+
 impl ToSql<Binary, Rqlite> for [u8] {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Rqlite>) -> serialize::Result {
         out.set_value(self);
@@ -159,7 +198,7 @@ impl ToSql<Binary, Rqlite> for [u8] {
 }
 
 /// The Unix time, in milliseconds, of a Julian day number.
-#[cfg(any(feature = "chrono", feature = "time"))]
+#[cfg(any(feature = "chrono", feature = "jiff", feature = "time"))]
 fn julian_milliseconds(days: f64) -> Option<i64> {
     const UNIX_EPOCH: f64 = 2_440_587.5;
     let milliseconds = ((days - UNIX_EPOCH) * 86_400_000.0).round();
