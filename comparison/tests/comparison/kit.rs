@@ -141,6 +141,7 @@ pub(crate) mod own {
             jsonb_group_object, jsonb_patch, jsonb_remove_1,
         };
         pub(crate) type Backend = diesel::sqlite::Sqlite;
+        pub(crate) type PointInTime = diesel::sql_types::TimestamptzSqlite;
     }
     pub(crate) mod rqlite {
         pub(crate) use diesel_rqlite::RqliteExpressionMethods as Methods;
@@ -152,6 +153,7 @@ pub(crate) mod own {
             jsonb_group_object, jsonb_patch, jsonb_remove_1,
         };
         pub(crate) type Backend = diesel_rqlite::Rqlite;
+        pub(crate) type PointInTime = diesel::sql_types::Timestamptz;
     }
 }
 

@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{
     BigInt, Binary, Bool, Date, Double, Float, Nullable, SmallInt, Text, Time, Timestamp,
 };
+use jiff::civil::{DateTime, date, time};
 
 use crate::kit::same;
 
@@ -47,5 +48,53 @@ same! {
         shown.add(diesel::select(f64::NAN.into_sql::<Nullable<Double>>()).get_result::<Option<f64>>(conn));
         shown.add(diesel::select(f64::INFINITY.into_sql::<Double>()).get_result::<f64>(conn));
         shown.add(diesel::select("a\0b".into_sql::<Text>()).get_result::<String>(conn));
+    }
+}
+
+/// Writes each value, shows what is stored, and reads it.
+macro_rules! stored {
+    ($conn:ident, $shown:ident, $sql_type:ty, $wrapper:ty, $declared:literal, $values:expr) => {{
+        let table = concat!("DROP TABLE IF EXISTS times; CREATE TABLE times (id INTEGER PRIMARY KEY, v ", $declared, ")");
+        $conn.batch_execute(table).expect("creates");
+        for value in $values {
+            let insert = diesel::sql_query("INSERT INTO times (v) VALUES (?)");
+            let value = <$wrapper>::from(value);
+            $shown.add(insert.bind::<$sql_type, _>(value).execute($conn));
+        }
+        let stored = diesel::dsl::sql::<Text>("SELECT typeof(v) || ' ' || v FROM times ORDER BY id");
+        $shown.add(stored.load::<String>($conn));
+        let read = diesel::dsl::sql::<$sql_type>("SELECT v FROM times ORDER BY id");
+        $shown.add(read.load::<$wrapper>($conn));
+    }};
+}
+
+/// Texts of others, read as dates and times.
+macro_rules! read {
+    ($conn:ident, $shown:ident, $sql_type:ty, $wrapper:ty, $texts:expr) => {
+        for text in $texts {
+            let value = diesel::select(diesel::dsl::sql::<$sql_type>("").bind::<Text, _>(text));
+            $shown.add(value.get_result::<$wrapper>($conn));
+        }
+    };
+}
+
+same! {
+    // What differs: a text without an offset and a Julian day are no error here, a REAL has SQLite's milliseconds.
+    fn times_of_jiff(conn, shown) {
+        let (before, after) = (date(2024, 2, 29), time(13, 14, 15, 123_456_789));
+        stored!(conn, shown, Date, jiff_diesel::Date, "DATE", [before, date(1, 1, 1), date(9999, 12, 31), date(-44, 3, 15)]);
+        stored!(conn, shown, Time, jiff_diesel::Time, "TIME", [after, time(0, 0, 0, 0), time(23, 59, 59, 500_000_000)]);
+        let at = before.to_datetime(after);
+        stored!(conn, shown, Timestamp, jiff_diesel::DateTime, "TIMESTAMP",
+            [at, DateTime::MIN, DateTime::MAX, date(1969, 12, 31).at(0, 0, 0, 1_000)]);
+        let instant = "2024-02-29T13:14:15.5+05:30".parse::<jiff::Timestamp>().expect("a point in time");
+        stored!(conn, shown, own::PointInTime, jiff_diesel::Timestamp, "TIMESTAMPTZ",
+            [instant, jiff::Timestamp::UNIX_EPOCH, jiff::Timestamp::MIN, jiff::Timestamp::MAX]);
+        read!(conn, shown, Date, jiff_diesel::Date, ["2024-02-29", "2024-02-29T13:14:15", "2024-02-30", "20240229", ""]);
+        read!(conn, shown, Time, jiff_diesel::Time, ["13:14:15", "13:14", "T13:14", "13:14:15.5", "25:00", "2024-02-29T13:14:15", ""]);
+        read!(conn, shown, Timestamp, jiff_diesel::DateTime,
+            ["2024-02-29 13:14:15", "2024-02-29T13:14:15.123456", "2024-02-29", "2024-02-29T13:14:15+01:00", "2024-02-29T13:14:15Z", "yesterday", ""]);
+        read!(conn, shown, own::PointInTime, jiff_diesel::Timestamp,
+            ["2024-02-29T13:14:15Z", "2024-02-29 13:14:15+05:30", "2024-02-29 13:14:15.5-01", "yesterday", ""]);
     }
 }
