@@ -54,14 +54,19 @@ same! {
 /// Writes each value, shows what is stored, and reads it.
 macro_rules! stored {
     ($conn:ident, $shown:ident, $sql_type:ty, $wrapper:ty, $declared:literal, $values:expr) => {{
-        let table = concat!("DROP TABLE IF EXISTS times; CREATE TABLE times (id INTEGER PRIMARY KEY, v ", $declared, ")");
+        let table = concat!(
+            "DROP TABLE IF EXISTS times; CREATE TABLE times (id INTEGER PRIMARY KEY, v ",
+            $declared,
+            ")"
+        );
         $conn.batch_execute(table).expect("creates");
         for value in $values {
             let insert = diesel::sql_query("INSERT INTO times (v) VALUES (?)");
             let value = <$wrapper>::from(value);
             $shown.add(insert.bind::<$sql_type, _>(value).execute($conn));
         }
-        let stored = diesel::dsl::sql::<Text>("SELECT typeof(v) || ' ' || v FROM times ORDER BY id");
+        let stored =
+            diesel::dsl::sql::<Text>("SELECT typeof(v) || ' ' || v FROM times ORDER BY id");
         $shown.add(stored.load::<String>($conn));
         let read = diesel::dsl::sql::<$sql_type>("SELECT v FROM times ORDER BY id");
         $shown.add(read.load::<$wrapper>($conn));
