@@ -1,4 +1,4 @@
-//! The table of SQLite's dialect names tests. They must be there.
+//! The tables of SQLite's dialect and of porting from SQLite name tests. They must be there.
 
 use std::fs;
 use std::path::Path;
@@ -21,21 +21,28 @@ fn defines(source: &str, name: &str) -> bool {
     source.lines().enumerate().any(is_test)
 }
 
+/// `file::name` is of the comparison with SQLite, others say with a prefix where they are.
 fn exists(reference: &str) -> bool {
-    let (folder, path) = match reference.split_once(':') {
-        Some(("doc", name)) => ("diesel-rqlite/src", ("must_not_compile", name)),
-        Some(("tests", path)) => (
-            "diesel-rqlite-tests/tests/integration",
-            path.split_once("::").unwrap_or_default(),
-        ),
-        _ => (
-            "comparison/tests/comparison",
-            reference.split_once("::").unwrap_or_default(),
-        ),
+    let (kind, path) = reference.split_once(":").unwrap_or_default();
+    let in_file = |path: &str| {
+        let (file, name) = path.split_once("::").unwrap_or_default();
+        (file.to_owned(), name.to_owned())
     };
-    let (file, name) = path;
+    let (folder, (file, name)) = match kind {
+        "doc" => (
+            "diesel-rqlite/src",
+            ("must_not_compile".to_owned(), path.to_owned()),
+        ),
+        "tests" => ("diesel-rqlite-tests/tests/integration", in_file(path)),
+        "cli" => ("diesel-rqlite-cli/tests/cli", in_file(path)),
+        "porting" => (
+            "comparison/tests/porting",
+            ("main".to_owned(), path.to_owned()),
+        ),
+        _ => ("comparison/tests/comparison", in_file(reference)),
+    };
     let source = fs::read_to_string(root().join(folder).join(file).with_extension("rs"));
-    source.is_ok_and(|source| defines(&source, name))
+    source.is_ok_and(|source| defines(&source, &name))
 }
 
 /// What stands between back-quotes in the last column.
@@ -61,4 +68,44 @@ fn every_cell_names_a_test_that_exists() {
     }
     assert!(!exists("selects::nothing_of_the_kind"));
     assert!(!exists("kit::shown"));
+}
+
+/// The names in a comment that the page does not show: `<!-- tested by one, other -->`.
+fn tested_by(text: &str) -> Vec<&str> {
+    let comments = text.split("<!-- tested by ").skip(1);
+    let names = comments.filter_map(|behind| Some(behind.split_once("-->")?.0));
+    names
+        .flat_map(|names| names.split(',').map(str::trim))
+        .collect()
+}
+
+/// The rows of the table behind this heading.
+fn rows<'a>(document: &'a str, heading: &str) -> Vec<&'a str> {
+    let (_, section) = document.split_once(heading).expect(heading);
+    let lines = section.lines().skip_while(|line| !line.starts_with("|---"));
+    lines
+        .skip(1)
+        .take_while(|line| line.starts_with('|'))
+        .collect()
+}
+
+#[test]
+fn every_difference_from_sqlite_names_a_test_that_exists() {
+    let path = root().join("docs/porting-from-sqlite.md");
+    let document = fs::read_to_string(path).expect("the document");
+    for (heading, least) in [
+        ("\n## What changes\n", 30),
+        ("\n## All PRAGMAs\n", 7),
+        ("\n## When an error is seen\n", 7),
+    ] {
+        let rows = rows(&document, heading);
+        assert!(rows.len() >= least, "{heading}: {} rows", rows.len());
+        for row in rows {
+            assert!(!tested_by(row).is_empty(), "without a test: {row}");
+        }
+    }
+    for reference in tested_by(&document) {
+        assert!(exists(reference), "{reference} is no test");
+    }
+    assert!(!exists("cli:transfer::nothing_of_the_kind"));
 }

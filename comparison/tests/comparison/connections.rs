@@ -128,7 +128,7 @@ fn pools_of_connections() {
 /// Any value of SQLite.
 #[derive(Debug, PartialEq)]
 #[allow(dead_code)]
-enum Dynamic {
+pub(crate) enum Dynamic {
     Integer(i64),
     Real(f64),
     Text(String),

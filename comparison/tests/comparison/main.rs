@@ -11,6 +11,7 @@ mod imported;
 mod joins;
 mod json;
 mod kit;
+mod ports;
 mod raw_sql;
 mod round_trips;
 mod selects;

@@ -28,6 +28,15 @@ fn insert(conn: &mut RqliteConnection, id: i32) -> QueryResult<usize> {
         .execute(conn)
 }
 
+/// Until this node has the table.
+fn wait_for(node: &mut RqliteConnection, table: &str) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let query = format!("SELECT a FROM {table}");
+    while diesel::sql_query(&query).execute(node).is_err() {
+        assert!(Instant::now() < deadline, "the node is behind");
+    }
+}
+
 #[test]
 fn defaults_are_the_same_on_all_nodes() {
     let cluster = Cluster::start(3);
@@ -82,18 +91,49 @@ fn defaults_are_the_same_on_all_nodes() {
     assert_eq!(keys.len(), 13, "each row has its own");
     for place in 0..3 {
         let mut node = connect(&format!("rqlite://{}?level=none", cluster.address(place)));
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while diesel::sql_query("SELECT a FROM behind")
-            .execute(&mut node)
-            .is_err()
-        {
-            assert!(Instant::now() < deadline, "node {place} is behind");
-        }
+        wait_for(&mut node, "behind");
         assert_eq!(rows(&mut node), wanted, "node {place}");
         let of_u = super::database::one(
             &mut node,
             "SELECT count(*) AS value FROM u WHERE length(key) = 16",
         );
         assert_eq!(of_u, 1);
+    }
+}
+
+/// What no client sees when it sends the statement, each node makes for itself.
+#[test]
+fn triggers_make_their_values_on_each_node() {
+    let cluster = Cluster::start(3);
+    let mut conn = connect(&cluster.url(0));
+    conn.batch_execute(SCHEMA).expect("creates");
+    conn.batch_execute(
+        "CREATE TABLE log (key TEXT);
+         CREATE TRIGGER logged AFTER INSERT ON t BEGIN INSERT INTO log VALUES (hex(randomblob(8))); END;",
+    )
+    .expect("creates");
+    insert(&mut conn, 1).expect("inserts");
+    diesel::sql_query("INSERT INTO t (a) SELECT 'selected'")
+        .execute(&mut conn)
+        .expect("inserts");
+    conn.batch_execute("CREATE TABLE behind (a)")
+        .expect("creates");
+    for (sql, nodes_agree) in [
+        ("SELECT key FROM t WHERE id = 1", true),
+        ("SELECT key FROM log WHERE rowid = 1", false),
+        ("SELECT key FROM t WHERE a = 'selected'", false),
+    ] {
+        let mut keys: Vec<String> = (0..3)
+            .map(|place| {
+                let address = cluster.address(place);
+                let mut node = connect(&format!("rqlite://{address}?level=none"));
+                wait_for(&mut node, "behind");
+                let key = diesel::dsl::sql::<diesel::sql_types::Text>(sql);
+                key.get_result(&mut node).expect(sql)
+            })
+            .collect();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len() == 1, nodes_agree, "{sql}: {keys:?}");
     }
 }

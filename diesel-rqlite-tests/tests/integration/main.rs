@@ -48,6 +48,8 @@ macro_rules! on_both_connections {
         mod no_statements;
         #[path = "../outages.rs"]
         mod outages;
+        #[path = "../pragmas.rs"]
+        mod pragmas;
         #[path = "../queries.rs"]
         mod queries;
         #[path = "../reading_sql.rs"]
@@ -60,6 +62,8 @@ macro_rules! on_both_connections {
         mod returning_counts;
         #[path = "../rqlite_lock.rs"]
         mod rqlite_lock;
+        #[path = "../seen_errors.rs"]
+        mod seen_errors;
         #[path = "../sql_text.rs"]
         mod sql_text;
         #[path = "../stars.rs"]
