@@ -216,30 +216,62 @@ fn instrumentation_sees_what_happens() {
         seen,
         [
             "begin 1",
+            "start BEGIN",
+            "finish false",
             insert,
             "finish false",
             "begin 2",
+            "start SAVEPOINT diesel_savepoint_1",
+            "finish false",
             "rollback 2",
+            "start ROLLBACK TO SAVEPOINT diesel_savepoint_1",
+            "finish false",
             "commit 1",
             "start COMMIT",
             "finish false",
             "start SELECT nope -- binds: []",
             "finish true",
             "begin 1",
+            "start BEGIN",
+            "finish false",
             "begin 2",
+            "start SAVEPOINT diesel_savepoint_1",
+            "finish false",
             "start INSERT INTO t VALUES (1)",
             "finish false",
             "commit 2",
             "start RELEASE SAVEPOINT diesel_savepoint_1",
             "finish true",
             "rollback 1",
+            "start ROLLBACK",
+            "finish false",
             "begin 1",
             "start BEGIN IMMEDIATE",
             "finish true",
-            "rollback 1",
             "begin 1",
             "start BEGIN IMMEDIATE",
             "finish true"
         ]
     );
+}
+
+/// As on SQLite: the transaction that Diesel would end is none any more.
+#[test]
+fn transaction_that_sql_has_ended_can_not_be_ended_by_diesel() {
+    let mut db = Database::with("CREATE TABLE t (id INTEGER PRIMARY KEY)");
+    for (sql, end, outcome) in [
+        ("ROLLBACK", "rollback", Err(Error::NotFound)),
+        ("COMMIT", "commit", Ok(())),
+    ] {
+        let ended = db.transaction(|conn| {
+            diesel::sql_query(sql).execute(conn)?;
+            outcome
+        });
+        let message = format!("cannot {end} - no transaction is active");
+        assert!(
+            matches!(&ended, Err(Error::DatabaseError(_, said)) if said.message() == message),
+            "{ended:?}"
+        );
+    }
+    assert_eq!(db.transaction(|_| Ok::<_, Error>(1)), Ok(1));
 }

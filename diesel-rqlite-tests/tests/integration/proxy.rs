@@ -147,13 +147,21 @@ pub(crate) fn forward(to: &str, request: &[u8]) -> Option<Vec<u8>> {
     read_message(&mut server)
 }
 
-/// One HTTP message with a Content-Length.
+/// One HTTP message, by its Content-Length or in chunks.
 fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut message = Vec::new();
-    let mut buffer = [0; 4096];
     loop {
         let text = String::from_utf8_lossy(&message).to_ascii_lowercase();
         if let Some(head) = text.find("\r\n\r\n") {
+            if text[..head].contains("transfer-encoding: chunked") {
+                if message.ends_with(b"\r\n0\r\n\r\n") {
+                    return Some(message);
+                }
+                if !read_some(stream, &mut message) {
+                    return None;
+                }
+                continue;
+            }
             let length = text[..head].split("content-length: ").nth(1);
             let length: usize = length
                 .and_then(|rest| rest.lines().next()?.trim().parse().ok())
@@ -162,9 +170,20 @@ fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
                 return Some(message);
             }
         }
-        match stream.read(&mut buffer) {
-            Ok(0) | Err(_) => return None,
-            Ok(count) => message.extend_from_slice(&buffer[..count]),
+        if !read_some(stream, &mut message) {
+            return None;
+        }
+    }
+}
+
+/// Whether there was something.
+fn read_some(stream: &mut TcpStream, message: &mut Vec<u8>) -> bool {
+    let mut buffer = [0; 4096];
+    match stream.read(&mut buffer) {
+        Ok(0) | Err(_) => false,
+        Ok(count) => {
+            message.extend_from_slice(&buffer[..count]);
+            true
         }
     }
 }

@@ -204,7 +204,7 @@ where
     T: Send,
 {
     let mut scope = Scope::new(connection);
-    scope.core().begin(None).await?;
+    scope.core().begin_own().await?;
     match f(scope.get()).await {
         Ok(value) => {
             scope.core().commit_own().await?;
@@ -530,7 +530,7 @@ impl TransactionManager<AsyncRqliteConnection> for AsyncRqliteTransactionManager
     type TransactionStateData = Transaction;
 
     async fn begin_transaction(connection: &mut AsyncRqliteConnection) -> QueryResult<()> {
-        connection.core.begin(None).await?;
+        connection.core.begin_own().await?;
         connection.core.watch();
         Ok(())
     }

@@ -312,7 +312,7 @@ impl TransactionManager<RqliteConnection> for RqliteTransactionManager {
     type TransactionStateData = Transaction;
 
     fn begin_transaction(connection: &mut RqliteConnection) -> QueryResult<()> {
-        now(connection.core.begin(None))
+        now(connection.core.begin_own())
     }
 
     fn rollback_transaction(connection: &mut RqliteConnection) -> QueryResult<()> {

@@ -1,5 +1,6 @@
 //! What both connections do: transactions, their locks, scripts. Diesel's traits are beside it, one file for each.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::num::NonZeroU32;
 #[cfg(feature = "async")]
@@ -54,6 +55,8 @@ pub(crate) struct Core<C: Client> {
     is_passing: bool,
     /// See [`Statements`](crate::statement::Statements).
     keeps_statements: bool,
+    /// How many transactions Diesel believes to be open: SQL may have ended them.
+    own: usize,
 }
 
 /// What queries beside a connection's own have learnt: which node leads, say.
@@ -71,6 +74,35 @@ struct Beside {
 enum End {
     Commit,
     RollBack,
+}
+
+impl End {
+    fn event(self) -> fn(NonZeroU32) -> InstrumentationEvent<'static> {
+        match self {
+            End::Commit => InstrumentationEvent::commit_transaction,
+            End::RollBack => InstrumentationEvent::rollback_transaction,
+        }
+    }
+
+    /// What Diesel sends to SQLite for the innermost of so many transactions.
+    fn as_sql(self, depth: usize) -> Cow<'static, str> {
+        match (self, depth) {
+            (End::Commit, 0 | 1) => "COMMIT".into(),
+            (End::RollBack, 0 | 1) => "ROLLBACK".into(),
+            (End::Commit, _) => format!("RELEASE SAVEPOINT diesel_savepoint_{}", depth - 1).into(),
+            (End::RollBack, _) => {
+                format!("ROLLBACK TO SAVEPOINT diesel_savepoint_{}", depth - 1).into()
+            }
+        }
+    }
+
+    /// What SQLite says where there is none.
+    fn without_transaction(self) -> &'static str {
+        match self {
+            End::Commit => "cannot commit - no transaction is active",
+            End::RollBack => "cannot rollback - no transaction is active",
+        }
+    }
 }
 
 impl<C: Client> Core<C> {
@@ -108,6 +140,7 @@ impl<C: Client> Core<C> {
             beside: Beside::default(),
             is_passing: false,
             keeps_statements: true,
+            own: 0,
         }
     }
 
@@ -170,10 +203,34 @@ impl<C: Client> Core<C> {
         answered.map(|_| ()).map_err(error::failure)
     }
 
+    /// Opens a transaction for Diesel, which is told to instrumentation as Diesel's own backends tell it.
+    pub(crate) async fn begin_own(&mut self) -> QueryResult<()> {
+        let depth = self.session.transaction.depth();
+        let is_immediate = self.next.as_ref().is_some_and(|options| options.immediate);
+        let text: Cow<'_, str> = match depth {
+            0 if is_immediate => "BEGIN IMMEDIATE".into(),
+            0 => "BEGIN".into(),
+            _ => format!("SAVEPOINT diesel_savepoint_{depth}").into(),
+        };
+        self.event(self.depth(1), InstrumentationEvent::begin_transaction);
+        let query = StrQueryHelper::new(&text);
+        self.started(&query);
+        let outcome = self.open(None).await;
+        self.finished(&query, outcome.as_ref().err());
+        if outcome.is_ok() {
+            self.own = if depth == 0 { 1 } else { self.own + 1 };
+        }
+        outcome
+    }
+
+    /// Opens a transaction for SQL.
+    async fn begin(&mut self, name: Option<String>) -> QueryResult<()> {
+        self.event(self.depth(1), InstrumentationEvent::begin_transaction);
+        self.open(name).await
+    }
+
     /// Opens a transaction, which takes its lock if it is the outermost one.
-    pub(crate) async fn begin(&mut self, name: Option<String>) -> QueryResult<()> {
-        let depth = self.depth(1);
-        self.event(depth, InstrumentationEvent::begin_transaction);
+    async fn open(&mut self, name: Option<String>) -> QueryResult<()> {
         if self.is_in_transaction() {
             return self.session.transaction.begin(name);
         }
@@ -186,11 +243,9 @@ impl<C: Client> Core<C> {
         let mut scope = Scope::new(self);
         let core = scope.core();
         let immediate = options.immediate;
-        let held = core
-            .holding
+        core.holding
             .begin::<C::Runtime>(&mut core.session.transaction, &options)
-            .await;
-        core.told_of_lock(held)?;
+            .await?;
         core.session.transaction.options = core.session.transaction_options(options);
         if let Err(error) = core.session.transaction.begin(name) {
             core.holding.end().await;
@@ -200,23 +255,13 @@ impl<C: Client> Core<C> {
             let began = Instant::now();
             let taken = core.session.take_lock_if_wanted().await;
             core.keep_lock(began);
-            if let Err(error) = core.told_of_lock(taken) {
+            if let Err(error) = taken {
                 core.roll_back().await?;
                 return Err(error);
             }
         }
         scope.keep();
         Ok(())
-    }
-
-    /// Instrumentation is told of a lock that can't be had as of the statement that waits for it on SQLite.
-    fn told_of_lock(&self, outcome: QueryResult<()>) -> QueryResult<()> {
-        if let Err(error) = &outcome {
-            let query = StrQueryHelper::new("BEGIN IMMEDIATE");
-            self.started(&query);
-            self.finished(&query, Some(error));
-        }
-        outcome
     }
 
     /// Gives the lock back of a transaction that nobody goes on with, see [`Holding::watch`].
@@ -227,10 +272,8 @@ impl<C: Client> Core<C> {
 
     /// Commits the innermost transaction, savepoint or not.
     async fn commit(&mut self) -> QueryResult<()> {
-        let depth = self.depth(0);
-        self.event(depth, InstrumentationEvent::commit_transaction);
         if self.session.transaction.depth() != 1 {
-            return self.commit_inner().await;
+            return self.session.commit().await;
         }
         // A commit that is not waited for is over all the same: nobody may send it again.
         let mut scope = Scope::above(self, 0);
@@ -239,39 +282,11 @@ impl<C: Client> Core<C> {
         if let Err(lost) = core.holding.check() {
             core.session.transaction.lose_lock(&lost);
         }
-        let writes = core.session.transaction.journal.has_live_writes();
-        let query = StrQueryHelper::new("COMMIT");
-        if writes {
-            core.started(&query);
-        }
         let outcome = match core.holding.is_outside() {
             true => core.commit_under_lock().await,
             false => core.session.commit().await,
         };
-        if !writes && outcome.is_err() {
-            core.started(&query);
-        }
-        if writes || outcome.is_err() {
-            core.finished(&query, outcome.as_ref().err());
-        }
         core.holding.end().await;
-        outcome
-    }
-
-    /// Commits a transaction that stands inside another one. Where a server is asked about its writes, it is told as what
-    /// Diesel sends to SQLite.
-    async fn commit_inner(&mut self) -> QueryResult<()> {
-        let asks = self.session.transaction.has_unseen_writes_inside();
-        let depth = self.session.transaction.depth().saturating_sub(1);
-        let text = format!("RELEASE SAVEPOINT diesel_savepoint_{depth}");
-        let query = StrQueryHelper::new(&text);
-        if asks {
-            self.started(&query);
-        }
-        let outcome = self.session.commit().await;
-        if asks {
-            self.finished(&query, outcome.as_ref().err());
-        }
         outcome
     }
 
@@ -292,8 +307,6 @@ impl<C: Client> Core<C> {
     }
 
     async fn roll_back(&mut self) -> QueryResult<()> {
-        let depth = self.depth(0);
-        self.event(depth, InstrumentationEvent::rollback_transaction);
         if self.session.transaction.depth() != 1 {
             return self.session.roll_back().await;
         }
@@ -558,9 +571,9 @@ impl<C: Client> Core<C> {
                 self.begin(None).await
             }
             Control::Savepoint(name) => self.begin(Some(name)).await,
-            Control::Commit if depth == 0 => sqlite("cannot commit - no transaction is active"),
+            Control::Commit if depth == 0 => sqlite(End::Commit.without_transaction()),
             Control::Commit => self.close_to(0, End::Commit).await,
-            Control::RollBack if depth == 0 => sqlite("cannot rollback - no transaction is active"),
+            Control::RollBack if depth == 0 => sqlite(End::RollBack.without_transaction()),
             Control::RollBack => self.close_to(0, End::RollBack).await,
             Control::Release(name) => match self.session.transaction.depth_of(&name) {
                 Some(depth) => self.close_to(depth - 1, End::Commit).await,
@@ -584,12 +597,33 @@ impl<C: Client> Core<C> {
             self.roll_back_own().await?;
             return committed;
         }
-        self.commit().await
+        self.end_own(End::Commit).await
     }
 
     pub(crate) async fn roll_back_own(&mut self) -> QueryResult<()> {
         self.close_savepoints(End::RollBack).await?;
-        self.roll_back().await
+        self.end_own(End::RollBack).await
+    }
+
+    /// Ends the innermost transaction that Diesel began, which is told as Diesel's own backends tell it.
+    async fn end_own(&mut self, end: End) -> QueryResult<()> {
+        let depth = self.session.transaction.depth();
+        let was_ended = depth == 0 && self.own > 0;
+        self.own = self.own.saturating_sub(1);
+        if depth == 0 && !was_ended {
+            return Err(Error::NotInTransaction);
+        }
+        self.event(self.depth(0).or(NonZeroU32::new(1)), end.event());
+        let text = end.as_sql(depth);
+        let query = StrQueryHelper::new(&text);
+        self.started(&query);
+        let outcome = match end {
+            _ if was_ended => Err(error::statement_error(end.without_transaction(), None)),
+            End::Commit => self.commit().await,
+            End::RollBack => self.roll_back().await,
+        };
+        self.finished(&query, outcome.as_ref().err());
+        outcome
     }
 
     /// Ends the savepoints that were opened as SQL inside the innermost transaction that Diesel began: they end with
@@ -604,6 +638,7 @@ impl<C: Client> Core<C> {
     /// Ends transactions until only so many are open.
     async fn close_to(&mut self, depth: usize, end: End) -> QueryResult<()> {
         while self.session.transaction.depth() > depth {
+            self.event(self.depth(0), end.event());
             match end {
                 End::Commit => self.commit().await?,
                 End::RollBack => self.roll_back().await?,
