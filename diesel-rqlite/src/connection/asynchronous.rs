@@ -57,8 +57,10 @@ type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// ```
 ///
 /// It needs a tokio runtime with its timers and I/O (`enable_all`, which `#[tokio::main]` does), and panics without, as
-/// tokio does: in particular in diesel-async's `AsyncConnectionWrapper` outside of a runtime. A blocking program takes
-/// [`RqliteConnection`](crate::RqliteConnection). `AsyncMigrationHarness` needs the runtime of several threads.
+/// tokio does: in particular in diesel-async's `AsyncConnectionWrapper` outside of a runtime. The wrapper works in a
+/// runtime of several threads that is entered. In one of a single thread that is entered but not running, it waits forever,
+/// as nothing there drives sockets and timers. A blocking program takes [`RqliteConnection`](crate::RqliteConnection).
+/// `AsyncMigrationHarness` needs the runtime of several threads.
 ///
 /// # Queries at the same time
 ///
