@@ -1,8 +1,9 @@
 //! Rows as text: what a query returned, written so that it can be compared inside a later request.
 //!
-//! A transaction must know at its commit whether what it read is still so. It therefore reads rows, unless one is compared
-//! by its values (see [`compared`](super::compared)), each as one text, made by SQL, from which the client takes the values; the guard in the commit makes the same text again
-//! and compares. A cell says where it ends, so that rows can be put side by side:
+//! A transaction must know at its commit whether what it read is still so. It therefore reads rows, unless one is
+//! compared by its values (see [`compared`](super::compared)), each as one text, made by SQL, from which the client takes
+//! the values; the guard in the commit makes the same text again and compares. A cell says where it ends, so that rows can
+//! be put side by side:
 //!
 //! | stored | cell |
 //! |---|---|
