@@ -115,9 +115,11 @@ pub use self::bind_collector::{RqliteBindCollector, RqliteBindData, RqliteBindVa
 pub use self::config::CredentialsFuture;
 pub use self::config::{ConfigError, Credentials, RqliteConfig};
 #[cfg(feature = "async")]
-pub use self::connection::{AsyncFunc, AsyncRqliteConnection, AsyncRqliteTransactionManager};
 pub use self::connection::{
-    RqliteConnection, RqliteTransactionManager, RunAgain, RunOnce, TransactionBuilder,
+    AsyncFunc, AsyncRqliteConnection, AsyncRqliteTransactionManager, RqliteStream,
+};
+pub use self::connection::{
+    RqliteConnection, RqliteCursor, RqliteTransactionManager, RunAgain, RunOnce, TransactionBuilder,
 };
 #[cfg(feature = "postgres_backend")]
 pub use self::expression::json_functions;
@@ -130,10 +132,7 @@ pub use self::lock::{RedisLock, ValkeyLock};
 pub use self::protocol::cluster::Forwarding;
 pub use self::protocol::request::ReadConsistency;
 pub use self::query_builder::{RqliteInsertSelectDsl, RqliteQueryBuilder, SelectedRows};
-#[cfg(feature = "async")]
-pub use self::row::RqliteStream;
-pub use self::row::{RqliteCursor, RqliteField, RqliteRow};
-
+pub use self::row::{RqliteField, RqliteRow};
 pub use self::transaction::{Transaction, TransactionMode};
 pub use self::transport::node::{NodeAnswer, NodeHttp};
 pub use self::value::RqliteValue;

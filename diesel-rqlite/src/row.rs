@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use diesel::QueryResult;
 use diesel::row::{Field, IntoOwnedRow, PartialRow, Row, RowIndex, RowSealed};
 
 use crate::backend::Rqlite;
@@ -93,37 +92,42 @@ impl Field<'_, Rqlite> for RqliteField<'_> {
     }
 }
 
-/// The rows of a query, all of which have been received.
+/// Rows that have been received.
 #[derive(Debug, Default)]
-pub struct RqliteCursor {
+pub(crate) struct Received {
     results: std::vec::IntoIter<Arc<Rows>>,
     current: Option<Arc<Rows>>,
     row: usize,
 }
 
-impl RqliteCursor {
+impl Received {
     pub(crate) fn new(results: Vec<Rows>) -> Self {
         let results: Vec<_> = results.into_iter().map(Arc::new).collect();
-        RqliteCursor {
+        Received {
             results: results.into_iter(),
             ..Self::default()
         }
     }
+
+    pub(crate) fn add(&mut self, rows: Rows) {
+        self.current = Some(Arc::new(rows));
+        self.row = 0;
+    }
 }
 
-impl Iterator for RqliteCursor {
-    type Item = QueryResult<RqliteRow>;
+impl Iterator for Received {
+    type Item = RqliteRow;
 
-    fn next(&mut self) -> Option<Self::Item> {
+    fn next(&mut self) -> Option<RqliteRow> {
         loop {
             match &self.current {
                 Some(rows) if self.row < rows.len() => {
                     let rows = Arc::clone(rows);
                     self.row += 1;
-                    return Some(Ok(RqliteRow {
+                    return Some(RqliteRow {
                         rows,
                         row: self.row - 1,
-                    }));
+                    });
                 }
                 _ => {
                     self.current = Some(self.results.next()?);
@@ -131,31 +135,5 @@ impl Iterator for RqliteCursor {
                 }
             }
         }
-    }
-}
-
-/// The same for diesel-async: all of them are there, so that it never waits.
-#[cfg(feature = "async")]
-#[derive(Debug)]
-pub struct RqliteStream {
-    cursor: RqliteCursor,
-}
-
-#[cfg(feature = "async")]
-impl RqliteStream {
-    pub(crate) fn new(cursor: RqliteCursor) -> Self {
-        RqliteStream { cursor }
-    }
-}
-
-#[cfg(feature = "async")]
-impl futures_core::Stream for RqliteStream {
-    type Item = QueryResult<RqliteRow>;
-
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        _context: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Self::Item>> {
-        std::task::Poll::Ready(self.cursor.next())
     }
 }

@@ -70,6 +70,8 @@ macro_rules! on_both_connections {
         mod stars;
         #[path = "../stored.rs"]
         mod stored;
+        #[path = "../streaming.rs"]
+        mod streaming;
         #[path = "../transactions.rs"]
         mod transactions;
         #[path = "../values.rs"]

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -22,6 +22,12 @@ pub(crate) enum Fate {
     Hold,
     /// It is passed on, and the client waits for its answer as long as it lives.
     HoldAnswer,
+    /// It is passed on, but only so many bytes of the answer come, and the connection is closed.
+    Cut(usize),
+    /// The same, but what is missing comes after [`Proxy::release`].
+    Part(usize),
+    /// The same, but [`Proxy::release`] closes the connection.
+    PartThenCut(usize),
 }
 
 pub(crate) struct Proxy {
@@ -30,6 +36,8 @@ pub(crate) struct Proxy {
     connections: Arc<AtomicUsize>,
     kept: Arc<Mutex<Vec<Vec<u8>>>>,
     held: Receiver<()>,
+    /// Whether parts of answers go on.
+    released: Arc<(Mutex<bool>, Condvar)>,
 }
 
 impl Proxy {
@@ -43,12 +51,14 @@ impl Proxy {
         let connections = Arc::<AtomicUsize>::default();
         let kept = Arc::default();
         let (hold, held) = channel();
+        let released = Arc::<(Mutex<bool>, Condvar)>::default();
         let proxy = Proxy {
             address,
             to: to.clone(),
             connections: Arc::clone(&connections),
             kept: Arc::clone(&kept),
             held,
+            released: Arc::clone(&released),
         };
         let fate = Arc::new(fate);
         let requests = Arc::new(Mutex::new(0));
@@ -58,8 +68,10 @@ impl Proxy {
                 connections.fetch_add(1, Ordering::Relaxed);
                 let (to, fate) = (to.clone(), Arc::clone(&fate));
                 let (requests, kept) = (Arc::clone(&requests), Arc::clone(&kept));
-                let hold = hold.clone();
-                thread::spawn(move || serve(client, &to, &*fate, &requests, &kept, &hold));
+                let (hold, released) = (hold.clone(), Arc::clone(&released));
+                thread::spawn(move || {
+                    serve(client, &to, &*fate, &requests, &kept, &hold, &released);
+                });
             }
         });
         proxy
@@ -79,6 +91,13 @@ impl Proxy {
         self.held.recv_timeout(time).is_ok()
     }
 
+    /// Goes on with the answers of which parts have come, from now on.
+    pub(crate) fn release(&self) {
+        let (released, all) = &*self.released;
+        *released.lock().expect("no panic") = true;
+        all.notify_all();
+    }
+
     /// Passes on what was kept, late. Returns the answers.
     pub(crate) fn deliver(&self) -> Vec<String> {
         let kept = std::mem::take(&mut *self.kept.lock().expect("no panic"));
@@ -96,6 +115,7 @@ fn serve(
     requests: &Mutex<usize>,
     kept: &Mutex<Vec<Vec<u8>>>,
     hold: &Sender<()>,
+    released: &(Mutex<bool>, Condvar),
 ) {
     while let Some(request) = read_message(&mut client) {
         // What the client asks about the cluster, whenever it wants to, is none of the test's requests.
@@ -119,6 +139,19 @@ fn serve(
                 forward(to, &request);
                 let _ = client.write_all(answer);
                 return;
+            }
+            fate @ (Fate::Cut(length) | Fate::Part(length) | Fate::PartThenCut(length)) => {
+                let answer = forward(to, &request).unwrap_or_default();
+                let (part, rest) = answer.split_at(length.min(answer.len()));
+                if client.write_all(part).is_err() || matches!(fate, Fate::Cut(_)) {
+                    return;
+                }
+                let (released, all) = released;
+                let released = released.lock().expect("no panic");
+                drop(all.wait_while(released, |released| !*released));
+                if matches!(fate, Fate::PartThenCut(_)) || client.write_all(rest).is_err() {
+                    return;
+                }
             }
             Fate::Lose => return,
             Fate::Keep => {
@@ -150,30 +183,30 @@ pub(crate) fn forward(to: &str, request: &[u8]) -> Option<Vec<u8>> {
 /// One HTTP message, by its Content-Length or in chunks.
 fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut message = Vec::new();
-    loop {
-        let text = String::from_utf8_lossy(&message).to_ascii_lowercase();
-        if let Some(head) = text.find("\r\n\r\n") {
-            if text[..head].contains("transfer-encoding: chunked") {
-                if message.ends_with(b"\r\n0\r\n\r\n") {
-                    return Some(message);
-                }
-                if !read_some(stream, &mut message) {
-                    return None;
-                }
-                continue;
-            }
-            let length = text[..head].split("content-length: ").nth(1);
-            let length: usize = length
-                .and_then(|rest| rest.lines().next()?.trim().parse().ok())
-                .unwrap_or(0);
-            if message.len() >= head + 4 + length {
-                return Some(message);
-            }
+    let head = loop {
+        let end = message.windows(4).position(|window| window == b"\r\n\r\n");
+        match end {
+            Some(end) => break end + 4,
+            None if read_some(stream, &mut message) => {}
+            None => return None,
         }
+    };
+    let text = String::from_utf8_lossy(&message[..head]).to_ascii_lowercase();
+    let is_chunked = text.contains("transfer-encoding: chunked");
+    let length = text.split("content-length: ").nth(1);
+    let length: usize = length
+        .and_then(|rest| rest.lines().next()?.trim().parse().ok())
+        .unwrap_or(0);
+    let is_whole = |message: &[u8]| match is_chunked {
+        true => message.ends_with(b"\r\n0\r\n\r\n"),
+        false => message.len() >= head + length,
+    };
+    while !is_whole(&message) {
         if !read_some(stream, &mut message) {
             return None;
         }
     }
+    Some(message)
 }
 
 /// Whether there was something.

@@ -16,12 +16,13 @@ use diesel_async::{
     UpdateAndFetchResults,
 };
 
+use super::cursor::RqliteStream;
 use super::{AsyncFunc, Core, HasCore, Scope, TransactionBuilder, collect_binds, is_kept, render};
 use crate::backend::Rqlite;
 use crate::bind_collector::Bind;
 use crate::config::{RqliteConfig, redacted};
 use crate::lock::TransactionLock;
-use crate::row::{RqliteCursor, RqliteRow, RqliteStream};
+use crate::row::RqliteRow;
 use crate::transaction::{Transaction, TransactionMode};
 use crate::transport::asynchronous::AsyncHttp;
 
@@ -124,7 +125,7 @@ impl AsyncRqliteConnection {
     /// How many HTTP requests this connection has sent, retries and redirects included: to see what a program
     /// costs.
     pub fn http_requests(&self) -> u64 {
-        self.core.session.client.requests() + self.core.requests_beside()
+        self.core.session.client.requests()
     }
 
     /// A transaction that is not as the connection's configuration says: another mode, another lock, retries.
@@ -289,7 +290,7 @@ impl AsyncConnectionCore for AsyncRqliteConnection {
             // diesel-async knows the types of the columns, and does not tell.
             let outcome = self.core.rows(&sql, is_kept, binds, None).await;
             self.finish(&sql, &outcome);
-            Ok(RqliteStream::new(RqliteCursor::new(outcome?)))
+            Ok(RqliteStream::new(outcome?, &self.core.session))
         })
     }
 
@@ -318,25 +319,18 @@ impl AsyncConnectionCore for AsyncRqliteConnection {
 struct Beside<'a> {
     of: &'a AsyncRqliteConnection,
     core: Core<AsyncHttp>,
-    requests: u64,
 }
 
 impl AsyncRqliteConnection {
     fn beside(&self) -> QueryResult<Beside<'_>> {
         let core = self.core.beside()?;
-        let requests = core.session.client.requests();
-        Ok(Beside {
-            of: self,
-            core,
-            requests,
-        })
+        Ok(Beside { of: self, core })
     }
 }
 
 impl Drop for Beside<'_> {
     fn drop(&mut self) {
-        let requests = self.core.session.client.requests() - self.requests;
-        self.of.core.was_beside(&mut self.core, requests);
+        self.of.core.was_beside(&mut self.core);
     }
 }
 
@@ -379,7 +373,7 @@ impl AsyncConnectionCore for &AsyncRqliteConnection {
                 Err(error) => Err(error),
             };
             self.finish(&sql, &outcome);
-            Ok(RqliteStream::new(RqliteCursor::new(outcome?)))
+            Ok(RqliteStream::new(outcome?, &self.core.session))
         })
     }
 

@@ -13,11 +13,12 @@ use diesel::query_dsl::{LoadQuery, RunQueryDsl, UpdateAndFetchResults};
 use diesel::result::Error;
 use diesel::{ConnectionResult, QueryResult, Table, dsl};
 
+use super::cursor::RqliteCursor;
 use super::{Core, HasCore, Scope, TransactionBuilder, collect_binds, is_kept, render, types_of};
 use crate::backend::Rqlite;
 use crate::config::{RqliteConfig, redacted};
 use crate::lock::TransactionLock;
-use crate::row::{RqliteCursor, RqliteRow};
+use crate::row::RqliteRow;
 use crate::runtime::now;
 use crate::transaction::{Transaction, TransactionMode};
 use crate::transport::blocking::Http;
@@ -244,22 +245,22 @@ impl Connection for RqliteConnection {
 }
 
 impl LoadConnection<DefaultLoadingMode> for RqliteConnection {
-    type Cursor<'conn, 'query> = RqliteCursor;
+    type Cursor<'conn, 'query> = RqliteCursor<'conn>;
     type Row<'conn, 'query> = RqliteRow;
 
-    fn load<'conn, 'query, T>(&'conn mut self, source: T) -> QueryResult<RqliteCursor>
+    fn load<'conn, 'query, T>(&'conn mut self, source: T) -> QueryResult<RqliteCursor<'conn>>
     where
         T: Query + QueryFragment<Rqlite> + QueryId + 'query,
         Rqlite: QueryMetadata<T::SqlType>,
     {
         let types = types_of::<T::SqlType>();
-        self.observed(&diesel::debug_query::<Rqlite, _>(&source), |connection| {
+        let found = self.observed(&diesel::debug_query::<Rqlite, _>(&source), |connection| {
             let sql = render(&source)?;
             let binds = collect_binds(&source)?;
             let is_kept = is_kept(&source)?;
-            let rows = now(connection.core.rows(&sql, is_kept, binds, types.as_deref()))?;
-            Ok(RqliteCursor::new(rows))
-        })
+            now(connection.core.rows(&sql, is_kept, binds, types.as_deref()))
+        })?;
+        Ok(RqliteCursor::new(found, &mut self.core.session))
     }
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::num::NonZeroU32;
 #[cfg(feature = "async")]
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -29,9 +29,8 @@ use crate::protocol::message::TRANSACTION_OPEN;
 use crate::protocol::nodes::Nodes;
 #[cfg(any(feature = "async", feature = "r2d2"))]
 use crate::protocol::request::ReadConsistency;
-use crate::protocol::rows::Rows;
 use crate::runtime::Runtime;
-use crate::session::{Client, Session};
+use crate::session::{Client, Found, Session};
 #[cfg(any(feature = "async", feature = "r2d2"))]
 use crate::statement;
 #[cfg(feature = "async")]
@@ -64,7 +63,6 @@ pub(crate) struct Core<C: Client> {
 #[derive(Default)]
 struct Beside {
     nodes: Mutex<Option<Nodes>>,
-    requests: AtomicU64,
     /// One of them wrote something.
     wrote: AtomicBool,
 }
@@ -395,7 +393,7 @@ impl<C: Client> Core<C> {
         is_kept: bool,
         binds: Vec<Bind<'_>>,
         types: Option<&[RqliteType]>,
-    ) -> QueryResult<Vec<Rows>> {
+    ) -> QueryResult<Found<C>> {
         let known = self.known_statement(sql, is_kept);
         let query = self.query(known.as_deref(), sql, is_kept)?;
         self.learn_from_beside();
@@ -424,21 +422,14 @@ impl<C: Client> Core<C> {
         Ok(core)
     }
 
-    /// Learns from a query that was beside others, which sent so many requests.
+    /// Learns from a query that was beside others.
     #[cfg(feature = "async")]
-    pub(crate) fn was_beside(&self, other: &mut Self, requests: u64) {
+    pub(crate) fn was_beside(&self, other: &mut Self) {
         let nodes = other.session.nodes.clone();
         *locked(&self.beside.nodes) = Some(nodes);
         if other.session.transaction.did != Did::unknown() {
             self.beside.wrote.store(true, Ordering::Relaxed);
         }
-        self.beside.requests.fetch_add(requests, Ordering::Relaxed);
-    }
-
-    /// How many requests were sent beside the session's own.
-    #[cfg(feature = "async")]
-    pub(crate) fn requests_beside(&self) -> u64 {
-        self.beside.requests.load(Ordering::Relaxed)
     }
 
     /// What was learnt beside is known from now on.

@@ -5,6 +5,7 @@ mod asynchronous;
 mod blocking;
 mod builder;
 mod core;
+mod cursor;
 mod holding;
 mod opening;
 mod script;
@@ -26,6 +27,9 @@ pub use self::blocking::{RqliteConnection, RqliteTransactionManager};
 pub use self::builder::AsyncFunc;
 pub use self::builder::{RunAgain, RunOnce, TransactionBuilder};
 pub(crate) use self::core::{Core, HasCore, Scope};
+pub use self::cursor::RqliteCursor;
+#[cfg(feature = "async")]
+pub use self::cursor::RqliteStream;
 
 fn render<T: QueryFragment<Rqlite>>(source: &T) -> QueryResult<String> {
     let mut builder = RqliteQueryBuilder::new();

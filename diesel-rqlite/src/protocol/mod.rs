@@ -12,6 +12,7 @@ pub(crate) mod encoding;
 pub(crate) mod failure;
 pub(crate) mod message;
 pub(crate) mod nodes;
+pub(crate) mod pieces;
 pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod rows;

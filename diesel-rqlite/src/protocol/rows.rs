@@ -1,6 +1,7 @@
 //! The rows of one result, decoded straight from the JSON into three buffers: cells, text and bytes.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, SeqAccess, Visitor};
 
@@ -16,7 +17,7 @@ pub(crate) enum Value<'a> {
 }
 
 /// The rows that one statement returned.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Rows {
     pub(crate) columns: Vec<String>,
     types: Vec<String>,
@@ -46,6 +47,7 @@ enum Cell {
 }
 
 impl Rows {
+    /// All rows of an answer.
     pub(super) fn with_header(
         columns: Vec<String>,
         types: Vec<String>,
@@ -58,14 +60,38 @@ impl Rows {
             ..values
         };
         if !rows.whole.is_empty() {
-            rows.decide_whole_numbers(encodings);
+            let is_only = rows.rows == 1;
+            rows.decide_whole_numbers(encodings, is_only);
         }
         rows
     }
 
+    /// Some rows of the answer that has these columns, as `[[…],[…]]`.
+    pub(super) fn with_rows(
+        &self,
+        json: &[u8],
+        encodings: &[Encoding],
+    ) -> Result<Self, serde_json::Error> {
+        let mut deserializer = serde_json::Deserializer::from_slice(json);
+        let (values, width) = ValuesSeed { encodings }.deserialize(&mut deserializer)?;
+        deserializer.end()?;
+        if !values.is_empty() && width != self.width() {
+            return Err(serde_json::Error::custom("not a value per column"));
+        }
+        let mut rows = Rows {
+            columns: self.columns.clone(),
+            types: self.types.clone(),
+            ..values
+        };
+        if !rows.whole.is_empty() {
+            rows.decide_whole_numbers(encodings, false);
+        }
+        Ok(rows)
+    }
+
     /// rqlite writes the REAL 1.0 as 1. Of which class it is tells the affinity of its column, or, for the first value of
-    /// an expression, its type.
-    fn decide_whole_numbers(&mut self, encodings: &[Encoding]) {
+    /// an expression, its type. `is_only`: there is one row in the whole answer.
+    fn decide_whole_numbers(&mut self, encodings: &[Encoding], is_only: bool) {
         let width = self.width();
         let stored = encodings
             .iter()
@@ -76,7 +102,7 @@ impl Rows {
             }
             let declared = self.types.get(column).map(String::as_str);
             let affinity = Affinity::of(declared.unwrap_or_default());
-            let is_of_one = self.rows == 1 || *encoding == Encoding::Stored(Wanted::AnyOfColumn);
+            let is_of_one = is_only || *encoding == Encoding::Stored(Wanted::AnyOfColumn);
             match affinity {
                 Affinity::Integer if is_of_one => {}
                 Affinity::Real if is_of_one => self.make_real(column),
@@ -154,6 +180,68 @@ impl Rows {
         Some(())
     }
 
+    /// Adds the rows that follow.
+    pub(crate) fn append(&mut self, other: Rows) {
+        let (text, bytes, before) = (self.text.len(), self.bytes.len(), self.cells.len());
+        self.cells
+            .extend(other.cells.iter().map(|cell| match *cell {
+                Cell::Text { start, end } => Cell::Text {
+                    start: text + start,
+                    end: text + end,
+                },
+                Cell::Binary { start, end } => Cell::Binary {
+                    start: bytes + start,
+                    end: bytes + end,
+                },
+                cell => cell,
+            }));
+        self.text.push_str(&other.text);
+        self.bytes.extend_from_slice(&other.bytes);
+        let broken = other.broken_text.iter().map(|cell| before + cell);
+        self.broken_text.extend(broken);
+        self.rows += other.rows;
+    }
+
+    /// Leaves out the first rows.
+    pub(crate) fn skip(&mut self, rows: usize) {
+        let cells = (rows * self.width()).min(self.cells.len());
+        self.cells.drain(..cells);
+        self.rows = self.rows.saturating_sub(rows);
+        self.broken_text.retain(|cell| *cell >= cells);
+        self.broken_text.iter_mut().for_each(|cell| *cell -= cells);
+    }
+
+    /// Adds the values of the first rows to a digest, in whichever form they came. `reals`: the columns that are read as
+    /// REALs, where rqlite may write other digits of the same one.
+    pub(crate) fn digest(&self, rows: usize, reals: Doubtful, digest: &mut impl Hasher) {
+        let width = self.width();
+        for (place, cell) in self.cells[..rows * width].iter().enumerate() {
+            match self.of(*cell) {
+                None => digest.write_u8(0),
+                Some(Value::Text(text)) => {
+                    digest.write_u8(1);
+                    text.hash(digest);
+                }
+                Some(Value::Binary(bytes)) => {
+                    digest.write_u8(2);
+                    bytes.hash(digest);
+                }
+                #[allow(clippy::cast_precision_loss)]
+                Some(Value::Integer(value)) if reals.contains(place % width) => {
+                    digest.write_u64((value as f64).to_bits());
+                }
+                Some(Value::Real(value)) if reals.contains(place % width) => {
+                    digest.write_u64(value.to_bits());
+                }
+                Some(Value::Integer(value)) => digest.write_i64(value),
+                Some(Value::Real(value)) => match whole(value) {
+                    Some(value) => digest.write_i64(value),
+                    None => digest.write_u64(value.to_bits()),
+                },
+            }
+        }
+    }
+
     pub(crate) fn drop_last_column(&mut self) {
         let width = self.width();
         if width == 0 {
@@ -189,7 +277,11 @@ impl Rows {
     }
 
     pub(crate) fn value(&self, row: usize, column: usize) -> Option<Value<'_>> {
-        match self.cells[row * self.width() + column] {
+        self.of(self.cells[row * self.width() + column])
+    }
+
+    fn of(&self, cell: Cell) -> Option<Value<'_>> {
+        match cell {
             Cell::Null => None,
             Cell::Integer(value) => Some(Value::Integer(value)),
             Cell::Real(value) => Some(Value::Real(value)),

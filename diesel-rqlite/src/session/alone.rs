@@ -3,6 +3,7 @@
 use diesel::QueryResult;
 use diesel::result::Error;
 
+use super::streaming::{FIRST, Found};
 use super::{Client, Session, named, rows_of_query};
 use crate::backend::RqliteType;
 use crate::error;
@@ -19,37 +20,38 @@ impl<C: Client> Session<C> {
         &mut self,
         read: &Read<'_>,
         types: Option<&[RqliteType]>,
-    ) -> QueryResult<Rows> {
+    ) -> QueryResult<Found<C>> {
         if let Some(learnt) = read.learnt()
             && let Some(statement) = read.stored(types, learnt.doubtful())
-            && let Some(rows) = self.stored_read(&statement, types, learnt).await?
+            && let Some(found) = self.stored_read(read, statement, types, learnt).await?
         {
-            return Ok(rows);
+            return Ok(found);
         }
         match read.exact(types) {
             Some(statement) => self.exact_read(read, types, statement).await,
-            None => self.untyped_read(read).await,
+            None => Ok(vec![self.untyped_read(read).await?].into()),
         }
     }
 
     /// A query as it is. `None`: not all of the answer is what is stored, and next time it is sent in another form.
     async fn stored_read(
         &mut self,
-        statement: &Statement<'_>,
+        read: &Read<'_>,
+        statement: Statement<'_>,
         types: Option<&[RqliteType]>,
         learnt: &Learnt,
-    ) -> QueryResult<Option<Rows>> {
+    ) -> QueryResult<Option<Found<C>>> {
         // More bytes of BLOBs are faster in hexadecimal than as arrays.
         const LONG: usize = 4096;
-        let exchange = statement::query(statement);
-        let body = match self.send(&exchange).await {
+        let exchange = statement::query(&statement);
+        let answer = match self.send_for(&exchange, FIRST).await {
             Err(failure) if failure.is_unwritable() => {
                 learnt.learn(Doubtful::ALL);
                 return Ok(None);
             }
             outcome => outcome.map_err(error::failure)?,
         };
-        let rows = match rows_of_query(&exchange, &body, statement) {
+        let (rows, coming) = match self.first_rows(&exchange, answer, &statement).await {
             Err(error) if error::is_unwritable(&error) => {
                 learnt.learn(Doubtful::ALL);
                 return Ok(None);
@@ -67,7 +69,7 @@ impl<C: Client> Session<C> {
             learnt.learn(rows.blobs());
         }
         let is_exact = rows.doubtful().is_empty() && !rows.has_replacement_character();
-        Ok(is_exact.then_some(rows))
+        Ok(is_exact.then(|| Found::of(rows, coming, read, types, statement)))
     }
 
     async fn exact_read(
@@ -75,26 +77,43 @@ impl<C: Client> Session<C> {
         read: &Read<'_>,
         types: Option<&[RqliteType]>,
         statement: Statement<'_>,
-    ) -> QueryResult<Rows> {
+    ) -> QueryResult<Found<C>> {
         let exchange = statement::query(&statement);
-        let body = match self.send(&exchange).await {
+        let answer = match self.send_for(&exchange, FIRST).await {
             Err(failure) if failure.is_unwritable() => {
-                return self.ask(&read.tagged(types, statement.names)).await;
+                return self.tagged_read(read, types, statement.names).await;
             }
             outcome => outcome.map_err(error::failure)?,
         };
-        let rows = match rows_of_query(&exchange, &body, &statement) {
+        let (rows, coming) = match self.first_rows(&exchange, answer, &statement).await {
             // The subquery is what SQLite does not like: it has another number of columns (then Diesel says
             // so), or is nested too deeply for a server before 9.
             Err(Error::DatabaseError(_, information)) if is_about_form(information.message()) => {
-                return self.untyped_read(read).await;
+                return Ok(vec![self.untyped_read(read).await?].into());
             }
             rows => rows?,
         };
         if rows.may_be_lossy() {
-            return self.ask(&read.tagged(types, statement.names)).await;
+            return self.tagged_read(read, types, statement.names).await;
         }
-        Ok(rows)
+        Ok(Found::of(rows, coming, read, types, statement))
+    }
+
+    /// In the form that is exact for every value.
+    async fn tagged_read(
+        &mut self,
+        read: &Read<'_>,
+        types: Option<&[RqliteType]>,
+        names: Vec<String>,
+    ) -> QueryResult<Found<C>> {
+        let statement = read.tagged(types, names);
+        let exchange = statement::query(&statement);
+        let answer = self
+            .send_for(&exchange, FIRST)
+            .await
+            .map_err(error::failure)?;
+        let (rows, coming) = self.first_rows(&exchange, answer, &statement).await?;
+        Ok(Found::of(rows, coming, read, types, statement))
     }
 
     /// Raw SQL that does not name its columns: sent as it is, and once more in an exact form if they turn out to need

@@ -112,7 +112,7 @@ impl<C: Client> Session<C> {
             self.take_lock_if_wanted().await?;
             self.raise_fence_if_wanted().await?;
             self.warn_of_unguarded_read();
-            return self.read(read, types).await;
+            return self.read(read, types).await?.whole(self).await;
         }
         if !read.is_wrappable() {
             return self.look_at(&read.plain()).await;

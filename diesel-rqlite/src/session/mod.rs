@@ -17,6 +17,7 @@ mod schema;
 mod scout;
 mod setting;
 mod stars;
+mod streaming;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use self::credentials::Renewal;
 use self::foreign_keys::ForeignKeys;
 use self::scout::Scout;
 pub(crate) use self::scout::Vigil;
+pub(crate) use self::streaming::{Found, Streaming};
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
 use crate::config::{Provider, RqliteConfig};
@@ -53,21 +55,36 @@ use crate::transaction::{PrimaryKeys, Transaction};
 /// What sends requests. A clone of it may use the same connections to a node.
 pub(crate) trait Client: Clone + Send + Sync + 'static {
     type Runtime: Acquire;
+    type Rest: Rest;
 
     fn open(config: &RqliteConfig) -> ConnectionResult<Self>;
 
-    /// Sends a request, and waits for its answer until the vigil says that there won't be one.
+    /// Sends a request, and waits for its answer until the vigil says that there won't be one: for all of it, or, where it
+    /// is longer and has status 200, for so many bytes at `first`.
     fn send(
         &mut self,
         request: http::Request<Bytes>,
         vigil: Vigil,
-    ) -> impl Future<Output = Result<http::Response<Bytes>, SendError>> + Send;
+        first: usize,
+    ) -> impl Future<Output = Result<Received<Self::Rest>, SendError>> + Send;
 
     /// Asks something small, in a connection of its own, within [`PROBE`](crate::protocol::cluster::PROBE).
     fn probe(
         &self,
         request: http::Request<Bytes>,
     ) -> impl Future<Output = Result<http::Response<Bytes>, SendError>> + Send;
+}
+
+/// An answer, or the begin of one and what is to come.
+pub(crate) type Received<R> = (http::Response<Bytes>, Option<R>);
+
+/// What is to come of an answer.
+pub(crate) trait Rest: Send + 'static {
+    /// Adds what comes next. 0: that was all.
+    fn read(
+        &mut self,
+        bytes: &mut Vec<u8>,
+    ) -> impl Future<Output = Result<usize, SendError>> + Send;
 }
 
 /// One client's conversation with a cluster.
@@ -163,18 +180,33 @@ impl<C: Client> Session<C> {
     }
 
     pub(crate) async fn send(&mut self, exchange: &Exchange) -> Result<Bytes, Failure> {
+        let (body, _) = self.send_for(exchange, usize::MAX).await?;
+        Ok(body)
+    }
+
+    /// Sends a request until it has an answer, of which so many bytes are waited for.
+    async fn send_for(
+        &mut self,
+        exchange: &Exchange,
+        first: usize,
+    ) -> Result<(Bytes, Option<C::Rest>), Failure> {
         let scout = Arc::clone(&self.scout);
         let mut credentials = Renewal::new(self.provider.as_ref(), &self.settings.authorization);
         credentials
             .first()
             .await
             .map_err(|reason| exchange.failure(Why::NotApplied, reason))?;
+        let mut rest = None;
         let mut call = Call::new(&mut self.nodes, &self.settings, exchange, Instant::now());
         let outcome = loop {
             match call.step(Instant::now()) {
                 Step::Send(request, watch) => {
                     let vigil = Vigil::new(watch, Arc::clone(&scout));
-                    let outcome = self.client.send(request, vigil).await;
+                    let outcome = self.client.send(request, vigil, first).await;
+                    let outcome = outcome.map(|(response, more)| {
+                        rest = more;
+                        response
+                    });
                     match credentials.renewed_after(&outcome).await {
                         // To the same node, which has refused it.
                         Ok(true) => {}
@@ -204,7 +236,7 @@ impl<C: Client> Session<C> {
         {
             self.transaction.interrupted = true;
         }
-        outcome
+        outcome.map(|body| (body, rest))
     }
 
     /// Whether the last request had its answer, and not long ago.
@@ -310,31 +342,32 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Runs a query for its rows.
+    /// Runs a query for its rows, of which some may still be to come.
     pub(crate) async fn rows(
         &mut self,
         query: Query<'_>,
         binds: Vec<Bind<'_>>,
         types: Option<&[RqliteType]>,
-    ) -> QueryResult<Vec<Rows>> {
+    ) -> QueryResult<Found<C>> {
         let place = self.place();
         let query = self.with_defaults(self.with_counters(query)?).await?;
         let query = self.with_columns(query).await?;
         let wanted = Wanted::Rows(types);
         let plan = Plan::new(query, binds, wanted, place, &mut self.entropy());
         match (plan.map_err(error::not_sent)?, place) {
-            (Plan::Nothing, _) => Ok(Vec::new()),
-            (Plan::Set(setting), _) => Ok(vec![self.set(setting).await?]),
-            (Plan::Read(read), Place::Alone) => Ok(vec![self.read(&read, types).await?]),
+            (Plan::Nothing, _) => Ok(Vec::new().into()),
+            (Plan::Set(setting), _) => Ok(vec![self.set(setting).await?].into()),
+            (Plan::Read(read), Place::Alone) => self.read(&read, types).await,
             (Plan::Read(read), Place::Transaction) => {
-                Ok(vec![self.transaction_read(&read, types).await?])
+                Ok(vec![self.transaction_read(&read, types).await?].into())
             }
             (Plan::Write(batch), place) => {
                 let batch = self.guard_drops(batch).await?;
-                match place {
+                let returned = match place {
                     Place::Alone => self.write_returning(batch).await,
                     Place::Transaction => self.transaction_write_returning(batch).await,
-                }
+                };
+                returned.map(Found::from)
             }
         }
     }

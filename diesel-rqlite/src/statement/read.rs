@@ -43,6 +43,10 @@ impl<'a> Read<'a> {
         self.learnt.as_deref()
     }
 
+    pub(crate) fn shared_learnt(&self) -> Option<Arc<Learnt>> {
+        self.learnt.clone()
+    }
+
     /// Whether it can stand inside a subquery: `SELECT` or `VALUES`, not PRAGMA or EXPLAIN.
     pub(crate) fn is_wrappable(&self) -> bool {
         self.parsed.form() == Form::Select

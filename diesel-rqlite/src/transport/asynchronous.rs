@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use http::StatusCode;
 use http::header::{ACCEPT, EXPECT, HOST, HeaderValue, USER_AGENT};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
 use hyper::ext::on_informational;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::rt::TokioIo;
@@ -29,7 +31,7 @@ use crate::protocol::call::SendError;
 use crate::protocol::cluster::PROBE;
 use crate::protocol::watch::INTERVAL;
 use crate::runtime::Tokio;
-use crate::session::{Client, Vigil};
+use crate::session::{Client, Received, Rest, Vigil};
 
 use super::pool::{self, NoAnswer, OnTcp};
 use super::tcp::HEAD_START;
@@ -44,7 +46,8 @@ pub(crate) struct AsyncHttp {
     max_answer: u64,
     connect_timeout: Duration,
     request_timeout: Duration,
-    requests: u64,
+    /// Of all clones: those of queries beside others, too.
+    requests: Arc<AtomicU64>,
 }
 
 /// How long after the end of connecting its own error is waited for.
@@ -60,15 +63,16 @@ type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 impl AsyncHttp {
     /// How many requests have been sent.
     pub(crate) fn requests(&self) -> u64 {
-        self.requests
+        self.requests.load(Ordering::Relaxed)
     }
 
     async fn post(
         &mut self,
         mut request: http::Request<Bytes>,
-        mut vigil: Vigil,
-    ) -> Result<http::Response<Bytes>, SendError> {
-        self.requests += 1;
+        vigil: Vigil,
+        first: usize,
+    ) -> Result<Received<Remainder>, SendError> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
         let headers = request.headers_mut();
         let name = concat!("diesel-rqlite/", env!("CARGO_PKG_VERSION"));
         headers.insert(USER_AGENT, HeaderValue::from_static(name));
@@ -85,7 +89,7 @@ impl AsyncHttp {
             body,
             sent: Arc::clone(&sent),
         });
-        let answered = self.exchange(request, &sent, &mut vigil).await;
+        let answered = self.exchange(request, &sent, vigil, first).await;
         answered.map_err(|(message, timed_out)| SendError {
             sent: sent.has_happened_or_never_will(),
             timed_out,
@@ -93,17 +97,19 @@ impl AsyncHttp {
         })
     }
 
-    /// Sends a request on a connection that is kept or a new one, and reads the answer to its end.
+    /// Sends a request on a connection that is kept or a new one, and reads the first bytes of its answer, or an answer
+    /// that says something else than rows to its end.
     async fn exchange(
         &self,
         mut request: http::Request<Watched>,
         sent: &Departure,
-        vigil: &mut Vigil,
-    ) -> Result<http::Response<Bytes>, Lost> {
+        mut vigil: Vigil,
+        first: usize,
+    ) -> Result<Received<Remainder>, Lost> {
         let uri = request.uri().clone();
         let mut open = match self.pool.idle(&uri).await {
             Some(open) => open,
-            None => self.connect(&uri, sent, vigil).await?,
+            None => self.connect(&uri, sent, &mut vigil).await?,
         };
         to_path(&mut request);
         let response = loop {
@@ -113,7 +119,7 @@ impl AsyncHttp {
                 Some(sent) => (sent + self.request_timeout, "receive response"),
                 None => (began + self.request_timeout, "send request"),
             };
-            match within(open.send(request), sent, vigil, ends).await? {
+            match within(open.send(request), sent, &mut vigil, ends).await? {
                 Ok(response) => break response,
                 // The node closed it while nobody used it.
                 Err(NoAnswer {
@@ -121,27 +127,27 @@ impl AsyncHttp {
                     ..
                 }) if open.is_reused && sent.time().is_none() => {
                     request = again;
-                    open = self.connect(&uri, sent, vigil).await?;
+                    open = self.connect(&uri, sent, &mut vigil).await?;
                 }
                 Err(NoAnswer { error, .. }) => return Err((chain(&error), false)),
             }
         };
         vigil.heard();
         let (head, body) = response.into_parts();
-        let heard = Instant::now();
-        let ends = || (heard + self.request_timeout, "receive body");
         let limit = usize::try_from(self.max_answer).unwrap_or(usize::MAX);
-        let body = Limited::new(body, limit).collect();
-        let body = match within(open.driving(body), sent, vigil, ends).await? {
-            Ok(body) => body.to_bytes(),
-            // It would be as long again.
-            Err(error) if error.is::<LengthLimitError>() => {
-                return Err((too_long(self.max_answer), true));
-            }
-            Err(error) => return Err((chain(&*error), false)),
+        let mut rest = Remainder {
+            open: Some(open),
+            body: Limited::new(body, limit),
+            vigil,
+            http: self.clone(),
         };
-        self.pool.keep(open).await;
-        Ok(http::Response::from_parts(head, body))
+        let first = match head.status {
+            StatusCode::OK => first,
+            _ => usize::MAX,
+        };
+        let bytes = rest.first(first).await?;
+        let rest = rest.open.is_some().then_some(rest);
+        Ok((http::Response::from_parts(head, bytes), rest))
     }
 
     async fn connect(
@@ -188,6 +194,84 @@ impl AsyncHttp {
             self.pool.keep(open).await;
             return Ok(http::Response::from_parts(head, body));
         }
+    }
+}
+
+/// The rest of an answer. Its connection is closed where this is dropped before the end.
+pub(crate) struct Remainder {
+    /// `None`: it was read to its end.
+    open: Option<Connection>,
+    body: Limited<Incoming>,
+    vigil: Vigil,
+    http: AsyncHttp,
+}
+
+impl Remainder {
+    /// At least so many bytes, or all.
+    async fn first(&mut self, wanted: usize) -> Result<Bytes, Lost> {
+        let ends = Instant::now() + self.http.request_timeout;
+        let Some(piece) = self.piece(ends).await? else {
+            return Ok(Bytes::new());
+        };
+        // Most answers are one piece, which need not be copied.
+        if self.open.is_none() || piece.len() >= wanted {
+            return Ok(piece);
+        }
+        let mut bytes = Vec::from(piece);
+        while bytes.len() < wanted
+            && let Some(piece) = self.piece(ends).await?
+        {
+            bytes.extend_from_slice(&piece);
+        }
+        Ok(bytes.into())
+    }
+
+    /// The next bytes.
+    async fn piece(&mut self, ends: Instant) -> Result<Option<Bytes>, Lost> {
+        loop {
+            let Some(open) = &mut self.open else {
+                return Ok(None);
+            };
+            let frame = open.driving(self.body.frame());
+            let sent = Departure::default();
+            let frame = within(frame, &sent, &mut self.vigil, || (ends, "receive body")).await?;
+            let piece = match frame {
+                None => None,
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(bytes) => Some(bytes),
+                    // Trailers.
+                    Err(_) => continue,
+                },
+                // It would be as long again.
+                Some(Err(error)) if error.is::<LengthLimitError>() => {
+                    return Err((too_long(self.http.max_answer), true));
+                }
+                Some(Err(error)) => return Err((chain(&*error), false)),
+            };
+            if (piece.is_none() || self.body.is_end_stream())
+                && let Some(open) = self.open.take()
+            {
+                self.http.pool.keep(open).await;
+            }
+            return Ok(piece);
+        }
+    }
+}
+
+impl Rest for Remainder {
+    async fn read(&mut self, bytes: &mut Vec<u8>) -> Result<usize, SendError> {
+        let now = Instant::now();
+        // However long nobody has waited for it.
+        self.vigil.heard();
+        let piece = self.piece(now + self.http.request_timeout).await;
+        let piece = piece.map_err(|(message, timed_out)| SendError {
+            sent: true,
+            timed_out,
+            message: self.http.asked.explain(message),
+        })?;
+        let piece = piece.unwrap_or_default();
+        bytes.extend_from_slice(&piece);
+        Ok(piece.len())
     }
 }
 
@@ -242,13 +326,14 @@ fn to_path(request: &mut http::Request<Watched>) {
 impl fmt::Debug for AsyncHttp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = formatter.debug_struct("AsyncHttp");
-        text.field("requests", &self.requests)
+        text.field("requests", &self.requests())
             .finish_non_exhaustive()
     }
 }
 
 impl Client for AsyncHttp {
     type Runtime = Tokio;
+    type Rest = Remainder;
 
     fn open(config: &RqliteConfig) -> Result<Self, ConnectionError> {
         let (pool, asked) = config.shared.get_or_try_init(|| pool(config))?;
@@ -258,7 +343,7 @@ impl Client for AsyncHttp {
             max_answer: config.max_answer,
             connect_timeout: config.connect_timeout,
             request_timeout: config.request_timeout,
-            requests: 0,
+            requests: Arc::default(),
         })
     }
 
@@ -266,8 +351,9 @@ impl Client for AsyncHttp {
         &mut self,
         request: http::Request<Bytes>,
         vigil: Vigil,
-    ) -> Result<http::Response<Bytes>, SendError> {
-        self.post(request, vigil).await
+        first: usize,
+    ) -> Result<Received<Remainder>, SendError> {
+        self.post(request, vigil, first).await
     }
 
     async fn probe(

@@ -4,22 +4,24 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use bytes::Bytes;
 use diesel::result::ConnectionError;
+use http::StatusCode;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue};
-use ureq::SendBody;
 use ureq::config::{Config, ConfigBuilder};
 use ureq::typestate::AgentScope;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{Connector, NextTimeout};
+use ureq::{BodyReader, SendBody};
 
 use crate::config::RqliteConfig;
 use crate::mutex::locked;
 use crate::protocol::call::SendError;
 use crate::protocol::cluster::PROBE;
 use crate::runtime::Blocking;
-use crate::session::{Client, Vigil};
+use crate::session::{Client, Received, Rest, Vigil};
 
 use super::concealed::Concealed;
 use super::tcp::{Tcp, Watched as Waiting};
@@ -31,6 +33,8 @@ use super::too_long;
 
 /// Idle connections of one connection: to the leader, and to a node that is read from.
 const IDLE: usize = 2;
+/// How much of an answer is read at a time, in bytes.
+const PIECE: usize = 64 * 1024;
 /// What a node says of its cluster is never longer.
 const LONGEST_VIEW: u64 = 1 << 20;
 
@@ -40,9 +44,9 @@ pub(crate) struct Http {
     agent: ureq::Agent,
     /// For what is asked beside a request, and within a short time unless the request says another one.
     probes: ureq::Agent,
-    tls: ClientTls,
     concealed: Concealed,
-    max_answer: u64,
+    request_timeout: Duration,
+    lost: Lost,
     waiting: Waiting,
     addresses: Addresses,
     requests: u64,
@@ -72,9 +76,12 @@ impl Http {
                 &Waiting::default(),
                 addresses.clone(),
             ),
-            tls,
             concealed,
-            max_answer: config.max_answer,
+            request_timeout: config.request_timeout,
+            lost: Lost {
+                tls,
+                max_answer: config.max_answer,
+            },
             waiting,
             addresses,
             requests: 0,
@@ -108,30 +115,28 @@ impl Http {
         &mut self,
         request: http::Request<Bytes>,
         vigil: Vigil,
-    ) -> Result<http::Response<Bytes>, SendError> {
+        first: usize,
+    ) -> Result<Received<Remainder>, SendError> {
         self.waiting.begin(vigil);
-        let outcome = self.try_to_post(request);
-        match (outcome, self.waiting.end()) {
-            (Err(error), Some(reason)) => Err(SendError {
-                timed_out: false,
-                message: reason,
-                ..error
-            }),
-            (outcome, _) => outcome,
+        match self.try_to_post(request, first) {
+            // There is more to wait for.
+            Ok((response, Some(rest))) => Ok((response, Some(rest))),
+            outcome => with_reason(outcome, self.waiting.end()),
         }
     }
 
     fn try_to_post(
         &mut self,
         request: http::Request<Bytes>,
-    ) -> Result<http::Response<Bytes>, SendError> {
+        first: usize,
+    ) -> Result<Received<Remainder>, SendError> {
         let known = self.addresses.any();
-        match self.attempt(request.clone()) {
+        match self.attempt(request.clone(), first) {
             // The name may stand for another address by now.
             Err(error)
                 if known && !error.sent && !error.timed_out && !self.waiting.is_given_up() =>
             {
-                self.attempt(request)
+                self.attempt(request, first)
             }
             outcome => outcome,
         }
@@ -140,38 +145,119 @@ impl Http {
     fn attempt(
         &mut self,
         request: http::Request<Bytes>,
-    ) -> Result<http::Response<Bytes>, SendError> {
+        first: usize,
+    ) -> Result<Received<Remainder>, SendError> {
         self.requests += 1;
         let (mut head, body) = request.into_parts();
         head.headers.insert(CONTENT_LENGTH, body.len().into());
         self.conceal(&mut head.headers);
         let mut body = Watched { body, read: 0 };
         let request = http::Request::from_parts(head, SendBody::from_reader(&mut body));
-        let answer = self.agent.run(request).and_then(|response| {
-            let (head, mut body) = response.into_parts();
-            let body = body.with_config().limit(self.max_answer).read_to_vec()?;
-            Ok(http::Response::from_parts(head, body.into()))
-        });
+        let answer = self
+            .agent
+            .run(request)
+            .and_then(|response| self.receive(response, first));
         answer.map_err(|error| {
             self.addresses.forget();
-            SendError {
-                sent: body.is_read() && !self.waiting.holds_back(),
-                // What is too long would be as long again.
-                timed_out: matches!(
-                    error,
-                    ureq::Error::Timeout(_) | ureq::Error::BodyExceedsLimit(_)
-                ),
-                message: match error {
-                    ureq::Error::BodyExceedsLimit(_) => too_long(self.max_answer),
-                    error => self.tls.explain(error.to_string()),
-                },
-            }
+            let sent = body.is_read() && !self.waiting.holds_back();
+            self.lost.error(error, sent)
         })
+    }
+
+    /// Reads the first bytes of an answer, or an answer that says something else than rows to its end.
+    fn receive(
+        &self,
+        response: http::Response<ureq::Body>,
+        first: usize,
+    ) -> Result<Received<Remainder>, ureq::Error> {
+        let (head, body) = response.into_parts();
+        self.waiting.await_body(self.request_timeout);
+        let length = body.content_length();
+        let mut reader = body.into_with_config().limit(self.lost.max_answer).reader();
+        let first = match head.status {
+            StatusCode::OK => first,
+            _ => usize::MAX,
+        };
+        let expected = length.and_then(|length| usize::try_from(length).ok());
+        let mut bytes = Vec::with_capacity(expected.unwrap_or(PIECE).min(PIECE));
+        let wanted = u64::try_from(first).unwrap_or(u64::MAX);
+        (&mut reader).take(wanted).read_to_end(&mut bytes)?;
+        let rest = (bytes.len() >= first).then(|| Remainder {
+            reader,
+            waiting: self.waiting.clone(),
+            request_timeout: self.request_timeout,
+            lost: self.lost.clone(),
+        });
+        Ok((http::Response::from_parts(head, bytes.into()), rest))
+    }
+}
+
+/// If a request was given up, its error says why.
+fn with_reason<T>(outcome: Result<T, SendError>, reason: Option<String>) -> Result<T, SendError> {
+    outcome.map_err(|error| match reason {
+        Some(message) => SendError {
+            timed_out: false,
+            message,
+            ..error
+        },
+        None => error,
+    })
+}
+
+/// How the loss of an answer is told.
+#[derive(Clone, Debug)]
+struct Lost {
+    tls: ClientTls,
+    max_answer: u64,
+}
+
+impl Lost {
+    fn error(&self, error: ureq::Error, sent: bool) -> SendError {
+        SendError {
+            sent,
+            // What is too long would be as long again.
+            timed_out: matches!(
+                error,
+                ureq::Error::Timeout(_) | ureq::Error::BodyExceedsLimit(_)
+            ),
+            message: match error {
+                ureq::Error::BodyExceedsLimit(_) => too_long(self.max_answer),
+                error => self.tls.explain(error.to_string()),
+            },
+        }
+    }
+}
+
+/// The rest of an answer. Its connection is closed where this is dropped before the end.
+pub(crate) struct Remainder {
+    reader: BodyReader<'static>,
+    waiting: Waiting,
+    request_timeout: Duration,
+    lost: Lost,
+}
+
+impl Rest for Remainder {
+    async fn read(&mut self, bytes: &mut Vec<u8>) -> Result<usize, SendError> {
+        self.waiting.await_body(self.request_timeout);
+        let before = bytes.len();
+        bytes.resize(before + PIECE, 0);
+        let outcome = self.reader.read(&mut bytes[before..]);
+        bytes.truncate(before + *outcome.as_ref().unwrap_or(&0));
+        let outcome = outcome.map_err(|error| self.lost.error(error.into(), true));
+        match outcome {
+            Err(_) => with_reason(outcome, self.waiting.end()),
+            Ok(0) => {
+                self.waiting.end();
+                Ok(0)
+            }
+            Ok(count) => Ok(count),
+        }
     }
 }
 
 impl Client for Http {
     type Runtime = Blocking;
+    type Rest = Remainder;
 
     fn open(config: &RqliteConfig) -> Result<Self, ConnectionError> {
         Http::new(config)
@@ -181,8 +267,9 @@ impl Client for Http {
         &mut self,
         request: http::Request<Bytes>,
         vigil: Vigil,
-    ) -> Result<http::Response<Bytes>, SendError> {
-        self.post(request, vigil)
+        first: usize,
+    ) -> Result<Received<Remainder>, SendError> {
+        self.post(request, vigil, first)
     }
 
     async fn probe(
@@ -286,7 +373,8 @@ fn builder(config: &RqliteConfig) -> Builder {
         .timeout_await_100(None)
         .timeout_send_body(Some(config.request_timeout))
         .timeout_recv_response(Some(config.request_timeout))
-        .timeout_recv_body(Some(config.request_timeout))
+        // The socket knows which: that of a whole body, or of its next piece.
+        .timeout_recv_body(None)
 }
 
 #[cfg(feature = "rustls")]

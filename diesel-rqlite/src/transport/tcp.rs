@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ureq::Error;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
 };
+
+use ureq::{Error, Timeout};
 
 use crate::mutex::locked;
 use crate::protocol::watch::INTERVAL;
@@ -32,6 +33,8 @@ pub(super) struct Watched(Arc<Mutex<Watching>>);
 struct Watching {
     vigil: Option<Vigil>,
     given_up: Option<String>,
+    /// When the body of the answer has to be here, or the next piece of it.
+    body_ends: Option<Instant>,
     /// Part of the request was taken, but is still here.
     holds_back: bool,
 }
@@ -42,6 +45,17 @@ impl Watched {
             vigil: Some(vigil),
             ..Watching::default()
         };
+    }
+
+    /// The head of the answer is here. The body, or the next piece of it, is to come within this time.
+    pub(super) fn await_body(&self, limit: Duration) {
+        let mut watching = locked(&self.0);
+        let now = Instant::now();
+        watching.body_ends = now.checked_add(limit);
+        if let Some(vigil) = &mut watching.vigil {
+            // However long nobody has waited for it.
+            vigil.heard();
+        }
     }
 
     /// Why it was given up, if it was.
@@ -86,12 +100,21 @@ impl Watched {
         }
     }
 
-    /// How long to wait before the next check.
-    fn slice(&self) -> Duration {
+    /// How long to wait before the next check. `None`: the time for the body is over.
+    fn slice(&self) -> Option<Duration> {
         let now = Instant::now();
-        match &locked(&self.0).vigil {
+        let watching = locked(&self.0);
+        let slice = match &watching.vigil {
             Some(vigil) if vigil.next_check(now) <= now => INTERVAL,
             _ => LONG_SLICE,
+        };
+        match watching
+            .body_ends
+            .map(|ends| ends.saturating_duration_since(now))
+        {
+            Some(Duration::ZERO) => None,
+            Some(left) => Some(slice.min(left)),
+            None => Some(slice),
         }
     }
 }
@@ -213,7 +236,8 @@ fn is_end(error: &io::Error) -> bool {
 impl Socket {
     /// How long to wait now, or that the time is over.
     fn slice(&self, ends: Option<Instant>, timeout: NextTimeout) -> Result<Duration, Error> {
-        let slice = self.watched.slice();
+        let over = Error::Timeout(Timeout::RecvBody);
+        let slice = self.watched.slice().ok_or(over)?;
         let Some(ends) = ends else { return Ok(slice) };
         match ends.saturating_duration_since(Instant::now()) {
             Duration::ZERO => Err(Error::Timeout(timeout.reason)),

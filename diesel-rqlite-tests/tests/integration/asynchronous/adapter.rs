@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
@@ -27,7 +27,8 @@ use diesel_async::{
 };
 use diesel_rqlite::{
     AsyncRqliteConnection, AsyncRqliteTransactionManager, Rqlite, RqliteConfig, RqliteRow,
-    RunAgain, RunOnce, Transaction, TransactionBuilder, TransactionLock, TransactionMode,
+    RqliteStream, RunAgain, RunOnce, Transaction, TransactionBuilder, TransactionLock,
+    TransactionMode,
 };
 use futures_core::Stream;
 use send_wrapper::SendWrapper;
@@ -281,29 +282,29 @@ impl Connection for RqliteConnection {
     }
 }
 
+/// Waits for each row when it is asked for.
+pub(crate) struct Rows(RqliteStream);
+
+impl Iterator for Rows {
+    type Item = QueryResult<RqliteRow>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        block_on(std::future::poll_fn(|context| {
+            Pin::new(&mut self.0).poll_next(context)
+        }))
+    }
+}
+
 impl LoadConnection<DefaultLoadingMode> for RqliteConnection {
-    type Cursor<'conn, 'query> = std::vec::IntoIter<QueryResult<RqliteRow>>;
+    type Cursor<'conn, 'query> = Rows;
     type Row<'conn, 'query> = RqliteRow;
 
-    fn load<'conn, 'query, T>(
-        &'conn mut self,
-        source: T,
-    ) -> QueryResult<Self::Cursor<'conn, 'query>>
+    fn load<'conn, 'query, T>(&'conn mut self, source: T) -> QueryResult<Rows>
     where
         T: Query + QueryFragment<Rqlite> + QueryId + 'query,
         Rqlite: QueryMetadata<T::SqlType>,
     {
-        let rows = block_on(async {
-            let mut stream = pin!(self.connection.load(source).await?);
-            let mut rows = Vec::new();
-            let next = |context: &mut Context<'_>| stream.as_mut().poll_next(context);
-            let mut next = next;
-            while let Some(row) = std::future::poll_fn(&mut next).await {
-                rows.push(row);
-            }
-            Ok::<_, Error>(rows)
-        });
-        Ok(rows?.into_iter())
+        block_on(self.connection.load(source)).map(Rows)
     }
 }
 

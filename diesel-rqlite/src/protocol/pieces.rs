@@ -1,0 +1,285 @@
+//! The answer to one query, read while it comes: rows that are there can be used before the last one is.
+//!
+//! [`Answer`] reads what is in front of the rows and what is behind them; here is found where a row ends.
+
+use serde::de::Error as _;
+use serde_json::Error;
+
+use super::encoding::Encoding;
+use super::response::{Answer, StatementResult};
+use super::rows::Rows;
+
+/// In front of the rows, see the JSON of rqlite's `encoding.Rows`: names and types come first.
+const BEFORE_ROWS: &[u8] = br#""values":["#;
+/// What ends an answer that ends behind its rows.
+const END: &[u8] = b"]}]}";
+
+/// An answer of which a part is here.
+#[derive(Debug)]
+pub(crate) struct Pieces {
+    encodings: Vec<Encoding>,
+    /// Up to the first row.
+    head: Vec<u8>,
+    /// The columns.
+    header: Rows,
+    /// What was not read yet. Its first byte stands in front of a row: a bracket, or the comma behind the row before.
+    bytes: Vec<u8>,
+    scanner: Scanner,
+}
+
+/// Finds the ends of rows.
+#[derive(Debug, Default)]
+struct Scanner {
+    /// How far it has come.
+    at: usize,
+    /// In how many brackets.
+    depth: usize,
+    is_in_text: bool,
+    /// Behind the last row that is complete.
+    row_end: Option<usize>,
+    /// Behind all rows.
+    end: Option<usize>,
+}
+
+impl Scanner {
+    fn scan(&mut self, bytes: &[u8]) {
+        while self.end.is_none()
+            && let Some(rest) = bytes.get(self.at..)
+            && !rest.is_empty()
+        {
+            let skipped = match self.is_in_text {
+                true => self.text(rest),
+                false => self.values(rest),
+            };
+            match skipped {
+                Some(skipped) => self.at += skipped,
+                // The backslash at the end is looked at again, with what it is in front of.
+                None => return,
+            }
+        }
+    }
+
+    /// Goes on to the end of a text. `None`: there have to be more bytes.
+    fn text(&mut self, rest: &[u8]) -> Option<usize> {
+        match memchr::memchr2(b'"', b'\\', rest) {
+            None => Some(rest.len()),
+            Some(at) if rest[at] == b'"' => {
+                self.is_in_text = false;
+                Some(at + 1)
+            }
+            Some(at) => {
+                self.at += at;
+                (rest.len() > at + 1).then_some(2)
+            }
+        }
+    }
+
+    /// Goes on to the next text, or to the end of all rows.
+    fn values(&mut self, rest: &[u8]) -> Option<usize> {
+        for (place, byte) in rest.iter().enumerate() {
+            match byte {
+                b'"' => {
+                    self.is_in_text = true;
+                    return Some(place + 1);
+                }
+                b'[' | b'{' => self.depth += 1,
+                b']' if self.depth == 0 => {
+                    self.row_end = Some(self.at + place);
+                    self.end = self.row_end;
+                    return Some(place);
+                }
+                b']' | b'}' => self.depth = self.depth.saturating_sub(1),
+                b',' if self.depth == 0 => self.row_end = Some(self.at + place),
+                _ => {}
+            }
+        }
+        Some(rest.len())
+    }
+
+    /// So many bytes are gone.
+    fn forget(&mut self, count: usize) {
+        self.at -= count;
+        self.row_end = None;
+        self.end = self.end.map(|end| end - count);
+    }
+}
+
+impl Pieces {
+    /// `None`: the columns are not in there, or it is no answer with rows.
+    pub(crate) fn begin(first: &[u8], encodings: &[Encoding]) -> Option<Self> {
+        let end = memchr::memmem::find(first, BEFORE_ROWS)? + BEFORE_ROWS.len();
+        let (head, rest) = first.split_at_checked(end)?;
+        let header = [head, END].concat();
+        let header = match only_result(&header, encodings)? {
+            StatementResult::Rows(header) => header,
+            _ => return None,
+        };
+        let mut bytes = Vec::with_capacity(rest.len() + 1);
+        bytes.push(b'[');
+        bytes.extend_from_slice(rest);
+        Some(Pieces {
+            encodings: encodings.to_vec(),
+            head: head.to_vec(),
+            header,
+            bytes,
+            scanner: Scanner {
+                at: 1,
+                ..Scanner::default()
+            },
+        })
+    }
+
+    /// Where the next bytes are to be added.
+    pub(crate) fn bytes(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// The rows that have come since the last call.
+    pub(crate) fn rows(&mut self) -> Result<Rows, Error> {
+        self.scanner.scan(&self.bytes);
+        let Some(end) = self.scanner.row_end else {
+            return Ok(self.header.clone());
+        };
+        let is_last = self.scanner.end.is_some();
+        let is_first = self.bytes[0] == b'[';
+        self.bytes[0] = b'[';
+        let behind = std::mem::replace(&mut self.bytes[end], b']');
+        let rows = self
+            .header
+            .with_rows(&self.bytes[..=end], &self.encodings)?;
+        self.bytes[end] = behind;
+        if rows.is_empty() && !(is_first && is_last) {
+            return Err(Error::custom("a comma without a row"));
+        }
+        self.bytes.drain(..end);
+        self.scanner.forget(end);
+        if is_last {
+            // What is left is the end of the answer.
+            self.scanner.at = 0;
+        }
+        Ok(rows)
+    }
+
+    /// Whether it has ended well, where no more bytes come.
+    pub(crate) fn end(&self) -> Result<(), Error> {
+        if self.scanner.end.is_none() {
+            return Err(Error::custom("the answer ends before its last row"));
+        }
+        let frame = [&self.head[..], &self.bytes].concat();
+        let answer = Answer::parse(&frame, std::slice::from_ref(&self.encodings))?;
+        match (answer.error, &answer.results[..]) {
+            (None, [StatementResult::Rows(_)]) => Ok(()),
+            (Some(error), _) => Err(Error::custom(error)),
+            (None, [StatementResult::Failed(error)]) => Err(Error::custom(error)),
+            _ => Err(Error::custom("not the answer to one query")),
+        }
+    }
+}
+
+fn only_result(answer: &[u8], encodings: &[Encoding]) -> Option<StatementResult> {
+    let encodings = [encodings.to_vec()];
+    let mut answer = Answer::parse(answer, &encodings).ok()?;
+    let is_one = answer.error.is_none() && answer.results.len() == 1;
+    answer.results.pop().filter(|_| is_one)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rows::Value;
+    use super::*;
+
+    const ANSWER: &str = r#"{"results":[{"columns":["a \"values\":[","b"],"types":["text","blob"],"values":[["x\\\"],[\u00e9",[1,2]],[null,[]],["],[",3.5],["\\",[[]]]]}],"time":0.1}"#;
+
+    /// All rows of an answer that comes so many bytes at a time, as texts.
+    fn read(answer: &str, first: usize, step: usize) -> Result<Vec<String>, Error> {
+        let bytes = answer.as_bytes();
+        let (first, rest) = bytes.split_at(first.min(bytes.len()));
+        let mut pieces = Pieces::begin(first, &[]).ok_or_else(|| Error::custom("no header"))?;
+        let mut all = Vec::new();
+        let mut take = |pieces: &mut Pieces| -> Result<(), Error> {
+            let rows = pieces.rows()?;
+            for row in 0..rows.len() {
+                let values: Vec<_> = (0..rows.width()).map(|at| rows.value(row, at)).collect();
+                all.push(format!("{values:?}"));
+            }
+            Ok(())
+        };
+        take(&mut pieces)?;
+        for piece in rest.chunks(step) {
+            pieces.bytes().extend_from_slice(piece);
+            take(&mut pieces)?;
+        }
+        pieces.end()?;
+        Ok(all)
+    }
+
+    #[test]
+    fn rows_are_the_same_however_they_come() {
+        let answer = ANSWER.replace("[[]]", "[7]");
+        let whole = match only_result(answer.as_bytes(), &[]) {
+            Some(StatementResult::Rows(rows)) => rows,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(whole.value(0, 0), Some(Value::Text("x\\\"],[é")));
+        let all: Vec<_> = (0..whole.len())
+            .map(|row| format!("{:?}", [whole.value(row, 0), whole.value(row, 1)]))
+            .collect();
+        assert_eq!(all.len(), 4);
+        let head = answer.find("[[").expect("has rows");
+        for first in head + 1..=answer.len() {
+            for step in [1, 2, 3, 7, 1000] {
+                assert_eq!(
+                    read(&answer, first, step).ok().as_ref(),
+                    Some(&all),
+                    "{first}, {step}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_turns_bad_is_an_error() {
+        let good =
+            r#"{"results":[{"columns":["a"],"types":["text"],"values":[[1],[2]]}],"time":0.1}"#;
+        assert_eq!(read(good, 60, 5).ok().map(|rows| rows.len()), Some(2));
+        let head = good.find("[[").expect("has rows") + 1;
+        for cut in head..good.len() {
+            assert!(read(&good[..cut], head, 5).is_err(), "{cut}");
+        }
+        for bad in [
+            r#"[1],[2]]}],"error":"leader not found"}"#,
+            r#"[1],[2]],"error":"interrupted"}]}"#,
+            r#"[1],[2]]},{"rows_affected":1}]}"#,
+            r#"[1],[2]],"values":[[3]]}]}"#,
+            r#"[1],[2],]}]}"#,
+            r#"[1],,[2]]}]}"#,
+            r#",[1]]}]}"#,
+            r#"[1],[2,3]]}]}"#,
+            r#"[1],2]}]}"#,
+            r#"[1]}]]}"#,
+            r#"[1]]}]} x"#,
+            r#"[{}]]}]}"#,
+        ] {
+            let answer = format!("{}{bad}", &good[..head]);
+            for step in [1, 4, 1000] {
+                assert!(read(&answer, head, step).is_err(), "{answer}, {step}");
+            }
+        }
+        let none = format!("{}]}}]}}", &good[..head]);
+        assert_eq!(read(&none, head, 2).ok().map(|rows| rows.len()), Some(0));
+    }
+
+    #[test]
+    fn what_has_no_rows_is_not_begun() {
+        for answer in [
+            "",
+            r#"{"results":[{"columns":["a"],"types":["text"]}]}"#,
+            r#"{"results":[{"error":"no such table: t"}]}"#,
+            r#"{"results":[],"error":"leader not found"}"#,
+            r#"{"results":[{"values":[[1]],"columns":["a"]}]}"#,
+            r#"{"results":[{"rows_affected":1},{"columns":["a"],"values":[[1]]}]}"#,
+        ] {
+            assert!(Pieces::begin(answer.as_bytes(), &[]).is_none(), "{answer}");
+        }
+    }
+}

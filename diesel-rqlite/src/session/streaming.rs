@@ -1,0 +1,346 @@
+//! Rows of a query outside of transactions that are used before the last of them has come.
+//!
+//! Nothing that was handed out can be taken back. So where the answer breaks off, or a value comes of which the answer does
+//! not tell what is stored, the query is run again, and its rows go on where they were: if it now begins with the same
+//! rows, its answer is as good as the first. If not, that is an error in place of a row.
+
+use std::fmt;
+use std::hash::{DefaultHasher, Hasher};
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use diesel::QueryResult;
+use diesel::result::Error;
+
+use super::{Client, Rest, Session, named, rows_of_query};
+use crate::backend::RqliteType;
+use crate::error;
+use crate::protocol::call::SendError;
+use crate::protocol::encoding::Doubtful;
+use crate::protocol::failure::Why;
+use crate::protocol::pieces::Pieces;
+use crate::protocol::request::Exchange;
+use crate::protocol::rows::Rows;
+use crate::statement::{self, Learnt, Read, Statement};
+
+/// How many bytes of an answer are waited for. One that is not longer is whole before its first row is used.
+pub(super) const FIRST: usize = 64 * 1024;
+/// How often a query is run again after its answer broke off.
+const MOST_BROKEN: u32 = 3;
+
+/// What a query found.
+#[derive(Debug)]
+pub(crate) struct Found<C: Client> {
+    /// A result for each statement that returns rows.
+    pub(crate) rows: Vec<Rows>,
+    /// Of the last one, what is still to come.
+    pub(crate) more: Option<Box<Streaming<C>>>,
+}
+
+impl<C: Client> From<Vec<Rows>> for Found<C> {
+    fn from(rows: Vec<Rows>) -> Self {
+        Found { rows, more: None }
+    }
+}
+
+impl<C: Client> Found<C> {
+    /// The rows of a query that have come, and what is to come.
+    pub(super) fn of(
+        rows: Rows,
+        coming: Option<Coming<C>>,
+        read: &Read<'_>,
+        types: Option<&[RqliteType]>,
+        statement: Statement<'_>,
+    ) -> Self {
+        let more =
+            coming.map(|coming| Box::new(Streaming::new(coming, &rows, read, types, statement)));
+        Found {
+            rows: vec![rows],
+            more,
+        }
+    }
+
+    /// All rows of a query.
+    pub(super) async fn whole(self, session: &mut Session<C>) -> QueryResult<Rows> {
+        let mut rows = self.rows.into_iter().next().ok_or_else(error::cut_short)?;
+        if let Some(mut more) = self.more {
+            while let Some(next) = more.next(session).await? {
+                rows.append(next);
+            }
+        }
+        Ok(rows)
+    }
+}
+
+/// An answer of which a part is here.
+pub(super) struct Coming<C: Client> {
+    pieces: Pieces,
+    /// `None`: all of it is.
+    rest: Option<C::Rest>,
+}
+
+/// Why there are no more rows.
+enum Broken {
+    Lost(SendError),
+    Unreadable(serde_json::Error),
+}
+
+impl<C: Client> Coming<C> {
+    /// The next rows. `None`: there are no more.
+    async fn next(&mut self) -> Result<Option<Rows>, Broken> {
+        loop {
+            let rows = self.pieces.rows().map_err(Broken::Unreadable)?;
+            if !rows.is_empty() {
+                return Ok(Some(rows));
+            }
+            let Some(rest) = &mut self.rest else {
+                self.pieces.end().map_err(Broken::Unreadable)?;
+                return Ok(None);
+            };
+            if rest.read(self.pieces.bytes()).await.map_err(Broken::Lost)? == 0 {
+                self.rest = None;
+            }
+        }
+    }
+}
+
+/// The rows of a query that are still to come.
+pub(crate) struct Streaming<C: Client> {
+    coming: Coming<C>,
+    /// What is run.
+    statement: Statement<'static>,
+    /// The same in the form in which every value is exact, unless that is the one that is run.
+    exact: Option<Statement<'static>>,
+    learnt: Option<Arc<Learnt>>,
+    given: Given,
+    /// Of the query that was run again, the rows that are to be those that were handed out before.
+    again: Option<Given>,
+    broken: u32,
+    has_ended: bool,
+}
+
+/// Rows that were handed out.
+#[derive(Clone, Default)]
+struct Given {
+    rows: usize,
+    digest: DefaultHasher,
+    /// The columns that are read as REALs.
+    reals: Doubtful,
+}
+
+impl Given {
+    fn add(&mut self, rows: &Rows, count: usize) {
+        rows.digest(count, self.reals, &mut self.digest);
+        self.rows += count;
+    }
+
+    fn is(&self, other: &Given) -> bool {
+        self.rows == other.rows && self.digest.finish() == other.digest.finish()
+    }
+}
+
+impl<C: Client> fmt::Debug for Streaming<C> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = formatter.debug_struct("Streaming");
+        text.field("given", &self.given.rows)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether values of an answer may be others than what is stored.
+fn is_doubtful(rows: &Rows) -> bool {
+    !rows.doubtful().is_empty() || rows.may_be_lossy()
+}
+
+impl<C: Client> Streaming<C> {
+    /// What follows on `first`, the rows that came at once.
+    pub(super) fn new(
+        coming: Coming<C>,
+        first: &Rows,
+        read: &Read<'_>,
+        types: Option<&[RqliteType]>,
+        statement: Statement<'_>,
+    ) -> Self {
+        let names = first.columns.clone();
+        let mut given = Given {
+            reals: reals(types),
+            ..Given::default()
+        };
+        given.add(first, first.len());
+        Streaming {
+            coming,
+            exact: Some(read.tagged(types, names).into_owned()),
+            statement: statement.into_owned(),
+            learnt: read.shared_learnt(),
+            given,
+            again: None,
+            broken: 0,
+            has_ended: false,
+        }
+    }
+
+    /// The next rows. `None`: there are no more. Behind an error, too.
+    pub(crate) async fn next(&mut self, session: &mut Session<C>) -> QueryResult<Option<Rows>> {
+        if self.has_ended {
+            return Ok(None);
+        }
+        let next = self.rows(session).await;
+        self.has_ended = !matches!(next, Ok(Some(_)));
+        next
+    }
+
+    async fn rows(&mut self, session: &mut Session<C>) -> QueryResult<Option<Rows>> {
+        loop {
+            match self.coming.next().await {
+                Ok(Some(rows)) if is_doubtful(&rows) && self.exact.is_some() => {
+                    if let Some(learnt) = &self.learnt {
+                        learnt.learn(rows.doubtful());
+                    }
+                    if let Some(exact) = self.exact.take() {
+                        self.statement = exact;
+                    }
+                    self.run_again(session).await?;
+                }
+                Ok(Some(mut rows)) => {
+                    self.pass_over(&mut rows)?;
+                    if !rows.is_empty() {
+                        self.given.add(&rows, rows.len());
+                        return Ok(Some(named(rows, &self.statement)));
+                    }
+                }
+                // It has fewer rows than were handed out.
+                Ok(None) if self.again.is_some() => return Err(self.others()),
+                Ok(None) => return Ok(None),
+                Err(Broken::Lost(lost)) => {
+                    self.broken += 1;
+                    if lost.timed_out || self.broken > MOST_BROKEN {
+                        return Err(self.lost(session, lost.message));
+                    }
+                    session.lost(&lost.message);
+                    self.run_again(session).await?;
+                }
+                Err(Broken::Unreadable(reason)) => {
+                    return Err(self.lost(session, format!("unreadable answer: {reason}")));
+                }
+            }
+        }
+    }
+
+    /// Leaves out what was handed out before.
+    fn pass_over(&mut self, rows: &mut Rows) -> QueryResult<()> {
+        let Some(again) = &mut self.again else {
+            return Ok(());
+        };
+        let count = rows.len().min(self.given.rows - again.rows);
+        again.add(rows, count);
+        rows.skip(count);
+        if again.rows == self.given.rows {
+            if !again.is(&self.given) {
+                return Err(self.others());
+            }
+            self.again = None;
+        }
+        Ok(())
+    }
+
+    async fn run_again(&mut self, session: &mut Session<C>) -> QueryResult<()> {
+        self.again = Some(Given {
+            reals: self.given.reals,
+            ..Given::default()
+        });
+        let exchange = statement::query(&self.statement);
+        let (body, rest) = session
+            .send_for(&exchange, FIRST)
+            .await
+            .map_err(error::failure)?;
+        let begun = Pieces::begin(&body, &self.statement.encodings);
+        self.coming = match begun {
+            Some(pieces) => Coming { pieces, rest },
+            // No rows, or an error.
+            None => {
+                let body = whole::<C>(&exchange, body, rest).await?;
+                rows_of_query(&exchange, &body, &self.statement)?;
+                return Err(self.others());
+            }
+        };
+        Ok(())
+    }
+
+    fn lost(&self, session: &Session<C>, reason: String) -> Error {
+        let node = session.nodes.current();
+        let exchange = statement::query(&self.statement);
+        let rows = self.given.rows;
+        let message = format!("{node}: the answer broke off behind {rows} rows: {reason}");
+        error::failure(exchange.failure(Why::Unknown, message))
+    }
+
+    fn others(&self) -> Error {
+        error::conflict(
+            format!(
+                "the query had to be run again behind {} rows, and returned others before them: they were changed meanwhile, \
+                 or it has no ORDER BY that tells all of them apart",
+                self.given.rows
+            ),
+            None,
+        )
+    }
+}
+
+fn reals(types: Option<&[RqliteType]>) -> Doubtful {
+    let mut reals = Doubtful::default();
+    for (column, kind) in types.unwrap_or_default().iter().enumerate() {
+        if matches!(
+            kind,
+            RqliteType::Float | RqliteType::Double | RqliteType::Numeric
+        ) {
+            reals.insert(column);
+        }
+    }
+    reals
+}
+
+/// All of an answer.
+async fn whole<C: Client>(
+    exchange: &Exchange,
+    first: Bytes,
+    rest: Option<C::Rest>,
+) -> QueryResult<Bytes> {
+    let Some(mut rest) = rest else {
+        return Ok(first);
+    };
+    let mut all = Vec::from(first);
+    let lost = |error: SendError| error::failure(exchange.failure(Why::Unknown, error.message));
+    while rest.read(&mut all).await.map_err(lost)? > 0 {}
+    Ok(all.into())
+}
+
+impl<C: Client> Session<C> {
+    /// The rows that have come of an answer, and what is to come.
+    pub(super) async fn first_rows(
+        &self,
+        exchange: &Exchange,
+        (body, rest): (Bytes, Option<C::Rest>),
+        statement: &Statement<'_>,
+    ) -> QueryResult<(Rows, Option<Coming<C>>)> {
+        let begun = rest
+            .as_ref()
+            .and_then(|_| Pieces::begin(&body, &statement.encodings));
+        let Some(mut pieces) = begun else {
+            let body = whole::<C>(exchange, body, rest).await?;
+            return Ok((rows_of_query(exchange, &body, statement)?, None));
+        };
+        let rows = pieces.rows().map_err(|error| {
+            let reason = format!("unreadable answer: {error}");
+            error::failure(exchange.failure(Why::Unknown, reason))
+        })?;
+        Ok((named(rows, statement), Some(Coming { pieces, rest })))
+    }
+
+    /// An answer broke off.
+    fn lost(&mut self, reason: &str) {
+        self.nodes.unsettled();
+        let mut cluster = self.nodes.known.cluster();
+        cluster.failed(self.nodes.current(), reason, Instant::now());
+    }
+}
