@@ -94,6 +94,7 @@ mod must_not_compile;
 mod mutex;
 #[cfg(test)]
 mod order;
+mod paging;
 mod protocol;
 mod query_builder;
 mod random;
@@ -129,6 +130,7 @@ pub use self::lock::{AsyncLock, AsyncLockGuard, LockFuture};
 pub use self::lock::{Fence, Lock, LockError, LockGuard, RqliteLock, ThreadLock, TransactionLock};
 #[cfg(feature = "redis")]
 pub use self::lock::{RedisLock, ValkeyLock};
+pub use self::paging::Pages;
 pub use self::protocol::cluster::Forwarding;
 pub use self::protocol::request::ReadConsistency;
 pub use self::query_builder::{RqliteInsertSelectDsl, RqliteQueryBuilder, SelectedRows};

@@ -48,6 +48,8 @@ macro_rules! on_both_connections {
         mod no_statements;
         #[path = "../outages.rs"]
         mod outages;
+        #[path = "../paging.rs"]
+        mod paging;
         #[path = "../pragmas.rs"]
         mod pragmas;
         #[path = "../queries.rs"]

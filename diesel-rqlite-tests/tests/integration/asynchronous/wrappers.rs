@@ -8,7 +8,7 @@ use diesel::{ExpressionMethods, QueryDsl, QueryResult};
 use diesel_async::sync_connection_wrapper::SyncConnectionWrapper;
 use diesel_async::{AsyncConnection, AsyncMigrationHarness, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{FileBasedMigrations, MigrationHarness};
-use diesel_rqlite::{AsyncRqliteConnection, RqliteConnection};
+use diesel_rqlite::{AsyncRqliteConnection, Pages, RqliteConnection};
 use diesel_rqlite_tests::Rqlited;
 use futures_core::Stream;
 use tokio::runtime::Runtime;
@@ -72,6 +72,67 @@ fn rows_come_as_a_stream() {
         );
         assert!(next(&mut stream).await.expect("a row").is_ok());
         assert!(next(&mut stream).await.is_none());
+    });
+}
+
+/// As with the streams of diesel-async's own connections.
+#[test]
+fn connection_is_used_while_its_rows_come() {
+    runtime().block_on(async {
+        let node = Rqlited::start();
+        let mut conn = AsyncRqliteConnection::establish(&node.url())
+            .await
+            .expect("connects");
+        conn.batch_execute(SCHEMA).await.expect("creates");
+        let rows: Vec<_> = (0..1000).map(|_| t::name.eq("n".repeat(1000))).collect();
+        let inserted = diesel::insert_into(t::table)
+            .values(rows)
+            .execute(&mut conn);
+        assert_eq!(inserted.await, Ok(1000));
+        let stream = t::table.order(t::id).select(t::id);
+        let stream = stream.filter(t::name.ne("")).into_boxed();
+        let names = t::table
+            .order(t::id)
+            .load_stream::<(i32, String)>(&mut conn);
+        let mut names = names.await.expect("reads");
+        let mut ids = stream.load_stream::<i32>(&mut conn).await.expect("reads");
+        for id in 1..=1000 {
+            let row = next(&mut names).await.expect("a row").expect("is read");
+            assert_eq!(row.0, id);
+            assert_eq!(next(&mut ids).await, Some(Ok(id)));
+            if id % 100 == 0 {
+                let touched = diesel::update(t::table.find(id)).set(t::name.eq("seen"));
+                assert_eq!(touched.execute(&mut conn).await, Ok(1));
+            }
+        }
+        assert!(next(&mut names).await.is_none());
+        assert!(next(&mut ids).await.is_none());
+    });
+}
+
+#[test]
+fn table_is_walked_page_by_page() {
+    runtime().block_on(async {
+        let node = Rqlited::start();
+        let mut conn = AsyncRqliteConnection::establish(&node.url())
+            .await
+            .expect("connects");
+        conn.batch_execute(SCHEMA).await.expect("creates");
+        let rows: Vec<_> = (1..=10).map(|id| t::name.eq(format!("{id}"))).collect();
+        let inserted = diesel::insert_into(t::table)
+            .values(rows)
+            .execute(&mut conn);
+        assert_eq!(inserted.await, Ok(10));
+        let mut pages = Pages::new(t::table, t::id, 4);
+        let mut sizes = Vec::new();
+        while let Some(page) = pages
+            .next_async(&mut conn, |row: &(i32, String)| row.0)
+            .await
+            .expect("loads")
+        {
+            sizes.push((page.len(), page[0].0));
+        }
+        assert_eq!(sizes, [(4, 1), (4, 5), (2, 9)]);
     });
 }
 
