@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | `UniqueViolation`, `ForeignKeyViolation`, `NotNullViolation`, `CheckViolation` | SQLite says so | no |
 //! | `SerializationFailure` | what a transaction saw is no longer so, or its lock was lost: run it again | no |
+//! | the same, for a row of a query | a long answer broke off, and the rows before are others by now: load it again | – |
 //! | `ReadOnlyTransaction` | a write in a read-only transaction | no |
 //! | `UnableToSendCommand` | no node ran it: refused, no leader, 401, bad request; or a read had no answer | no |
 //! | `ClosedConnection` | a write or a commit left and no readable answer came | **unknown**; it is never sent again |

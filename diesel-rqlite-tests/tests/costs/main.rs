@@ -134,6 +134,33 @@ fn insert_and_update() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Of a long answer, some pieces are held at a time.
+#[test]
+fn memory_of_a_long_answer() -> Result<(), Box<dyn Error>> {
+    const ROWS: usize = 50_000;
+    let node = Rqlited::start();
+    let conn = &mut RqliteConnection::establish(&node.url())?;
+    conn.batch_execute(SCHEMA)?;
+    conn.batch_execute(
+        "DELETE FROM items; INSERT INTO items
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000)
+         SELECT i, printf('%0200d', i), i / 2.0, NULL FROM n",
+    )?;
+    for _ in 0..2 {
+        let mut rows = Ok(0);
+        let counted = allocation_counter::measure(|| {
+            let items = items::table.select(Item::as_select());
+            rows = items.load_iter::<Item, _>(conn).and_then(|mut items| {
+                items.try_fold(0, |count, item| item.map(|_| count + 1))
+            });
+        });
+        assert_eq!(rows?, ROWS);
+        // The answer has more than 10 million bytes.
+        assert!(counted.bytes_max < 1_000_000, "{counted:?}");
+    }
+    Ok(())
+}
+
 /// A thousand rows more cost no allocation for each.
 #[test]
 fn load() -> Result<(), Box<dyn Error>> {
