@@ -180,28 +180,6 @@ impl Rows {
         Some(())
     }
 
-    /// Adds the rows that follow.
-    pub(crate) fn append(&mut self, other: Rows) {
-        let (text, bytes, before) = (self.text.len(), self.bytes.len(), self.cells.len());
-        self.cells
-            .extend(other.cells.iter().map(|cell| match *cell {
-                Cell::Text { start, end } => Cell::Text {
-                    start: text + start,
-                    end: text + end,
-                },
-                Cell::Binary { start, end } => Cell::Binary {
-                    start: bytes + start,
-                    end: bytes + end,
-                },
-                cell => cell,
-            }));
-        self.text.push_str(&other.text);
-        self.bytes.extend_from_slice(&other.bytes);
-        let broken = other.broken_text.iter().map(|cell| before + cell);
-        self.broken_text.extend(broken);
-        self.rows += other.rows;
-    }
-
     /// Leaves out the first rows.
     pub(crate) fn skip(&mut self, rows: usize) {
         let cells = (rows * self.width()).min(self.cells.len());

@@ -3,7 +3,7 @@
 use diesel::QueryResult;
 use diesel::result::Error;
 
-use super::streaming::{FIRST, Found};
+use super::streaming::Found;
 use super::{Client, Session, named, rows_of_query};
 use crate::backend::RqliteType;
 use crate::error;
@@ -16,19 +16,23 @@ use crate::sql::results::SUBQUERY;
 use crate::statement::{self, Batch, Learnt, Read, Statement};
 
 impl<C: Client> Session<C> {
+    /// `first`: for how many bytes of the answer to wait.
     pub(super) async fn read(
         &mut self,
         read: &Read<'_>,
         types: Option<&[RqliteType]>,
+        first: usize,
     ) -> QueryResult<Found<C>> {
         if let Some(learnt) = read.learnt()
             && let Some(statement) = read.stored(types, learnt.doubtful())
-            && let Some(found) = self.stored_read(read, statement, types, learnt).await?
+            && let Some(found) = self
+                .stored_read(read, statement, types, (learnt, first))
+                .await?
         {
             return Ok(found);
         }
         match read.exact(types) {
-            Some(statement) => self.exact_read(read, types, statement).await,
+            Some(statement) => self.exact_read(read, types, statement, first).await,
             None => Ok(vec![self.untyped_read(read).await?].into()),
         }
     }
@@ -39,12 +43,12 @@ impl<C: Client> Session<C> {
         read: &Read<'_>,
         statement: Statement<'_>,
         types: Option<&[RqliteType]>,
-        learnt: &Learnt,
+        (learnt, first): (&Learnt, usize),
     ) -> QueryResult<Option<Found<C>>> {
         // More bytes of BLOBs are faster in hexadecimal than as arrays.
         const LONG: usize = 4096;
         let exchange = statement::query(&statement);
-        let answer = match self.send_for(&exchange, FIRST).await {
+        let answer = match self.send_for(&exchange, first).await {
             Err(failure) if failure.is_unwritable() => {
                 learnt.learn(Doubtful::ALL);
                 return Ok(None);
@@ -77,11 +81,12 @@ impl<C: Client> Session<C> {
         read: &Read<'_>,
         types: Option<&[RqliteType]>,
         statement: Statement<'_>,
+        first: usize,
     ) -> QueryResult<Found<C>> {
         let exchange = statement::query(&statement);
-        let answer = match self.send_for(&exchange, FIRST).await {
+        let answer = match self.send_for(&exchange, first).await {
             Err(failure) if failure.is_unwritable() => {
-                return self.tagged_read(read, types, statement.names).await;
+                return self.tagged_read(read, types, statement.names, first).await;
             }
             outcome => outcome.map_err(error::failure)?,
         };
@@ -94,7 +99,7 @@ impl<C: Client> Session<C> {
             rows => rows?,
         };
         if rows.may_be_lossy() {
-            return self.tagged_read(read, types, statement.names).await;
+            return self.tagged_read(read, types, statement.names, first).await;
         }
         Ok(Found::of(rows, coming, read, types, statement))
     }
@@ -105,11 +110,12 @@ impl<C: Client> Session<C> {
         read: &Read<'_>,
         types: Option<&[RqliteType]>,
         names: Vec<String>,
+        first: usize,
     ) -> QueryResult<Found<C>> {
         let statement = read.tagged(types, names);
         let exchange = statement::query(&statement);
         let answer = self
-            .send_for(&exchange, FIRST)
+            .send_for(&exchange, first)
             .await
             .map_err(error::failure)?;
         let (rows, coming) = self.first_rows(&exchange, answer, &statement).await?;

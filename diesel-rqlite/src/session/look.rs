@@ -112,7 +112,8 @@ impl<C: Client> Session<C> {
             self.take_lock_if_wanted().await?;
             self.raise_fence_if_wanted().await?;
             self.warn_of_unguarded_read();
-            return self.read(read, types).await?.whole(self).await;
+            let mut found = self.read(read, types, usize::MAX).await?;
+            return found.rows.pop().ok_or_else(error::cut_short);
         }
         if !read.is_wrappable() {
             return self.look_at(&read.plain()).await;

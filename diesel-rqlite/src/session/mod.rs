@@ -32,6 +32,7 @@ use self::credentials::Renewal;
 use self::foreign_keys::ForeignKeys;
 use self::scout::Scout;
 pub(crate) use self::scout::Vigil;
+use self::streaming::FIRST;
 pub(crate) use self::streaming::{Found, Streaming};
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
@@ -357,7 +358,7 @@ impl<C: Client> Session<C> {
         match (plan.map_err(error::not_sent)?, place) {
             (Plan::Nothing, _) => Ok(Vec::new().into()),
             (Plan::Set(setting), _) => Ok(vec![self.set(setting).await?].into()),
-            (Plan::Read(read), Place::Alone) => self.read(&read, types).await,
+            (Plan::Read(read), Place::Alone) => self.read(&read, types, FIRST).await,
             (Plan::Read(read), Place::Transaction) => {
                 Ok(vec![self.transaction_read(&read, types).await?].into())
             }

@@ -60,17 +60,6 @@ impl<C: Client> Found<C> {
             more,
         }
     }
-
-    /// All rows of a query.
-    pub(super) async fn whole(self, session: &mut Session<C>) -> QueryResult<Rows> {
-        let mut rows = self.rows.into_iter().next().ok_or_else(error::cut_short)?;
-        if let Some(mut more) = self.more {
-            while let Some(next) = more.next(session).await? {
-                rows.append(next);
-            }
-        }
-        Ok(rows)
-    }
 }
 
 /// An answer of which a part is here.
