@@ -242,13 +242,13 @@ fn transaction_reads_all_rows() {
 
 #[test]
 fn leader_that_dies_in_the_middle_of_an_answer_costs_no_row() {
-    let mut cluster = Cluster::start(3);
+    let mut cluster = Cluster::builder().patient().start(3);
     let leader = cluster.leader();
     let mut conn = connect(&cluster.url(leader));
     conn.batch_execute(SCHEMA).expect("creates");
     // More than any buffer on the way holds.
-    let long = format!("UPDATE t SET data = zeroblob({}) WHERE id > 10", 2000);
-    conn.batch_execute(&long).expect("updates");
+    let long = "UPDATE t SET data = zeroblob(600) WHERE id > 10";
+    conn.batch_execute(long).expect("updates");
     let mut rows = all().load_iter::<Row, _>(&mut conn).expect("loads");
     assert_eq!(rows.next().expect("a row").expect("is read"), row(1));
     cluster.node_mut(leader).kill();
