@@ -242,7 +242,7 @@ fn transaction_reads_all_rows() {
 
 #[test]
 fn leader_that_dies_in_the_middle_of_an_answer_costs_no_row() {
-    let mut cluster = Cluster::builder().patient().start(3);
+    let mut cluster = Cluster::builder().default_raft_timeouts().start(3);
     let leader = cluster.leader();
     let mut conn = connect(&cluster.url(leader));
     conn.batch_execute(SCHEMA).expect("creates");
