@@ -49,7 +49,7 @@ impl Scanner {
         {
             let skipped = match self.is_in_text {
                 true => self.text(rest),
-                false => self.values(rest),
+                false => Some(self.values(rest)),
             };
             match skipped {
                 Some(skipped) => self.at += skipped,
@@ -74,26 +74,36 @@ impl Scanner {
         }
     }
 
-    /// Goes on to the next text, or to the end of all rows.
-    fn values(&mut self, rest: &[u8]) -> Option<usize> {
+    /// Goes on to the next text, to a bracket in a row, or behind what is between rows.
+    fn values(&mut self, rest: &[u8]) -> usize {
+        if self.depth > 0 {
+            let Some(place) = memchr::memchr3(b'"', b'[', b']', rest) else {
+                return rest.len();
+            };
+            match rest[place] {
+                b'"' => self.is_in_text = true,
+                b'[' => self.depth += 1,
+                _ => self.depth -= 1,
+            }
+            return place + 1;
+        }
         for (place, byte) in rest.iter().enumerate() {
             match byte {
-                b'"' => {
-                    self.is_in_text = true;
-                    return Some(place + 1);
-                }
-                b'[' | b'{' => self.depth += 1,
-                b']' if self.depth == 0 => {
+                b'[' => self.depth = 1,
+                b'"' => self.is_in_text = true,
+                b',' => self.row_end = Some(self.at + place),
+                b']' => {
                     self.row_end = Some(self.at + place);
                     self.end = self.row_end;
-                    return Some(place);
+                    return place;
                 }
-                b']' | b'}' => self.depth = self.depth.saturating_sub(1),
-                b',' if self.depth == 0 => self.row_end = Some(self.at + place),
                 _ => {}
             }
+            if self.depth > 0 || self.is_in_text {
+                return place + 1;
+            }
         }
-        Some(rest.len())
+        rest.len()
     }
 
     /// So many bytes are gone.

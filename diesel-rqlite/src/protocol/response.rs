@@ -2,10 +2,12 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 
 use super::encoding::Encoding;
-use super::rows::{Rows, ValuesSeed};
+use super::rows::{Rows, ValuesSeed, text};
 
 /// What one statement of a request answered.
 #[derive(Debug, PartialEq)]
@@ -44,7 +46,7 @@ impl Answer {
         body: &[u8],
         encodings: &[Vec<Encoding>],
     ) -> Result<Self, serde_json::Error> {
-        let mut deserializer = serde_json::Deserializer::from_slice(body);
+        let mut deserializer = serde_json::Deserializer::from_str(text(body)?);
         let answer = AnswerSeed { encodings }.deserialize(&mut deserializer)?;
         deserializer.end()?;
         Ok(answer)
@@ -65,6 +67,47 @@ impl Answer {
         results.find_map(|(place, result)| match result {
             StatementResult::Failed(message) => Some((place, message.as_str())),
             _ => None,
+        })
+    }
+}
+
+/// A key of an answer, or of one of its results.
+enum Key {
+    Results,
+    Columns,
+    Types,
+    Values,
+    RowsAffected,
+    LastInsertId,
+    Error,
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_identifier(KeyVisitor)
+    }
+}
+
+struct KeyVisitor;
+
+impl Visitor<'_> for KeyVisitor {
+    type Value = Key;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Key, E> {
+        Ok(match key {
+            "results" => Key::Results,
+            "columns" => Key::Columns,
+            "types" => Key::Types,
+            "values" => Key::Values,
+            "rows_affected" => Key::RowsAffected,
+            "last_insert_id" => Key::LastInsertId,
+            "error" => Key::Error,
+            _ => Key::Other,
         })
     }
 }
@@ -91,15 +134,15 @@ impl<'de> Visitor<'de> for AnswerSeed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Answer, A::Error> {
         let mut results = None;
         let mut error = None;
-        while let Some(key) = map.next_key::<String>()? {
-            match key.as_str() {
-                "results" => {
+        while let Some(key) = map.next_key::<Key>()? {
+            match key {
+                Key::Results => {
                     let found = map.next_value_seed(ResultsSeed {
                         encodings: self.encodings,
                     })?;
                     once(&mut results, "results", found)?;
                 }
-                "error" => once(&mut error, "error", map.next_value()?)?,
+                Key::Error => once(&mut error, "error", map.next_value()?)?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -186,24 +229,24 @@ impl<'de> Visitor<'de> for ResultSeed<'_> {
         let mut rows_affected = None;
         let mut last_insert_id = None;
         let mut error = None;
-        while let Some(key) = map.next_key::<String>()? {
-            match key.as_str() {
-                "columns" => once(&mut columns, "columns", map.next_value()?)?,
-                "types" => once(&mut types, "types", map.next_value()?)?,
-                "values" => {
+        while let Some(key) = map.next_key::<Key>()? {
+            match key {
+                Key::Columns => once(&mut columns, "columns", map.next_value()?)?,
+                Key::Types => once(&mut types, "types", map.next_value()?)?,
+                Key::Values => {
                     let found = map.next_value_seed(ValuesSeed {
                         encodings: self.encodings,
                     })?;
                     once(&mut values, "values", found)?;
                 }
                 // Absent when 0.
-                "rows_affected" => {
+                Key::RowsAffected => {
                     once(&mut rows_affected, "rows_affected", map.next_value()?)?;
                 }
-                "last_insert_id" => {
+                Key::LastInsertId => {
                     once(&mut last_insert_id, "last_insert_id", map.next_value()?)?;
                 }
-                "error" => once(&mut error, "error", map.next_value()?)?,
+                Key::Error => once(&mut error, "error", map.next_value()?)?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }

@@ -5,13 +5,14 @@
 //! rows, its answer is as good as the first. If not, that is an error in place of a row.
 
 use std::fmt;
-use std::hash::{DefaultHasher, Hasher};
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use diesel::QueryResult;
 use diesel::result::Error;
+use foldhash::fast::{FixedState, FoldHasher};
 
 use super::{Client, Rest, Session, named, rows_of_query};
 use crate::backend::RqliteType;
@@ -110,15 +111,22 @@ pub(crate) struct Streaming<C: Client> {
 }
 
 /// Rows that were handed out.
-#[derive(Clone, Default)]
 struct Given {
     rows: usize,
-    digest: DefaultHasher,
+    digest: FoldHasher<'static>,
     /// The columns that are read as REALs.
     reals: Doubtful,
 }
 
 impl Given {
+    fn none(reals: Doubtful) -> Self {
+        Given {
+            rows: 0,
+            digest: FixedState::default().build_hasher(),
+            reals,
+        }
+    }
+
     fn add(&mut self, rows: &Rows, count: usize) {
         rows.digest(count, self.reals, &mut self.digest);
         self.rows += count;
@@ -152,10 +160,7 @@ impl<C: Client> Streaming<C> {
         statement: Statement<'_>,
     ) -> Self {
         let names = first.columns.clone();
-        let mut given = Given {
-            reals: reals(types),
-            ..Given::default()
-        };
+        let mut given = Given::none(reals(types));
         given.add(first, first.len());
         Streaming {
             coming,
@@ -234,10 +239,7 @@ impl<C: Client> Streaming<C> {
     }
 
     async fn run_again(&mut self, session: &mut Session<C>) -> QueryResult<()> {
-        self.again = Some(Given {
-            reals: self.given.reals,
-            ..Given::default()
-        });
+        self.again = Some(Given::none(self.given.reals));
         let exchange = statement::query(&self.statement);
         let (body, rest) = session
             .send_for(&exchange, FIRST)

@@ -178,11 +178,20 @@ impl Http {
             StatusCode::OK => first,
             _ => usize::MAX,
         };
+        let mut bytes = Vec::new();
+        // One byte more shows the end.
         let expected = length.and_then(|length| usize::try_from(length).ok());
-        let mut bytes = Vec::with_capacity(expected.unwrap_or(PIECE).min(PIECE));
-        let wanted = u64::try_from(first).unwrap_or(u64::MAX);
-        (&mut reader).take(wanted).read_to_end(&mut bytes)?;
-        let rest = (bytes.len() >= first).then(|| Remainder {
+        let mut room = expected.map_or(PIECE, |length| length.saturating_add(1).min(PIECE));
+        let mut has_ended = false;
+        while bytes.len() < first && !has_ended {
+            let count = read_some(&mut reader, &mut bytes, room)?;
+            has_ended = count == 0;
+            room = match room - count {
+                0 => PIECE,
+                left => left,
+            };
+        }
+        let rest = (!has_ended).then(|| Remainder {
             reader,
             waiting: self.waiting.clone(),
             request_timeout: self.request_timeout,
@@ -190,6 +199,19 @@ impl Http {
         });
         Ok((http::Response::from_parts(head, bytes.into()), rest))
     }
+}
+
+/// Adds what is there of a body, so many bytes at most.
+fn read_some(
+    reader: &mut BodyReader<'_>,
+    bytes: &mut Vec<u8>,
+    most: usize,
+) -> std::io::Result<usize> {
+    let before = bytes.len();
+    bytes.resize(before + most, 0);
+    let outcome = reader.read(&mut bytes[before..]);
+    bytes.truncate(before + *outcome.as_ref().unwrap_or(&0));
+    outcome
 }
 
 /// If a request was given up, its error says why.
@@ -239,10 +261,7 @@ pub(crate) struct Remainder {
 impl Rest for Remainder {
     async fn read(&mut self, bytes: &mut Vec<u8>) -> Result<usize, SendError> {
         self.waiting.await_body(self.request_timeout);
-        let before = bytes.len();
-        bytes.resize(before + PIECE, 0);
-        let outcome = self.reader.read(&mut bytes[before..]);
-        bytes.truncate(before + *outcome.as_ref().unwrap_or(&0));
+        let outcome = read_some(&mut self.reader, bytes, PIECE);
         let outcome = outcome.map_err(|error| self.lost.error(error.into(), true));
         match outcome {
             Err(_) => with_reason(outcome, self.waiting.end()),
