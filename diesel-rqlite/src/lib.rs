@@ -120,7 +120,8 @@ pub use self::connection::{
     AsyncFunc, AsyncRqliteConnection, AsyncRqliteTransactionManager, RqliteStream,
 };
 pub use self::connection::{
-    RqliteConnection, RqliteCursor, RqliteTransactionManager, RunAgain, RunOnce, TransactionBuilder,
+    QueueOutcome, RqliteConnection, RqliteCursor, RqliteTransactionManager, RunAgain, RunOnce,
+    SequenceNumber, TransactionBuilder, WriteQueue,
 };
 #[cfg(feature = "postgres_backend")]
 pub use self::expression::json_functions;
@@ -132,8 +133,12 @@ pub use self::lock::{Fence, Lock, LockError, LockGuard, RqliteLock, ThreadLock, 
 pub use self::lock::{RedisLock, ValkeyLock};
 pub use self::paging::Pages;
 pub use self::protocol::cluster::Forwarding;
+pub use self::protocol::options::QueryOptions;
 pub use self::protocol::request::ReadConsistency;
-pub use self::query_builder::{RqliteInsertSelectDsl, RqliteQueryBuilder, SelectedRows};
+pub use self::query_builder::{
+    Explain, ExplainQueryPlan, Opcode, QueryPlan, QueryPlanStep, QueryWithOptions,
+    RqliteInsertSelectDsl, RqliteQueryBuilder, RqliteQueryDsl, SelectedRows, WithOptions,
+};
 pub use self::row::{RqliteField, RqliteRow};
 pub use self::transaction::{Transaction, TransactionMode};
 pub use self::transport::node::{NodeAnswer, NodeHttp};
@@ -142,6 +147,9 @@ pub use diesel_rqlite_sql::ReplicaHazard;
 
 #[doc = include_str!("../docs/transactions.md")]
 pub mod transactions {}
+
+#[doc = include_str!("../docs/steering.md")]
+pub mod steering {}
 
 /// The README's programs compile.
 #[cfg(all(doctest, feature = "deadpool"))]

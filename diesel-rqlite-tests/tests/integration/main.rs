@@ -30,6 +30,8 @@ macro_rules! on_both_connections {
         mod errors;
         #[path = "../exactly_once.rs"]
         mod exactly_once;
+        #[path = "../explain.rs"]
+        mod explain;
         #[path = "../failures/mod.rs"]
         mod failures;
         #[path = "../fences.rs"]
@@ -54,6 +56,8 @@ macro_rules! on_both_connections {
         mod pragmas;
         #[path = "../queries.rs"]
         mod queries;
+        #[path = "../queue.rs"]
+        mod queue;
         #[path = "../reading_sql.rs"]
         mod reading_sql;
         #[path = "../reads.rs"]
@@ -70,6 +74,8 @@ macro_rules! on_both_connections {
         mod sql_text;
         #[path = "../stars.rs"]
         mod stars;
+        #[path = "../steering.rs"]
+        mod steering;
         #[path = "../stored.rs"]
         mod stored;
         #[path = "../streaming.rs"]
@@ -90,5 +96,6 @@ mod lock_sites;
 mod locks;
 mod own_locks;
 mod proxy;
+mod recorder;
 mod support;
 mod test_transactions;

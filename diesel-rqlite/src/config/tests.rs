@@ -115,6 +115,54 @@ fn passwords_are_decoded_and_never_shown() {
     assert!(!format!("{request:?}").contains("dXNAZXI6"));
 }
 
+#[cfg(feature = "redis")]
+#[test]
+fn locks_of_servers_are_named_by_urls() {
+    for lock in [
+        "redis://cache?name=accounts",
+        "rediss://cache:6380/3?name=accounts",
+        "valkey://:secret%40cache?name=accounts",
+        "valkeys%3A%2F%2Fu%3Asec%2540ret%40cache%3A1%2F0%3Fname%3Daccounts%26lease%3D5s%26timeout%3D0s%26retry_interval%3D5ms%26prefix%3Db",
+    ] {
+        let url = format!("rqlite://h?lock={lock}&level=weak");
+        let config = parse(&url);
+        let shown = format!("{config:?} {}", redacted(&url));
+        assert!(shown.contains("locking: \"accounts\""), "{shown}");
+        assert!(!shown.contains("sec"), "{shown}");
+        assert_eq!(config.level, ReadConsistency::Weak);
+    }
+    for (lock, wanted) in [
+        ("redis://cache", "name"),
+        ("redis://cache?name=", "name"),
+        ("redis://:hunter2%40cache/x?name=a", "`lock`"),
+        ("redis://:hunter2%40[::1?name=a", "`lock`"),
+        ("redis://:hunter2%40cache?name=a%23insecure", "`lock`"),
+        ("redis://cache?name=a%26lease=hunter2", "`lock: lease`"),
+        ("redis://cache?name=a%26lease=0s", "`lock: lease`"),
+        ("redis://cache?name=a%26lesae=hunter2", "`lock: lesae`"),
+        ("redis:hunter2", "`lock`"),
+        ("memcached://hunter2?name=a", "`lock`"),
+    ] {
+        let error = error(&format!("rqlite://h?lock={lock}"));
+        assert!(error.contains(wanted), "{lock}: {error}");
+        assert!(!error.contains("hunter2"), "{lock}: {error}");
+    }
+}
+
+#[cfg(not(feature = "redis"))]
+#[test]
+fn locks_of_servers_need_their_feature() {
+    for scheme in ["redis", "rediss", "valkey", "valkeys"] {
+        let error = error(&format!(
+            "rqlite://h?lock={scheme}://:hunter2%40cache?name=a"
+        ));
+        assert!(
+            error.contains("feature `redis`") && !error.contains("hunter2"),
+            "{error}"
+        );
+    }
+}
+
 /// What switches off the safety of transactions is there for this workspace's own tests alone.
 #[cfg(not(feature = "guards-off-for-tests"))]
 #[test]

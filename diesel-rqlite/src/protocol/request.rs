@@ -59,6 +59,9 @@ impl fmt::Display for ReadConsistency {
     }
 }
 
+/// Longer times would be beyond what clocks, and Go's durations, can count to.
+pub(crate) const FOREVER: Duration = Duration::from_secs(365 * 86_400);
+
 /// How long a linearizable read may wait for the log to be applied before it is made a strong one. Servers before 8.32
 /// do not know it.
 const LINEARIZABLE_TIMEOUT: &str = "&linearizable_timeout=500ms";
@@ -86,10 +89,11 @@ pub(crate) enum Way {
 /// | peek | `/db/request?transaction` | writes and reads in order; a failing statement at the end undoes it all |
 /// | write, schema, PRAGMA | `/db/execute?noparse` | rqlite's rewriting prints statements anew and damages some (it drops STRICT, swaps `LIMIT a, b`); what it is for, `random()` and `now`, the client has replaced |
 /// | write with RETURNING | `/db/execute?norwtime&norwrandom` | `noparse` would lose the rows |
+/// | queued writes | `/db/execute?queue&norwtime&norwrandom` | the queue does not know `noparse`, nor `transaction`, `redirect`, `db_timeout` |
 /// | writes without foreign keys | `/db/execute?noparse` | a transaction as one text, between what switches them off and on |
 /// | a commit, several writes | the same with `transaction` | all or nothing; `/db/request?transaction` is not, where a statement fails to prepare |
 ///
-/// All but reads at level `none` have `redirect`: a follower should not forward. From version 10 on it sends a
+/// All but reads at level `none` and queued writes have `redirect`: a follower should not forward. From version 10 on it sends a
 /// forwarded write twice when the first reply is late, and the statement is then applied twice. Where the leader can't be
 /// reached but through others, see [`Way::Forward`], writes have a `timeout` that is never over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +108,10 @@ pub(crate) enum Endpoint {
     Execute {
         transaction: bool,
         returning: bool,
+    },
+    /// Writes that the node is to send later. With a time: it answers when it has, or that is over.
+    Queue {
+        wait: Option<Duration>,
     },
     /// Writes that may be sent again, and queries behind them.
     WriteAndAsk,
@@ -123,7 +131,9 @@ pub(crate) enum Stake {
 impl Endpoint {
     fn stake(self) -> Stake {
         match self {
-            Endpoint::Execute { .. } | Endpoint::Unenforced => Stake::Write,
+            Endpoint::Execute { .. } | Endpoint::Queue { .. } | Endpoint::Unenforced => {
+                Stake::Write
+            }
             Endpoint::Query { .. } | Endpoint::Request { .. } | Endpoint::WriteAndAsk => {
                 Stake::Nothing
             }
@@ -132,7 +142,12 @@ impl Endpoint {
 
     /// Whether it may be sent again when its answer was lost.
     pub(crate) fn is_repeatable(self) -> bool {
-        !matches!(self, Endpoint::Execute { .. } | Endpoint::Unenforced)
+        self.stake() == Stake::Nothing
+    }
+
+    /// Whether any node takes it, which says nothing of who leads.
+    pub(crate) fn is_queue(self) -> bool {
+        matches!(self, Endpoint::Queue { .. })
     }
 
     /// Whether it has a read consistency level.
@@ -144,12 +159,18 @@ impl Endpoint {
         match self {
             Endpoint::Query { .. } => "/db/query",
             Endpoint::Request { .. } | Endpoint::WriteAndAsk => "/db/request",
-            Endpoint::Execute { .. } | Endpoint::Unenforced => "/db/execute",
+            Endpoint::Execute { .. } | Endpoint::Queue { .. } | Endpoint::Unenforced => {
+                "/db/execute"
+            }
         }
     }
 
     fn push_query(self, uri: &mut String, level: ReadConsistency, way: Way, settings: &Settings) {
         self.push_flags(uri, level, settings);
+        // There, `timeout` is how long to wait for it.
+        if self.is_queue() {
+            return;
+        }
         match way {
             Way::Redirect => uri.push_str("&redirect"),
             Way::Forward if !self.is_query() => uri.push_str(LONG_FORWARDING),
@@ -183,6 +204,13 @@ impl Endpoint {
                 uri.push_str(rewriting(returning));
             }
             Endpoint::WriteAndAsk => uri.push_str("?transaction&blob_array&noparse"),
+            Endpoint::Queue { wait } => {
+                uri.push_str("?queue");
+                uri.push_str(rewriting(true));
+                if let Some(wait) = wait {
+                    uri.push_str(&format!("&wait&timeout={}ns", wait.as_nanos()));
+                }
+            }
             Endpoint::Unenforced => uri.push_str("?noparse"),
             Endpoint::Execute {
                 transaction,
@@ -217,7 +245,15 @@ pub(crate) struct Settings {
     pub(crate) authorization: Authorization,
     /// How long the server may work at one statement.
     pub(crate) db_timeout: Option<Duration>,
+    /// If it is not that of the client.
+    pub(crate) request_timeout: Option<Duration>,
+    /// The node to read from where any node will do, if it is not the cluster's.
+    pub(crate) preferred: Option<String>,
 }
+
+/// How long a request may take, if not as long as any: for its client, among the request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestTimeout(pub(crate) Duration);
 
 impl Settings {
     pub(crate) fn new(
@@ -234,6 +270,8 @@ impl Settings {
             leader_timeout,
             authorization,
             db_timeout: None,
+            request_timeout: None,
+            preferred: None,
         }
     }
 
@@ -317,6 +355,9 @@ impl Exchange {
         if let Some(authorization) = settings.authorization.get() {
             request = request.header(AUTHORIZATION, authorization);
         }
+        if let Some(timeout) = settings.request_timeout {
+            request = request.extension(RequestTimeout(timeout));
+        }
         request.body(self.body.clone())
     }
 }
@@ -370,6 +411,19 @@ mod tests {
             (
                 uri(execute(false, true), weak),
                 "execute?norwtime&norwrandom&redirect",
+            ),
+            (
+                uri(Endpoint::Queue { wait: None }, weak),
+                "execute?queue&norwtime&norwrandom",
+            ),
+            (
+                uri(
+                    Endpoint::Queue {
+                        wait: Some(timeout),
+                    },
+                    weak,
+                ),
+                "execute?queue&norwtime&norwrandom&wait&timeout=10000000000ns",
             ),
             (
                 uri(execute(true, true), weak),

@@ -71,6 +71,13 @@ impl Answer {
     }
 }
 
+/// What a node's queue calls the writes that it was given: the number is greater than JSON's own numbers are exact.
+/// `None`: it says something else.
+pub(crate) fn sequence_number(body: &[u8]) -> Option<u64> {
+    let answer: serde_json::Value = serde_json::from_slice(body).ok()?;
+    answer.get("sequence_number")?.as_u64()
+}
+
 /// A key of an answer, or of one of its results.
 enum Key {
     Results,

@@ -13,6 +13,7 @@ mod guarded;
 mod locked;
 mod look;
 mod pending;
+mod queue;
 mod schema;
 mod scout;
 mod setting;
