@@ -69,6 +69,7 @@ where
 /// A query as text and values, which outlives its AST.
 struct Rendered {
     sql: String,
+    #[cfg(feature = "async")]
     is_kept: bool,
     binds: Vec<Bind<'static>>,
     options: Option<Box<QueryOptions>>,
@@ -80,6 +81,7 @@ impl Rendered {
         Ok(Rendered {
             options,
             sql: render(source)?,
+            #[cfg(feature = "async")]
             is_kept: is_kept(source)?,
             binds: binds.into_iter().map(Bind::into_owned).collect(),
         })
