@@ -283,6 +283,36 @@ impl Exchange {
         }
     }
 
+    /// Writes without rows, of one statement each, as one request: each is run whatever becomes of those before it.
+    pub(crate) fn together(writes: &[&Exchange]) -> Self {
+        if let [alone] = writes {
+            return (*alone).clone();
+        }
+        let statements = writes.iter().map(|write| write.inner_json());
+        let mut json = Vec::with_capacity(writes.iter().map(|write| write.body.len()).sum());
+        for statement in statements {
+            json.push(if json.is_empty() { b'[' } else { b',' });
+            json.extend_from_slice(statement);
+        }
+        json.push(b']');
+        let endpoint = Endpoint::Execute {
+            transaction: false,
+            returning: false,
+        };
+        let statements = Statements {
+            json: json.into(),
+            number: writes.len(),
+        };
+        Exchange::new(endpoint, statements)
+    }
+
+    /// What stands between the brackets of the body.
+    fn inner_json(&self) -> &[u8] {
+        let inner = self.body.strip_prefix(b"[");
+        let inner = inner.and_then(|inner| inner.strip_suffix(b"]"));
+        inner.unwrap_or_default()
+    }
+
     /// A write of this crate's own, whose outcome matters to nobody but the crate.
     pub(crate) fn of_our_own(self) -> Self {
         Exchange {

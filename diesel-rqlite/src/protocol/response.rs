@@ -7,6 +7,8 @@ use serde::de::{
 };
 
 use super::encoding::Encoding;
+use super::failure::{Failure, Why};
+use super::request::Exchange;
 use super::rows::{Rows, ValuesSeed, text};
 
 /// What one statement of a request answered.
@@ -61,6 +63,23 @@ impl Answer {
         }
     }
 
+    /// The answer that each of the statements would have had in a request of its own. `None`: there is not one result for
+    /// each.
+    pub(crate) fn apart(self, statements: usize) -> Option<Vec<Answer>> {
+        if let Some(error) = self.error {
+            let refused = || Answer {
+                results: Vec::new(),
+                error: Some(error.clone()),
+            };
+            return Some((0..statements).map(|_| refused()).collect());
+        }
+        let alone = |result| Answer {
+            results: vec![result],
+            error: None,
+        };
+        (self.results.len() == statements).then(|| self.results.into_iter().map(alone).collect())
+    }
+
     /// The first statement that failed, by its place.
     pub(crate) fn first_failure(&self) -> Option<(usize, &str)> {
         let mut results = self.results.iter().enumerate();
@@ -68,6 +87,28 @@ impl Answer {
             StatementResult::Failed(message) => Some((place, message.as_str())),
             _ => None,
         })
+    }
+}
+
+impl Exchange {
+    /// What a body says, unless it can't be read.
+    pub(crate) fn answer(
+        &self,
+        body: &[u8],
+        encodings: &[Vec<Encoding>],
+    ) -> Result<Answer, Failure> {
+        let unreadable =
+            |reason: String| self.failure(Why::Unknown, format!("unreadable answer: {reason}"));
+        let answer =
+            Answer::parse(body, encodings).map_err(|error| unreadable(error.to_string()))?;
+        match answer.fits(self.statements) {
+            true => Ok(answer),
+            false => Err(unreadable(format!(
+                "{} results for {} statements",
+                answer.results.len(),
+                self.statements
+            ))),
+        }
     }
 }
 

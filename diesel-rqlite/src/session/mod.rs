@@ -4,6 +4,7 @@
 //! [`now`](crate::runtime::now) may run them to their end.
 
 mod alone;
+mod coalesced;
 mod commit;
 mod counters;
 mod credentials;
@@ -28,6 +29,7 @@ use diesel::result::{DatabaseErrorKind, Error};
 use diesel::{ConnectionResult, QueryResult};
 use diesel_rqlite_sql::{Entropy, Parsed, SqlError};
 
+pub(crate) use self::coalesced::Coalescer;
 use self::credentials::Renewal;
 use self::foreign_keys::ForeignKeys;
 use self::scout::Scout;
@@ -68,6 +70,9 @@ pub(crate) trait Client: Clone + Send + Sync + 'static {
         vigil: Vigil,
         first: usize,
     ) -> impl Future<Output = Result<Received<Self::Rest>, SendError>> + Send;
+
+    /// How many requests have been sent.
+    fn counter(&mut self) -> &mut u64;
 
     /// Asks something small, in a connection of its own, within [`PROBE`](crate::protocol::cluster::PROBE).
     fn probe(
@@ -112,6 +117,8 @@ pub(crate) struct Session<C> {
     pub(crate) foreign_keys: ForeignKeys,
     /// Defaults that each node makes for itself may have come since the last look at the schema.
     defaults_are_news: bool,
+    /// What writes outside of transactions go through, if the configuration says so.
+    pub(crate) coalescer: Option<Arc<Coalescer>>,
 }
 
 /// The machine's clock and randomness. In a transaction, `now` is when it began to need it.
@@ -162,11 +169,22 @@ impl<C: Client> Session<C> {
             commits: None,
             foreign_keys: ForeignKeys::default(),
             defaults_are_news: false,
+            coalescer: None,
         }
     }
 
     /// One that knows the same nodes, and nothing of the transaction.
     pub(crate) fn another(&self) -> Self {
+        let mut session = self.courier();
+        session.coalescer.clone_from(&self.coalescer);
+        session.foreign_keys = self.foreign_keys;
+        session.unstable.clone_from(&self.unstable);
+        session.transaction.did = Did::unknown();
+        session
+    }
+
+    /// One that knows the same nodes, and sends what it is given.
+    fn courier(&self) -> Self {
         let mut session = Session::new(
             self.client.clone(),
             self.nodes.clone(),
@@ -174,9 +192,6 @@ impl<C: Client> Session<C> {
             Arc::clone(&self.statements),
         );
         session.provider.clone_from(&self.provider);
-        session.foreign_keys = self.foreign_keys;
-        session.unstable.clone_from(&self.unstable);
-        session.transaction.did = Did::unknown();
         session
     }
 
