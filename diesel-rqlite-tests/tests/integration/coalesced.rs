@@ -93,24 +93,26 @@ struct Number {
     value: i64,
 }
 
-/// A node, and a proxy in front of it that holds back one write, the opener, so that others come together behind it.
-struct Stage {
+/// A node, and a proxy in front of it that holds back requests with a write of the table `opener`, so that others come
+/// together behind it.
+pub(super) struct Stage {
     node: Rqlited,
     proxy: Proxy,
-    seen: Arc<Seen>,
+    pub(super) seen: Arc<Seen>,
 }
 
 #[derive(Default)]
-struct Seen {
+pub(super) struct Seen {
     state: Mutex<State>,
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    /// The bodies of all writes.
+    /// The bodies of all requests that write.
     writes: Vec<String>,
-    opens: bool,
+    /// How many of those that are held back may go on.
+    open: usize,
 }
 
 impl Seen {
@@ -127,32 +129,38 @@ impl Seen {
         if !body.contains("INTO opener") {
             return then;
         }
-        let opened = self.changed.wait_while(state, |state| !state.opens);
-        drop(opened.expect("no panic"));
+        let opened = self.changed.wait_while(state, |state| state.open == 0);
+        opened.expect("no panic").open -= 1;
         Fate::Pass
     }
 
-    fn wait_for(&self, what: impl Fn(&State) -> bool) {
-        let state = self.state.lock().expect("no panic");
-        let state = self.changed.wait_while(state, |state| !what(state));
-        drop(state.expect("no panic"));
+    /// How many requests have come that write.
+    pub(super) fn count(&self) -> usize {
+        self.state.lock().expect("no panic").writes.len()
     }
 
-    fn open(&self) {
-        self.state.lock().expect("no panic").opens = true;
+    /// Waits for a first one.
+    fn wait(&self) {
+        while self.count() == 0 {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Lets one go on that is held back.
+    pub(super) fn open(&self) {
+        self.state.lock().expect("no panic").open += 1;
         self.changed.notify_all();
     }
 
-    fn take(&self) -> Vec<String> {
+    pub(super) fn take(&self) -> Vec<String> {
         let mut state = self.state.lock().expect("no panic");
-        state.opens = false;
         std::mem::take(&mut state.writes)
     }
 }
 
 impl Stage {
     /// What becomes of the writes but the opener.
-    fn new(then: Fate) -> Self {
+    pub(super) fn new(then: Fate) -> Self {
         let node = Rqlited::start();
         let seen = Arc::<Seen>::default();
         let told = Arc::clone(&seen);
@@ -162,8 +170,18 @@ impl Stage {
         Stage { node, proxy, seen }
     }
 
+    pub(super) fn url(&self, options: &str) -> String {
+        format!("{}?discovery=false{options}", self.proxy.url())
+    }
+
     fn connect(&self, options: &str) -> RqliteConnection {
-        connect(&format!("{}?discovery=false{options}", self.proxy.url()))
+        connect(&self.url(options))
+    }
+
+    /// How many rows a table has with this number, asked of the node itself.
+    pub(super) fn copies(&self, table: &str, n: usize) -> i64 {
+        let sql = format!("SELECT count(*) AS value FROM {table} WHERE n = {n}");
+        one(&mut connect(&self.node.url()), &sql)
     }
 
     /// Runs each write by a connection in a thread of its own, all of them while another one is under way. What was sent for
@@ -179,7 +197,7 @@ impl Stage {
         let begun = Barrier::new(writes.len() + 1);
         let outcomes = thread::scope(|scope| {
             let opening = scope.spawn(|| run(&mut opener, "INSERT INTO opener VALUES (1)"));
-            self.seen.wait_for(|state| !state.writes.is_empty());
+            self.seen.wait();
             let begun = &begun;
             let pairs = writes.iter().zip(&mut conns);
             let running = pairs.map(|(sql, conn)| {
@@ -261,7 +279,7 @@ fn what_can_not_share_a_request_is_sent_at_once() {
     let long = format!("INSERT INTO w VALUES ('{}')", "x".repeat(40_000));
     thread::scope(|scope| {
         let opening = scope.spawn(|| run(&mut opener, "INSERT INTO opener VALUES (1)"));
-        stage.seen.wait_for(|state| !state.writes.is_empty());
+        stage.seen.wait();
         let returned = diesel::sql_query("INSERT INTO t (n) VALUES (1) RETURNING id AS value");
         assert!(returned.get_result::<Number>(&mut conn).is_ok());
         // Its RETURNING is checked by a query in front of it.
@@ -340,13 +358,12 @@ fn an_answer_that_is_lost_is_an_unknown_outcome_of_each_write() {
             assert_eq!(counters.matches("is about what").count(), 2, "{counters}");
         }
         let applied = matches!(fate, Fate::Answer(_));
-        let mut conn = connect(&stage.node.url());
-        let count = |conn: &mut _| one(conn, "SELECT count(*) AS value FROM t WHERE n > 10");
-        assert_eq!(count(&mut conn), if applied { 5 } else { 0 }, "{fate:?}");
+        let copies = || [11, 12, 13, 14, 15].map(|n| stage.copies("t", n));
+        assert_eq!(copies(), [i64::from(applied); 5], "{fate:?}");
+        // A copy that was under way comes in late.
         let late = stage.proxy.deliver().len();
         assert_eq!(late, usize::from(fate == Fate::Keep));
-        let all = if applied || late > 0 { 5 } else { 0 };
-        assert_eq!(count(&mut conn), all, "{fate:?}");
+        assert_eq!(copies(), [i64::from(applied || late > 0); 5], "{fate:?}");
     }
 }
 
