@@ -356,6 +356,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn writes_together_are_statements_of_one_request() {
+        let endpoint = Endpoint::Execute {
+            transaction: false,
+            returning: false,
+        };
+        let write = |json: &'static str| {
+            let json = Bytes::from_static(json.as_bytes());
+            Exchange::new(endpoint, Statements { json, number: 1 })
+        };
+        let (one, other) = (write(r#"[["a","]"]]"#), write(r#"[["b",1]]"#));
+        let alone = Exchange::together(&[&one]);
+        assert_eq!((alone.body, alone.statements), (one.body.clone(), 1));
+        let both = Exchange::together(&[&one, &other]);
+        assert_eq!(both.body, r#"[["a","]"],["b",1]]"#);
+        assert_eq!((both.endpoint, both.statements), (endpoint, 2));
+        assert_eq!(both.stake(), Stake::Write);
+    }
+
+    #[test]
     fn flags_of_each_kind_of_request() {
         let fresh = Some(Duration::from_millis(5));
         let timeout = Duration::from_secs(10);

@@ -415,6 +415,21 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_to_several_is_one_to_each() {
+        let apart = |body: &str| {
+            let answer = Answer::parse(body.as_bytes(), &[]).expect("parses");
+            answer.apart(2)
+        };
+        let each = apart(r#"{"results":[{"error":"a"},{"rows_affected":2}]}"#).expect("two");
+        assert_eq!(each[0].first_failure(), Some((0, "a")));
+        assert_eq!(each[1].results, [StatementResult::executed(2)]);
+        assert_eq!(apart(r#"{"results":[{"error":"a"}]}"#), None);
+        assert_eq!(apart(r#"{"results":[{},{},{}]}"#), None);
+        let each = apart(r#"{"results":[],"error":"b"}"#).expect("two");
+        assert!(each.iter().all(|each| each.error.as_deref() == Some("b")));
+    }
+
+    #[test]
     fn what_is_no_answer_is_an_error() {
         for body in [
             "",
