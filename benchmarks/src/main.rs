@@ -3,7 +3,8 @@
 //!
 //! `cargo run --release --manifest-path benchmarks/Cargo.toml`; `RQLITED=…` picks the server. An argument picks the tasks
 //! whose names contain it, or the one that it names in full, and a second one the clients: `-- "insert one, 64" coalescing`.
-//! Times are of one operation, the middle of several rounds; CPU is what this process used for it.
+//! sqlx-rqlite takes part only if that names it, since it prints each query. Times are of one operation, the middle of
+//! several rounds; CPU is what this process used for it.
 
 mod clients;
 mod measure;
@@ -31,8 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             .entry(task.nodes)
             .or_insert_with(|| Server::start(task.nodes));
         schema::fill(server)?;
-        let mut clients = clients_of(server)?;
-        clients.retain(|one| one.name().contains(&client));
+        let mut clients = clients_of(server, &client)?;
         table.measure(&task, &mut clients);
         let mut local: Vec<Box<dyn Client>> = vec![Box::new(sqlite.client()?)];
         local.retain(|one| one.name().contains(&client));
@@ -51,8 +51,8 @@ fn picked(wanted: &str) -> Vec<Task> {
     tasks
 }
 
-/// Those of rqlite.
-fn clients_of(server: &Server) -> Result<Vec<Box<dyn Client>>, Box<dyn Error>> {
+/// Those of rqlite whose names contain this.
+fn clients_of(server: &Server, wanted: &str) -> Result<Vec<Box<dyn Client>>, Box<dyn Error>> {
     let mut clients: Vec<Box<dyn Client>> = vec![Box::new(bare::Bare::new(server))];
     for coalescing in [false, true] {
         clients.push(Box::new(blocking::Blocking::new(server, coalescing)));
@@ -63,8 +63,11 @@ fn clients_of(server: &Server) -> Result<Vec<Box<dyn Client>>, Box<dyn Error>> {
     }
     for threads in [1, 2] {
         clients.push(Box::new(rqlite_rs::RqliteRs::new(server, threads)?));
-        clients.push(Box::new(sqlx::Sqlx::new(server, threads)?));
+        if wanted.contains("sqlx") {
+            clients.push(Box::new(sqlx::Sqlx::new(server, threads)?));
+        }
     }
     clients.push(Box::new(rqlite_client::RqliteClient::new(server)));
+    clients.retain(|one| one.name().contains(wanted));
     Ok(clients)
 }

@@ -145,17 +145,25 @@ impl<C: Client> Session<C> {
     ) -> ConnectionResult<Self> {
         let nodes = Nodes::new(known, config.first_node());
         let client = C::open(config)?;
-        let session = Session::new(client, nodes, config.settings(), statements);
+        let settings = config.settings();
+        let authorization = settings.authorization.clone();
+        let scout = Scout::new(client.clone(), nodes.known.clone(), authorization);
+        let session = Session::new(client, nodes, settings, statements, scout);
         Ok(Session {
             provider: config.provider.clone(),
             ..session
         })
     }
 
-    fn new(client: C, nodes: Nodes, settings: Settings, statements: Arc<Statements>) -> Self {
-        let authorization = settings.authorization.clone();
+    fn new(
+        client: C,
+        nodes: Nodes,
+        settings: Settings,
+        statements: Arc<Statements>,
+        scout: Arc<Scout>,
+    ) -> Self {
         Session {
-            scout: Scout::new(client.clone(), nodes.known.clone(), authorization),
+            scout,
             client,
             nodes,
             settings,
@@ -190,6 +198,7 @@ impl<C: Client> Session<C> {
             self.nodes.clone(),
             self.settings.clone(),
             Arc::clone(&self.statements),
+            Arc::clone(&self.scout),
         );
         session.provider.clone_from(&self.provider);
         session
