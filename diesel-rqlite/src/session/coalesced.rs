@@ -67,12 +67,7 @@ struct Progress {
 }
 
 /// What came of a write.
-#[derive(Debug)]
-struct Outcome {
-    answer: Result<Answer, Failure>,
-    /// The requests that were sent, if they are to be counted here.
-    requests: u64,
-}
+type Outcome = Result<Answer, Failure>;
 
 /// One caller's write, which is no longer sent if this is dropped before.
 struct Ticket {
@@ -181,19 +176,16 @@ impl Lead {
     }
 
     /// Gives each write that was taken its part of what came of the request.
-    fn hand_out(&mut self, answers: Result<Vec<Answer>, Failure>, mut requests: u64) {
+    fn hand_out(&mut self, answers: Result<Vec<Answer>, Failure>) {
         let mut answers = answers.map(Vec::into_iter);
         for write in std::mem::take(&mut self.taken) {
             let lost = |write: &Write| write.exchange.failure(Why::Unknown, "the answer was lost");
-            let answer = match &mut answers {
+            let outcome = match &mut answers {
                 Ok(answers) => answers.next().ok_or_else(|| lost(&write)),
                 Err(failure) => Err(failure.clone()),
             };
             let mut progress = locked(&write.progress);
-            progress.outcome = Some(Outcome {
-                answer,
-                requests: std::mem::take(&mut requests),
-            });
+            progress.outcome = Some(outcome);
             let waker = progress.waker.take();
             drop(progress);
             wake(waker);
@@ -204,7 +196,7 @@ impl Lead {
 impl Drop for Lead {
     /// Before it is over, this is the end of a thread's turn, of a runtime, or a panic.
     fn drop(&mut self) {
-        self.hand_out(Ok(Vec::new()), 0);
+        self.hand_out(Ok(Vec::new()));
         if self.is_over {
             return;
         }
@@ -235,12 +227,11 @@ impl<C: Client> Session<C> {
             let turn = C::Runtime::until(|context| ticket.turn(context)).await;
             match turn {
                 Turn::Over(outcome) => {
-                    self.answered = outcome.answer.is_ok().then(Instant::now);
-                    *self.client.counter() += outcome.requests;
-                    return outcome.answer;
+                    self.answered = outcome.is_ok().then(Instant::now);
+                    return outcome;
                 }
                 Turn::Lead(mut lead) if !C::Runtime::DROPS_FUTURES => {
-                    self.send_next(&mut lead, false).await;
+                    self.send_next(&mut lead).await;
                 }
                 Turn::Lead(_) if has_led => {
                     let reason = "the runtime has ended";
@@ -249,26 +240,38 @@ impl<C: Client> Session<C> {
                 Turn::Lead(mut lead) => {
                     has_led = true;
                     let mut courier = self.courier();
-                    C::Runtime::detach(
-                        async move { while courier.send_next(&mut lead, true).await {} },
-                    );
+                    C::Runtime::detach(async move {
+                        while courier.send_next(&mut lead).await {
+                            give_way::<C::Runtime>().await;
+                        }
+                    });
                 }
             }
         }
     }
 
     /// Sends what waits, as one request. Whether there was anything.
-    async fn send_next(&mut self, lead: &mut Lead, is_counted: bool) -> bool {
+    async fn send_next(&mut self, lead: &mut Lead) -> bool {
         let Some(exchange) = lead.take() else {
             return false;
         };
-        let before = *self.client.counter();
         let outcome = self.send(&exchange).await;
-        let requests = *self.client.counter() - before;
-        let answers = outcome.and_then(|body| answers(&exchange, &body));
-        lead.hand_out(answers, if is_counted { requests } else { 0 });
+        lead.hand_out(outcome.and_then(|body| answers(&exchange, &body)));
         true
     }
+}
+
+/// Lets tasks go first that are ready: those that were just answered may have more to write, for the next request.
+async fn give_way<R: Runtime>() {
+    let mut has_waited = false;
+    R::until(|context| match std::mem::replace(&mut has_waited, true) {
+        true => Poll::Ready(()),
+        false => {
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await;
 }
 
 /// The answer of each statement.

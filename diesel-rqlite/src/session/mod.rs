@@ -71,9 +71,6 @@ pub(crate) trait Client: Clone + Send + Sync + 'static {
         first: usize,
     ) -> impl Future<Output = Result<Received<Self::Rest>, SendError>> + Send;
 
-    /// How many requests have been sent.
-    fn counter(&mut self) -> &mut u64;
-
     /// Asks something small, in a connection of its own, within [`PROBE`](crate::protocol::cluster::PROBE).
     fn probe(
         &self,

@@ -356,10 +356,6 @@ impl Client for AsyncHttp {
         self.post(request, vigil, first).await
     }
 
-    fn counter(&mut self) -> &mut u64 {
-        &mut self.requests
-    }
-
     async fn probe(
         &self,
         request: http::Request<Bytes>,

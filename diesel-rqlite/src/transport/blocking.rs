@@ -291,10 +291,6 @@ impl Client for Http {
         self.post(request, vigil, first)
     }
 
-    fn counter(&mut self) -> &mut u64 {
-        &mut self.requests
-    }
-
     async fn probe(
         &self,
         request: http::Request<Bytes>,
