@@ -10,6 +10,8 @@ macro_rules! on_both_connections {
         mod batch;
         #[path = "../cluster.rs"]
         mod cluster;
+        #[path = "../coalesced.rs"]
+        mod coalesced;
         #[path = "../comments.rs"]
         mod comments;
         #[path = "../connecting.rs"]

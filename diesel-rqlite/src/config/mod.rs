@@ -59,6 +59,7 @@ const MAX_ANSWER: u64 = 256 << 20;
 /// | `transaction` | `interactive`, `eager`, `deferred`: see [`TransactionMode`] | `interactive` |
 /// | `lock` | the lock that transactions take: `rqlite:name` ([`RqliteLock`](crate::RqliteLock)), `thread:name` ([`ThreadLock`](crate::ThreadLock)), or with the feature `redis` the URL of a server, see below | none |
 /// | `exactly_once` | `true` or `false`: settle commits whose answer was lost | `false` |
+/// | `coalesce_writes` | `true` or `false`: writes made at the same time share requests, see [`coalesce_writes`](RqliteConfig::coalesce_writes) | `false` |
 /// | `max_answer` | a number with `k`, `M` or `G`: how many bytes an answer may have | `256M` |
 /// | `ca_cert` | a PEM file with the certificates to trust instead of the web's: authorities, or the server's own; read when the URL is parsed | |
 /// | `client_cert`, `client_key` | PEM files with the certificate that this client shows, and its key; read when the URL is parsed | |
@@ -107,6 +108,7 @@ pub struct RqliteConfig {
     pub(crate) tls: Tls,
     /// How many bytes an answer may have.
     pub(crate) max_answer: u64,
+    pub(crate) coalesce_writes: bool,
     /// What the connections of this configuration and its clones share.
     #[cfg(feature = "async")]
     pub(crate) shared: Slot,
@@ -145,6 +147,7 @@ impl RqliteConfig {
             transaction: Options::default(),
             tls: Tls::default(),
             max_answer: MAX_ANSWER,
+            coalesce_writes: false,
             #[cfg(feature = "async")]
             shared: Slot::default(),
         }
@@ -260,6 +263,29 @@ impl RqliteConfig {
     #[must_use]
     pub fn max_answer(mut self, bytes: u64) -> Self {
         self.max_answer = bytes;
+        self
+    }
+
+    /// Whether writes outside of transactions share requests, where connections of equal configurations in this process make
+    /// them at the same time.
+    ///
+    /// One request is under way then. Writes that come meanwhile go out together as the next one; a write that finds none
+    /// under way goes out at once, and nothing waits for a timer. Many writers at a time are some times faster, since each
+    /// request is an entry of the Raft log, which is written to disk and to the other nodes. A write may wait for the request
+    /// before it as well, so one slow statement is felt by all.
+    ///
+    /// Each write has its own result, and is applied or not by itself: the error of one is not that of the others. Where the
+    /// answer to a request is lost, the outcome of each write in it is unknown, as that of a write by itself is.
+    ///
+    /// A write with RETURNING, a batch of several statements, a script, a long write (more than 32 KiB), and what is no
+    /// INSERT, UPDATE or DELETE is a request of its own, as ever. So is a commit.
+    ///
+    /// # Errors
+    ///
+    /// Connecting fails where [`db_timeout`](Self::db_timeout) is set as well: the server counts it for a request as a whole.
+    #[must_use]
+    pub fn coalesce_writes(mut self, coalesce: bool) -> Self {
+        self.coalesce_writes = coalesce;
         self
     }
 
@@ -400,6 +426,9 @@ impl RqliteConfig {
         }
         if self.user().is_some_and(|user| user.contains(':')) {
             return Err(Kind::ColonInUser.into());
+        }
+        if self.coalesce_writes && self.db_timeout.is_some() {
+            return Err(Kind::CoalescedInTime.into());
         }
         if self.tls.certificate_pem.is_some() != self.tls.key_pem.is_some() {
             return Err(Kind::HalfOfClientCertificate.into());

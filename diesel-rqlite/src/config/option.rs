@@ -49,6 +49,7 @@ impl RqliteConfig {
             // Not documented: to see what goes wrong without them.
             #[cfg(feature = "guards-off-for-tests")]
             "guards" if value == "off" => self.transaction.guards = false,
+            "coalesce_writes" => self.coalesce_writes = boolean(key, value)?,
             "max_answer" => self.max_answer = size(key, value)?,
             "ca_cert" => self.tls.ca_pem = Some(file(key, value)?),
             "client_cert" => self.tls.certificate_pem = Some(file(key, value)?),

@@ -44,7 +44,7 @@ fn builder_says_what_urls_say() {
 fn options() {
     let config = parse(
         "rqlite://a?level=none&freshness=1s&freshness_strict=true&nodes=b:4003,c,[::1]&connect_timeout=500ms\
-         &request_timeout=1m&leader_timeout=0s&transaction=deferred",
+         &request_timeout=1m&leader_timeout=0s&transaction=deferred&coalesce_writes=true",
     );
     assert_eq!(
         bases(&config),
@@ -59,6 +59,7 @@ fn options() {
     assert_eq!(config.freshness, Some(Duration::from_secs(1)));
     assert_eq!(config.connect_timeout, Duration::from_millis(500));
     assert_eq!(config.request_timeout, Duration::from_secs(60));
+    assert!(config.coalesce_writes && !parse("rqlite://a").coalesce_writes);
 }
 
 #[test]
@@ -69,6 +70,11 @@ fn errors_name_what_is_wrong() {
         ("rqlite://h?request_timeout=5", "`request_timeout`"),
         ("rqlite://h?request_timeout=0s", "more than nothing"),
         ("rqlite://h?transaction=psychic", "`transaction`"),
+        ("rqlite://h?coalesce_writes=1", "`coalesce_writes`"),
+        (
+            "rqlite://h?coalesce_writes=true&db_timeout=1s",
+            "`db_timeout`",
+        ),
         ("rqlite://h?nodes=a:b", "`nodes`"),
         ("rqlite://h?nodes=u:secret@h:x", "%40"),
         ("rqlite://h?freshness=1s", "level `none`"),

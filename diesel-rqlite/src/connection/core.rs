@@ -17,7 +17,7 @@ use diesel_rqlite_sql::{Control, Form, Parsed, Setting, SqlError, parse};
 
 use super::holding::Holding;
 use super::script::{self, Section};
-use super::shared::Shared;
+use super::shared::{self, Shared};
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
 use crate::config::RqliteConfig;
@@ -122,7 +122,8 @@ impl<C: Client> Core<C> {
 
     async fn reach(config: &RqliteConfig) -> ConnectionResult<Self> {
         let Shared { known, statements } = Shared::of(config);
-        let session = Session::open(config, known, statements)?;
+        let mut session = Session::open(config, known, statements)?;
+        session.coalescer = shared::coalescer::<C::Runtime>(config);
         let mut core = Self::of(session, config);
         match core.session.greet().await {
             Ok(()) => Ok(core),

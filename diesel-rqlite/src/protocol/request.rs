@@ -321,6 +321,36 @@ impl Exchange {
         }
     }
 
+    /// Writes without rows, of one statement each, as one request: each is run whatever becomes of those before it.
+    pub(crate) fn together(writes: &[&Exchange]) -> Self {
+        if let [alone] = writes {
+            return (*alone).clone();
+        }
+        let statements = writes.iter().map(|write| write.inner_json());
+        let mut json = Vec::with_capacity(writes.iter().map(|write| write.body.len()).sum());
+        for statement in statements {
+            json.push(if json.is_empty() { b'[' } else { b',' });
+            json.extend_from_slice(statement);
+        }
+        json.push(b']');
+        let endpoint = Endpoint::Execute {
+            transaction: false,
+            returning: false,
+        };
+        let statements = Statements {
+            json: json.into(),
+            number: writes.len(),
+        };
+        Exchange::new(endpoint, statements)
+    }
+
+    /// What stands between the brackets of the body.
+    fn inner_json(&self) -> &[u8] {
+        let inner = self.body.strip_prefix(b"[");
+        let inner = inner.and_then(|inner| inner.strip_suffix(b"]"));
+        inner.unwrap_or_default()
+    }
+
     /// A write of this crate's own, whose outcome matters to nobody but the crate.
     pub(crate) fn of_our_own(self) -> Self {
         Exchange {
@@ -365,6 +395,25 @@ impl Exchange {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn writes_together_are_statements_of_one_request() {
+        let endpoint = Endpoint::Execute {
+            transaction: false,
+            returning: false,
+        };
+        let write = |json: &'static str| {
+            let json = Bytes::from_static(json.as_bytes());
+            Exchange::new(endpoint, Statements { json, number: 1 })
+        };
+        let (one, other) = (write(r#"[["a","]"]]"#), write(r#"[["b",1]]"#));
+        let alone = Exchange::together(&[&one]);
+        assert_eq!((alone.body, alone.statements), (one.body.clone(), 1));
+        let both = Exchange::together(&[&one, &other]);
+        assert_eq!(both.body, r#"[["a","]"],["b",1]]"#);
+        assert_eq!((both.endpoint, both.statements), (endpoint, 2));
+        assert_eq!(both.stake(), Stake::Write);
+    }
 
     #[test]
     fn flags_of_each_kind_of_request() {

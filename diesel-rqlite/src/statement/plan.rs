@@ -96,6 +96,16 @@ impl<'a> Batch<'a> {
         Ok(batch)
     }
 
+    /// Whether it means the same in a request with others, and is no burden to them: one statement that inserts, updates or
+    /// deletes, and gives back no rows.
+    pub(crate) fn may_be_coalesced(&self) -> bool {
+        const LARGE: usize = 32 << 10;
+        match &self.statements[..] {
+            [write] => write.counted && !write.returning && write.size() <= LARGE,
+            _ => false,
+        }
+    }
+
     /// As it is sent by itself.
     pub(crate) fn alone(mut self) -> Result<Self, SqlError> {
         self.statements = guarded(self.statements)?;

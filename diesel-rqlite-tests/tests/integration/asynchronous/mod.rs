@@ -3,6 +3,7 @@
 mod adapter;
 mod beside;
 mod cancellation;
+mod coalesced_futures;
 mod options;
 mod pools;
 #[cfg(target_os = "linux")]
