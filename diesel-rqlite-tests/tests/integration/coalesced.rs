@@ -8,6 +8,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error};
+use diesel_rqlite::QueryOptions;
 use diesel_rqlite_tests::{Cluster, Rqlited};
 
 use super::RqliteConnection;
@@ -292,7 +293,10 @@ fn what_can_not_share_a_request_is_sent_at_once() {
         assert_eq!(run(&mut conn, "PRAGMA user_version = 7"), Ok(0));
         let committed = conn.transaction(|conn| run(conn, "INSERT INTO t (n) VALUES (4)"));
         assert_eq!(committed, Ok(1));
-        assert_eq!(one(&mut conn, "SELECT count(*) AS value FROM t"), 7);
+        let patient = QueryOptions::new().request_timeout(Duration::from_secs(40));
+        let steered = conn.with(patient, |conn| run(conn, "INSERT INTO t (n) VALUES (5)"));
+        assert_eq!(steered, Ok(1));
+        assert_eq!(one(&mut conn, "SELECT count(*) AS value FROM t"), 8);
         stage.seen.open();
         assert_eq!(opening.join().expect("no panic"), Ok(1));
     });

@@ -192,8 +192,11 @@ impl<C: Client> Session<C> {
             return self.send_unenforced(batch).await;
         }
         let exchange = statement::execute(batch);
-        let coalescer = self.coalescer.clone();
-        let outcome = match coalescer.filter(|_| batch.may_be_coalesced()) {
+        let coalescer = self
+            .coalescer
+            .clone()
+            .filter(|coalescer| batch.may_be_coalesced() && coalescer.suits(&self.settings));
+        let outcome = match coalescer {
             Some(coalescer) => self.send_coalesced(&coalescer, &exchange).await,
             None => self.send_alone(&exchange, statements).await,
         };

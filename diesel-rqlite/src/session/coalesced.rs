@@ -19,7 +19,7 @@ use super::{Client, Session};
 use crate::config::RqliteConfig;
 use crate::mutex::locked;
 use crate::protocol::failure::{Failure, Why};
-use crate::protocol::request::Exchange;
+use crate::protocol::request::{Exchange, Settings};
 use crate::protocol::response::Answer;
 use crate::runtime::Runtime;
 
@@ -102,6 +102,13 @@ impl Coalescer {
 
     pub(crate) fn is_of<R: Runtime>(&self, config: &RqliteConfig) -> bool {
         self.of_tasks == R::DROPS_FUTURES && self.config == *config
+    }
+
+    /// Whether a write with these settings may be sent by others, who have those of the configuration.
+    pub(super) fn suits(&self, settings: &Settings) -> bool {
+        settings.request_timeout.is_none()
+            && settings.db_timeout.is_none()
+            && settings.leader_timeout == self.config.settings().leader_timeout
     }
 
     fn enter(self: &Arc<Self>, exchange: Exchange) -> Ticket {
