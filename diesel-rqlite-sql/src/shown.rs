@@ -254,10 +254,7 @@ mod tests {
             ("create unique index i on t (a)", "CREATE UNIQUE INDEX i"),
             ("DROP TABLE IF EXISTS t", "DROP TABLE t"),
             ("ALTER TABLE t ADD COLUMN b", "ALTER TABLE t"),
-            (
-                "PRAGMA table_info('secret')",
-                "PRAGMA table_info",
-            ),
+            ("PRAGMA table_info('secret')", "PRAGMA table_info"),
             ("EXPLAIN QUERY PLAN SELECT * FROM t", "EXPLAIN SELECT t"),
             ("ROLLBACK TO x", "ROLLBACK"),
         ] {

@@ -46,6 +46,8 @@ macro_rules! on_both_connections {
         mod natural_order;
         #[path = "../no_statements.rs"]
         mod no_statements;
+        #[path = "../observed.rs"]
+        mod observed;
         #[path = "../outages.rs"]
         mod outages;
         #[path = "../paging.rs"]
@@ -90,5 +92,6 @@ mod lock_sites;
 mod locks;
 mod own_locks;
 mod proxy;
+mod seen;
 mod support;
 mod test_transactions;

@@ -50,6 +50,9 @@ impl RqliteConfig {
             #[cfg(feature = "guards-off-for-tests")]
             "guards" if value == "off" => self.transaction.guards = false,
             "max_answer" => self.max_answer = size(key, value)?,
+            "slow_query_threshold" => self = self.slow_query_threshold(duration(key, value)?),
+            "trace_literals" => self = self.trace_literals(boolean(key, value)?),
+            "trace_parameters" => self = self.trace_parameters(boolean(key, value)?),
             "ca_cert" => self.tls.ca_pem = Some(file(key, value)?),
             "client_cert" => self.tls.certificate_pem = Some(file(key, value)?),
             "client_key" => self.tls.key_pem = Some(file(key, value)?),

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
+
+use super::request::Node;
+
 macro_rules! count {
     ($name:literal, $number:expr) => {{
         let _ = $number;
@@ -16,3 +20,11 @@ pub(super) fn lock_wait(_time: Duration) {}
 pub(super) fn lock_hold(_time: Duration) {}
 
 pub(super) fn operation(_name: &'static str, _error: Option<&'static str>, _time: Duration) {}
+
+pub(super) fn request(
+    _node: &Node,
+    _status: Option<StatusCode>,
+    _error: Option<&'static str>,
+    _time: Duration,
+) {
+}

@@ -14,7 +14,8 @@ macro_rules! counts {
         /// [`RqliteConnection::statistics`](crate::RqliteConnection::statistics) and
         /// [`RqliteConfig::statistics`](crate::RqliteConfig::statistics).
         ///
-        /// Numbers only grow. They are read one after the other while others may count, so that their sums may be off by what
+        /// Numbers only grow. An operation is counted when it ends, and not where its future is dropped; its requests are counted
+        /// in any case. Fields are read one after the other while others may count, so that their sums may be off by what
         /// is under way.
         ///
         /// ```
@@ -190,7 +191,7 @@ pub struct SlowQuery {
 
 /// Durations that are added up.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Span {
+pub(crate) enum Time {
     Operation,
     LockWait,
     LockHold,
@@ -202,7 +203,7 @@ pub(crate) struct Counters {
     counts: [AtomicU64; COUNTS.len()],
     errors: [AtomicU64; KINDS],
     /// In nanoseconds.
-    spans: [AtomicU64; 3],
+    times: [AtomicU64; 3],
     slowest: Mutex<Option<SlowQuery>>,
 }
 
@@ -212,7 +213,7 @@ impl Default for Counters {
         Counters {
             counts: std::array::from_fn(zeros),
             errors: std::array::from_fn(zeros),
-            spans: std::array::from_fn(zeros),
+            times: std::array::from_fn(zeros),
             slowest: Mutex::default(),
         }
     }
@@ -220,14 +221,14 @@ impl Default for Counters {
 
 impl Counters {
     pub(crate) fn statistics(&self) -> Statistics {
-        let span = |span: Span| {
-            let nanoseconds = self.spans[span as usize].load(Ordering::Relaxed);
+        let time = |time: Time| {
+            let nanoseconds = self.times[time as usize].load(Ordering::Relaxed);
             Duration::from_nanos(nanoseconds)
         };
         Statistics {
-            operation_time: span(Span::Operation),
-            lock_wait: span(Span::LockWait),
-            lock_hold: span(Span::LockHold),
+            operation_time: time(Time::Operation),
+            lock_wait: time(Time::LockWait),
+            lock_hold: time(Time::LockHold),
             errors: Errors::of(&self.errors),
             slowest_query: locked(&self.slowest).clone(),
             ..Statistics::of(&self.counts)
@@ -274,13 +275,13 @@ impl Tally {
     }
 
     /// A time that is not told as a metric here: only the operation knows what it is one of.
-    pub(super) fn span(&self, what: Span, time: Duration) {
+    pub(super) fn time(&self, what: Time, time: Duration) {
         let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        self.add(|counters| &counters.spans[what as usize], nanoseconds);
+        self.add(|counters| &counters.times[what as usize], nanoseconds);
         match what {
-            Span::Operation => {}
-            Span::LockWait => metric::lock_wait(time),
-            Span::LockHold => metric::lock_hold(time),
+            Time::Operation => {}
+            Time::LockWait => metric::lock_wait(time),
+            Time::LockHold => metric::lock_hold(time),
         }
     }
 
@@ -307,7 +308,7 @@ mod tests {
         one.count(Count::Requests, 2);
         other.count(Count::SlowQueries, 1);
         one.count_error(Kind::Other);
-        other.span(Span::LockHold, Duration::from_millis(3));
+        other.time(Time::LockHold, Duration::from_millis(3));
         assert_eq!(one.statistics().requests, 2);
         assert_eq!(other.statistics().requests, 0);
         let all = all.statistics();

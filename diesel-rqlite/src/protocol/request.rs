@@ -45,7 +45,7 @@ impl ReadConsistency {
             .map(|(_, level)| *level)
     }
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         let mut names = Self::NAMES.iter();
         names
             .find(|(_, level)| *level == self)
@@ -91,7 +91,8 @@ pub(crate) enum Way {
 ///
 /// All but reads at level `none` have `redirect`: a follower should not forward. From version 10 on it sends a
 /// forwarded write twice when the first reply is late, and the statement is then applied twice. Where the leader can't be
-/// reached but through others, see [`Way::Forward`], writes have a `timeout` that is never over.
+/// reached but through others, see [`Way::Forward`], writes have a `timeout` that is never over. All have `timings` where the
+/// program wants to know of slow queries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     Query {
@@ -161,6 +162,9 @@ impl Endpoint {
         {
             uri.push_str(&format!("&db_timeout={}ns", timeout.as_nanos()));
         }
+        if settings.timings {
+            uri.push_str("&timings");
+        }
     }
 
     fn push_flags(self, uri: &mut String, level: ReadConsistency, settings: &Settings) {
@@ -217,6 +221,8 @@ pub(crate) struct Settings {
     pub(crate) authorization: Authorization,
     /// How long the server may work at one statement.
     pub(crate) db_timeout: Option<Duration>,
+    /// Answers are to say how long the server worked at them.
+    pub(crate) timings: bool,
 }
 
 impl Settings {
@@ -234,6 +240,7 @@ impl Settings {
             leader_timeout,
             authorization,
             db_timeout: None,
+            timings: false,
         }
     }
 

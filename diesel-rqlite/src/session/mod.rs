@@ -39,11 +39,12 @@ use crate::bind_collector::Bind;
 use crate::config::{Provider, RqliteConfig};
 use crate::error;
 use crate::lock::Acquire;
+use crate::observe::{Attempts, Observer};
 use crate::protocol::call::{Call, SendError, Step};
 use crate::protocol::encoding::Encoding;
 use crate::protocol::failure::{Failure, Why};
 use crate::protocol::nodes::{Known, Nodes};
-use crate::protocol::request::{Exchange, Settings, Stake};
+use crate::protocol::request::{Exchange, ReadConsistency, Settings, Stake};
 use crate::protocol::response::{Answer, StatementResult};
 use crate::protocol::rows::Rows;
 use crate::random::jittered;
@@ -94,6 +95,7 @@ pub(crate) struct Session<C> {
     pub(crate) client: C,
     pub(crate) nodes: Nodes,
     pub(crate) settings: Settings,
+    pub(crate) observer: Observer,
     /// Where credentials come from that change.
     provider: Option<Provider>,
     scout: Arc<Scout>,
@@ -138,17 +140,30 @@ impl<C: Client> Session<C> {
     ) -> ConnectionResult<Self> {
         let nodes = Nodes::new(known, config.first_node());
         let client = C::open(config)?;
-        let session = Session::new(client, nodes, config.settings(), statements);
+        let observer = Observer::new(&config.together, config.observing);
+        let session = Session::new(client, nodes, config.settings(), statements, observer);
         Ok(Session {
             provider: config.provider.clone(),
             ..session
         })
     }
 
-    fn new(client: C, nodes: Nodes, settings: Settings, statements: Arc<Statements>) -> Self {
+    fn new(
+        client: C,
+        nodes: Nodes,
+        settings: Settings,
+        statements: Arc<Statements>,
+        observer: Observer,
+    ) -> Self {
         let authorization = settings.authorization.clone();
         Session {
-            scout: Scout::new(client.clone(), nodes.known.clone(), authorization),
+            scout: Scout::new(
+                client.clone(),
+                nodes.known.clone(),
+                authorization,
+                observer.clone(),
+            ),
+            observer,
             client,
             nodes,
             settings,
@@ -172,6 +187,7 @@ impl<C: Client> Session<C> {
             self.nodes.clone(),
             self.settings.clone(),
             Arc::clone(&self.statements),
+            self.observer.clone(),
         );
         session.provider.clone_from(&self.provider);
         session.foreign_keys = self.foreign_keys;
@@ -199,15 +215,20 @@ impl<C: Client> Session<C> {
             .map_err(|reason| exchange.failure(Why::NotApplied, reason))?;
         let mut rest = None;
         let mut call = Call::new(&mut self.nodes, &self.settings, exchange, Instant::now());
+        let mut attempts = Attempts::default();
         let outcome = loop {
             match call.step(Instant::now()) {
                 Step::Send(request, watch) => {
                     let vigil = Vigil::new(watch, Arc::clone(&scout));
-                    let outcome = self.client.send(request, vigil, first).await;
+                    let level = call.level().map(ReadConsistency::name);
+                    let sent = self.observer.sending(&request, &mut attempts, level);
+                    let sending = self.client.send(request, vigil, first);
+                    let outcome = sent.within(sending).await;
                     let outcome = outcome.map(|(response, more)| {
                         rest = more;
                         response
                     });
+                    self.observer.received(sent, &mut attempts, &outcome);
                     match credentials.renewed_after(&outcome).await {
                         // To the same node, which has refused it.
                         Ok(true) => {}

@@ -27,7 +27,7 @@ use diesel_async::{
 };
 use diesel_rqlite::{
     AsyncRqliteConnection, AsyncRqliteTransactionManager, Rqlite, RqliteConfig, RqliteRow,
-    RqliteStream, RunAgain, RunOnce, Transaction, TransactionBuilder, TransactionLock,
+    RqliteStream, RunAgain, RunOnce, Statistics, Transaction, TransactionBuilder, TransactionLock,
     TransactionMode,
 };
 use futures_core::Stream;
@@ -86,6 +86,10 @@ impl RqliteConnection {
 
     pub(crate) fn http_requests(&self) -> u64 {
         self.connection.http_requests()
+    }
+
+    pub(crate) fn statistics(&self) -> Statistics {
+        self.connection.statistics()
     }
 
     pub(crate) fn build_transaction(&mut self) -> Builder<'_> {
