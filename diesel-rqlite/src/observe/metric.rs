@@ -2,14 +2,11 @@
 //!
 //! Names are OpenTelemetry's where it has one, with dots, which exporters write as their systems do.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
 
-use metrics::{
-    Key, Label, Level, Metadata, SharedString, Unit, counter, describe_counter, describe_histogram,
-};
+use metrics::{Key, Label, Level, Metadata, Unit, counter, describe_counter, describe_histogram};
 
 use super::request::Node;
 use super::statistics::COUNTS;
@@ -20,6 +17,7 @@ const ERRORS: &str = "diesel_rqlite.errors";
 const LOCK_WAIT: &str = "diesel_rqlite.lock.wait.duration";
 const LOCK_HOLD: &str = "diesel_rqlite.lock.hold.duration";
 const SYSTEM: Label = Label::from_static_parts("db.system.name", super::SYSTEM);
+const OPERATION: &str = "db.operation.name";
 const METHOD: Label = Label::from_static_parts("http.request.method", "POST");
 const STATUS: &str = "http.response.status_code";
 const METADATA: Metadata<'static> =
@@ -81,15 +79,33 @@ pub(super) fn lock_hold(time: Duration) {
 }
 
 pub(super) fn operation(name: &'static str, error: Option<&'static str>, time: Duration) {
-    let name = Label::from_static_parts("db.operation.name", name);
-    let key = match error {
-        None => Key::from_parts(DURATION, vec![SYSTEM, name]),
-        Some(error) => {
-            let error = Label::from_static_parts("error.type", error);
-            Key::from_parts(DURATION, vec![SYSTEM, name, error])
-        }
-    };
-    record(&key, time);
+    let key = duration_of(name).filter(|_| error.is_none());
+    if let Some(key) = key {
+        return record(key, time);
+    }
+    let mut labels = vec![SYSTEM, Label::from_static_parts(OPERATION, name)];
+    if let Some(error) = error {
+        labels.push(Label::from_static_parts("error.type", error));
+    }
+    record(&Key::from_parts(DURATION, labels), time);
+}
+
+/// The key of an operation that went well, for those that come often: nothing is made for it.
+fn duration_of(name: &str) -> Option<&'static Key> {
+    macro_rules! key {
+        ($($name:literal)*) => {
+            match name {
+                $($name => {
+                    static LABELS: [Label; 2] =
+                        [SYSTEM, Label::from_static_parts(OPERATION, $name)];
+                    static KEY: Key = Key::from_static_parts(DURATION, &LABELS);
+                    Some(&KEY)
+                })*
+                _ => None,
+            }
+        };
+    }
+    key!("SELECT" "INSERT" "UPDATE" "DELETE" "REPLACE" "BATCH" "BATCH INSERT" "COMMIT" "CONNECT")
 }
 
 /// One request to one node.
@@ -99,18 +115,34 @@ pub(super) fn request(
     error: Option<&'static str>,
     time: Duration,
 ) {
-    let shared = |text: &Arc<str>| SharedString::from_shared(Arc::clone(text));
-    let mut labels = Vec::with_capacity(4);
-    labels.push(METHOD);
-    labels.push(Label::new("server.address", shared(&node.address)));
-    labels.push(Label::new("server.port", shared(&node.port_text)));
-    match (status, error) {
-        (Some(StatusCode::OK), _) => labels.push(Label::from_static_parts(STATUS, "200")),
-        (Some(status), _) => labels.push(Label::new(STATUS, status.as_str().to_owned())),
-        (None, Some(error)) => labels.push(Label::from_static_parts("error.type", error)),
-        (None, None) => {}
+    if status == Some(StatusCode::OK) {
+        return record(&node.well.0, time);
     }
-    record(&Key::from_parts(REQUEST, labels), time);
+    let label = match (status, error) {
+        (Some(status), _) => Label::new(STATUS, status.as_str().to_owned()),
+        (None, error) => Label::from_static_parts("error.type", error.unwrap_or("no_answer")),
+    };
+    record(&key_of(node.address.as_ref(), node.port, label), time);
+}
+
+/// The key of requests to a node that go well.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct NodeKey(Key);
+
+impl NodeKey {
+    pub(super) fn new(address: &str, port: u16) -> Self {
+        NodeKey(key_of(
+            address,
+            port,
+            Label::from_static_parts(STATUS, "200"),
+        ))
+    }
+}
+
+fn key_of(address: &str, port: u16, outcome: Label) -> Key {
+    let address = Label::new("server.address", address.to_owned());
+    let port = Label::new("server.port", port.to_string());
+    Key::from_parts(REQUEST, vec![METHOD, address, port, outcome])
 }
 
 fn record(key: &Key, time: Duration) {

@@ -21,6 +21,15 @@ pub(super) fn lock_hold(_time: Duration) {}
 
 pub(super) fn operation(_name: &'static str, _error: Option<&'static str>, _time: Duration) {}
 
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct NodeKey;
+
+impl NodeKey {
+    pub(super) fn new(_address: &str, _port: u16) -> Self {
+        NodeKey
+    }
+}
+
 pub(super) fn request(
     _node: &Node,
     _status: Option<StatusCode>,

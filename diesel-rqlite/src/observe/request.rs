@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::StatusCode;
 
+use super::metric::NodeKey;
 use super::spans::{Span, Within};
 use super::statistics::Count;
 use super::{Observer, metric};
@@ -19,8 +20,8 @@ use crate::protocol::survey::is_redirect;
 pub(super) struct Node {
     pub(super) address: Arc<str>,
     pub(super) port: u16,
-    /// The same as text, for labels.
-    pub(super) port_text: Arc<str>,
+    /// For requests that go well.
+    pub(super) well: NodeKey,
 }
 
 impl Node {
@@ -31,10 +32,11 @@ impl Node {
         } else {
             80
         });
+        let address = uri.host().unwrap_or_default();
         Node {
-            address: uri.host().unwrap_or_default().into(),
+            address: address.into(),
             port,
-            port_text: port.to_string().into(),
+            well: NodeKey::new(address, port),
         }
     }
 
