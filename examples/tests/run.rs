@@ -170,6 +170,12 @@ fn the_service_shows_what_it_does_while_the_leader_dies() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("can be started");
+    // More than a pipe holds.
+    let mut traces = child.stderr.take().expect("is piped");
+    let traces = thread::spawn(move || {
+        let mut text = String::new();
+        traces.read_to_string(&mut text).map(|_| text)
+    });
     let mut output = BufReader::new(child.stdout.take().expect("is piped"));
     let mut line = String::new();
     output.read_line(&mut line).expect("says where it listens");
@@ -192,7 +198,7 @@ fn the_service_shows_what_it_does_while_the_leader_dies() {
     let page = ask(address, "GET /metrics HTTP/1.1");
     kill(pid(&child), Signal::SIGTERM).expect("runs");
     let output = wait(child, program);
-    let traces = String::from_utf8_lossy(&output.stderr);
+    let traces = traces.join().expect("no panic").expect("is text");
     assert!(output.status.success(), "{}", output.status);
     for wanted in [
         "# TYPE db_client_operation_duration_seconds histogram",
