@@ -26,6 +26,7 @@ mod pin;
 mod refuse;
 mod rewrite;
 mod scan;
+mod shown;
 mod stream;
 mod token;
 mod volatile;
@@ -45,6 +46,7 @@ pub use self::pin::{Entropy, pins, timestamp};
 pub use self::refuse::{Pragma, Setting, check_temporary};
 pub use self::rewrite::Pin;
 pub use self::scan::Scan;
+pub use self::shown::Literals;
 pub use self::stream::{Statements, StreamError};
 #[cfg(feature = "counted")]
 pub use self::token::count;

@@ -223,6 +223,19 @@ impl From<NoRandomness> for Error {
     }
 }
 
+/// What an error says of a write without an answer.
+const UNKNOWN_OUTCOME: &str = "it is unknown whether the write was applied; it was not sent again";
+
+/// Whether an error says of a write that it may have been applied.
+pub(crate) fn is_unknown_outcome(error: &Error) -> bool {
+    match error {
+        Error::DatabaseError(DatabaseErrorKind::ClosedConnection, information) => {
+            information.details() == Some(UNKNOWN_OUTCOME)
+        }
+        _ => false,
+    }
+}
+
 /// There is no answer.
 pub(crate) fn failure(failure: Failure) -> Error {
     let (kind, details) = match failure.why {
@@ -231,10 +244,7 @@ pub(crate) fn failure(failure: Failure) -> Error {
         Why::Unknown if failure.stake == Stake::Nothing => {
             (DatabaseErrorKind::UnableToSendCommand, None)
         }
-        Why::Unknown => (
-            DatabaseErrorKind::ClosedConnection,
-            Some("it is unknown whether the write was applied; it was not sent again"),
-        ),
+        Why::Unknown => (DatabaseErrorKind::ClosedConnection, Some(UNKNOWN_OUTCOME)),
         Why::Unwritable => (
             DatabaseErrorKind::ClosedConnection,
             Some("the write was applied, but rqlite could not write its values as JSON"),
@@ -386,9 +396,10 @@ mod tests {
             returning: false,
         };
         let write = Exchange::new(endpoint, Statements::default());
-        let Error::DatabaseError(kind, information) =
-            request_error(&write, "leadership lost while committing log")
-        else {
+        let error = request_error(&write, "leadership lost while committing log");
+        assert!(is_unknown_outcome(&error));
+        assert!(!is_unknown_outcome(&cut_short()));
+        let Error::DatabaseError(kind, information) = error else {
             panic!("not a database error");
         };
         assert!(matches!(kind, DatabaseErrorKind::ClosedConnection));

@@ -69,7 +69,8 @@
 //! | `bb8`, `deadpool`, `mobc` | | pools of asynchronous connections; they switch on `async` |
 //! | `native-roots` | | `roots=system`: the certificates that the machine trusts |
 //! | `r2d2` | | pools of connections |
-//! | `tracing` | | warnings about transactions that may not do what is expected |
+//! | `tracing` | | spans of operations and requests, slow queries, warnings about transactions that may not do what is expected |
+//! | `metrics` | | counters and histograms through the crate `metrics` |
 //! | `redis` | | `ValkeyLock` and `RedisLock`, with TLS |
 //!
 //! Diesel has the SQL types `Uuid`, `Json`, `Jsonb` and `Timestamptz` only with a backend: `uuid`, `serde_json`,
@@ -92,6 +93,7 @@ mod migration;
 #[cfg(all(doctest, feature = "serde_json"))]
 mod must_not_compile;
 mod mutex;
+mod observe;
 #[cfg(test)]
 mod order;
 mod paging;
@@ -131,6 +133,9 @@ pub use self::lock::{AsyncLock, AsyncLockGuard, LockFuture};
 pub use self::lock::{Fence, Lock, LockError, LockGuard, RqliteLock, ThreadLock, TransactionLock};
 #[cfg(feature = "redis")]
 pub use self::lock::{RedisLock, ValkeyLock};
+#[cfg(feature = "metrics")]
+pub use self::observe::describe_metrics;
+pub use self::observe::{Errors, SlowQuery, Statistics};
 pub use self::paging::Pages;
 pub use self::protocol::cluster::Forwarding;
 pub use self::protocol::options::QueryOptions;

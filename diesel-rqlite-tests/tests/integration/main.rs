@@ -50,6 +50,8 @@ macro_rules! on_both_connections {
         mod natural_order;
         #[path = "../no_statements.rs"]
         mod no_statements;
+        #[path = "../observed.rs"]
+        mod observed;
         #[path = "../outages.rs"]
         mod outages;
         #[path = "../paging.rs"]
@@ -99,5 +101,6 @@ mod locks;
 mod own_locks;
 mod proxy;
 mod recorder;
+mod seen;
 mod support;
 mod test_transactions;

@@ -16,6 +16,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use diesel_rqlite_sql::Literals;
+
 pub use self::credentials::Credentials;
 #[cfg(feature = "async")]
 pub use self::credentials::CredentialsFuture;
@@ -28,6 +30,7 @@ use self::slot::Slot;
 use self::tls::Tls;
 pub(crate) use self::url::redacted;
 use crate::lock::TransactionLock;
+use crate::observe::{self, Statistics, Together};
 use crate::protocol::authorization::Authorization;
 use crate::protocol::cluster::{Forwarding, Manner};
 use crate::protocol::request::{FOREVER, ReadConsistency, Settings};
@@ -61,6 +64,9 @@ const MAX_ANSWER: u64 = 256 << 20;
 /// | `exactly_once` | `true` or `false`: settle commits whose answer was lost | `false` |
 /// | `coalesce_writes` | `true` or `false`: writes made at the same time share requests, see [`coalesce_writes`](RqliteConfig::coalesce_writes) | `false` |
 /// | `max_answer` | a number with `k`, `M` or `G`: how many bytes an answer may have | `256M` |
+/// | `slow_query_threshold` | a duration: from when on a query is slow, see [`slow_query_threshold`](Self::slow_query_threshold) | none is |
+/// | `trace_literals` | `true` or `false`: spans and slow queries show literals of the SQL | `false` |
+/// | `trace_parameters` | `true` or `false`: spans show the values of parameters | `false` |
 /// | `ca_cert` | a PEM file with the certificates to trust instead of the web's: authorities, or the server's own; read when the URL is parsed | |
 /// | `client_cert`, `client_key` | PEM files with the certificate that this client shows, and its key; read when the URL is parsed | |
 /// | `roots` | `web` or `system`: which authorities to trust without `ca_cert`; `system` needs the feature `native-roots` | `web` |
@@ -109,6 +115,9 @@ pub struct RqliteConfig {
     /// How many bytes an answer may have.
     pub(crate) max_answer: u64,
     pub(crate) coalesce_writes: bool,
+    pub(crate) observing: observe::Options,
+    /// What the connections of this configuration and its clones have done.
+    pub(crate) together: Together,
     /// What the connections of this configuration and its clones share.
     #[cfg(feature = "async")]
     pub(crate) shared: Slot,
@@ -148,6 +157,8 @@ impl RqliteConfig {
             tls: Tls::default(),
             max_answer: MAX_ANSWER,
             coalesce_writes: false,
+            observing: observe::Options::default(),
+            together: Together::default(),
             #[cfg(feature = "async")]
             shared: Slot::default(),
         }
@@ -287,6 +298,41 @@ impl RqliteConfig {
     pub fn coalesce_writes(mut self, coalesce: bool) -> Self {
         self.coalesce_writes = coalesce;
         self
+    }
+
+    /// From when on an operation is slow: a query, a script or a commit, from the program's call to its result.
+    ///
+    /// Slow ones are counted ([`Statistics::slow_queries`]), the slowest is kept ([`Statistics::slowest_query`]), and with the
+    /// feature `tracing` each is a warning, with its text, its requests, the node, and how long the server worked at it: all
+    /// requests ask for that (`timings`) then. They are not, and nothing is slow, unless this is set.
+    #[must_use]
+    pub fn slow_query_threshold(mut self, threshold: Duration) -> Self {
+        self.observing.slow = Some(threshold.min(FOREVER));
+        self
+    }
+
+    /// Whether spans and slow queries show literals that stand in the text of SQL. A `?` stands in their place, unless this
+    /// says `true`.
+    #[must_use]
+    pub fn trace_literals(mut self, shown: bool) -> Self {
+        self.observing.literals = match shown {
+            true => Literals::Shown,
+            false => Literals::Hidden,
+        };
+        self
+    }
+
+    /// Whether spans show the values of parameters. They do not, unless this says `true`. Where literals are shown as well,
+    /// spans also have the text of errors, which may hold both.
+    #[must_use]
+    pub fn trace_parameters(mut self, shown: bool) -> Self {
+        self.observing.parameters = shown;
+        self
+    }
+
+    /// What the connections of this configuration, its clones and what was built from these have done together.
+    pub fn statistics(&self) -> Statistics {
+        self.together.statistics()
     }
 
     /// How fresh reads must be.
@@ -494,6 +540,7 @@ impl RqliteConfig {
         );
         Settings {
             db_timeout: self.db_timeout,
+            timings: self.observing.slow.is_some(),
             ..settings
         }
     }

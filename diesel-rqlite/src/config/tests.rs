@@ -63,6 +63,20 @@ fn options() {
 }
 
 #[test]
+fn what_is_shown_and_slow() {
+    let shy = parse("rqlite://h");
+    assert_eq!(shy.observing, observe::Options::default());
+    assert!(!shy.settings().timings);
+    let url = "rqlite://h?slow_query_threshold=0ms&trace_literals=true&trace_parameters=true";
+    let config = RqliteConfig::new("h", 4001);
+    let config = config.slow_query_threshold(Duration::ZERO);
+    let config = config.trace_literals(true).trace_parameters(true);
+    assert_eq!(parse(url), config);
+    assert!(config.settings().timings);
+    assert_ne!(shy, config);
+}
+
+#[test]
 fn errors_name_what_is_wrong() {
     for (url, wanted) in [
         ("rqlite://h?levl=weak", "`levl`"),
@@ -77,6 +91,12 @@ fn errors_name_what_is_wrong() {
         ),
         ("rqlite://h?nodes=a:b", "`nodes`"),
         ("rqlite://h?nodes=u:secret@h:x", "%40"),
+        (
+            "rqlite://h?slow_query_threshold=1",
+            "`slow_query_threshold`",
+        ),
+        ("rqlite://h?trace_literals=yes", "`trace_literals`"),
+        ("rqlite://h?trace_parameters=1", "`trace_parameters`"),
         ("rqlite://h?freshness=1s", "level `none`"),
         ("rqlite://h?ca_cert=/does/not/exist", "/does/not/exist"),
         ("postgres://h", "`postgres`"),

@@ -21,6 +21,7 @@ use super::{AsyncFunc, Core, HasCore, Rendered, Scope, Steered, TransactionBuild
 use crate::backend::Rqlite;
 use crate::config::{RqliteConfig, redacted};
 use crate::lock::TransactionLock;
+use crate::observe::Statistics;
 use crate::protocol::options::QueryOptions;
 use crate::row::RqliteRow;
 use crate::transaction::{Transaction, TransactionMode};
@@ -128,6 +129,12 @@ impl AsyncRqliteConnection {
         self.core.session.client.requests()
     }
 
+    /// What this connection has done, queries beside others included: see
+    /// [`RqliteConnection::statistics`](crate::RqliteConnection::statistics).
+    pub fn statistics(&self) -> Statistics {
+        self.core.session.observer.statistics()
+    }
+
     /// A transaction that is not as the connection's configuration says: another mode, another lock, retries.
     ///
     /// ```no_run
@@ -208,7 +215,8 @@ where
 {
     let mut scope = Scope::new(connection);
     scope.core().begin_own().await?;
-    match f(scope.get()).await {
+    let span = scope.core().span_of_begun();
+    match span.within(f(scope.get())).await {
         Ok(value) => {
             scope.core().commit_own().await?;
             Ok(value)

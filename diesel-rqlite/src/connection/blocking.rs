@@ -20,6 +20,7 @@ use super::{
 use crate::backend::Rqlite;
 use crate::config::{RqliteConfig, redacted};
 use crate::lock::TransactionLock;
+use crate::observe::Statistics;
 use crate::row::RqliteRow;
 use crate::runtime::now;
 use crate::transaction::{Transaction, TransactionMode};
@@ -62,6 +63,25 @@ impl RqliteConnection {
     /// costs.
     pub fn http_requests(&self) -> u64 {
         self.core.session.client.requests()
+    }
+
+    /// What this connection has done: requests, errors by their kind, transactions, locks, slow queries. Cheap to ask for.
+    ///
+    /// [`RqliteConfig::statistics`] is of all connections of a configuration, and a pool's.
+    ///
+    /// ```no_run
+    /// # use diesel::prelude::*;
+    /// # use diesel_rqlite::RqliteConnection;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut conn = RqliteConnection::establish("rqlite://localhost?slow_query_threshold=200ms")?;
+    /// diesel::sql_query("SELECT 1").execute(&mut conn)?;
+    /// let statistics = conn.statistics();
+    /// println!("{} operations, {} requests", statistics.operations, statistics.requests);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn statistics(&self) -> Statistics {
+        self.core.session.observer.statistics()
     }
 
     /// The node this connection talks to, the leader as of its last request where the read level needs one, for
@@ -340,7 +360,8 @@ impl TransactionManager<RqliteConnection> for RqliteTransactionManager {
     {
         let mut scope = Scope::new(connection);
         Self::begin_transaction(scope.get())?;
-        match callback(scope.get()) {
+        let span = scope.core().span_of_begun();
+        match span.in_scope(|| callback(scope.get())) {
             Ok(value) => {
                 Self::commit_transaction(scope.get())?;
                 Ok(value)

@@ -24,6 +24,7 @@ use crate::config::RqliteConfig;
 use crate::error;
 use crate::lock::{Locking, RqliteLock};
 use crate::mutex::{inner, locked};
+use crate::observe::{Count, End as Ended, Observed, Operation, Span, What, carried};
 use crate::protocol::message::TRANSACTION_OPEN;
 #[cfg(feature = "async")]
 use crate::protocol::nodes::Nodes;
@@ -48,6 +49,7 @@ pub(crate) struct Core<C: Client> {
     /// Of the next transaction, if it is not to be as the configuration says.
     next: Option<Options>,
     holding: Holding,
+    observed: Observed,
     /// Queries may be told from several places at the same time.
     instrumentation: Mutex<DynInstrumentation>,
     /// What queries beside this connection's own have learnt.
@@ -125,10 +127,11 @@ impl<C: Client> Core<C> {
         let mut session = Session::open(config, known, statements)?;
         session.coalescer = shared::coalescer::<C::Runtime>(config);
         let mut core = Self::of(session, config);
-        match core.session.greet().await {
-            Ok(()) => Ok(core),
-            Err(error) => Err(ConnectionError::BadConnection(error.to_string())),
-        }
+        let operation = core.begin_operation(What::Connect);
+        let greeted = operation.within(core.session.greet()).await;
+        let greeted = greeted.map_err(|error| ConnectionError::BadConnection(error.to_string()));
+        core.session.observer.finish(operation, "", &greeted);
+        greeted.map(|()| core)
     }
 
     fn of(session: Session<C>, config: &RqliteConfig) -> Self {
@@ -138,6 +141,7 @@ impl<C: Client> Core<C> {
             options: QueryOptions::default(),
             next: None,
             holding: Holding::default(),
+            observed: Observed::default(),
             instrumentation: Mutex::new(DynInstrumentation::none()),
             #[cfg(feature = "async")]
             beside: Beside::default(),
@@ -246,9 +250,8 @@ impl<C: Client> Core<C> {
         let mut scope = Scope::new(self);
         let core = scope.core();
         let immediate = options.immediate;
-        core.holding
-            .begin::<C::Runtime>(&mut core.session.transaction, &options)
-            .await?;
+        core.observed = core.session.observer.begin_transaction(options.mode.name());
+        core.hold(&options).await?;
         core.session.transaction.options = core.session.transaction_options(options);
         if let Err(error) = core.session.transaction.begin(name) {
             core.holding.end().await;
@@ -256,7 +259,8 @@ impl<C: Client> Core<C> {
         }
         if immediate {
             let began = Instant::now();
-            let taken = core.session.take_lock_if_wanted().await;
+            let taken = core.session.take_lock_if_wanted();
+            let taken = core.observed.within(taken).await;
             core.keep_lock(began);
             if let Err(error) = taken {
                 core.roll_back().await?;
@@ -265,6 +269,45 @@ impl<C: Client> Core<C> {
         }
         scope.keep();
         Ok(())
+    }
+
+    /// Takes the lock that is not in rqlite.
+    async fn hold(&mut self, options: &Options) -> QueryResult<()> {
+        let taking = self
+            .holding
+            .begin::<C::Runtime>(&mut self.session.transaction, options);
+        let Locking::Outside(lock) = &options.locking else {
+            return taking.await;
+        };
+        let parent = self.observed.parent();
+        let waiting = self.session.observer.wait_for_lock(lock.name(), &parent);
+        let taken = waiting.within(taking).await;
+        waiting.finish(&taken);
+        if taken.is_ok() {
+            self.observed.has_lock();
+        }
+        taken
+    }
+
+    /// The span of the outermost transaction, which has just begun; none for one inside another.
+    pub(crate) fn span_of_begun(&self) -> Span {
+        match self.session.transaction.depth() {
+            1 => self.observed.span(),
+            _ => Span::default(),
+        }
+    }
+
+    fn begin_operation(&self, what: What<'_>) -> Operation {
+        self.session.observer.begin(what, &self.observed.parent())
+    }
+
+    /// The outermost transaction is over.
+    fn end_transaction(&mut self, ended: Ended) {
+        let ended = match self.session.transaction.conflicted {
+            true => Ended::Conflicted,
+            false => ended,
+        };
+        self.observed.end(ended);
     }
 
     /// Gives the lock back of a transaction that nobody goes on with, see [`Holding::watch`].
@@ -285,11 +328,22 @@ impl<C: Client> Core<C> {
         if let Err(lost) = core.holding.check() {
             core.session.transaction.lose_lock(&lost);
         }
-        let outcome = match core.holding.is_outside() {
-            true => core.commit_under_lock().await,
-            false => core.session.commit().await,
+        let migration = core.session.transaction.journal.migration();
+        let ended = match migration {
+            Some(version) => core.observed.is_migration(version),
+            None => Ended::Committed,
         };
+        let operation = core.begin_operation(What::Commit(migration));
+        let outcome = match core.holding.is_outside() {
+            true => operation.within(core.commit_under_lock()).await,
+            false => operation.within(core.session.commit()).await,
+        };
+        core.session.observer.finish(operation, "COMMIT", &outcome);
         core.holding.end().await;
+        core.end_transaction(match &outcome {
+            Ok(()) => ended,
+            Err(_) => Ended::RolledBack,
+        });
         outcome
     }
 
@@ -299,11 +353,11 @@ impl<C: Client> Core<C> {
         let another = self.session.another();
         let mut session = std::mem::replace(&mut self.session, another);
         let mut holding = std::mem::take(&mut self.holding);
-        let (session, outcome) = C::Runtime::to_its_end(async move {
+        let (session, outcome) = C::Runtime::to_its_end(carried(async move {
             let outcome = session.commit().await;
             holding.end().await;
             (session, outcome)
-        })
+        }))
         .await;
         self.session = session;
         outcome
@@ -315,8 +369,9 @@ impl<C: Client> Core<C> {
         }
         let mut scope = Scope::above(self, 0);
         let core = scope.core();
-        let outcome = core.session.roll_back().await;
+        let outcome = core.observed.within(core.session.roll_back()).await;
         core.holding.end().await;
+        core.end_transaction(Ended::RolledBack);
         outcome
     }
 
@@ -331,12 +386,16 @@ impl<C: Client> Core<C> {
         }
         if !self.is_in_transaction() {
             self.holding.abandon();
+            self.end_transaction(Ended::RolledBack);
         }
     }
 
     /// Keeps a lock alive that was taken since `began`.
     fn keep_lock(&mut self, began: Instant) {
         if let Some(lease) = &self.session.transaction.lease {
+            if lease.is_held() {
+                self.observed.has_lock();
+            }
             self.holding.keep_alive::<C>(lease, began, &self.config);
         }
     }
@@ -355,13 +414,22 @@ impl<C: Client> Core<C> {
         is_kept: bool,
     ) -> QueryResult<Query<'q>> {
         if let Some(known) = known {
+            self.session.observer.count(Count::CacheHits);
             return Ok(known.query());
         }
-        let query = Query::parse(sql).map_err(error::not_sent)?;
+        self.session.observer.count(Count::CacheMisses);
+        let query = Query::parse(sql).map_err(|error| self.not_sent(error))?;
         if is_kept && self.keeps_statements && self.session.statements.keep(sql, &query) {
             self.tell(InstrumentationEvent::cache_query(sql));
         }
         Ok(query)
+    }
+
+    /// The error of a text that can't be read.
+    fn not_sent(&self, error: SqlError) -> Error {
+        let error = error::not_sent(error);
+        self.session.observer.refuse(&error);
+        error
     }
 
     /// Whether statements are kept, see [`Statements`](crate::statement::Statements).
@@ -386,7 +454,12 @@ impl<C: Client> Core<C> {
         let core = scope.core();
         let _in_use = core.holding.in_use();
         let began = Instant::now();
-        let outcome = core.session.execute(query, binds).await;
+        let operation = core.begin_operation(What::Query {
+            found: query.found(),
+            binds: &binds,
+        });
+        let outcome = operation.within(core.session.execute(query, binds)).await;
+        core.session.observer.finish(operation, sql, &outcome);
         core.keep_lock(began);
         scope.keep();
         outcome
@@ -406,7 +479,14 @@ impl<C: Client> Core<C> {
         let core = scope.core();
         let _in_use = core.holding.in_use();
         let began = Instant::now();
-        let outcome = core.session.rows(query, binds, types).await;
+        let operation = core.begin_operation(What::Query {
+            found: query.found(),
+            binds: &binds,
+        });
+        let outcome = operation
+            .within(core.session.rows(query, binds, types))
+            .await;
+        core.session.observer.finish(operation, sql, &outcome);
         core.keep_lock(began);
         scope.keep();
         outcome
@@ -463,8 +543,19 @@ impl<C: Client> Core<C> {
     /// Runs a script: its statements as one atomic request, unless it begins and ends transactions of its own, or
     /// switches foreign keys on or off.
     pub(crate) async fn script(&mut self, sql: &str) -> QueryResult<()> {
-        let found = parse(sql).map_err(error::not_sent)?;
+        let found = parse(sql).map_err(|error| self.not_sent(error))?;
         self.learn_from_beside();
+        if found.iter().all(|parsed| parsed.form().is_control()) {
+            // Transactions have spans of their own, which do not end with the script.
+            return self.statements_of_script(found).await;
+        }
+        let operation = self.begin_operation(What::Script(&found));
+        let outcome = operation.within(self.statements_of_script(found)).await;
+        self.session.observer.finish(operation, sql, &outcome);
+        outcome
+    }
+
+    async fn statements_of_script(&mut self, found: Vec<Parsed<'_>>) -> QueryResult<()> {
         for parsed in &found {
             let not_sent = |error: SqlError| error::not_sent(error.at(parsed.position()));
             if Control::of(parsed).map_err(not_sent)?.is_none() {

@@ -159,6 +159,12 @@ impl<'c> Call<'c> {
         }
     }
 
+    /// The level of the read that is sent.
+    pub(crate) fn level(&self) -> Option<ReadConsistency> {
+        let is_read = self.exchange.endpoint.is_query() || self.is_test;
+        is_read.then_some(self.level)
+    }
+
     fn wanted_level(&self) -> ReadConsistency {
         self.exchange.level.unwrap_or(self.settings.level)
     }

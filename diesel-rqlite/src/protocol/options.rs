@@ -206,6 +206,7 @@ impl Settings {
             db_timeout: options.db_timeout.or(self.db_timeout),
             request_timeout: options.request_timeout.or(self.request_timeout),
             preferred: preferred.or_else(|| self.preferred.clone()),
+            timings: self.timings,
         }
     }
 }

@@ -45,7 +45,7 @@ impl ReadConsistency {
             .map(|(_, level)| *level)
     }
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         let mut names = Self::NAMES.iter();
         names
             .find(|(_, level)| *level == self)
@@ -95,7 +95,8 @@ pub(crate) enum Way {
 ///
 /// All but reads at level `none` and queued writes have `redirect`: a follower should not forward. From version 10 on it sends a
 /// forwarded write twice when the first reply is late, and the statement is then applied twice. Where the leader can't be
-/// reached but through others, see [`Way::Forward`], writes have a `timeout` that is never over.
+/// reached but through others, see [`Way::Forward`], writes have a `timeout` that is never over. All have `timings` where the
+/// program wants to know of slow queries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     Query {
@@ -182,6 +183,9 @@ impl Endpoint {
         {
             uri.push_str(&format!("&db_timeout={}ns", timeout.as_nanos()));
         }
+        if settings.timings {
+            uri.push_str("&timings");
+        }
     }
 
     fn push_flags(self, uri: &mut String, level: ReadConsistency, settings: &Settings) {
@@ -249,6 +253,8 @@ pub(crate) struct Settings {
     pub(crate) request_timeout: Option<Duration>,
     /// The node to read from where any node will do, if it is not the cluster's.
     pub(crate) preferred: Option<String>,
+    /// Answers are to say how long the server worked at them.
+    pub(crate) timings: bool,
 }
 
 /// How long a request may take, if not as long as any: for its client, among the request's extensions.
@@ -272,6 +278,7 @@ impl Settings {
             db_timeout: None,
             request_timeout: None,
             preferred: None,
+            timings: false,
         }
     }
 

@@ -1,6 +1,7 @@
 //! What an answer means.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
@@ -157,6 +158,36 @@ impl Visitor<'_> for KeyVisitor {
             "error" => Key::Error,
             _ => Key::Other,
         })
+    }
+}
+
+/// How long the server says that it worked at an answer: with the flag `timings`.
+pub(crate) fn server_time(body: &[u8]) -> Option<Duration> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let seconds = deserializer.deserialize_map(TimeVisitor).ok().flatten()?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+struct TimeVisitor;
+
+impl<'de> Visitor<'de> for TimeVisitor {
+    type Value = Option<f64>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an answer of rqlite")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<f64>, A::Error> {
+        let mut time = None;
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "time" => time = Some(map.next_value()?),
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(time)
     }
 }
 
@@ -402,6 +433,22 @@ mod tests {
         assert!(rows(date, &[]).may_be_lossy());
         let text = r#"{"results":[{"columns":["a"],"types":["text"],"values":[["\ufffd"]]}]}"#;
         assert!(rows(text, &[]).may_be_lossy());
+    }
+
+    #[test]
+    fn servers_time() {
+        let body = br#"{"results":[{"time":5.0},{"rows_affected":1}],"time":0.00025}"#;
+        assert_eq!(server_time(body), Some(Duration::from_micros(250)));
+        for body in [
+            "",
+            "[]",
+            "{}",
+            r#"{"results":[]}"#,
+            r#"{"time":"x"}"#,
+            r#"{"time":-1}"#,
+        ] {
+            assert_eq!(server_time(body.as_bytes()), None, "{body}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::error;
 use crate::lock::LockError;
 use crate::lock::fence;
 use crate::lock::rqlite::{Lease, Seen};
+use crate::observe::Parent;
 use crate::protocol::message::StatementError;
 use crate::protocol::request::{Endpoint, Exchange, ReadConsistency};
 use crate::protocol::response::StatementResult;
@@ -149,23 +150,31 @@ impl<C: Client> Session<C> {
         let Some(lease) = self.transaction.lease.clone() else {
             return Ok(());
         };
+        let name = &lease.lock.name;
+        let waiting = self.observer.wait_for_lock(name, &Parent::default());
+        let outcome = waiting.within(self.wait_for_lease(&lease)).await;
+        waiting.finish(&outcome);
+        outcome
+    }
+
+    async fn wait_for_lease(&mut self, lease: &Lease) -> QueryResult<()> {
         let began = Instant::now();
         let mut last: Option<(Seen, Instant)> = None;
         loop {
-            let seen = self.look_at_lock(&lease).await?;
+            let seen = self.look_at_lock(lease).await?;
             match (&seen, &last) {
                 (Some(seen), _) if seen.is_free() => {
-                    if self.try_lock(&lease, &[]).await?.1 {
+                    if self.try_lock(lease, &[]).await?.1 {
                         return Ok(());
                     }
                 }
                 (None, _) => {
-                    if self.try_lock(&lease, &[]).await?.1 {
+                    if self.try_lock(lease, &[]).await?.1 {
                         return Ok(());
                     }
                 }
                 (Some(now), Some((before, since))) if now == before => {
-                    if since.elapsed() >= now.lease() && self.take_over(&lease, now).await? {
+                    if since.elapsed() >= now.lease() && self.take_over(lease, now).await? {
                         return Ok(());
                     }
                 }

@@ -9,6 +9,7 @@ use super::{Client, Session, named, rows_of};
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
 use crate::error;
+use crate::observe::Count;
 use crate::protocol::request::{Exchange, ReadConsistency};
 use crate::protocol::response::StatementResult;
 use crate::protocol::rows::Rows;
@@ -73,6 +74,7 @@ impl<C: Client> Session<C> {
         peek: &Peek,
         exchange: &Exchange,
     ) -> QueryResult<Option<Vec<StatementResult>>> {
+        self.observer.count(Count::Peeks);
         let body = match self.send(exchange).await {
             Err(failure) if failure.is_unwritable() => return Ok(None),
             outcome => outcome.map_err(error::failure)?,

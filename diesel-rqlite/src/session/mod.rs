@@ -42,11 +42,12 @@ use crate::bind_collector::Bind;
 use crate::config::{Provider, RqliteConfig};
 use crate::error;
 use crate::lock::Acquire;
+use crate::observe::{Attempts, Observer};
 use crate::protocol::call::{Call, SendError, Step};
 use crate::protocol::encoding::Encoding;
 use crate::protocol::failure::{Failure, Why};
 use crate::protocol::nodes::{Known, Nodes};
-use crate::protocol::request::{Exchange, Settings, Stake};
+use crate::protocol::request::{Exchange, ReadConsistency, Settings, Stake};
 use crate::protocol::response::{Answer, StatementResult};
 use crate::protocol::rows::Rows;
 use crate::random::jittered;
@@ -97,6 +98,7 @@ pub(crate) struct Session<C> {
     pub(crate) client: C,
     pub(crate) nodes: Nodes,
     pub(crate) settings: Settings,
+    pub(crate) observer: Observer,
     /// Where credentials come from that change.
     provider: Option<Provider>,
     scout: Arc<Scout>,
@@ -145,8 +147,14 @@ impl<C: Client> Session<C> {
         let client = C::open(config)?;
         let settings = config.settings();
         let authorization = settings.authorization.clone();
-        let scout = Scout::new(client.clone(), nodes.known.clone(), authorization);
-        let session = Session::new(client, nodes, settings, statements, scout);
+        let observer = Observer::new(&config.together, config.observing);
+        let scout = Scout::new(
+            client.clone(),
+            nodes.known.clone(),
+            authorization,
+            observer.clone(),
+        );
+        let session = Session::new(client, nodes, settings, statements, (scout, observer));
         Ok(Session {
             provider: config.provider.clone(),
             ..session
@@ -158,10 +166,11 @@ impl<C: Client> Session<C> {
         nodes: Nodes,
         settings: Settings,
         statements: Arc<Statements>,
-        scout: Arc<Scout>,
+        (scout, observer): (Arc<Scout>, Observer),
     ) -> Self {
         Session {
             scout,
+            observer,
             client,
             nodes,
             settings,
@@ -196,7 +205,7 @@ impl<C: Client> Session<C> {
             self.nodes.clone(),
             self.settings.clone(),
             Arc::clone(&self.statements),
-            Arc::clone(&self.scout),
+            (Arc::clone(&self.scout), self.observer.clone()),
         );
         session.provider.clone_from(&self.provider);
         session
@@ -221,15 +230,20 @@ impl<C: Client> Session<C> {
             .map_err(|reason| exchange.failure(Why::NotApplied, reason))?;
         let mut rest = None;
         let mut call = Call::new(&mut self.nodes, &self.settings, exchange, Instant::now());
+        let mut attempts = Attempts::default();
         let outcome = loop {
             match call.step(Instant::now()) {
                 Step::Send(request, watch) => {
                     let vigil = Vigil::new(watch, Arc::clone(&scout));
-                    let outcome = self.client.send(request, vigil, first).await;
+                    let level = call.level().map(ReadConsistency::name);
+                    let sent = self.observer.sending(&request, &mut attempts, level);
+                    let sending = self.client.send(request, vigil, first);
+                    let outcome = sent.within(sending).await;
                     let outcome = outcome.map(|(response, more)| {
                         rest = more;
                         response
                     });
+                    self.observer.received(sent, &mut attempts, &outcome);
                     match credentials.renewed_after(&outcome).await {
                         // To the same node, which has refused it.
                         Ok(true) => {}

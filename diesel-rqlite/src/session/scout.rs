@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Client;
+use crate::observe::{Count, Observer};
 use crate::protocol::authorization::Authorization;
 use crate::protocol::nodes::Known;
 use crate::protocol::survey::Survey;
@@ -30,6 +31,7 @@ impl Scout {
         client: C,
         known: Known,
         authorization: Authorization,
+        observer: Observer,
     ) -> Arc<Self> {
         let look = move |known: &Known| {
             let began = Instant::now();
@@ -38,6 +40,7 @@ impl Scout {
                 let is_trusted = known.cluster().trusts(&node);
                 let authorization = authorization.get().filter(|_| is_trusted);
                 let survey = Survey::new(node.clone(), authorization);
+                observer.count(Count::Probes);
                 C::Runtime::beside(ask(client.clone(), known.clone(), survey, node, began));
             }
         };

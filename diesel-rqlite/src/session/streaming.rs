@@ -17,6 +17,7 @@ use foldhash::fast::{FixedState, FoldHasher};
 use super::{Client, Rest, Session, named, rows_of_query};
 use crate::backend::RqliteType;
 use crate::error;
+use crate::observe::{Count, Gained};
 use crate::protocol::call::SendError;
 use crate::protocol::encoding::Doubtful;
 use crate::protocol::failure::Why;
@@ -67,11 +68,20 @@ impl<C: Client> Found<C> {
     }
 }
 
+impl<C: Client> Gained for Found<C> {
+    /// Those that have come.
+    fn returned(&self) -> Option<u64> {
+        Some(self.rows.iter().map(|rows| rows.len() as u64).sum())
+    }
+}
+
 /// An answer of which a part is here.
 pub(super) struct Coming<C: Client> {
     pieces: Pieces,
     /// `None`: all of it is.
     rest: Option<C::Rest>,
+    /// How many bytes have come that nobody has counted yet.
+    read: u64,
 }
 
 /// Why there are no more rows.
@@ -81,6 +91,14 @@ enum Broken {
 }
 
 impl<C: Client> Coming<C> {
+    fn new(pieces: Pieces, rest: Option<C::Rest>) -> Self {
+        Coming {
+            pieces,
+            rest,
+            read: 0,
+        }
+    }
+
     /// The next rows. `None`: there are no more.
     async fn next(&mut self) -> Result<Option<Rows>, Broken> {
         loop {
@@ -92,8 +110,10 @@ impl<C: Client> Coming<C> {
                 self.pieces.end().map_err(Broken::Unreadable)?;
                 return Ok(None);
             };
-            if rest.read(self.pieces.bytes()).await.map_err(Broken::Lost)? == 0 {
-                self.rest = None;
+            let read = rest.read(self.pieces.bytes()).await;
+            match read.map_err(Broken::Lost)? {
+                0 => self.rest = None,
+                read => self.read += read as u64,
             }
         }
     }
@@ -188,13 +208,23 @@ impl<C: Client> Streaming<C> {
             return Ok(None);
         }
         let next = self.rows(session).await;
+        match &next {
+            Ok(Some(rows)) => session
+                .observer
+                .came(Count::RowsReturned, rows.len() as u64),
+            Ok(None) => {}
+            Err(error) => session.observer.refuse(error),
+        }
         self.has_ended = !matches!(next, Ok(Some(_)));
         next
     }
 
     async fn rows(&mut self, session: &mut Session<C>) -> QueryResult<Option<Rows>> {
         loop {
-            match self.coming.next().await {
+            let next = self.coming.next().await;
+            let read = std::mem::take(&mut self.coming.read);
+            session.observer.came(Count::BytesReceived, read);
+            match next {
                 Ok(Some(rows)) if is_doubtful(&rows) && self.exact.is_some() => {
                     if let Some(learnt) = &self.learnt {
                         learnt.learn(rows.doubtful());
@@ -255,7 +285,7 @@ impl<C: Client> Streaming<C> {
         let (body, rest) = sent.map_err(error::failure)?;
         let begun = Pieces::begin(&body, &self.statement.encodings);
         self.coming = match begun {
-            Some(pieces) => Coming { pieces, rest },
+            Some(pieces) => Coming::new(pieces, rest),
             // No rows, or an error.
             None => {
                 let body = whole::<C>(&exchange, body, rest).await?;
@@ -333,7 +363,7 @@ impl<C: Client> Session<C> {
             let reason = format!("unreadable answer: {error}");
             error::failure(exchange.failure(Why::Unknown, reason))
         })?;
-        Ok((named(rows, statement), Some(Coming { pieces, rest })))
+        Ok((named(rows, statement), Some(Coming::new(pieces, rest))))
     }
 
     /// An answer broke off.

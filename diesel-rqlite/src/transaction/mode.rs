@@ -45,6 +45,14 @@ impl TransactionMode {
             _ => None,
         }
     }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            TransactionMode::Interactive => "interactive",
+            TransactionMode::Eager => "eager",
+            TransactionMode::Deferred => "deferred",
+        }
+    }
 }
 
 /// What applies to one transaction.

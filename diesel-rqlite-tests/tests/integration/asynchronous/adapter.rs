@@ -28,8 +28,8 @@ use diesel_async::{
 };
 use diesel_rqlite::{
     AsyncRqliteConnection, AsyncRqliteTransactionManager, QueryOptions, QueueOutcome, Rqlite,
-    RqliteConfig, RqliteRow, RqliteStream, RunAgain, RunOnce, SequenceNumber, Transaction,
-    TransactionBuilder, TransactionLock, TransactionMode, WriteQueue,
+    RqliteConfig, RqliteRow, RqliteStream, RunAgain, RunOnce, SequenceNumber, Statistics,
+    Transaction, TransactionBuilder, TransactionLock, TransactionMode, WriteQueue,
 };
 use futures_core::Stream;
 use send_wrapper::SendWrapper;
@@ -87,6 +87,10 @@ impl RqliteConnection {
 
     pub(crate) fn http_requests(&self) -> u64 {
         self.connection.http_requests()
+    }
+
+    pub(crate) fn statistics(&self) -> Statistics {
+        self.connection.statistics()
     }
 
     pub(crate) fn build_transaction(&mut self) -> Builder<'_> {

@@ -5,24 +5,28 @@ use std::time::Duration;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Json, Router, middleware};
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_rqlite::AsyncRqliteConnection;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::time::timeout;
 
 use crate::bank::{self, Account, NewAccount, Transfer};
 use crate::error::ApiError;
+use crate::seen;
 
 type Connections = Pool<AsyncRqliteConnection>;
 
 /// Better an early "try again" than a queue that grows.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-pub(crate) fn router(pool: Connections) -> Router {
+pub(crate) fn router(pool: Connections, page: PrometheusHandle) -> Router {
     Router::new()
         .route("/accounts", post(create).get(list))
         .route("/accounts/{id}", get(show))
         .route("/transfers", post(transfer))
+        .layer(middleware::from_fn(seen::span))
+        .route("/metrics", get(async move || page.render()))
         .with_state(pool)
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use diesel_async::RunQueryDsl;
 use diesel_rqlite::RqliteConfig;
 use diesel_rqlite_examples::Failure;
+use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -43,18 +44,22 @@ impl Default for Load {
 }
 
 #[tokio::main]
-pub(crate) async fn run(config: &RqliteConfig, load: &Load) -> Result<(), Failure> {
+pub(crate) async fn run(
+    config: &RqliteConfig,
+    load: &Load,
+    page: PrometheusHandle,
+) -> Result<(), Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let client = Client::new(listener.local_addr()?);
     let (end, ended) = oneshot::channel::<()>();
-    let service = tokio::spawn(crate::serve(listener, crate::pool(config)?, async {
+    let service = tokio::spawn(crate::serve(listener, crate::pool(config)?, page, async {
         let _ = ended.await;
     }));
 
     open_accounts(&client).await?;
     let began = Instant::now();
     let mut told = work(&client, load).await?;
-    report(load, &told, began.elapsed());
+    report(config, load, &told, began.elapsed());
     told.merge(work_until_shutdown(&client, load, end).await?);
     service.await??;
     check(config, &told).await
@@ -232,7 +237,7 @@ async fn work_until_shutdown(
     Ok(told)
 }
 
-fn report(load: &Load, told: &Told, took: Duration) {
+fn report(config: &RqliteConfig, load: &Load, told: &Told, took: Duration) {
     let count: usize = told.times.values().map(Vec::len).sum();
     println!(
         "{count} requests by {} clients in {:.1} s: {:.0} requests/s",
@@ -262,6 +267,11 @@ fn report(load: &Load, told: &Told, took: Duration) {
         "\nanswers        {}; not waited for: {}",
         statuses.join(", "),
         told.gone_away
+    );
+    let seen = config.statistics();
+    println!(
+        "database       {} operations by {} requests; {} commits, {} conflicts, {} rolled back",
+        seen.operations, seen.requests, seen.commits, seen.conflicts, seen.rollbacks
     );
 }
 

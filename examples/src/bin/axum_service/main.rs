@@ -10,25 +10,34 @@
 //! curl -d '{"id": "rent-may", "source": 1, "target": 2, "cents": 2500}' \
 //!     -H 'content-type: application/json' localhost:3000/transfers
 //! curl localhost:3000/accounts
+//! curl localhost:3000/metrics
 //! ```
+//!
+//! With `RUST_LOG=info` it prints what it does for each request, down to the node that answered.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod api;
 mod bank;
 mod error;
 mod load;
+mod seen;
 
 use std::future::Future;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel_async::pooled_connection::deadpool::Pool;
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, RecyclingMethod};
 use diesel_rqlite::{AsyncRqliteConnection, RqliteConfig};
 use diesel_rqlite_examples::{Failure, Server, Tables};
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 
 use self::load::Load;
+
+/// What takes longer is a warning, with what the server says it took.
+const SLOW: Duration = Duration::from_millis(500);
 
 fn main() -> Result<(), Failure> {
     let mut listen = "127.0.0.1:3000".to_owned();
@@ -46,21 +55,24 @@ fn main() -> Result<(), Failure> {
     }
     let server = Server::rqlite()?;
     let config: RqliteConfig = server.url().parse()?;
+    let config = config.slow_query_threshold(SLOW);
+    seen::trace();
+    let page = seen::count()?;
     if has_load {
         let _tables = Tables::create(&config, bank::TABLES, bank::CREATE)?;
-        return load::run(&config, &load);
+        return load::run(&config, &load, page);
     }
     // What is there stays there.
     let create = bank::CREATE.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS");
     config.connect()?.batch_execute(&create)?;
-    run(&config, &listen)
+    run(&config, &listen, page)
 }
 
 #[tokio::main]
-async fn run(config: &RqliteConfig, listen: &str) -> Result<(), Failure> {
+async fn run(config: &RqliteConfig, listen: &str, page: PrometheusHandle) -> Result<(), Failure> {
     let listener = TcpListener::bind(listen).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    serve(listener, pool(config)?, terminated()).await?;
+    serve(listener, pool(config)?, page, terminated()).await?;
     println!("all requests are answered, good bye");
     Ok(())
 }
@@ -79,11 +91,14 @@ fn pool(config: &RqliteConfig) -> Result<Pool<AsyncRqliteConnection>, Failure> {
 async fn serve(
     listener: TcpListener,
     pool: Pool<AsyncRqliteConnection>,
+    page: PrometheusHandle,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Failure> {
-    axum::serve(listener, api::router(pool.clone()))
+    let upkeep = tokio::spawn(seen::keep_up(page.clone()));
+    axum::serve(listener, api::router(pool.clone(), page))
         .with_graceful_shutdown(shutdown)
         .await?;
+    upkeep.abort();
     pool.close();
     Ok(())
 }
