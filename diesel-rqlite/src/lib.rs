@@ -77,6 +77,7 @@
 
 #![warn(missing_docs)]
 
+mod administration;
 mod backend;
 mod bind_collector;
 mod config;
@@ -108,6 +109,7 @@ mod transport;
 mod types;
 mod value;
 
+pub use self::administration::ClusterError;
 pub use self::backend::{
     Rqlite, RqliteBatchInsert, RqliteOnConflictClause, RqliteReturningClause, RqliteType,
 };
@@ -117,10 +119,12 @@ pub use self::config::CredentialsFuture;
 pub use self::config::{ConfigError, Credentials, RqliteConfig};
 #[cfg(feature = "async")]
 pub use self::connection::{
-    AsyncFunc, AsyncRqliteConnection, AsyncRqliteTransactionManager, RqliteStream,
+    AsyncFunc, AsyncRqliteBackup, AsyncRqliteCluster, AsyncRqliteConnection,
+    AsyncRqliteTransactionManager, RqliteStream,
 };
 pub use self::connection::{
-    RqliteConnection, RqliteCursor, RqliteTransactionManager, RunAgain, RunOnce, TransactionBuilder,
+    RqliteBackup, RqliteCluster, RqliteConnection, RqliteCursor, RqliteTransactionManager,
+    RunAgain, RunOnce, TransactionBuilder,
 };
 #[cfg(feature = "postgres_backend")]
 pub use self::expression::json_functions;
@@ -131,7 +135,10 @@ pub use self::lock::{Fence, Lock, LockError, LockGuard, RqliteLock, ThreadLock, 
 #[cfg(feature = "redis")]
 pub use self::lock::{RedisLock, ValkeyLock};
 pub use self::paging::Pages;
+pub use self::protocol::backup::BackupOptions;
 pub use self::protocol::cluster::Forwarding;
+pub use self::protocol::condition::{NodeStatus, RaftState, Readiness, ReadyOptions};
+pub use self::protocol::member::{ClusterNode, ClusterNodes, NodeRole};
 pub use self::protocol::request::ReadConsistency;
 pub use self::query_builder::{RqliteInsertSelectDsl, RqliteQueryBuilder, SelectedRows};
 pub use self::row::{RqliteField, RqliteRow};

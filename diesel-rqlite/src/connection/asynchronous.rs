@@ -16,8 +16,10 @@ use diesel_async::{
     UpdateAndFetchResults,
 };
 
+use super::cluster::AsyncRqliteCluster;
 use super::cursor::RqliteStream;
 use super::{AsyncFunc, Core, HasCore, Scope, TransactionBuilder, collect_binds, is_kept, render};
+use crate::administration::Administration;
 use crate::backend::Rqlite;
 use crate::bind_collector::Bind;
 use crate::config::{RqliteConfig, redacted};
@@ -126,6 +128,12 @@ impl AsyncRqliteConnection {
     /// costs.
     pub fn http_requests(&self) -> u64 {
         self.core.session.client.requests()
+    }
+
+    /// The cluster, for whoever runs it: its nodes, backups, what is loaded into it.
+    pub fn cluster(&mut self) -> AsyncRqliteCluster<'_> {
+        let patience = self.core.config.request_timeout;
+        AsyncRqliteCluster::new(Administration::new(&mut self.core.session, patience))
     }
 
     /// A transaction that is not as the connection's configuration says: another mode, another lock, retries.

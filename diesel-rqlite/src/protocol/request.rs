@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Method;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 
 use super::authorization::Authorization;
@@ -87,6 +88,8 @@ pub(crate) enum Way {
 /// | write, schema, PRAGMA | `/db/execute?noparse` | rqlite's rewriting prints statements anew and damages some (it drops STRICT, swaps `LIMIT a, b`); what it is for, `random()` and `now`, the client has replaced |
 /// | write with RETURNING | `/db/execute?norwtime&norwrandom` | `noparse` would lose the rows |
 /// | writes without foreign keys | `/db/execute?noparse` | a transaction as one text, between what switches them off and on |
+/// | a node leaves | `/remove` | |
+/// | another node leads | `/leader?wait` | the answer comes when it does |
 /// | a commit, several writes | the same with `transaction` | all or nothing; `/db/request?transaction` is not, where a statement fails to prepare |
 ///
 /// All but reads at level `none` have `redirect`: a follower should not forward. From version 10 on it sends a
@@ -109,6 +112,10 @@ pub(crate) enum Endpoint {
     WriteAndAsk,
     /// Writes between statements that switch foreign keys off and on again. All of these must be run.
     Unenforced,
+    /// A node leaves the cluster.
+    Remove,
+    /// The leader hands over to another node. Servers before 8.40 do not know it.
+    StepDown,
 }
 
 /// What is lost with an answer.
@@ -123,7 +130,10 @@ pub(crate) enum Stake {
 impl Endpoint {
     fn stake(self) -> Stake {
         match self {
-            Endpoint::Execute { .. } | Endpoint::Unenforced => Stake::Write,
+            Endpoint::Execute { .. }
+            | Endpoint::Unenforced
+            | Endpoint::Remove
+            | Endpoint::StepDown => Stake::Write,
             Endpoint::Query { .. } | Endpoint::Request { .. } | Endpoint::WriteAndAsk => {
                 Stake::Nothing
             }
@@ -132,7 +142,7 @@ impl Endpoint {
 
     /// Whether it may be sent again when its answer was lost.
     pub(crate) fn is_repeatable(self) -> bool {
-        !matches!(self, Endpoint::Execute { .. } | Endpoint::Unenforced)
+        self.stake() == Stake::Nothing
     }
 
     /// Whether it has a read consistency level.
@@ -145,6 +155,15 @@ impl Endpoint {
             Endpoint::Query { .. } => "/db/query",
             Endpoint::Request { .. } | Endpoint::WriteAndAsk => "/db/request",
             Endpoint::Execute { .. } | Endpoint::Unenforced => "/db/execute",
+            Endpoint::Remove => "/remove",
+            Endpoint::StepDown => "/leader",
+        }
+    }
+
+    fn method(self) -> Method {
+        match self {
+            Endpoint::Remove => Method::DELETE,
+            _ => Method::POST,
         }
     }
 
@@ -184,6 +203,9 @@ impl Endpoint {
             }
             Endpoint::WriteAndAsk => uri.push_str("?transaction&blob_array&noparse"),
             Endpoint::Unenforced => uri.push_str("?noparse"),
+            // What comes next begins with an `&`.
+            Endpoint::Remove => uri.push('?'),
+            Endpoint::StepDown => uri.push_str("?wait"),
             Endpoint::Execute {
                 transaction,
                 returning,
@@ -313,7 +335,10 @@ impl Exchange {
         uri.push_str(base);
         uri.push_str(self.endpoint.path());
         self.endpoint.push_query(&mut uri, level, way, settings);
-        let mut request = http::Request::post(uri).header(CONTENT_TYPE, "application/json");
+        let mut request = http::Request::builder()
+            .method(self.endpoint.method())
+            .uri(uri)
+            .header(CONTENT_TYPE, "application/json");
         if let Some(authorization) = settings.authorization.get() {
             request = request.header(AUTHORIZATION, authorization);
         }
