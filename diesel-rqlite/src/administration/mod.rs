@@ -8,7 +8,7 @@ mod error;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Method, StatusCode};
 
 pub use self::error::ClusterError;
@@ -32,18 +32,25 @@ const TIMES: u32 = 3;
 const LOAD: &str = "/db/load";
 const BOOT: &str = "/boot";
 
-/// A client that carries more than fits into memory.
-pub(crate) trait Carrier: Client {
-    /// What is sent.
-    type Upload<'u>;
+/// A client that is given answers of any length.
+pub(crate) trait Fetch: Client {
     /// What comes back.
     type Download: Rest;
 
-    /// Sends a request to one node, once, and follows no redirect. `patience`: how long to wait for the begin of its answer.
-    fn carry<'u>(
+    /// Sends a request to one node, once, and follows no redirect. Its answer must begin in time.
+    fn fetch(
         &self,
-        request: http::Request<Option<Self::Upload<'u>>>,
-        patience: Option<Duration>,
+        request: http::Request<()>,
+        patience: Duration,
+    ) -> impl Future<Output = Result<http::Response<Self::Download>, SendError>>;
+}
+
+/// The same, which sends what it reads.
+pub(crate) trait Carry<U>: Fetch {
+    /// Sends a request to one node, once, and follows no redirect. It may take any time.
+    fn carry(
+        &self,
+        request: http::Request<U>,
     ) -> impl Future<Output = Result<http::Response<Self::Download>, SendError>>;
 }
 
@@ -58,7 +65,7 @@ pub(crate) struct Administration<'c, C> {
     node: Option<String>,
 }
 
-impl<'c, C: Carrier> Administration<'c, C> {
+impl<'c, C: Fetch> Administration<'c, C> {
     pub(crate) fn new(own: &'c mut Session<C>, patience: Duration) -> Self {
         Administration {
             session: own.another(),
@@ -243,11 +250,10 @@ impl<'c, C: Carrier> Administration<'c, C> {
 
     /// Replaces the database. A single node takes a file of any size without holding it in memory; a cluster takes it through
     /// its Raft log, as one entry.
-    pub(crate) async fn load(
-        &mut self,
-        upload: C::Upload<'_>,
-        whole: &Whole,
-    ) -> Result<(), ClusterError> {
+    pub(crate) async fn load<U>(&mut self, upload: U, whole: &Whole) -> Result<(), ClusterError>
+    where
+        C: Carry<U>,
+    {
         let node = self.to_leader().await?;
         self.may_load(&node).await?;
         let is_handed_on = self.session.nodes.was_handed_on();
@@ -257,10 +263,8 @@ impl<'c, C: Carrier> Administration<'c, C> {
             false if is_handed_on => "/db/load?timeout=1h",
             false => "/db/load?redirect",
         };
-        let request = self
-            .request(Method::POST, &node, path, Some(upload))
-            .await?;
-        let answer = self.session.client.carry(request, None).await;
+        let request = self.request(Method::POST, &node, path, upload).await?;
+        let answer = self.session.client.carry(request).await;
         let answer = match (answer, whole.fault()) {
             (_, Some(fault)) if !whole.has_ended() => return Err(ClusterError::File(fault)),
             (Err(error), _) => return Err(self.lost(&node, &error)),
@@ -320,20 +324,9 @@ impl<'c, C: Carrier> Administration<'c, C> {
     ) -> Result<http::Response<C::Download>, ClusterError> {
         let mut renewed = false;
         loop {
-            let request = self.request(Method::GET, node, path, None).await?;
-            let answer = self.session.client.carry(request, Some(patience)).await;
-            let mut cluster = self.session.nodes.known.cluster();
-            let answer = match answer {
-                Ok(answer) => {
-                    cluster.answered(node);
-                    answer
-                }
-                Err(error) => {
-                    cluster.failed(node, &error.message, Instant::now());
-                    return Err(ClusterError::no_answer(node, &error.message));
-                }
-            };
-            drop(cluster);
+            let request = self.request(Method::GET, node, path, ()).await?;
+            let answer = self.session.client.fetch(request, patience).await;
+            let answer = self.noted(node, answer)?;
             if renewed || answer.status() != StatusCode::UNAUTHORIZED {
                 return Ok(answer);
             }
@@ -346,31 +339,39 @@ impl<'c, C: Carrier> Administration<'c, C> {
         }
     }
 
-    async fn request<'u>(
+    /// What the connections of the configuration know of a node from now on.
+    fn noted<T>(&self, node: &str, answer: Result<T, SendError>) -> Result<T, ClusterError> {
+        let mut cluster = self.session.nodes.known.cluster();
+        match &answer {
+            Ok(_) => cluster.answered(node),
+            Err(error) => cluster.failed(node, &error.message, Instant::now()),
+        }
+        answer.map_err(|error| ClusterError::no_answer(node, &error.message))
+    }
+
+    async fn request<B>(
         &self,
         method: Method,
         node: &str,
         path: &str,
-        upload: Option<C::Upload<'u>>,
-    ) -> Result<http::Request<Option<C::Upload<'u>>>, ClusterError> {
+        body: B,
+    ) -> Result<http::Request<B>, ClusterError> {
         if !self.session.trusts(node) {
             self.session.look_around().await;
         }
         if !self.session.trusts(node) {
             return Err(ClusterError::NotTrusted(node.to_owned()));
         }
-        let mut request = http::Request::builder()
-            .method(method)
-            .uri(format!("{node}{path}"));
-        if upload.is_some() {
-            let bytes = HeaderValue::from_static("application/octet-stream");
-            request = request.header(CONTENT_TYPE, bytes);
+        let mut request = http::Request::builder().uri(format!("{node}{path}"));
+        if method == Method::POST {
+            request = request.header(CONTENT_TYPE, "application/octet-stream");
         }
         if let Some(authorization) = self.session.settings.authorization.get() {
             request = request.header(AUTHORIZATION, authorization);
         }
         request
-            .body(upload)
+            .method(method)
+            .body(body)
             .map_err(|error| ClusterError::Invalid(format!("{node}: {error}")))
     }
 

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::asynchronous::{AsyncHttp, Connections, Stream, chain, host_of, to_path};
 use super::pool;
-use crate::administration::Carrier;
+use crate::administration::{Carry, Fetch};
 use crate::protocol::backup::Whole;
 use crate::protocol::call::SendError;
 use crate::session::Rest;
@@ -144,27 +144,39 @@ impl Rest for Download {
     }
 }
 
-impl Carrier for AsyncHttp {
-    type Upload<'u> = Upload;
+impl Fetch for AsyncHttp {
     type Download = Download;
 
-    async fn carry<'u>(
+    async fn fetch(
         &self,
-        request: http::Request<Option<Self::Upload<'u>>>,
-        patience: Option<Duration>,
+        request: http::Request<()>,
+        patience: Duration,
     ) -> Result<http::Response<Download>, SendError> {
-        let whole = request.body().as_ref().map(|upload| upload.whole.clone());
         let connections = self.pool.for_others();
-        let exchange = exchange(&connections, request);
-        let answer = match patience {
-            None => exchange.await,
-            Some(patience) => match timeout(patience, exchange).await {
-                Ok(answer) => answer,
-                Err(_) => Err("timeout: receive response".to_owned()),
-            },
+        let exchange = exchange(&connections, request.map(|()| Content(None)));
+        let (timed_out, answer) = match timeout(patience, exchange).await {
+            Ok(answer) => (false, answer),
+            Err(_) => (true, Err("timeout: receive response".to_owned())),
         };
         answer.map_err(|message| SendError {
-            sent: whole.is_none_or(|whole| whole.has_ended()),
+            sent: true,
+            timed_out,
+            message: self.asked.explain(message),
+        })
+    }
+}
+
+impl Carry<Upload> for AsyncHttp {
+    async fn carry(
+        &self,
+        request: http::Request<Upload>,
+    ) -> Result<http::Response<Download>, SendError> {
+        let whole = request.body().whole.clone();
+        let connections = self.pool.for_others();
+        let request = request.map(|upload| Content(Some(upload)));
+        let answer = exchange(&connections, request).await;
+        answer.map_err(|message| SendError {
+            sent: whole.has_ended(),
             timed_out: false,
             message: self.asked.explain(message),
         })
@@ -173,9 +185,8 @@ impl Carrier for AsyncHttp {
 
 async fn exchange(
     connections: &Connections<Content>,
-    request: http::Request<Option<Upload>>,
+    mut request: http::Request<Content>,
 ) -> Result<http::Response<Download>, String> {
-    let mut request = request.map(Content);
     let headers = request.headers_mut();
     let name = concat!("diesel-rqlite/", env!("CARGO_PKG_VERSION"));
     headers.insert(USER_AGENT, HeaderValue::from_static(name));

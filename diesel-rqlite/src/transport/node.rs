@@ -9,7 +9,7 @@ use http::{Request, Response};
 use ureq::SendBody;
 
 use super::blocking::{Http, PIECE};
-use crate::administration::Carrier;
+use crate::administration::{Carry, Fetch};
 use crate::protocol::backup::Whole;
 use crate::protocol::call::SendError;
 use crate::session::Rest;
@@ -166,31 +166,28 @@ impl Read for Upload<'_> {
     }
 }
 
-impl Carrier for Http {
-    type Upload<'u> = Upload<'u>;
+impl Fetch for Http {
     type Download = Box<dyn Read + Send>;
 
-    async fn carry<'u>(
+    async fn fetch(
         &self,
-        request: Request<Option<Self::Upload<'u>>>,
-        patience: Option<Duration>,
+        request: Request<()>,
+        patience: Duration,
     ) -> Result<NodeAnswer, SendError> {
+        let mut request = request.map(|()| SendBody::none());
+        self.conceal(request.headers_mut());
+        let answer = run(&self.agent(), request, Some(patience));
+        answer.map_err(|error| self.lost(error, true))
+    }
+}
+
+impl<'u> Carry<Upload<'u>> for Http {
+    async fn carry(&self, request: Request<Upload<'u>>) -> Result<NodeAnswer, SendError> {
         let (mut head, mut upload) = request.into_parts();
         self.conceal(&mut head.headers);
-        let agent = self.agent();
-        let answer = match &mut upload {
-            Some(upload) => {
-                let body = SendBody::from_reader(upload);
-                run(&agent, Request::from_parts(head, body), patience)
-            }
-            None => run(
-                &agent,
-                Request::from_parts(head, SendBody::none()),
-                patience,
-            ),
-        };
-        let is_sent = upload.is_none_or(|upload| upload.whole.has_ended());
-        answer.map_err(|error| self.lost(error, is_sent))
+        let request = Request::from_parts(head, SendBody::from_reader(&mut upload));
+        let answer = run(&self.agent(), request, None);
+        answer.map_err(|error| self.lost(error, upload.whole.has_ended()))
     }
 }
 

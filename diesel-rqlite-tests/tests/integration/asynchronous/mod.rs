@@ -3,6 +3,7 @@
 mod adapter;
 mod beside;
 mod cancellation;
+mod cluster_adapter;
 mod pools;
 #[cfg(target_os = "linux")]
 mod sockets;
