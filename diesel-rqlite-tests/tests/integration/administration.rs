@@ -372,7 +372,7 @@ fn a_cluster_takes_a_file_on_every_node() {
         eventually(|| {
             let mut local = connect(&url);
             let tables = one(&mut local, "SELECT count(*) AS value FROM sqlite_schema");
-            is(tables == 4 && contents(&mut local) == wanted, tables)
+            is(tables == 3 && contents(&mut local) == wanted, tables)
         });
     }
     // The backup of a node that does not lead is its own.
