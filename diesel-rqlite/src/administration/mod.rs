@@ -264,13 +264,14 @@ impl<'c, C: Fetch> Administration<'c, C> {
             false => "/db/load?redirect",
         };
         let request = self.request(Method::POST, &node, path, upload).await?;
+        // Also where nobody waits for the answer any more.
+        self.own.forget_schema();
         let answer = self.session.client.carry(request).await;
         let answer = match (answer, whole.fault()) {
             (_, Some(fault)) if !whole.has_ended() => return Err(ClusterError::File(fault)),
             (Err(error), _) => return Err(self.lost(&node, &error)),
             (Ok(answer), _) => answer,
         };
-        self.own.forget_schema();
         let outcome = self.whole(&node, answer).await;
         let (status, text) = outcome.map_err(ClusterError::unknown)?;
         if status != StatusCode::OK {
