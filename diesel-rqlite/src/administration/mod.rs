@@ -5,6 +5,7 @@
 
 mod error;
 
+use std::fmt;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
@@ -55,7 +56,6 @@ pub(crate) trait Carry<U>: Fetch {
 }
 
 /// A connection's view of its cluster.
-#[derive(Debug)]
 pub(crate) struct Administration<'c, C> {
     /// Beside the connection's own, so that nothing happens to its transaction.
     session: Session<C>,
@@ -63,6 +63,22 @@ pub(crate) struct Administration<'c, C> {
     patience: Duration,
     /// The node that is asked, if it was named.
     node: Option<String>,
+}
+
+impl<C: Client> Administration<'_, C> {
+    /// The node that is asked.
+    pub(crate) fn node(&self) -> &str {
+        let current = self.session.nodes.current();
+        self.node.as_deref().unwrap_or(current)
+    }
+}
+
+impl<C: Client> fmt::Debug for Administration<'_, C> {
+    /// Nothing of the connection's transaction.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = formatter.debug_struct("Administration");
+        debug.field("node", &self.node()).finish_non_exhaustive()
+    }
 }
 
 impl<'c, C: Fetch> Administration<'c, C> {
@@ -88,12 +104,6 @@ impl<'c, C: Fetch> Administration<'c, C> {
         })?;
         self.node = Some(base);
         Ok(())
-    }
-
-    /// The node that is asked.
-    pub(crate) fn node(&self) -> &str {
-        let current = self.session.nodes.current();
-        self.node.as_deref().unwrap_or(current)
     }
 
     pub(crate) async fn status(&mut self) -> Result<NodeStatus, ClusterError> {
