@@ -220,8 +220,8 @@ impl<'c, C: Fetch> Administration<'c, C> {
         Ok(())
     }
 
-    /// Where the leader is reached, which is asked for it.
-    async fn to_leader(&mut self) -> Result<String, ClusterError> {
+    /// Where the leader is reached. It has just answered.
+    async fn find_leader(&mut self) -> Result<String, ClusterError> {
         let question = statement::query(&Statement::plain("SELECT 1"));
         self.session
             .send(&question.at(ReadConsistency::Linearizable))
@@ -243,7 +243,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
             times += 1;
             let node = match self.node.clone() {
                 Some(node) => node,
-                None => self.to_leader().await?,
+                None => self.find_leader().await?,
             };
             let answer = self.get(&node, &path, self.patience).await?;
             let status = answer.status();
@@ -264,7 +264,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
     where
         C: Carry<U>,
     {
-        let node = self.to_leader().await?;
+        let node = self.find_leader().await?;
         self.may_load(&node).await?;
         let is_handed_on = self.session.nodes.was_handed_on();
         let path = match self.is_single(&node).await {
