@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use diesel_rqlite::NodeHttp;
+use diesel_rqlite::{BackupOptions, RqliteConnection};
 use flate2::read::MultiGzDecoder;
 use tempfile::{Builder, NamedTempFile};
 
@@ -63,8 +63,7 @@ impl Backup {
         }
         let mut connection = transfer::connect(common)?;
         let before = counts::of_database(&mut connection)?;
-        let node = connection.node_http();
-        let partial = self.receive(&node)?;
+        let partial = self.receive(&mut connection)?;
         let written = self.count(partial.path())?;
         let after = counts::of_database(&mut connection)?;
         check(&before, &written, &after)?;
@@ -81,7 +80,7 @@ impl Backup {
     }
 
     /// Beside the file, under a name that nobody takes for it.
-    fn receive(&self, node: &NodeHttp) -> Result<NamedTempFile, CliError> {
+    fn receive(&self, connection: &mut RqliteConnection) -> Result<NamedTempFile, CliError> {
         let directory = match self.file.parent() {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),
@@ -92,9 +91,9 @@ impl Backup {
             .suffix(".partial")
             .tempfile_in(directory);
         let mut partial = partial.map_err(|error| CliError::io(directory, error))?;
-        let answer = transfer::get(node, self.path())?;
+        let backup = connection.cluster().backup(self.options())?;
         let bar = progress::bytes("Receiving", None);
-        copy(bar.wrap_read(answer.into_body()), partial.as_file_mut())
+        copy(bar.wrap_read(backup), partial.as_file_mut())
             .map_err(|error| Error::Incomplete(error.to_string()))?;
         let synced = partial.as_file().sync_all();
         synced.map_err(|error| CliError::io(partial.path(), error))?;
@@ -102,14 +101,18 @@ impl Backup {
         Ok(partial)
     }
 
-    fn path(&self) -> &'static str {
-        match (self.sql, self.vacuum, self.compress) {
-            (true, _, _) => "/db/backup?redirect&fmt=sql",
-            (false, false, false) => "/db/backup?redirect",
-            (false, false, true) => "/db/backup?redirect&compress",
-            (false, true, false) => "/db/backup?redirect&vacuum",
-            (false, true, true) => "/db/backup?redirect&vacuum&compress",
+    fn options(&self) -> BackupOptions {
+        let mut options = BackupOptions::new();
+        if self.sql {
+            options = options.sql();
         }
+        if self.vacuum {
+            options = options.vacuum();
+        }
+        if self.compress {
+            options = options.compress();
+        }
+        options
     }
 
     fn count(&self, path: &Path) -> Result<Counts, CliError> {

@@ -69,6 +69,12 @@ fn without_line(error: &dotenvy::Error) -> String {
     }
 }
 
+impl From<diesel_rqlite::ClusterError> for Error {
+    fn from(error: diesel_rqlite::ClusterError) -> Self {
+        Error::Transfer(error.into())
+    }
+}
+
 impl Error {
     pub fn io(path: impl AsRef<Path>, error: io::Error) -> Self {
         let path = path.as_ref().display().to_string();

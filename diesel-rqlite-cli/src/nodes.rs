@@ -1,7 +1,7 @@
 //! `nodes`
 
 use clap::Args;
-use serde_json::Value;
+use diesel_rqlite::NodeRole;
 
 use crate::common::Common;
 use crate::error::Error;
@@ -16,9 +16,6 @@ pub struct Nodes {
     json: bool,
 }
 
-/// A node that does not answer within it is shown as not reachable.
-const PATH: &str = "/nodes?ver=2&nonvoters&timeout=2s";
-
 impl Nodes {
     /// Runs the verb.
     ///
@@ -26,27 +23,23 @@ impl Nodes {
     ///
     /// The server's.
     pub fn run(self, common: &Common) -> Result<(), Error> {
-        let node = transfer::any_node(common)?;
-        let answer = transfer::get_json(&node, PATH)?;
+        let mut connection = transfer::any_node(common)?;
+        let nodes = connection.cluster().nodes()?;
         if self.json {
-            return output::line(format_args!("{answer:#}"));
+            return output::line(format_args!("{:#}", transfer::json(nodes.json())));
         }
         let mut table = Table::new(["node", "address", "Raft address", "role", "reachable"]);
-        for node in answer["nodes"].as_array().into_iter().flatten() {
-            let role = match (&node["leader"], &node["voter"]) {
-                (Value::Bool(true), _) => "leader",
-                (_, Value::Bool(true)) => "follower",
+        for node in nodes {
+            let role = match node.role {
+                NodeRole::Leader => "leader",
+                NodeRole::Voter => "follower",
                 _ => "read-only",
             };
-            let reachable = match &node["reachable"] {
-                Value::Bool(true) => "yes",
-                _ => "no",
-            };
-            let text = |key: &str| node[key].as_str().unwrap_or_default().to_owned();
+            let reachable = if node.is_reachable { "yes" } else { "no" };
             table.row([
-                text("id"),
-                text("api_addr"),
-                text("addr"),
+                node.id,
+                node.api_address.unwrap_or_default(),
+                node.raft_address,
                 role.to_owned(),
                 reachable.to_owned(),
             ]);

@@ -38,8 +38,9 @@ impl Status {
     ///
     /// The server's.
     pub fn run(self, common: &Common) -> Result<(), Error> {
-        let node = transfer::any_node(common)?;
-        let status = transfer::get_json(&node, "/status")?;
+        let mut connection = transfer::any_node(common)?;
+        let status = connection.cluster().status()?;
+        let status = transfer::json(status.json());
         if self.json {
             return output::line(format_args!("{status:#}"));
         }

@@ -78,6 +78,7 @@
 
 #![warn(missing_docs)]
 
+mod administration;
 mod backend;
 mod bind_collector;
 mod config;
@@ -110,6 +111,7 @@ mod transport;
 mod types;
 mod value;
 
+pub use self::administration::ClusterError;
 pub use self::backend::{
     Rqlite, RqliteBatchInsert, RqliteOnConflictClause, RqliteReturningClause, RqliteType,
 };
@@ -119,11 +121,12 @@ pub use self::config::CredentialsFuture;
 pub use self::config::{ConfigError, Credentials, RqliteConfig};
 #[cfg(feature = "async")]
 pub use self::connection::{
-    AsyncFunc, AsyncRqliteConnection, AsyncRqliteTransactionManager, RqliteStream,
+    AsyncFunc, AsyncRqliteBackup, AsyncRqliteCluster, AsyncRqliteConnection,
+    AsyncRqliteTransactionManager, RqliteStream,
 };
 pub use self::connection::{
-    QueueOutcome, RqliteConnection, RqliteCursor, RqliteTransactionManager, RunAgain, RunOnce,
-    SequenceNumber, TransactionBuilder, WriteQueue,
+    QueueOutcome, RqliteBackup, RqliteCluster, RqliteConnection, RqliteCursor,
+    RqliteTransactionManager, RunAgain, RunOnce, SequenceNumber, TransactionBuilder, WriteQueue,
 };
 #[cfg(feature = "postgres_backend")]
 pub use self::expression::json_functions;
@@ -137,7 +140,10 @@ pub use self::lock::{RedisLock, ValkeyLock};
 pub use self::observe::describe_metrics;
 pub use self::observe::{Errors, SlowQuery, Statistics};
 pub use self::paging::Pages;
+pub use self::protocol::backup::BackupOptions;
 pub use self::protocol::cluster::Forwarding;
+pub use self::protocol::condition::{NodeStatus, RaftState, Readiness, ReadyOptions};
+pub use self::protocol::member::{ClusterNode, ClusterNodes, NodeRole};
 pub use self::protocol::options::QueryOptions;
 pub use self::protocol::request::ReadConsistency;
 pub use self::query_builder::{

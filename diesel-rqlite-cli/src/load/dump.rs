@@ -291,13 +291,6 @@ fn failed(results: &[OneResult]) -> Option<(usize, &str)> {
     results.find_map(|(index, result)| Some((index, result.error.as_deref()?)))
 }
 
-/// The first error in an answer of rqlite; one that can't be read has none.
-pub(super) fn first_error(answer: &str) -> Option<(usize, String)> {
-    let answer: Answer = serde_json::from_str(answer).ok()?;
-    let error = answer.error.map(|error| (0, error));
-    error.or_else(|| failed(&answer.results).map(|(index, error)| (index, error.to_owned())))
-}
-
 /// The rows that a dump inserts, a row in each statement.
 ///
 /// # Errors

@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
-use diesel_rqlite::{NodeHttp, ReplicaHazard, RqliteConnection};
+use diesel_rqlite::{ClusterError, ReplicaHazard, RqliteConnection};
 use flate2::read::MultiGzDecoder;
-use http::StatusCode;
 
 pub use self::dump::inserted_rows;
 use crate::common::Common;
@@ -87,7 +86,7 @@ impl Load {
         })?;
         let mut connection = transfer::connect(common)?;
         self.check_empty(&counts::of_database(&mut connection)?)?;
-        send(&connection.node_http(), &mut file)?;
+        send(&mut connection, &mut file)?;
         warn_about_schema(&mut connection)?;
         let found = counts::of_database(&mut connection)?;
         match counts::difference("the file", &rows, "the database", &found) {
@@ -219,51 +218,18 @@ fn unpacked(file: &mut File) -> io::Result<File> {
     Ok(unpacked)
 }
 
-/// A single node takes a file of any size without holding it in memory; a cluster takes it through its Raft log.
-fn send(node: &NodeHttp, file: &mut File) -> Result<(), CliError> {
-    let path = match is_single(node) {
-        true => "/boot",
-        false => "/db/load?redirect",
-    };
+fn send(connection: &mut RqliteConnection, file: &mut File) -> Result<(), CliError> {
     let length = file.seek(SeekFrom::End(0)).and_then(|length| {
         file.seek(SeekFrom::Start(0))?;
         Ok(length)
     });
     let length = length.map_err(Error::NoAnswer)?;
     let bar = progress::bytes("Sending", Some(length));
-    let mut body = bar.wrap_read(file);
-    let answer = node.post(path, "application/octet-stream", &mut body, Some(length));
-    let answer = transfer::accepted(node, path, answer).map_err(sent)?;
+    let loaded = connection.cluster().load(bar.wrap_read(file));
+    loaded.map_err(|error| match error {
+        ClusterError::Unknown(cause) => Error::LoadUnknown { cause },
+        error => Error::Cluster(error),
+    })?;
     bar.finish_and_clear();
-    let mut text = String::new();
-    let read = answer.into_body().read_to_string(&mut text);
-    read.map_err(|error| sent(Error::NoAnswer(error)))?;
-    match dump::first_error(&text) {
-        Some((_, error)) => Err(sent(transfer::unreadable(node, path, &error)).into()),
-        None => Ok(()),
-    }
-}
-
-/// Only who may ask for the state of the cluster learns it.
-fn is_single(node: &NodeHttp) -> bool {
-    let nodes = transfer::get_json(node, "/nodes?ver=2&nonvoters&timeout=2s");
-    nodes.is_ok_and(|nodes| {
-        nodes["nodes"]
-            .as_array()
-            .is_some_and(|nodes| nodes.len() == 1)
-    })
-}
-
-/// A refusal before anything was done proves that nothing was.
-fn sent(error: Error) -> Error {
-    match error {
-        Error::Refused { status, .. }
-            if status.is_client_error() || status == StatusCode::MOVED_PERMANENTLY =>
-        {
-            error
-        }
-        error => Error::LoadUnknown {
-            cause: Box::new(error),
-        },
-    }
+    Ok(())
 }

@@ -7,7 +7,9 @@ pub mod sqlite_file;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use diesel_rqlite::{NodeAnswer, NodeHttp, ReadConsistency, RqliteConfig, RqliteConnection};
+use diesel_rqlite::{
+    ClusterError, NodeAnswer, NodeHttp, ReadConsistency, RqliteConfig, RqliteConnection,
+};
 use http::StatusCode;
 
 use self::sqlite_file::Damage;
@@ -18,6 +20,8 @@ use crate::error::Error as CliError;
 /// What can go wrong, and whether the database was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     #[error("{0}")]
     NoAnswer(io::Error),
     #[error("{node}: {status} for {path}{}{text}", if text.is_empty() { "" } else { ": " })]
@@ -52,7 +56,7 @@ pub enum Error {
     #[error(
         "{cause}. The database may have been replaced, or not: `diesel-rqlite status` and a query tell"
     )]
-    LoadUnknown { cause: Box<Error> },
+    LoadUnknown { cause: Box<ClusterError> },
     #[error("The file was loaded, but its rows are not those of the database: {0}")]
     LoadDiffers(String),
     #[error("Line {line}: {reason}. {}", applied(*.before))]
@@ -95,9 +99,8 @@ pub fn connect(common: &Common) -> Result<RqliteConnection, CliError> {
 /// # Errors
 ///
 /// As [`connect`].
-pub fn any_node(common: &Common) -> Result<NodeHttp, CliError> {
-    let connection = connect_at(common, ReadConsistency::None)?;
-    Ok(connection.node_http())
+pub fn any_node(common: &Common) -> Result<RqliteConnection, CliError> {
+    connect_at(common, ReadConsistency::None)
 }
 
 fn connect_at(common: &Common, level: ReadConsistency) -> Result<RqliteConnection, CliError> {
@@ -112,23 +115,9 @@ fn connect_at(common: &Common, level: ReadConsistency) -> Result<RqliteConnectio
     })
 }
 
-/// The answer to a GET, if it is a good one.
-///
-/// # Errors
-///
-/// None, or a refusal.
-pub fn get(node: &NodeHttp, path: &str) -> Result<NodeAnswer, Error> {
-    accepted(node, path, node.get(path))
-}
-
-/// The same of JSON.
-///
-/// # Errors
-///
-/// As [`get`], and where it is no JSON.
-pub fn get_json(node: &NodeHttp, path: &str) -> Result<serde_json::Value, Error> {
-    let body = get(node, path)?.into_body();
-    serde_json::from_reader(body).map_err(|error| unreadable(node, path, &error))
+/// What rqlite says, which was found to be JSON before.
+pub fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 /// An answer that is not a refusal.

@@ -150,9 +150,9 @@ fn memory_of_a_long_answer() -> Result<(), Box<dyn Error>> {
         let mut rows = Ok(0);
         let counted = allocation_counter::measure(|| {
             let items = items::table.select(Item::as_select());
-            rows = items.load_iter::<Item, _>(conn).and_then(|mut items| {
-                items.try_fold(0, |count, item| item.map(|_| count + 1))
-            });
+            rows = items
+                .load_iter::<Item, _>(conn)
+                .and_then(|mut items| items.try_fold(0, |count, item| item.map(|_| count + 1)));
         });
         assert_eq!(rows?, ROWS);
         // The answer has more than 10 million bytes.

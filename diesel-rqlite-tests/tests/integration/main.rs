@@ -6,6 +6,8 @@
 /// The tests that are run on both connections.
 macro_rules! on_both_connections {
     () => {
+        #[path = "../administration.rs"]
+        mod administration;
         #[path = "../batch.rs"]
         mod batch;
         #[path = "../cluster.rs"]

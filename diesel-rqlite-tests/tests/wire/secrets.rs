@@ -271,6 +271,10 @@ fn show_by_url(url: &str, kind: Kind) {
         check("node_http", &format!("{http:?} {}", http.base()));
         check_all("get", &http.get("/nothing there").map(|_| ()));
         check_all("get", &http.get("/status").map(|_| ()));
+        check_all("status", &conn.cluster().status());
+        check_all("remove", &conn.cluster().remove_node("nobody"));
+        check_all("load", &conn.cluster().load(&b"none"[..]));
+        check("cluster", &format!("{:?}", conn.cluster()));
     }
 }
 

@@ -16,8 +16,10 @@ use diesel_async::{
     UpdateAndFetchResults,
 };
 
+use super::cluster::AsyncRqliteCluster;
 use super::cursor::RqliteStream;
 use super::{AsyncFunc, Core, HasCore, Rendered, Scope, Steered, TransactionBuilder};
+use crate::administration::Administration;
 use crate::backend::Rqlite;
 use crate::config::{RqliteConfig, redacted};
 use crate::lock::TransactionLock;
@@ -133,6 +135,12 @@ impl AsyncRqliteConnection {
     /// [`RqliteConnection::statistics`](crate::RqliteConnection::statistics).
     pub fn statistics(&self) -> Statistics {
         self.core.session.observer.statistics()
+    }
+
+    /// The cluster, for whoever runs it: its nodes, backups, what is loaded into it.
+    pub fn cluster(&mut self) -> AsyncRqliteCluster<'_> {
+        let patience = self.core.config.request_timeout;
+        AsyncRqliteCluster::new(Administration::new(&mut self.core.session, patience))
     }
 
     /// A transaction that is not as the connection's configuration says: another mode, another lock, retries.

@@ -13,10 +13,12 @@ use diesel::query_dsl::{LoadQuery, RunQueryDsl, UpdateAndFetchResults};
 use diesel::result::Error;
 use diesel::{ConnectionResult, QueryResult, Table, dsl};
 
+use super::cluster::RqliteCluster;
 use super::cursor::RqliteCursor;
 use super::{
     Core, HasCore, Scope, Steered, TransactionBuilder, collect_binds, is_kept, render, types_of,
 };
+use crate::administration::Administration;
 use crate::backend::Rqlite;
 use crate::config::{RqliteConfig, redacted};
 use crate::lock::TransactionLock;
@@ -101,6 +103,12 @@ impl RqliteConnection {
             authorization,
             self.core.config.request_timeout,
         )
+    }
+
+    /// The cluster, for whoever runs it: its nodes, backups, what is loaded into it.
+    pub fn cluster(&mut self) -> RqliteCluster<'_> {
+        let patience = self.core.config.request_timeout;
+        RqliteCluster::new(Administration::new(&mut self.core.session, patience))
     }
 
     /// A transaction that is not as the connection's configuration says: another mode, another lock, retries.

@@ -4,6 +4,7 @@
 mod asynchronous;
 mod blocking;
 mod builder;
+mod cluster;
 mod core;
 mod cursor;
 mod holding;
@@ -29,6 +30,9 @@ pub use self::blocking::{RqliteConnection, RqliteTransactionManager};
 #[cfg(feature = "async")]
 pub use self::builder::AsyncFunc;
 pub use self::builder::{RunAgain, RunOnce, TransactionBuilder};
+#[cfg(feature = "async")]
+pub use self::cluster::{AsyncRqliteBackup, AsyncRqliteCluster};
+pub use self::cluster::{RqliteBackup, RqliteCluster};
 pub(crate) use self::core::{Core, HasCore, Scope};
 pub use self::cursor::RqliteCursor;
 #[cfg(feature = "async")]

@@ -456,7 +456,11 @@ impl<'c> Call<'c> {
             true => Why::NotApplied,
             false => why,
         };
-        self.fail(why, format!("{}: {message}", self.target));
+        let message = format!("{}: {message}", self.target);
+        self.done(Err(Failure {
+            status: Some(status),
+            ..self.exchange.failure(why, message)
+        }));
     }
 
     fn redirected(&mut self, response: &http::Response<Bytes>, now: Instant) {
@@ -547,7 +551,9 @@ impl<'c> Call<'c> {
         if self.way != Way::Local && (!is_query || consistent) {
             self.nodes.settled();
         }
-        if self.way == Way::Redirect && self.level != ReadConsistency::Auto {
+        if self.exchange.endpoint == Endpoint::StepDown {
+            self.nodes.known.cluster().leads_not(&self.target);
+        } else if self.way == Way::Redirect && self.level != ReadConsistency::Auto {
             self.nodes.known.cluster().leads(&self.target, now);
         }
         self.done(Ok(response.body().clone()));
@@ -609,7 +615,8 @@ fn refusal(status: StatusCode, text: &str) -> (Why, String) {
         (_, true) => status.to_string(),
         (_, false) => format!("{status}: {text}"),
     };
-    let why = match status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT {
+    let is_refused = status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT;
+    let why = match is_refused || ErrorBody::of(text) == ErrorBody::NotDone {
         true => Why::NotApplied,
         false => Why::Unknown,
     };

@@ -197,7 +197,7 @@ impl Cluster {
     }
 
     /// Notes whom a node lists. Where it is reached by TLS, what has none is not trusted.
-    fn trust_listed_by(&mut self, from: &str, nodes: &[Seen]) {
+    pub(crate) fn trust_listed_by(&mut self, from: &str, nodes: &[Seen]) {
         if !self.trusts(from) {
             return;
         }

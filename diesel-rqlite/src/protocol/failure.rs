@@ -1,5 +1,7 @@
 //! Why there is no answer, and what is at stake then.
 
+use http::StatusCode;
+
 use super::request::{Exchange, Stake};
 
 /// Why there is no answer. Made by the [`Exchange`] that failed, so that it knows what was at stake.
@@ -8,6 +10,8 @@ pub(crate) struct Failure {
     pub(crate) why: Why,
     pub(crate) stake: Stake,
     pub(crate) message: String,
+    /// Of a node that has answered something else than was asked for.
+    pub(crate) status: Option<StatusCode>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +37,7 @@ impl Exchange {
             why,
             stake: self.stake(),
             message: message.into(),
+            status: None,
         }
     }
 }

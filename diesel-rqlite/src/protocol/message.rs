@@ -103,6 +103,12 @@ pub(crate) fn is_of_forwarding(text: &str) -> bool {
 
 const NO_LEADER: &str = "leader not found";
 
+const NOT_STEPPED_DOWN: [&str; 3] = [
+    "stepdown: node not found in cluster",
+    "stepdown: cannot step down to the current Leader",
+    "stepdown: cannot find peer",
+];
+
 /// The body of an answer whose status is an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ErrorBody {
@@ -113,6 +119,14 @@ pub(crate) enum ErrorBody {
     /// MarshalJSON for type *http.DBResults: json: unsupported value: +Inf` (8.26 and 10.2, with status 500; Go's
     /// `encoding/json`, called by `http/service.go`).
     Unwritable,
+    /// The leader goes on to lead, since nobody else can, or the one that should does already; with status 500.
+    ///
+    /// | text | seen in | source |
+    /// |---|---|---|
+    /// | `stepdown: node not found in cluster` | 10.2 | `store/store.go` |
+    /// | `stepdown: cannot step down to the current Leader` | 10.2 | `store/store.go` |
+    /// | `stepdown: cannot find peer` | 10.2 | `hashicorp/raft`, `raft.go` |
+    NotDone,
     Other,
 }
 
@@ -122,6 +136,8 @@ impl ErrorBody {
             ErrorBody::NoLeader
         } else if text.contains("unsupported value") {
             ErrorBody::Unwritable
+        } else if NOT_STEPPED_DOWN.contains(&text) {
+            ErrorBody::NotDone
         } else {
             ErrorBody::Other
         }

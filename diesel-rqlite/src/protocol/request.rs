@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Method;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 
 use super::authorization::Authorization;
@@ -91,6 +92,8 @@ pub(crate) enum Way {
 /// | write with RETURNING | `/db/execute?norwtime&norwrandom` | `noparse` would lose the rows |
 /// | queued writes | `/db/execute?queue&norwtime&norwrandom` | the queue does not know `noparse`, nor `transaction`, `redirect`, `db_timeout` |
 /// | writes without foreign keys | `/db/execute?noparse` | a transaction as one text, between what switches them off and on |
+/// | a node leaves | `/remove` | |
+/// | another node leads | `/leader?wait` | the answer comes when it does |
 /// | a commit, several writes | the same with `transaction` | all or nothing; `/db/request?transaction` is not, where a statement fails to prepare |
 ///
 /// All but reads at level `none` and queued writes have `redirect`: a follower should not forward. From version 10 on it sends a
@@ -118,6 +121,10 @@ pub(crate) enum Endpoint {
     WriteAndAsk,
     /// Writes between statements that switch foreign keys off and on again. All of these must be run.
     Unenforced,
+    /// A node leaves the cluster.
+    Remove,
+    /// The leader hands over to another node. Servers before 8.40 do not know it.
+    StepDown,
 }
 
 /// What is lost with an answer.
@@ -132,9 +139,11 @@ pub(crate) enum Stake {
 impl Endpoint {
     fn stake(self) -> Stake {
         match self {
-            Endpoint::Execute { .. } | Endpoint::Queue { .. } | Endpoint::Unenforced => {
-                Stake::Write
-            }
+            Endpoint::Execute { .. }
+            | Endpoint::Queue { .. }
+            | Endpoint::Unenforced
+            | Endpoint::Remove
+            | Endpoint::StepDown => Stake::Write,
             Endpoint::Query { .. } | Endpoint::Request { .. } | Endpoint::WriteAndAsk => {
                 Stake::Nothing
             }
@@ -163,6 +172,15 @@ impl Endpoint {
             Endpoint::Execute { .. } | Endpoint::Queue { .. } | Endpoint::Unenforced => {
                 "/db/execute"
             }
+            Endpoint::Remove => "/remove",
+            Endpoint::StepDown => "/leader",
+        }
+    }
+
+    fn method(self) -> Method {
+        match self {
+            Endpoint::Remove => Method::DELETE,
+            _ => Method::POST,
         }
     }
 
@@ -216,6 +234,9 @@ impl Endpoint {
                 }
             }
             Endpoint::Unenforced => uri.push_str("?noparse"),
+            // What comes next begins with an `&`.
+            Endpoint::Remove => uri.push('?'),
+            Endpoint::StepDown => uri.push_str("?wait"),
             Endpoint::Execute {
                 transaction,
                 returning,
@@ -388,7 +409,10 @@ impl Exchange {
         uri.push_str(base);
         uri.push_str(self.endpoint.path());
         self.endpoint.push_query(&mut uri, level, way, settings);
-        let mut request = http::Request::post(uri).header(CONTENT_TYPE, "application/json");
+        let mut request = http::Request::builder()
+            .method(self.endpoint.method())
+            .uri(uri)
+            .header(CONTENT_TYPE, "application/json");
         if let Some(authorization) = settings.authorization.get() {
             request = request.header(AUTHORIZATION, authorization);
         }

@@ -6,6 +6,7 @@ use http::header::{AUTHORIZATION, HeaderValue, LOCATION};
 use serde_json::Value;
 
 use super::cluster::Leader;
+use super::member::{ClusterNode, NodeRole, members};
 
 /// How long a node may ask others on our behalf. `/nodes` asks them all for their address, also one that hangs.
 const NODES: &str = "/nodes?nonvoters&timeout=300ms";
@@ -155,41 +156,28 @@ fn only_id(base: &str, nodes: &[Seen]) -> Option<String> {
     here.next().is_none().then_some(id)
 }
 
-/// Both of rqlite's forms: an object by id, and with `ver=2` a list.
 fn nodes(body: &[u8]) -> Option<(Vec<Seen>, Option<Leader>, bool)> {
-    let answer: serde_json::Map<String, Value> = serde_json::from_slice(body).ok()?;
-    let entries: Vec<(String, &Value)> = match answer.get("nodes") {
-        Some(Value::Array(nodes)) => nodes
-            .iter()
-            .filter_map(|node| Some((node.get("id")?.as_str()?.to_owned(), node)))
-            .collect(),
-        _ => answer.iter().map(|(id, node)| (id.clone(), node)).collect(),
-    };
-    let mut seen = Vec::new();
-    let mut leader = None;
-    let mut misses = false;
-    for (id, node) in entries {
-        let flag = |name: &str| node.get(name).and_then(Value::as_bool);
-        misses |= flag("reachable") == Some(false);
-        // One that can't be reached is listed without its address.
-        let base = node
-            .get("api_addr")
-            .and_then(Value::as_str)
-            .and_then(base_of);
-        let Some(base) = base else { continue };
-        if flag("leader") == Some(true) {
-            leader = Some(Leader {
-                id: Some(id.clone()),
-                base: base.clone(),
-            });
-        }
-        seen.push(Seen {
-            id,
-            base,
-            voter: flag("voter").unwrap_or(true),
-        });
-    }
+    let members = members(body)?;
+    let misses = members.iter().any(|member| !member.is_reachable);
+    let leader = members.iter().find_map(|member| {
+        let leads = member.role == NodeRole::Leader;
+        let Seen { id, base, .. } = Seen::of(member).filter(|_| leads)?;
+        let id = Some(id);
+        Some(Leader { id, base })
+    });
+    let seen = members.iter().filter_map(Seen::of).collect();
     Some((seen, leader, misses))
+}
+
+impl Seen {
+    /// `None`: one that can't be reached is listed without its address.
+    pub(crate) fn of(member: &ClusterNode) -> Option<Self> {
+        Some(Seen {
+            id: member.id.clone(),
+            base: base_of(member.api_address.as_deref()?)?,
+            voter: member.role != NodeRole::NonVoter,
+        })
+    }
 }
 
 /// Whether a name is one that a host can have. URLs let more pass, and requests can't be made of that.
@@ -199,7 +187,7 @@ pub(crate) fn is_host_name(name: &str) -> bool {
 }
 
 /// An address as it stands in front of rqlite's paths.
-fn base_of(address: &str) -> Option<String> {
+pub(crate) fn base_of(address: &str) -> Option<String> {
     let url = url::Url::parse(address).ok()?;
     let tls = match url.scheme() {
         "http" => false,

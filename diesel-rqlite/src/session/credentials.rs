@@ -45,7 +45,7 @@ impl Renewal {
         self.ask().await
     }
 
-    async fn ask(&self) -> Result<bool, String> {
+    pub(super) async fn ask(&self) -> Result<bool, String> {
         let Some(provider) = &self.provider else {
             return Ok(false);
         };

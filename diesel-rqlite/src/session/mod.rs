@@ -4,6 +4,7 @@
 //! [`now`](crate::runtime::now) may run them to their end.
 
 mod alone;
+mod beside_sql;
 mod coalesced;
 mod commit;
 mod counters;

@@ -42,8 +42,8 @@ use super::too_long;
 /// An HTTP client. It follows no redirects: `protocol::call` does.
 #[derive(Clone)]
 pub(crate) struct AsyncHttp {
-    pool: Pool,
-    asked: Asked,
+    pub(super) pool: Pool,
+    pub(super) asked: Asked,
     max_answer: u64,
     connect_timeout: Duration,
     request_timeout: Duration,
@@ -57,9 +57,11 @@ const GRACE: Duration = Duration::from_millis(100);
 const LONGEST_VIEW: usize = 1 << 20;
 
 /// The HTTP connections of a configuration and its clones.
-type Pool = pool::Pool<InTime<HttpsConnector<Tcp>>, Stream, Watched>;
+type Pool = Connections<Watched>;
+/// Connections that send bodies of this kind.
+pub(super) type Connections<B> = pool::Pool<InTime<HttpsConnector<Tcp>>, Stream, B>;
 type Connection = pool::Open<Stream, Watched>;
-type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 impl AsyncHttp {
     /// How many requests have been sent.
@@ -317,12 +319,12 @@ async fn within<F: Future>(
     }
 }
 
-fn host_of(uri: &http::Uri) -> Option<HeaderValue> {
+pub(super) fn host_of(uri: &http::Uri) -> Option<HeaderValue> {
     HeaderValue::try_from(uri.authority()?.as_str()).ok()
 }
 
 /// A server that is no proxy is told the path only.
-fn to_path(request: &mut http::Request<Watched>) {
+pub(super) fn to_path<B>(request: &mut http::Request<B>) {
     let path = request.uri().path_and_query().cloned();
     if let Some(path) = path {
         *request.uri_mut() = http::Uri::from(path);
@@ -394,7 +396,7 @@ fn pool(config: &RqliteConfig) -> Result<(Pool, Asked), ConnectionError> {
 
 /// Looks up a name and connects, to the first of its addresses that answers.
 #[derive(Clone)]
-struct Tcp;
+pub(super) struct Tcp;
 
 impl Service<http::Uri> for Tcp {
     type Response = TokioIo<TcpStream>;
@@ -470,7 +472,7 @@ async fn race(addresses: Vec<SocketAddr>) -> std::io::Result<TcpStream> {
 
 /// Connects in time or not at all, looking up the address and the TLS handshake included.
 #[derive(Clone)]
-struct InTime<S> {
+pub(super) struct InTime<S> {
     connector: S,
     limit: Duration,
 }
@@ -504,7 +506,7 @@ where
 
 /// A body that knows when the last of it was taken. Before that no server can have understood the request, whatever
 /// else happened to the connection.
-struct Watched {
+pub(super) struct Watched {
     body: Bytes,
     sent: Arc<Departure>,
 }
@@ -640,7 +642,7 @@ impl Body for Watched {
 }
 
 /// What an error says, and what is behind it: hyper's own says little.
-fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(error) = next {

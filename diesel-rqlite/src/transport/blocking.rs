@@ -35,7 +35,7 @@ use super::too_long;
 /// Idle connections of one connection: to the leader, and to a node that is read from.
 const IDLE: usize = 2;
 /// How much of an answer is read at a time, in bytes.
-const PIECE: usize = 64 * 1024;
+pub(super) const PIECE: usize = 64 * 1024;
 /// What a node says of its cluster is never longer.
 const LONGEST_VIEW: u64 = 1 << 20;
 
@@ -111,10 +111,15 @@ impl Http {
     }
 
     /// The same in a request.
-    fn conceal(&self, headers: &mut HeaderMap) {
+    pub(super) fn conceal(&self, headers: &mut HeaderMap) {
         if let Some(value) = headers.get_mut(AUTHORIZATION) {
             *value = self.concealed(value);
         }
+    }
+
+    /// How the loss of an answer is told.
+    pub(super) fn lost(&self, error: ureq::Error, sent: bool) -> SendError {
+        self.lost.error(error, sent)
     }
 
     /// How many requests have been sent.

@@ -54,7 +54,8 @@ impl Concealed {
 
     /// Puts the values back into the head of a request. A body never begins like one.
     fn reveal(&self, output: &mut [u8]) {
-        if !output.starts_with(b"POST ") && !output.starts_with(b"GET ") {
+        let methods: [&[u8]; 3] = [b"POST ", b"GET ", b"DELETE "];
+        if !methods.iter().any(|method| output.starts_with(method)) {
             return;
         }
         let end = find(output, b"\r\n\r\n").unwrap_or(output.len());

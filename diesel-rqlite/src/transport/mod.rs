@@ -3,6 +3,8 @@
 #[cfg(feature = "async")]
 pub(crate) mod asynchronous;
 pub(crate) mod blocking;
+#[cfg(feature = "async")]
+pub(crate) mod carrying;
 mod concealed;
 pub(crate) mod node;
 #[cfg(feature = "async")]

@@ -1,4 +1,4 @@
-//! Requests to one node that are not SQL, with bodies that are streamed.
+//! Requests to one node that are not SQL, with bodies that are streamed, by ureq.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -7,6 +7,12 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Request, Response};
 use ureq::SendBody;
+
+use super::blocking::{Http, PIECE};
+use crate::administration::{Carry, Fetch};
+use crate::protocol::backup::Whole;
+use crate::protocol::call::SendError;
+use crate::session::Rest;
 
 /// The node that a connection talks to, for the parts of rqlite's HTTP API that are not SQL: backups, loading a
 /// database, the state of the cluster. Made by [`RqliteConnection::node_http`](crate::RqliteConnection::node_http).
@@ -111,19 +117,88 @@ impl NodeHttp {
         answer: Option<Duration>,
     ) -> io::Result<NodeAnswer> {
         let request = request.map_err(|error| self.error(&error))?;
-        let request = self.agent.configure_request(request);
-        let request = request
-            .timeout_global(None)
-            .timeout_send_body(None)
-            .timeout_recv_response(answer)
-            .timeout_recv_body(None)
-            .build();
-        let answer = self.agent.run(request);
-        let (head, body) = answer.map_err(|error| self.error(&error))?.into_parts();
-        Ok(Response::from_parts(head, Box::new(body.into_reader())))
+        run(&self.agent, request, answer).map_err(|error| self.error(&error))
     }
 
     fn error(&self, error: &dyn fmt::Display) -> io::Error {
         io::Error::other(format!("{}: {error}", self.base))
+    }
+}
+
+/// Sends a request, and waits for the begin of its answer, if not for any time. The bodies may take any.
+fn run(
+    agent: &ureq::Agent,
+    request: Request<SendBody<'_>>,
+    patience: Option<Duration>,
+) -> Result<NodeAnswer, ureq::Error> {
+    let request = agent.configure_request(request);
+    let request = request
+        .timeout_global(None)
+        .timeout_send_body(None)
+        .timeout_recv_response(patience)
+        .timeout_recv_body(None)
+        .build();
+    let (head, body) = agent.run(request)?.into_parts();
+    Ok(Response::from_parts(head, Box::new(body.into_reader())))
+}
+
+/// A SQLite file, looked at while it is read.
+pub(crate) struct Upload<'u> {
+    reader: &'u mut dyn Read,
+    whole: Whole,
+}
+
+impl<'u> Upload<'u> {
+    pub(crate) fn new(reader: &'u mut dyn Read, whole: Whole) -> Self {
+        Upload { reader, whole }
+    }
+}
+
+impl Read for Upload<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let read = self.reader.read(buffer);
+        let count = read.map_err(|error| self.whole.failed(error))?;
+        self.whole.saw(&buffer[..count])?;
+        Ok(count)
+    }
+}
+
+impl Fetch for Http {
+    type Download = Box<dyn Read + Send>;
+
+    async fn fetch(
+        &self,
+        request: Request<()>,
+        patience: Duration,
+    ) -> Result<NodeAnswer, SendError> {
+        let mut request = request.map(|()| SendBody::none());
+        self.conceal(request.headers_mut());
+        let answer = run(&self.agent(), request, Some(patience));
+        answer.map_err(|error| self.lost(error, true))
+    }
+}
+
+impl<'u> Carry<Upload<'u>> for Http {
+    async fn carry(&self, request: Request<Upload<'u>>) -> Result<NodeAnswer, SendError> {
+        let (mut head, mut upload) = request.into_parts();
+        self.conceal(&mut head.headers);
+        let request = Request::from_parts(head, SendBody::from_reader(&mut upload));
+        let answer = run(&self.agent(), request, None);
+        answer.map_err(|error| self.lost(error, upload.whole.has_ended()))
+    }
+}
+
+impl Rest for Box<dyn Read + Send> {
+    async fn read(&mut self, bytes: &mut Vec<u8>) -> Result<usize, SendError> {
+        let limit = u64::try_from(PIECE).unwrap_or(u64::MAX);
+        let read = self.as_mut().take(limit).read_to_end(bytes);
+        read.map_err(|error| SendError {
+            sent: true,
+            timed_out: false,
+            message: error.to_string(),
+        })
     }
 }

@@ -120,6 +120,16 @@ where
         }
     }
 
+    /// Connections made in the same way, for requests with other bodies.
+    pub(super) fn for_others<O>(&self) -> Pool<C, S, O>
+    where
+        O: Body + Send + 'static,
+        O::Data: Send,
+        O::Error: Into<BoxError>,
+    {
+        Pool::new(self.connector.clone())
+    }
+
     /// A connection that was kept alive, if there is one.
     pub(super) async fn idle(&self, uri: &http::Uri) -> Option<Open<S, B>> {
         let node = node_of(uri);
@@ -237,7 +247,7 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    fn drive(&mut self, context: &mut std::task::Context<'_>) {
+    pub(super) fn drive(&mut self, context: &mut std::task::Context<'_>) {
         // Its error is that of the request, too.
         if !self.has_ended && self.connection.as_mut().poll(context).is_ready() {
             self.has_ended = true;

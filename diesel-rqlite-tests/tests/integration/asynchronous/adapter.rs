@@ -35,6 +35,8 @@ use futures_core::Stream;
 use send_wrapper::SendWrapper;
 use tokio::runtime::Runtime;
 
+use super::cluster_adapter::Cluster;
+
 /// Runs a future to its end. Its connections are driven by other threads.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
@@ -91,6 +93,10 @@ impl RqliteConnection {
 
     pub(crate) fn statistics(&self) -> Statistics {
         self.connection.statistics()
+    }
+
+    pub(crate) fn cluster(&mut self) -> Cluster<'_> {
+        Cluster(self.connection.cluster())
     }
 
     pub(crate) fn build_transaction(&mut self) -> Builder<'_> {

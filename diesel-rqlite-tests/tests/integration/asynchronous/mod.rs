@@ -3,6 +3,7 @@
 mod adapter;
 mod beside;
 mod cancellation;
+mod cluster_adapter;
 mod coalesced_futures;
 mod options;
 mod pools;

@@ -1,0 +1,421 @@
+//! A cluster as whoever runs it sees it: its nodes, backups, what is loaded into it.
+//!
+//! Written once for all clients, as [`session`](crate::session) is: its functions are `async`, and a blocking client never
+//! lets them wait.
+
+mod error;
+
+use std::fmt;
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{Method, StatusCode};
+
+pub use self::error::ClusterError;
+use crate::protocol::backup::{BackupOptions, Whole};
+use crate::protocol::call::SendError;
+use crate::protocol::condition::{NodeStatus, Readiness, ReadyOptions, STATUS};
+use crate::protocol::member::{ClusterNode, ClusterNodes, NODES};
+use crate::protocol::request::{Endpoint, Exchange, ReadConsistency, Statements};
+use crate::protocol::response::Answer;
+use crate::protocol::survey::{Seen, base_of};
+use crate::runtime::Runtime;
+use crate::session::{Client, Rest, Session};
+use crate::statement::{self, Statement};
+
+/// No answer that is read as a whole is longer, in bytes.
+const LONGEST: usize = 16 << 20;
+/// How often it is looked who leads, until somebody does.
+const STEP: Duration = Duration::from_millis(50);
+/// How often a backup is asked for, of leaders that no longer lead.
+const TIMES: u32 = 3;
+const LOAD: &str = "/db/load";
+const BOOT: &str = "/boot";
+
+/// A client that is given answers of any length.
+pub(crate) trait Fetch: Client {
+    /// What comes back.
+    type Download: Rest;
+
+    /// Sends a request to one node, once, and follows no redirect. Its answer must begin in time.
+    fn fetch(
+        &self,
+        request: http::Request<()>,
+        patience: Duration,
+    ) -> impl Future<Output = Result<http::Response<Self::Download>, SendError>>;
+}
+
+/// The same, which sends what it reads.
+pub(crate) trait Carry<U>: Fetch {
+    /// Sends a request to one node, once, and follows no redirect. It may take any time.
+    fn carry(
+        &self,
+        request: http::Request<U>,
+    ) -> impl Future<Output = Result<http::Response<Self::Download>, SendError>>;
+}
+
+/// A connection's view of its cluster.
+pub(crate) struct Administration<'c, C> {
+    /// Beside the connection's own, so that nothing happens to its transaction.
+    session: Session<C>,
+    own: &'c mut Session<C>,
+    patience: Duration,
+    /// The node that is asked, if it was named.
+    node: Option<String>,
+}
+
+impl<C: Client> Administration<'_, C> {
+    /// The node that is asked.
+    pub(crate) fn node(&self) -> &str {
+        let current = self.session.nodes.current();
+        self.node.as_deref().unwrap_or(current)
+    }
+}
+
+impl<C: Client> fmt::Debug for Administration<'_, C> {
+    /// Nothing of the connection's transaction.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = formatter.debug_struct("Administration");
+        debug.field("node", &self.node()).finish_non_exhaustive()
+    }
+}
+
+impl<'c, C: Fetch> Administration<'c, C> {
+    pub(crate) fn new(own: &'c mut Session<C>, patience: Duration) -> Self {
+        Administration {
+            session: own.another(),
+            own,
+            patience,
+            node: None,
+        }
+    }
+
+    /// From now on, this node is asked.
+    pub(crate) fn turn_to(&mut self, address: &str) -> Result<(), ClusterError> {
+        let scheme = self.session.nodes.current().split("://").next();
+        let base = match address.contains("://") {
+            true => base_of(address),
+            false => base_of(&format!("{}://{address}", scheme.unwrap_or("http"))),
+        };
+        // It may hold a password, and is not shown.
+        let base = base.ok_or_else(|| {
+            ClusterError::Invalid("not the address of a node, such as http://host:4001".to_owned())
+        })?;
+        self.node = Some(base);
+        Ok(())
+    }
+
+    pub(crate) async fn status(&mut self) -> Result<NodeStatus, ClusterError> {
+        let node = self.node().to_owned();
+        let json = self.text(&node, STATUS).await?;
+        NodeStatus::of(json).map_err(|reason| ClusterError::unreadable(&node, STATUS, &reason))
+    }
+
+    pub(crate) async fn ready(&mut self, options: ReadyOptions) -> Result<Readiness, ClusterError> {
+        let (node, path) = (self.node().to_owned(), options.path());
+        let answer = self.get(&node, &path, options.patience()).await?;
+        let (status, text) = self.whole(&node, answer).await?;
+        Readiness::of(status, &text)
+            .ok_or_else(|| ClusterError::of_status(&node, &path, status, &text))
+    }
+
+    /// As the node says that is asked, or, where none was named, the first one that answers.
+    pub(crate) async fn nodes(&mut self) -> Result<ClusterNodes, ClusterError> {
+        let mut tried = vec![self.node().to_owned()];
+        loop {
+            let node = tried[tried.len() - 1].clone();
+            match self.nodes_of(&node).await {
+                Err(ClusterError::NoAnswer(_)) if let Some(next) = self.other(&tried) => {
+                    tried.push(next);
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// The leader, as the first node says that knows one.
+    pub(crate) async fn leader(&mut self) -> Result<Option<ClusterNode>, ClusterError> {
+        let mut tried = vec![self.node().to_owned()];
+        loop {
+            let node = tried[tried.len() - 1].clone();
+            let outcome = self.nodes_of(&node).await;
+            let leader = outcome.map(|nodes| nodes.leader().cloned());
+            match (leader, self.other(&tried)) {
+                (Ok(None) | Err(ClusterError::NoAnswer(_)), Some(next)) => tried.push(next),
+                (leader, _) => return leader,
+            }
+        }
+    }
+
+    /// A node that was not asked yet, unless one was named.
+    fn other(&self, tried: &[String]) -> Option<String> {
+        let cluster = self.session.nodes.known.cluster();
+        let preferred = self.session.settings.preferred.as_deref();
+        let other = cluster.nearby(preferred, self.session.nodes.current(), tried);
+        other.filter(|_| self.node.is_none())
+    }
+
+    async fn nodes_of(&mut self, node: &str) -> Result<ClusterNodes, ClusterError> {
+        let json = self.text(node, NODES).await?;
+        let unreadable = || ClusterError::unreadable(node, NODES, "it is no list of nodes");
+        let nodes = ClusterNodes::of(json).ok_or_else(unreadable)?;
+        let seen: Vec<_> = nodes.iter().filter_map(Seen::of).collect();
+        let known = &self.session.nodes.known;
+        known.cluster().trust_listed_by(node, &seen);
+        Ok(nodes)
+    }
+
+    pub(crate) async fn remove_node(&mut self, id: &str) -> Result<(), ClusterError> {
+        self.change(Endpoint::Remove, Some(id)).await
+    }
+
+    /// Hands over, and waits until another node leads.
+    pub(crate) async fn transfer_leadership(
+        &mut self,
+        to: Option<&str>,
+    ) -> Result<ClusterNode, ClusterError> {
+        let began = Instant::now();
+        let before = self.leader().await?.map(|leader| leader.id);
+        match self.change(Endpoint::StepDown, to).await {
+            Err(ClusterError::Unsupported(message)) => {
+                let message = format!("{message} (rqlite transfers leadership from 8.40 on)");
+                return Err(ClusterError::Unsupported(message));
+            }
+            outcome => outcome?,
+        }
+        loop {
+            let leader = self.leader().await?;
+            let is_other = leader.as_ref().map(|leader| &leader.id) != before.as_ref();
+            match leader {
+                // Servers before 8.41 take any node.
+                Some(leader) if is_other && to.is_none_or(|to| to == leader.id) => {
+                    return Ok(leader);
+                }
+                leader
+                    if is_other && leader.is_some() || began.elapsed() >= self.leader_timeout() =>
+                {
+                    return Err(ClusterError::NotTransferred {
+                        wanted: to.unwrap_or("another node").to_owned(),
+                        leader: leader.map(|leader| leader.id),
+                    });
+                }
+                _ => C::Runtime::wait(STEP).await,
+            }
+        }
+    }
+
+    fn leader_timeout(&self) -> Duration {
+        self.session.settings.leader_timeout
+    }
+
+    /// To the leader, whoever that is.
+    async fn change(&mut self, endpoint: Endpoint, id: Option<&str>) -> Result<(), ClusterError> {
+        let id = id.map(|id| serde_json::json!({ "id": id }).to_string());
+        let body = Statements {
+            json: id.unwrap_or_default().into(),
+            number: 0,
+        };
+        let sent = self.session.send(&Exchange::new(endpoint, body)).await;
+        sent?;
+        Ok(())
+    }
+
+    /// Where the leader is reached. It has just answered.
+    async fn find_leader(&mut self) -> Result<String, ClusterError> {
+        let question = statement::query(&Statement::plain("SELECT 1"));
+        self.session
+            .send(&question.at(ReadConsistency::Linearizable))
+            .await?;
+        Ok(self.session.nodes.current().to_owned())
+    }
+
+    /// Of the leader, or of the node that was named.
+    pub(crate) async fn backup(
+        &mut self,
+        options: BackupOptions,
+    ) -> Result<C::Download, ClusterError> {
+        options
+            .check()
+            .map_err(|reason| ClusterError::Invalid(reason.to_owned()))?;
+        let path = options.path(self.node.is_some());
+        let mut times = 0;
+        loop {
+            times += 1;
+            let node = match self.node.clone() {
+                Some(node) => node,
+                None => self.find_leader().await?,
+            };
+            let answer = self.get(&node, &path, self.patience).await?;
+            let status = answer.status();
+            if status == StatusCode::OK {
+                return Ok(answer.into_body());
+            }
+            // It does not lead any more.
+            if !status.is_redirection() || times >= TIMES {
+                let (status, text) = self.whole(&node, answer).await?;
+                return Err(ClusterError::of_status(&node, &path, status, &text));
+            }
+        }
+    }
+
+    /// Replaces the database. A single node takes a file of any size without holding it in memory; a cluster takes it through
+    /// its Raft log, as one entry.
+    pub(crate) async fn load<U>(&mut self, upload: U, whole: &Whole) -> Result<(), ClusterError>
+    where
+        C: Carry<U>,
+    {
+        let node = self.find_leader().await?;
+        self.may_load(&node).await?;
+        let is_handed_on = self.session.nodes.was_handed_on();
+        let path = match self.is_single(&node).await {
+            true => BOOT,
+            // Before its time is over, a node that hands it on would send it once more.
+            false if is_handed_on => "/db/load?timeout=1h",
+            false => "/db/load?redirect",
+        };
+        let request = self.request(Method::POST, &node, path, upload).await?;
+        // Also where nobody waits for the answer any more.
+        self.own.forget_schema();
+        let answer = self.session.client.carry(request).await;
+        let answer = match (answer, whole.fault()) {
+            (_, Some(fault)) if !whole.has_ended() => return Err(ClusterError::File(fault)),
+            (Err(error), _) => return Err(self.lost(&node, &error)),
+            (Ok(answer), _) => answer,
+        };
+        let outcome = self.whole(&node, answer).await;
+        let (status, text) = outcome.map_err(ClusterError::unknown)?;
+        if status != StatusCode::OK {
+            return Err(ClusterError::of_change(&node, path, status, &text));
+        }
+        match error_in(&text) {
+            Some(error) => Err(ClusterError::unreadable(&node, path, &error).unknown()),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks for the permission before anything long is sent: who may load is told that this is no way to do it.
+    async fn may_load(&mut self, node: &str) -> Result<(), ClusterError> {
+        let answer = self.get(node, LOAD, self.patience).await?;
+        let (status, text) = self.whole(node, answer).await?;
+        match status {
+            StatusCode::METHOD_NOT_ALLOWED => Ok(()),
+            status => Err(ClusterError::of_status(node, LOAD, status, &text)),
+        }
+    }
+
+    /// Only who may ask for the state of the cluster learns it.
+    async fn is_single(&mut self, node: &str) -> bool {
+        let nodes = self.nodes_of(node).await;
+        nodes.is_ok_and(|nodes| nodes.len() == 1)
+    }
+
+    fn lost(&self, node: &str, error: &SendError) -> ClusterError {
+        let no_answer = ClusterError::no_answer(node, &error.message);
+        match error.sent {
+            true => no_answer.unknown(),
+            false => no_answer,
+        }
+    }
+
+    /// The text of a good answer.
+    async fn text(&mut self, node: &str, path: &str) -> Result<String, ClusterError> {
+        let answer = self.get(node, path, self.patience).await?;
+        match self.whole(node, answer).await? {
+            (StatusCode::OK, text) => Ok(text),
+            (status, text) => Err(ClusterError::of_status(node, path, status, &text)),
+        }
+    }
+
+    /// An answer, whatever it is. Where a node refuses credentials that can be renewed, they are.
+    async fn get(
+        &mut self,
+        node: &str,
+        path: &str,
+        patience: Duration,
+    ) -> Result<http::Response<C::Download>, ClusterError> {
+        let mut renewed = false;
+        loop {
+            let request = self.request(Method::GET, node, path, ()).await?;
+            let answer = self.session.client.fetch(request, patience).await;
+            let answer = self.noted(node, answer)?;
+            if renewed || answer.status() != StatusCode::UNAUTHORIZED {
+                return Ok(answer);
+            }
+            renewed = true;
+            let new = self.session.renew_credentials().await;
+            let new = new.map_err(|reason| ClusterError::no_answer(node, &reason))?;
+            if !new {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// What the connections of the configuration know of a node from now on.
+    fn noted<T>(&self, node: &str, answer: Result<T, SendError>) -> Result<T, ClusterError> {
+        let mut cluster = self.session.nodes.known.cluster();
+        match &answer {
+            Ok(_) => cluster.answered(node),
+            Err(error) => cluster.failed(node, &error.message, Instant::now()),
+        }
+        answer.map_err(|error| ClusterError::no_answer(node, &error.message))
+    }
+
+    async fn request<B>(
+        &self,
+        method: Method,
+        node: &str,
+        path: &str,
+        body: B,
+    ) -> Result<http::Request<B>, ClusterError> {
+        if !self.session.trusts(node) {
+            self.session.look_around().await;
+        }
+        if !self.session.trusts(node) {
+            return Err(ClusterError::NotTrusted(node.to_owned()));
+        }
+        let mut request = http::Request::builder().uri(format!("{node}{path}"));
+        if method == Method::POST {
+            request = request.header(CONTENT_TYPE, "application/octet-stream");
+        }
+        if let Some(authorization) = self.session.settings.authorization.get() {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        request
+            .method(method)
+            .body(body)
+            .map_err(|error| ClusterError::Invalid(format!("{node}: {error}")))
+    }
+
+    /// Reads an answer to its end. Of a long one, its begin.
+    async fn whole(
+        &self,
+        node: &str,
+        answer: http::Response<C::Download>,
+    ) -> Result<(StatusCode, String), ClusterError> {
+        let status = answer.status();
+        let mut rest = answer.into_body();
+        let mut bytes = Vec::new();
+        loop {
+            let read = rest.read(&mut bytes).await;
+            match read {
+                Ok(0) => break,
+                Ok(_) if bytes.len() > LONGEST => break,
+                Ok(_) => {}
+                Err(error) => return Err(ClusterError::no_answer(node, &error.message)),
+            }
+        }
+        // An error page may be anything; its begin is enough.
+        if status != StatusCode::OK {
+            bytes.truncate(1000);
+        }
+        Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
+    }
+}
+
+/// The first error in an answer to a load; one that can't be read has none.
+fn error_in(text: &str) -> Option<String> {
+    let answer = Answer::parse(text.as_bytes(), &[]).ok()?;
+    let first = answer.first_failure().map(|(_, error)| error.to_owned());
+    answer.error.or(first)
+}

@@ -1,0 +1,206 @@
+//! Requests to one node that are not SQL, with bodies that are streamed, by hyper. Each has a connection of its own, which
+//! is driven by the task that waits for it.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{HOST, HeaderValue, USER_AGENT};
+use http_body::{Body, Frame};
+use hyper::body::Incoming;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::time::timeout;
+
+use super::asynchronous::{AsyncHttp, Connections, Stream, chain, host_of, to_path};
+use super::pool;
+use crate::administration::{Carry, Fetch};
+use crate::protocol::backup::Whole;
+use crate::protocol::call::SendError;
+use crate::session::Rest;
+
+/// How much is read at a time, in bytes.
+const PIECE: usize = 64 * 1024;
+
+/// A SQLite file, looked at while it is read.
+pub(crate) struct Upload {
+    reader: Pin<Box<dyn AsyncRead + Send>>,
+    whole: Whole,
+}
+
+impl Upload {
+    pub(crate) fn new(reader: impl AsyncRead + Send + 'static, whole: Whole) -> Self {
+        let reader = Box::pin(reader);
+        Upload { reader, whole }
+    }
+
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        let mut piece = vec![0; PIECE];
+        let mut buffer = ReadBuf::new(&mut piece);
+        let read = ready!(self.reader.as_mut().poll_read(context, &mut buffer));
+        let count = buffer.filled().len();
+        piece.truncate(count);
+        let outcome = match read {
+            Ok(()) => self.whole.saw(&piece),
+            Err(error) => Err(self.whole.failed(error)),
+        };
+        Poll::Ready(outcome.map(|()| piece.into()))
+    }
+}
+
+/// The body of a request: nothing, or what is read while it is sent.
+pub(super) struct Content(Option<Upload>);
+
+impl Body for Content {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let Some(upload) = &mut self.0 else {
+            return Poll::Ready(None);
+        };
+        let piece = ready!(upload.poll_piece(context));
+        Poll::Ready(match piece {
+            Ok(piece) if piece.is_empty() => {
+                self.0 = None;
+                None
+            }
+            piece => Some(piece.map(Frame::data)),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+/// What comes back, as it comes. Its connection is closed where this is dropped before the end.
+pub(crate) struct Download {
+    open: pool::Open<Stream, Content>,
+    body: Incoming,
+    /// What came and was not taken yet.
+    left: Bytes,
+}
+
+impl fmt::Debug for Download {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Download")
+    }
+}
+
+impl Download {
+    /// The next bytes; none: that was all.
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        loop {
+            if !self.left.is_empty() {
+                return Poll::Ready(Ok(std::mem::take(&mut self.left)));
+            }
+            let mut frame = Pin::new(&mut self.body).poll_frame(context);
+            if frame.is_pending() {
+                self.open.drive(context);
+                // What it was waiting for may be there now.
+                frame = Pin::new(&mut self.body).poll_frame(context);
+            }
+            match ready!(frame) {
+                None => return Poll::Ready(Ok(Bytes::new())),
+                // Trailers are none.
+                Some(Ok(frame)) => self.left = frame.into_data().unwrap_or_default(),
+                Some(Err(error)) => return Poll::Ready(Err(io::Error::other(chain(&error)))),
+            }
+        }
+    }
+}
+
+impl AsyncRead for Download {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut piece = ready!(self.poll_piece(context))?;
+        let count = piece.len().min(buffer.remaining());
+        buffer.put_slice(&piece.split_to(count));
+        self.left = piece;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Rest for Download {
+    async fn read(&mut self, bytes: &mut Vec<u8>) -> Result<usize, SendError> {
+        let piece = poll_fn(|context| self.poll_piece(context)).await;
+        let piece = piece.map_err(|error| SendError {
+            sent: true,
+            timed_out: false,
+            message: error.to_string(),
+        })?;
+        bytes.extend_from_slice(&piece);
+        Ok(piece.len())
+    }
+}
+
+impl Fetch for AsyncHttp {
+    type Download = Download;
+
+    async fn fetch(
+        &self,
+        request: http::Request<()>,
+        patience: Duration,
+    ) -> Result<http::Response<Download>, SendError> {
+        let connections = self.pool.for_others();
+        let exchange = exchange(&connections, request.map(|()| Content(None)));
+        let (timed_out, answer) = match timeout(patience, exchange).await {
+            Ok(answer) => (false, answer),
+            Err(_) => (true, Err("timeout: receive response".to_owned())),
+        };
+        answer.map_err(|message| SendError {
+            sent: true,
+            timed_out,
+            message: self.asked.explain(message),
+        })
+    }
+}
+
+impl Carry<Upload> for AsyncHttp {
+    async fn carry(
+        &self,
+        request: http::Request<Upload>,
+    ) -> Result<http::Response<Download>, SendError> {
+        let whole = request.body().whole.clone();
+        let connections = self.pool.for_others();
+        let request = request.map(|upload| Content(Some(upload)));
+        let answer = exchange(&connections, request).await;
+        answer.map_err(|message| SendError {
+            sent: whole.has_ended(),
+            timed_out: false,
+            message: self.asked.explain(message),
+        })
+    }
+}
+
+async fn exchange(
+    connections: &Connections<Content>,
+    mut request: http::Request<Content>,
+) -> Result<http::Response<Download>, String> {
+    let headers = request.headers_mut();
+    let name = concat!("diesel-rqlite/", env!("CARGO_PKG_VERSION"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(name));
+    if let Some(host) = host_of(request.uri()) {
+        request.headers_mut().insert(HOST, host);
+    }
+    let open = connections.connect(request.uri()).await;
+    let mut open = open.map_err(|error| chain(&*error))?;
+    to_path(&mut request);
+    let response = open.send(request).await;
+    let response = response.map_err(|no_answer| chain(&no_answer.error))?;
+    Ok(response.map(|body| Download {
+        open,
+        body,
+        left: Bytes::new(),
+    }))
+}
