@@ -6,14 +6,7 @@ use std::time::{Duration, Instant};
 use cpu_time::ProcessTime;
 
 use crate::clients::Client;
-
-pub struct Task {
-    pub name: &'static str,
-    pub operations: usize,
-    pub rounds: usize,
-    /// Of each operation: times are given per row.
-    pub rows: usize,
-}
+use crate::task::Task;
 
 #[derive(Default)]
 pub struct Table {
@@ -21,7 +14,7 @@ pub struct Table {
 }
 
 struct Line {
-    task: &'static str,
+    task: String,
     client: String,
     wall: f64,
     cpu: f64,
@@ -29,13 +22,13 @@ struct Line {
 
 impl Table {
     /// The clients take turns, so that what else the machine does meets all of them.
-    pub fn measure(&mut self, task: &Task, clients: &mut [Box<dyn Client + '_>]) {
+    pub fn measure(&mut self, task: &Task, clients: &mut [Box<dyn Client>]) {
         let mut times = vec![Vec::new(); clients.len()];
         // The first round warms up.
         for round in 0..=task.rounds {
             for (client, times) in clients.iter_mut().zip(&mut times) {
                 let (wall, cpu) = (Instant::now(), ProcessTime::now());
-                if !client.run(task.name, task.operations) {
+                if !client.run(task) {
                     continue;
                 }
                 if round > 0 {
@@ -51,10 +44,10 @@ impl Table {
                 let mut all: Vec<_> = times.iter().map(part).collect();
                 all.sort_unstable();
                 let middle = all[all.len() / 2].as_secs_f64() * 1e6;
-                middle / (task.operations * task.rows) as f64
+                middle / (task.operations * task.kind.rows()) as f64
             };
             self.lines.push(Line {
-                task: task.name,
+                task: task.to_string(),
                 client: client.name(),
                 wall: of(|times| times.0),
                 cpu: of(|times| times.1),
@@ -70,18 +63,20 @@ impl fmt::Display for Table {
             "| task | client | wall, µs | bare ÷ it | CPU, µs |"
         )?;
         writeln!(formatter, "|---|---|---|---|---|")?;
-        let mut bare = 0.0;
+        let mut bare = None;
         for line in &self.lines {
             if line.client == "bare HTTP" {
-                bare = line.wall;
+                bare = Some((&line.task, line.wall));
             }
+            let bare = bare.filter(|(task, _)| **task == line.task);
+            let ratio = bare.map(|(_, wall)| format!("{:.2}", wall / line.wall));
             writeln!(
                 formatter,
-                "| {} | {} | {:.2} | {:.2} | {:.2} |",
+                "| {} | {} | {:.2} | {} | {:.2} |",
                 line.task,
                 line.client,
                 line.wall,
-                bare / line.wall,
+                ratio.unwrap_or_default(),
                 line.cpu
             )?;
         }

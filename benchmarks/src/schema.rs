@@ -5,7 +5,8 @@ use std::error::Error;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel_rqlite::RqliteConnection;
-use diesel_rqlite_tests::Rqlited;
+
+use crate::server::Server;
 
 diesel::table! {
     items {
@@ -53,8 +54,8 @@ pub fn new_items(count: usize) -> Vec<NewItem> {
 }
 
 /// A table of 100,000 rows.
-pub fn fill(node: &Rqlited) -> Result<(), Box<dyn Error>> {
-    let mut conn = RqliteConnection::establish(&node.url())?;
+pub fn fill(server: &Server) -> Result<(), Box<dyn Error>> {
+    let mut conn = RqliteConnection::establish(&server.url(""))?;
     conn.batch_execute(SCHEMA)?;
     let batch = new_items(BATCH);
     for _ in 0..ROWS / BATCH {

@@ -9,6 +9,7 @@ use diesel::serialize::{IsNull, Output, ToSql};
 use diesel::sql_types::HasSqlType;
 
 use crate::backend::{Rqlite, RqliteType};
+use crate::protocol::options::QueryOptions;
 
 /// SQLite's limit for one statement, which rqlite leaves at its default.
 pub(crate) const MAX_VARIABLES: usize = 32_766;
@@ -18,6 +19,8 @@ pub(crate) const MAX_VARIABLES: usize = 32_766;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RqliteBindValue<'a> {
     pub(crate) value: Bind<'a>,
+    /// It is no value, but says how the query is run.
+    pub(crate) options: Option<Box<QueryOptions>>,
 }
 
 /// SQLite's five storage classes.
@@ -52,7 +55,7 @@ macro_rules! bind_from {
     ($($from:ty, $value:ident => $bind:expr;)*) => {$(
         impl<'a> From<$from> for RqliteBindValue<'a> {
             fn from($value: $from) -> Self {
-                RqliteBindValue { value: $bind }
+                RqliteBindValue { value: $bind, options: None }
             }
         }
     )*};
@@ -78,6 +81,16 @@ impl<'a, T: Into<RqliteBindValue<'a>>> From<Option<T>> for RqliteBindValue<'a> {
 #[derive(Debug, Default)]
 pub struct RqliteBindCollector<'a> {
     pub(crate) binds: Vec<Bind<'a>>,
+    /// How the query is run.
+    pub(crate) options: Option<Box<QueryOptions>>,
+}
+
+impl RqliteBindCollector<'_> {
+    /// Those of an outer node count, which come behind those of an inner one.
+    fn push_options(&mut self, outer: QueryOptions) {
+        let inner = self.options.get_or_insert_default();
+        **inner = outer.over(inner);
+    }
 }
 
 impl<'a> BindCollector<'a, Rqlite> for RqliteBindCollector<'a> {
@@ -90,10 +103,12 @@ impl<'a> BindCollector<'a, Rqlite> for RqliteBindCollector<'a> {
     {
         let mut out = Output::new(RqliteBindValue::default(), lookup);
         let is_null = bind.to_sql(&mut out).map_err(Error::SerializationError)?;
-        self.binds.push(match is_null {
-            IsNull::Yes => Bind::Null,
-            IsNull::No => out.into_inner().value,
-        });
+        let RqliteBindValue { value, options } = out.into_inner();
+        match (is_null, options) {
+            (IsNull::No, Some(options)) => self.push_options(*options),
+            (IsNull::No, None) => self.binds.push(value),
+            (IsNull::Yes, _) => self.binds.push(Bind::Null),
+        }
         Ok(())
     }
 
@@ -105,25 +120,37 @@ impl<'a> BindCollector<'a, Rqlite> for RqliteBindCollector<'a> {
 
 /// The values of a query, owned, for another thread.
 #[derive(Clone, Debug)]
-pub struct RqliteBindData(Vec<Bind<'static>>);
+pub struct RqliteBindData {
+    binds: Vec<Bind<'static>>,
+    options: Option<Box<QueryOptions>>,
+}
 
 impl MoveableBindCollector<Rqlite> for RqliteBindCollector<'_> {
     type BindData = RqliteBindData;
 
     fn moveable(&self) -> RqliteBindData {
-        RqliteBindData(self.binds.iter().cloned().map(Bind::into_owned).collect())
+        RqliteBindData {
+            binds: self.binds.iter().cloned().map(Bind::into_owned).collect(),
+            options: self.options.clone(),
+        }
     }
 
     fn append_bind_data(&mut self, from: &RqliteBindData) {
-        self.binds.extend(from.0.iter().cloned());
+        self.binds.extend(from.binds.iter().cloned());
+        if let Some(options) = &from.options {
+            self.push_options((**options).clone());
+        }
     }
 
     fn push_debug_binds<'a, 'b>(
         data: &RqliteBindData,
         debug: &'a mut Vec<Box<dyn std::fmt::Debug + 'b>>,
     ) {
-        for bind in data.0.iter().cloned() {
+        for bind in data.binds.iter().cloned() {
             debug.push(Box::new(bind));
+        }
+        if let Some(options) = data.options.clone() {
+            debug.push(Box::new(options));
         }
     }
 }

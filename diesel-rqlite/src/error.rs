@@ -265,17 +265,12 @@ pub(crate) fn answer(
     body: &[u8],
     encodings: &[Vec<Encoding>],
 ) -> QueryResult<Answer> {
-    let unreadable = |reason: String| {
-        failure(exchange.failure(Why::Unknown, format!("unreadable answer: {reason}")))
-    };
-    let answer = Answer::parse(body, encodings).map_err(|error| unreadable(error.to_string()))?;
-    if !answer.fits(exchange.statements) {
-        let results = answer.results.len();
-        let statements = exchange.statements;
-        return Err(unreadable(format!(
-            "{results} results for {statements} statements"
-        )));
-    }
+    let answer = exchange.answer(body, encodings).map_err(failure)?;
+    accepted(exchange, answer)
+}
+
+/// An answer, unless it says that the request failed as a whole.
+pub(crate) fn accepted(exchange: &Exchange, answer: Answer) -> QueryResult<Answer> {
     match &answer.error {
         Some(message) => Err(request_error(exchange, message)),
         None => Ok(answer),

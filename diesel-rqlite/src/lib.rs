@@ -123,8 +123,8 @@ pub use self::connection::{
     AsyncRqliteTransactionManager, RqliteStream,
 };
 pub use self::connection::{
-    RqliteBackup, RqliteCluster, RqliteConnection, RqliteCursor, RqliteTransactionManager,
-    RunAgain, RunOnce, TransactionBuilder,
+    QueueOutcome, RqliteBackup, RqliteCluster, RqliteConnection, RqliteCursor,
+    RqliteTransactionManager, RunAgain, RunOnce, SequenceNumber, TransactionBuilder, WriteQueue,
 };
 #[cfg(feature = "postgres_backend")]
 pub use self::expression::json_functions;
@@ -139,8 +139,12 @@ pub use self::protocol::backup::BackupOptions;
 pub use self::protocol::cluster::Forwarding;
 pub use self::protocol::condition::{NodeStatus, RaftState, Readiness, ReadyOptions};
 pub use self::protocol::member::{ClusterNode, ClusterNodes, NodeRole};
+pub use self::protocol::options::QueryOptions;
 pub use self::protocol::request::ReadConsistency;
-pub use self::query_builder::{RqliteInsertSelectDsl, RqliteQueryBuilder, SelectedRows};
+pub use self::query_builder::{
+    Explain, ExplainQueryPlan, Opcode, QueryPlan, QueryPlanStep, QueryWithOptions,
+    RqliteInsertSelectDsl, RqliteQueryBuilder, RqliteQueryDsl, SelectedRows, WithOptions,
+};
 pub use self::row::{RqliteField, RqliteRow};
 pub use self::transaction::{Transaction, TransactionMode};
 pub use self::transport::node::{NodeAnswer, NodeHttp};
@@ -149,6 +153,9 @@ pub use diesel_rqlite_sql::ReplicaHazard;
 
 #[doc = include_str!("../docs/transactions.md")]
 pub mod transactions {}
+
+#[doc = include_str!("../docs/steering.md")]
+pub mod steering {}
 
 /// The README's programs compile.
 #[cfg(all(doctest, feature = "deadpool"))]

@@ -11,6 +11,12 @@
 //!     names.distinct().load::<String>(conn)?;
 //!     names.filter(users::name.like("a%")).load::<String>(conn)?;
 //!     names.intersect(names).load::<String>(conn)?;
+//!     use diesel_rqlite::{Opcode, QueryPlanStep, ReadConsistency, RqliteQueryDsl};
+//!     QueryDsl::filter(names, users::id.gt(1)).read_level(ReadConsistency::None).load::<String>(conn)?;
+//!     diesel::select(diesel::dsl::exists(names)).read_level(ReadConsistency::None).get_result::<bool>(conn)?;
+//!     names.explain_query_plan().load::<QueryPlanStep>(conn)?;
+//!     names.explain().load::<Opcode>(conn)?;
+//!     conn.execute_queued(&diesel::sql_query("DELETE FROM users"))?;
 //!     diesel::insert_into(users::table).values(users::name.eq("a")).on_conflict(users::name).do_nothing().execute(conn)?;
 //!     Ok(())
 //! }
@@ -65,6 +71,20 @@ must_not_compile! {
     ReadAsOtherType: "    names.load::<i32>(conn)?;";
     /// A column of an SQL type that rqlite does not have
     NoSuchType: "    diesel::select(diesel::dsl::sql::<diesel::sql_types::Inet>(\"1\")).get_result::<String>(conn)?;";
+    /// Anything but options behind a query's options
+    FilterBehindOptions: "    use diesel_rqlite::{ReadConsistency, RqliteQueryDsl};
+    QueryDsl::filter(names.read_level(ReadConsistency::None), users::id.gt(1)).load::<String>(conn)?;";
+    /// Options of a subquery: they are those of a request.
+    OptionsOfSubquery: "    use diesel_rqlite::{ReadConsistency, RqliteQueryDsl};
+    diesel::select(diesel::dsl::exists(names.read_level(ReadConsistency::None))).get_result::<bool>(conn)?;";
+    /// A plan as the rows of its query
+    PlanAsRows: "    use diesel_rqlite::RqliteQueryDsl;
+    names.explain_query_plan().load::<String>(conn)?;";
+    /// A plan as a program
+    PlanAsProgram: "    use diesel_rqlite::RqliteQueryDsl;
+    names.explain_query_plan().load::<diesel_rqlite::Opcode>(conn)?;";
+    /// A text as a queued write
+    QueuedText: "    conn.execute_queued(\"DELETE FROM users\")?;";
     /// Bytes as an element of JSON
     BytesInJson: "    use diesel::sql_types::Binary;
     diesel::select(diesel_rqlite::json_functions::json_array_1::<Binary, _>(vec![1_u8])).execute(conn)?;";

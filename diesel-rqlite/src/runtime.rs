@@ -3,9 +3,10 @@
 use std::future::Future;
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::task::{Context, Poll, Waker};
-use std::thread;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 use std::time::Duration;
 
 /// The way in which a program waits.
@@ -26,6 +27,11 @@ pub(crate) trait Runtime: Send + Sync + 'static {
     /// Runs this to its end, even if nobody waits for that any more.
     fn to_its_end<T: Send + 'static>(
         task: impl Future<Output = T> + Send + 'static,
+    ) -> impl Future<Output = T> + Send;
+
+    /// Waits until this is ready, which is asked again whenever its waker is woken.
+    fn until<T>(
+        poll: impl FnMut(&mut Context<'_>) -> Poll<T> + Send,
     ) -> impl Future<Output = T> + Send;
 
     /// Runs this in the background until what is returned is dropped.
@@ -92,6 +98,16 @@ impl Runtime for Blocking {
         task
     }
 
+    async fn until<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T> + Send) -> T {
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        loop {
+            match poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(value) => return value,
+                Poll::Pending => thread::park(),
+            }
+        }
+    }
+
     fn in_background<F: Future<Output = ()> + Send + 'static>(
         task: impl FnOnce(UntilDropped) -> F + Send + 'static,
     ) -> io::Result<Background> {
@@ -102,6 +118,15 @@ impl Runtime for Blocking {
         Ok(Background {
             _held: Box::new(stop),
         })
+    }
+}
+
+/// Wakes a thread.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 
@@ -118,6 +143,8 @@ pub(crate) use self::asynchronous::Tokio;
 
 #[cfg(feature = "async")]
 mod asynchronous {
+    use std::future::poll_fn;
+
     use tokio::runtime::Handle;
     use tokio::task::JoinHandle;
 
@@ -158,6 +185,10 @@ mod asynchronous {
                     Err(_) => std::future::pending().await,
                 },
             }
+        }
+
+        async fn until<T>(poll: impl FnMut(&mut Context<'_>) -> Poll<T> + Send) -> T {
+            poll_fn(poll).await
         }
 
         fn in_background<F: Future<Output = ()> + Send + 'static>(

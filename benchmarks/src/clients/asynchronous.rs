@@ -1,130 +1,67 @@
-//! This crate's asynchronous connection.
+//! This crate's asynchronous connection, one for each task.
 
-use std::error::Error;
+use std::sync::Arc;
 
-use diesel::{ExpressionMethods, QueryDsl, QueryResult, SelectableHelper};
+use diesel::{ExpressionMethods, QueryDsl, SelectableHelper};
 use diesel_async::{AsyncConnection, RunQueryDsl};
-use diesel_rqlite::AsyncRqliteConnection;
-use diesel_rqlite_tests::Rqlited;
+use diesel_rqlite::{AsyncRqliteConnection, RqliteConfig};
 use tokio::runtime::Runtime;
 
-use super::{Client, key};
-use crate::schema::{BATCH, Item, NewItem, items, new_items};
+use super::diesel_operation::diesel_operation;
+use super::{Client, in_tasks, own_name, own_options, runtime};
+use crate::schema::{BATCH, NewItem, new_items};
+use crate::server::Server;
+use crate::task::Task;
 
 pub struct Asynchronous {
     runtime: Runtime,
     threads: usize,
-    conn: Option<AsyncRqliteConnection>,
-    one: NewItem,
-    batch: Vec<NewItem>,
-}
-
-/// A runtime of one thread, the caller's, or of several.
-pub fn runtime(threads: usize) -> std::io::Result<Runtime> {
-    let mut builder = match threads {
-        1 => tokio::runtime::Builder::new_current_thread(),
-        _ => tokio::runtime::Builder::new_multi_thread(),
-    };
-    if threads > 1 {
-        builder.worker_threads(threads);
-    }
-    builder.enable_all().build()
+    coalescing: bool,
+    config: RqliteConfig,
+    conns: Vec<AsyncRqliteConnection>,
+    items: Arc<Vec<NewItem>>,
 }
 
 impl Asynchronous {
-    pub fn new(node: &Rqlited, threads: usize) -> Result<Self, Box<dyn Error>> {
-        let runtime = runtime(threads)?;
-        let url = format!("{}?level=weak", node.url());
-        let conn = runtime.block_on(AsyncRqliteConnection::establish(&url))?;
+    pub fn new(
+        server: &Server,
+        threads: usize,
+        coalescing: bool,
+    ) -> Result<Self, Box<dyn std::error::Error>> {
         Ok(Asynchronous {
-            runtime,
+            runtime: runtime(threads)?,
             threads,
-            conn: Some(conn),
-            one: new_items(1).remove(0),
-            batch: new_items(BATCH),
+            coalescing,
+            config: server.url(own_options(coalescing)).parse()?,
+            conns: Vec::new(),
+            items: new_items(BATCH).into(),
         })
     }
 }
 
-async fn find(conn: &mut AsyncRqliteConnection, id: i64) -> QueryResult<Item> {
-    items::table
-        .find(id)
-        .select(Item::as_select())
-        .first(conn)
-        .await
-}
-
-async fn once(
-    conn: &mut AsyncRqliteConnection,
-    task: &str,
-    operation: usize,
-    one: &NewItem,
-    batch: &[NewItem],
-) -> QueryResult<()> {
-    match task {
-        "insert one" => {
-            diesel::insert_into(items::table)
-                .values(one)
-                .execute(conn)
-                .await?;
-        }
-        "select one by key" => {
-            find(conn, key(operation)).await?;
-        }
-        "insert 10,000, per row" => {
-            diesel::insert_into(items::table)
-                .values(batch)
-                .execute(conn)
-                .await?;
-        }
-        "load 100,000 x 4, per row" => {
-            let rows = items::table.select(Item::as_select()).limit(100_000);
-            rows.load::<Item>(conn).await?;
-        }
-        _ => {
-            conn.transaction(async |conn| {
-                let (one_id, other) = (key(operation), key(operation + 1));
-                for id in [one_id, other] {
-                    find(conn, id).await?;
-                }
-                for id in [one_id, other] {
-                    diesel::update(items::table.find(id))
-                        .set(items::price.eq(items::price + 1.0))
-                        .execute(conn)
-                        .await?;
-                }
-                diesel::insert_into(items::table)
-                    .values(one)
-                    .execute(conn)
-                    .await
-            })
-            .await?;
-        }
-    }
-    Ok(())
-}
-
 impl Client for Asynchronous {
     fn name(&self) -> String {
-        format!("diesel-rqlite, async, {} thread(s)", self.threads)
+        own_name(
+            &format!("async, {} thread(s)", self.threads),
+            self.coalescing,
+        )
     }
 
-    fn run(&mut self, task: &str, operations: usize) -> bool {
-        let Some(mut conn) = self.conn.take() else {
-            return false;
-        };
-        let (task, one, batch) = (task.to_owned(), self.one.clone(), self.batch.clone());
-        // As a service does: in a task.
-        let done = self.runtime.block_on(async {
-            let task = tokio::spawn(async move {
-                for operation in 0..operations {
-                    once(&mut conn, &task, operation, &one, &batch).await?;
+    fn run(&mut self, task: &Task) -> bool {
+        while self.conns.len() < task.workers {
+            let conn = self.runtime.block_on(self.config.connect_async());
+            self.conns.push(conn.expect("connects"));
+        }
+        let kind = task.kind;
+        in_tasks(&self.runtime, task, &mut self.conns, |mut conn, share| {
+            let items = Arc::clone(&self.items);
+            async move {
+                for operation in share {
+                    diesel_operation!(&mut conn, kind, operation, &items, async await);
                 }
-                Ok::<_, diesel::result::Error>(conn)
-            });
-            task.await
+                conn
+            }
         });
-        self.conn = Some(done.expect("ends").expect("is done"));
         true
     }
 }

@@ -6,8 +6,10 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use tempfile::TempDir;
 
-use super::{Client, key};
-use crate::schema::{BATCH, Item, NewItem, ROWS, SCHEMA, items, new_items};
+use super::Client;
+use super::diesel_operation::diesel_operation;
+use crate::schema::{BATCH, NewItem, ROWS, SCHEMA, items, new_items};
+use crate::task::Task;
 
 pub struct Sqlite {
     folder: TempDir,
@@ -26,37 +28,19 @@ impl Sqlite {
         let mut conn = SqliteConnection::establish(&path.to_string_lossy())?;
         conn.batch_execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")?;
         conn.batch_execute(SCHEMA)?;
-        let batch = new_items(BATCH);
+        let items = new_items(BATCH);
         for _ in 0..ROWS / BATCH {
-            insert(&mut conn, &batch)?;
+            diesel::insert_into(items::table)
+                .values(&items)
+                .execute(&mut conn)?;
         }
-        Ok(Connected {
-            conn,
-            one: new_items(1).remove(0),
-            batch,
-        })
+        Ok(Connected { conn, items })
     }
 }
 
 pub struct Connected {
     conn: SqliteConnection,
-    one: NewItem,
-    batch: Vec<NewItem>,
-}
-
-fn find(conn: &mut SqliteConnection, id: i64) -> QueryResult<Item> {
-    items::table.find(id).select(Item::as_select()).first(conn)
-}
-
-fn insert(conn: &mut SqliteConnection, batch: &[NewItem]) -> QueryResult<usize> {
-    conn.transaction(|conn| {
-        for item in batch {
-            diesel::insert_into(items::table)
-                .values(item)
-                .execute(conn)?;
-        }
-        Ok(batch.len())
-    })
+    items: Vec<NewItem>,
 }
 
 impl Client for Connected {
@@ -64,35 +48,12 @@ impl Client for Connected {
         "Diesel on SQLite, a local file".to_owned()
     }
 
-    fn run(&mut self, task: &str, operations: usize) -> bool {
-        let conn = &mut self.conn;
-        for operation in 0..operations {
-            let done = match task {
-                "insert one" => diesel::insert_into(items::table)
-                    .values(&self.one)
-                    .execute(conn),
-                "select one by key" => find(conn, key(operation)).map(|_| 1),
-                "insert 10,000, per row" => insert(conn, &self.batch),
-                "load 100,000 x 4, per row" => {
-                    let rows = items::table.select(Item::as_select()).limit(100_000);
-                    rows.load::<Item>(conn).map(|rows| rows.len())
-                }
-                _ => conn.transaction(|conn| {
-                    let (one, other) = (key(operation), key(operation + 1));
-                    for id in [one, other] {
-                        find(conn, id)?;
-                    }
-                    for id in [one, other] {
-                        diesel::update(items::table.find(id))
-                            .set(items::price.eq(items::price + 1.0))
-                            .execute(conn)?;
-                    }
-                    diesel::insert_into(items::table)
-                        .values(&self.one)
-                        .execute(conn)
-                }),
-            };
-            done.expect("is done");
+    fn run(&mut self, task: &Task) -> bool {
+        if (task.workers, task.nodes) != (1, 1) {
+            return false;
+        }
+        for operation in 0..task.operations {
+            diesel_operation!(&mut self.conn, task.kind, operation, &self.items);
         }
         true
     }

@@ -12,6 +12,8 @@ macro_rules! on_both_connections {
         mod batch;
         #[path = "../cluster.rs"]
         mod cluster;
+        #[path = "../coalesced.rs"]
+        mod coalesced;
         #[path = "../comments.rs"]
         mod comments;
         #[path = "../connecting.rs"]
@@ -32,6 +34,8 @@ macro_rules! on_both_connections {
         mod errors;
         #[path = "../exactly_once.rs"]
         mod exactly_once;
+        #[path = "../explain.rs"]
+        mod explain;
         #[path = "../failures/mod.rs"]
         mod failures;
         #[path = "../fences.rs"]
@@ -56,6 +60,8 @@ macro_rules! on_both_connections {
         mod pragmas;
         #[path = "../queries.rs"]
         mod queries;
+        #[path = "../queue.rs"]
+        mod queue;
         #[path = "../reading_sql.rs"]
         mod reading_sql;
         #[path = "../reads.rs"]
@@ -72,6 +78,8 @@ macro_rules! on_both_connections {
         mod sql_text;
         #[path = "../stars.rs"]
         mod stars;
+        #[path = "../steering.rs"]
+        mod steering;
         #[path = "../stored.rs"]
         mod stored;
         #[path = "../streaming.rs"]
@@ -92,5 +100,6 @@ mod lock_sites;
 mod locks;
 mod own_locks;
 mod proxy;
+mod recorder;
 mod support;
 mod test_transactions;

@@ -277,6 +277,61 @@ fn a_lock_that_can_not_be_had_sends_nothing() {
     assert_eq!(value(&mut db), 1);
 }
 
+/// All of a text but letters and digits, as it stands in a URL.
+fn encoded(text: &str) -> String {
+    let encode = |byte: u8| match byte.is_ascii_alphanumeric() {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
+}
+
+/// Named by the URL of the connection alone, as in a pool that makes its connections by one.
+#[test]
+fn a_lock_elsewhere_is_taken_by_its_url() {
+    const PASSWORD: &str = "p@ss/w&rd%#?";
+    let valkey = diesel_rqlite_tests::ValkeyServer::builder()
+        .user("app", PASSWORD)
+        .start();
+    let redis = diesel_rqlite_tests::RedisServer::start();
+    let credentials = format!("app:{}@", encoded(PASSWORD));
+    for (url, fence) in [
+        (valkey.url_of(&credentials), None),
+        (redis.url(), Some("diesel-rqlite:{acc o}:fence")),
+    ] {
+        let mut db = Database::with(SCHEMA);
+        let lock = format!("{url}/0?name=acc%20o&retry_interval=5ms&lease=20s");
+        let options = format!("transaction=deferred&lock={}", encoded(&lock));
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                let mut conn = db.another_with(&options);
+                scope.spawn(move || {
+                    for _ in 0..10 {
+                        assert_eq!(conn.transaction(increment), Ok(0));
+                    }
+                });
+            }
+        });
+        assert_eq!(value(&mut db), 40);
+        if let Some(fence) = fence {
+            assert!(!redis.command(&["GET", fence]).is_empty());
+        }
+        let wrong = url.replace("app:", "app:Wrong");
+        if wrong != url {
+            let lock = encoded(&format!("{wrong}?name=l&timeout=1s"));
+            let outcome = db
+                .another_with(&format!("lock={lock}"))
+                .transaction(increment);
+            let information = assert_kind!(outcome, UnableToSendCommand);
+            assert!(
+                !information.message().contains("p@ss"),
+                "{}",
+                information.message()
+            );
+        }
+    }
+}
+
 /// A lock server at work: transactions take turns, and each commit is fenced.
 #[test]
 fn locks_elsewhere_make_deferred_transactions_take_turns() {

@@ -58,6 +58,14 @@ fn what_is_no_url_is_not_shown() {
         format!("rqlite://user:a/{SECRET}@h"),
         format!("rqlite://user:{SECRET}%FF@h"),
         format!("rqlite://us%3Aer:{SECRET}@h"),
+        format!("rqlite://h?lock=redis://user:{SECRET}@h?name=l"),
+        format!("rqlite://h?lock=redis://user:{SECRET}%40h"),
+        format!("rqlite://h?lock=redis://user:{SECRET}%40h?nmae=l"),
+        format!("rqlite://h?lock=redis://user:{SECRET}%40h:port?name=l"),
+        format!("rqlite://h?lock=redis://user:12/{SECRET}%40h?name=l"),
+        format!("rqlite://h?lock=redis:user:{SECRET}%40h?name=l"),
+        format!("rqlite://h?lock=reddis://user:{SECRET}%40h?name=l"),
+        format!("rqlite://h?lokc=redis://user:{SECRET}%40h?name=l"),
         format!("rqlite://h%40{SECRET}"),
         format!("rqlite://user@{SECRET}@h:1:2"),
         format!("user:{SECRET}@h"),
@@ -347,10 +355,26 @@ fn password_in_use_is_in_no_output() {
         check("lock", &format!("{lock:?} {lock:#?}"));
         check_all("lock", &lock.acquire().map(|_| ()));
     }
+    let of_lock = |end: &str| {
+        let (url, address) = (url(&node, ""), redis.address());
+        format!("{url}?lock=redis://user:{SECRET}{end}%40{address}?name=l%26timeout=200ms")
+    };
+    let by_lock = [
+        of_lock(""),
+        of_lock("Wrong"),
+        of_lock("%2540"),
+        of_lock("%252F"),
+    ];
+    for url in &by_lock {
+        configs.push(url.parse().expect("a URL"));
+    }
     for kind in KINDS {
         for url in [url(&node, ""), url(&node, "Wrong"), url(&secure, "")] {
             show_by_url(&url, kind);
             show_by_url(&url.replace("rqlite:", "rqlites:"), kind);
+        }
+        for url in &by_lock {
+            show_by_url(url, kind);
         }
         for config in &configs {
             show(config, kind);

@@ -151,7 +151,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
     /// A node that was not asked yet, unless one was named.
     fn other(&self, tried: &[String]) -> Option<String> {
         let cluster = self.session.nodes.known.cluster();
-        let other = cluster.nearby(self.session.nodes.current(), tried);
+        let other = cluster.nearby(None, self.session.nodes.current(), tried);
         other.filter(|_| self.node.is_none())
     }
 

@@ -49,6 +49,10 @@ pub(super) enum Kind {
     InvalidValue { key: String, wanted: &'static str },
     #[error("option `freshness` is only for reads at level `none`")]
     FreshnessWithoutNone,
+    #[error(
+        "option `coalesce_writes` is not for a `db_timeout`, which the server counts for a request as a whole"
+    )]
+    CoalescedInTime,
     #[error("option `{key}`: {file}: {error}")]
     Unreadable {
         key: String,

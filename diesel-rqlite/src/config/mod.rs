@@ -3,6 +3,7 @@
 mod credentials;
 mod error;
 mod host;
+mod lock;
 mod option;
 #[cfg(feature = "async")]
 mod slot;
@@ -29,13 +30,11 @@ pub(crate) use self::url::redacted;
 use crate::lock::TransactionLock;
 use crate::protocol::authorization::Authorization;
 use crate::protocol::cluster::{Forwarding, Manner};
-use crate::protocol::request::{ReadConsistency, Settings};
+use crate::protocol::request::{FOREVER, ReadConsistency, Settings};
 use crate::transaction::{Options, TransactionMode};
 
 /// Nobody reads more rows than that at once, and a machine has the memory.
 const MAX_ANSWER: u64 = 256 << 20;
-/// Longer times would be beyond what clocks, and Go's durations, can count to.
-const FOREVER: Duration = Duration::from_secs(365 * 86_400);
 
 /// How to reach an rqlite cluster.
 ///
@@ -58,8 +57,9 @@ const FOREVER: Duration = Duration::from_secs(365 * 86_400);
 /// | `leader_timeout` | a duration: how long to wait for a node that leads, and answers | `10s` |
 /// | `db_timeout` | a duration: how long the server may work at one statement | no limit |
 /// | `transaction` | `interactive`, `eager`, `deferred`: see [`TransactionMode`] | `interactive` |
-/// | `lock` | the lock that transactions take: `rqlite:name` ([`RqliteLock`](crate::RqliteLock)) or `thread:name` ([`ThreadLock`](crate::ThreadLock)) | none |
+/// | `lock` | the lock that transactions take: `rqlite:name` ([`RqliteLock`](crate::RqliteLock)), `thread:name` ([`ThreadLock`](crate::ThreadLock)), or with the feature `redis` the URL of a server, see below | none |
 /// | `exactly_once` | `true` or `false`: settle commits whose answer was lost | `false` |
+/// | `coalesce_writes` | `true` or `false`: writes made at the same time share requests, see [`coalesce_writes`](RqliteConfig::coalesce_writes) | `false` |
 /// | `max_answer` | a number with `k`, `M` or `G`: how many bytes an answer may have | `256M` |
 /// | `ca_cert` | a PEM file with the certificates to trust instead of the web's: authorities, or the server's own; read when the URL is parsed | |
 /// | `client_cert`, `client_key` | PEM files with the certificate that this client shows, and its key; read when the URL is parsed | |
@@ -67,6 +67,13 @@ const FOREVER: Duration = Duration::from_secs(365 * 86_400);
 ///
 /// A duration is a number with `ms`, `s` or `m`. An option that is not in this list is an error, which names the option,
 /// and never shows a value.
+///
+/// A lock in Redis or Valkey is `redis://`, `rediss://`, `valkey://` or `valkeys://[user][:password]@host[:port][/database]?name=name`,
+/// where `name` is that of the lock, and `prefix`, `lease`, `timeout` and `retry_interval` may follow, as the builders
+/// of these locks say. All of it is percent-encoded as a value of this URL, an `@` and an `&` in particular:
+/// `lock=valkey://:secret%40cache:6379/0?name=accounts%26timeout=5s`. Of a password with an `@` in it, the `%40` becomes `%2540`.
+/// Connections that are made of the same [`RqliteConfig`] share the lock, and its connections to the server; each URL that is
+/// parsed makes one of its own.
 ///
 /// Hosts are names or addresses, IPv6 addresses in brackets. `@ / ? #` in a password are percent-encoded. User and
 /// password are sent only to the nodes of the configuration, and to those that these list as their cluster's.
@@ -101,6 +108,7 @@ pub struct RqliteConfig {
     pub(crate) tls: Tls,
     /// How many bytes an answer may have.
     pub(crate) max_answer: u64,
+    pub(crate) coalesce_writes: bool,
     /// What the connections of this configuration and its clones share.
     #[cfg(feature = "async")]
     pub(crate) shared: Slot,
@@ -139,6 +147,7 @@ impl RqliteConfig {
             transaction: Options::default(),
             tls: Tls::default(),
             max_answer: MAX_ANSWER,
+            coalesce_writes: false,
             #[cfg(feature = "async")]
             shared: Slot::default(),
         }
@@ -254,6 +263,29 @@ impl RqliteConfig {
     #[must_use]
     pub fn max_answer(mut self, bytes: u64) -> Self {
         self.max_answer = bytes;
+        self
+    }
+
+    /// Whether writes outside of transactions share requests, where connections of equal configurations in this process make
+    /// them at the same time.
+    ///
+    /// One request is under way then. Writes that come meanwhile go out together as the next one; a write that finds none
+    /// under way goes out at once, and nothing waits for a timer. Many writers at a time are some times faster, since each
+    /// request is an entry of the Raft log, which is written to disk and to the other nodes. A write may wait for the request
+    /// before it as well, so one slow statement is felt by all.
+    ///
+    /// Each write has its own result, and is applied or not by itself: the error of one is not that of the others. Where the
+    /// answer to a request is lost, the outcome of each write in it is unknown, as that of a write by itself is.
+    ///
+    /// A write with RETURNING, a batch of several statements, a script, a long write (more than 32 KiB), and what is no
+    /// INSERT, UPDATE or DELETE is a request of its own, as ever. So is a commit.
+    ///
+    /// # Errors
+    ///
+    /// Connecting fails where [`db_timeout`](Self::db_timeout) is set as well: the server counts it for a request as a whole.
+    #[must_use]
+    pub fn coalesce_writes(mut self, coalesce: bool) -> Self {
+        self.coalesce_writes = coalesce;
         self
     }
 
@@ -395,6 +427,9 @@ impl RqliteConfig {
         if self.user().is_some_and(|user| user.contains(':')) {
             return Err(Kind::ColonInUser.into());
         }
+        if self.coalesce_writes && self.db_timeout.is_some() {
+            return Err(Kind::CoalescedInTime.into());
+        }
         if self.tls.certificate_pem.is_some() != self.tls.key_pem.is_some() {
             return Err(Kind::HalfOfClientCertificate.into());
         }
@@ -428,6 +463,15 @@ impl RqliteConfig {
             discovery: self.discovery,
             forwarding: self.forwarding,
             preferred: self.preferred.as_ref().map(ToString::to_string),
+        }
+    }
+
+    /// The address of a node beside the first one.
+    pub(crate) fn address_of(&self, host: &str, port: u16) -> Result<String, ConfigError> {
+        let node = self.beside_first(host.to_owned(), port);
+        match node.host.is_valid() {
+            true => Ok(node.to_string()),
+            false => Err(Kind::Host.into()),
         }
     }
 

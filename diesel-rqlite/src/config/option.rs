@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::RqliteConfig;
 use super::error::{ConfigError, Kind};
+use super::lock::lock;
 use super::tls::Roots;
 use super::url::host_and_port;
-use crate::lock::{Locking, RqliteLock, ThreadLock, TransactionLock};
 use crate::protocol::cluster::Forwarding;
 use crate::protocol::request::ReadConsistency;
 use crate::transaction::TransactionMode;
@@ -44,11 +44,12 @@ impl RqliteConfig {
                 self.transaction.mode = TransactionMode::from_name(value)
                     .ok_or_else(|| invalid(key, "interactive, eager or deferred"))?;
             }
-            "lock" => self.transaction.locking = lock(key, value)?,
+            "lock" => self.transaction.locking = lock(value)?,
             "exactly_once" => self.transaction.exactly_once = boolean(key, value)?,
             // Not documented: to see what goes wrong without them.
             #[cfg(feature = "guards-off-for-tests")]
             "guards" if value == "off" => self.transaction.guards = false,
+            "coalesce_writes" => self.coalesce_writes = boolean(key, value)?,
             "max_answer" => self.max_answer = size(key, value)?,
             "ca_cert" => self.tls.ca_pem = Some(file(key, value)?),
             "client_cert" => self.tls.certificate_pem = Some(file(key, value)?),
@@ -70,27 +71,18 @@ impl RqliteConfig {
     }
 }
 
-/// `rqlite:name` or `thread:name`. A lock with more to say than its name is given to the builder.
-fn lock(key: &str, value: &str) -> Result<Locking, ConfigError> {
-    match value.split_once(':') {
-        Some(("rqlite", name)) if !name.is_empty() => Ok(RqliteLock::new(name).locking()),
-        Some(("thread", name)) if !name.is_empty() => Ok(ThreadLock::new(name).locking()),
-        _ => Err(invalid(key, "rqlite:name or thread:name")),
-    }
-}
-
 fn boolean(key: &str, value: &str) -> Result<bool, ConfigError> {
     value.parse().map_err(|_| invalid(key, "true or false"))
 }
 
-fn timeout(key: &str, value: &str) -> Result<Duration, ConfigError> {
+pub(super) fn timeout(key: &str, value: &str) -> Result<Duration, ConfigError> {
     match duration(key, value)? {
         Duration::ZERO => Err(invalid(key, "more than nothing")),
         timeout => Ok(timeout),
     }
 }
 
-fn duration(key: &str, value: &str) -> Result<Duration, ConfigError> {
+pub(super) fn duration(key: &str, value: &str) -> Result<Duration, ConfigError> {
     let units = [("ms", 1), ("s", 1000), ("m", 60_000)];
     let parsed = units.iter().find_map(|(unit, milliseconds)| {
         let number: u64 = value.strip_suffix(unit)?.parse().ok()?;
@@ -100,7 +92,7 @@ fn duration(key: &str, value: &str) -> Result<Duration, ConfigError> {
 }
 
 /// The value is not shown: it may be a password in the wrong place.
-fn invalid(key: &str, wanted: &'static str) -> ConfigError {
+pub(super) fn invalid(key: &str, wanted: &'static str) -> ConfigError {
     Kind::InvalidValue {
         key: key.to_owned(),
         wanted,

@@ -44,7 +44,7 @@ fn builder_says_what_urls_say() {
 fn options() {
     let config = parse(
         "rqlite://a?level=none&freshness=1s&freshness_strict=true&nodes=b:4003,c,[::1]&connect_timeout=500ms\
-         &request_timeout=1m&leader_timeout=0s&transaction=deferred",
+         &request_timeout=1m&leader_timeout=0s&transaction=deferred&coalesce_writes=true",
     );
     assert_eq!(
         bases(&config),
@@ -59,6 +59,7 @@ fn options() {
     assert_eq!(config.freshness, Some(Duration::from_secs(1)));
     assert_eq!(config.connect_timeout, Duration::from_millis(500));
     assert_eq!(config.request_timeout, Duration::from_secs(60));
+    assert!(config.coalesce_writes && !parse("rqlite://a").coalesce_writes);
 }
 
 #[test]
@@ -69,6 +70,11 @@ fn errors_name_what_is_wrong() {
         ("rqlite://h?request_timeout=5", "`request_timeout`"),
         ("rqlite://h?request_timeout=0s", "more than nothing"),
         ("rqlite://h?transaction=psychic", "`transaction`"),
+        ("rqlite://h?coalesce_writes=1", "`coalesce_writes`"),
+        (
+            "rqlite://h?coalesce_writes=true&db_timeout=1s",
+            "`db_timeout`",
+        ),
         ("rqlite://h?nodes=a:b", "`nodes`"),
         ("rqlite://h?nodes=u:secret@h:x", "%40"),
         ("rqlite://h?freshness=1s", "level `none`"),
@@ -113,6 +119,54 @@ fn passwords_are_decoded_and_never_shown() {
         "Basic dXNAZXI6cyNjcmV0Lw=="
     );
     assert!(!format!("{request:?}").contains("dXNAZXI6"));
+}
+
+#[cfg(feature = "redis")]
+#[test]
+fn locks_of_servers_are_named_by_urls() {
+    for lock in [
+        "redis://cache?name=accounts",
+        "rediss://cache:6380/3?name=accounts",
+        "valkey://:secret%40cache?name=accounts",
+        "valkeys%3A%2F%2Fu%3Asec%2540ret%40cache%3A1%2F0%3Fname%3Daccounts%26lease%3D5s%26timeout%3D0s%26retry_interval%3D5ms%26prefix%3Db",
+    ] {
+        let url = format!("rqlite://h?lock={lock}&level=weak");
+        let config = parse(&url);
+        let shown = format!("{config:?} {}", redacted(&url));
+        assert!(shown.contains("locking: \"accounts\""), "{shown}");
+        assert!(!shown.contains("sec"), "{shown}");
+        assert_eq!(config.level, ReadConsistency::Weak);
+    }
+    for (lock, wanted) in [
+        ("redis://cache", "name"),
+        ("redis://cache?name=", "name"),
+        ("redis://:hunter2%40cache/x?name=a", "`lock`"),
+        ("redis://:hunter2%40[::1?name=a", "`lock`"),
+        ("redis://:hunter2%40cache?name=a%23insecure", "`lock`"),
+        ("redis://cache?name=a%26lease=hunter2", "`lock: lease`"),
+        ("redis://cache?name=a%26lease=0s", "`lock: lease`"),
+        ("redis://cache?name=a%26lesae=hunter2", "`lock: lesae`"),
+        ("redis:hunter2", "`lock`"),
+        ("memcached://hunter2?name=a", "`lock`"),
+    ] {
+        let error = error(&format!("rqlite://h?lock={lock}"));
+        assert!(error.contains(wanted), "{lock}: {error}");
+        assert!(!error.contains("hunter2"), "{lock}: {error}");
+    }
+}
+
+#[cfg(not(feature = "redis"))]
+#[test]
+fn locks_of_servers_need_their_feature() {
+    for scheme in ["redis", "rediss", "valkey", "valkeys"] {
+        let error = error(&format!(
+            "rqlite://h?lock={scheme}://:hunter2%40cache?name=a"
+        ));
+        assert!(
+            error.contains("feature `redis`") && !error.contains("hunter2"),
+            "{error}"
+        );
+    }
 }
 
 /// What switches off the safety of transactions is there for this workspace's own tests alone.

@@ -52,16 +52,33 @@ impl FromStr for RqliteConfig {
     }
 }
 
-/// A URL as it may be shown: without its password.
+/// A URL as it may be shown: without its password, and that of the lock's.
 pub(crate) fn redacted(url: &str) -> String {
     match Url::parse(url) {
         Ok(mut url) => {
             if url.password().is_some() && url.set_password(Some("***")).is_err() {
                 return String::new();
             }
+            if url.query_pairs().any(|(_, value)| value.contains("://")) {
+                redact_query(&mut url);
+            }
             url.into()
         }
         Err(_) => String::new(),
+    }
+}
+
+/// A URL of another server may be among the options.
+fn redact_query(url: &mut Url) {
+    let options: Vec<_> = url.query_pairs().into_owned().collect();
+    let mut query = url.query_pairs_mut();
+    query.clear();
+    for (key, value) in options {
+        let value = match value.contains("://") {
+            true => redacted(&value),
+            false => value,
+        };
+        query.append_pair(&key, &value);
     }
 }
 

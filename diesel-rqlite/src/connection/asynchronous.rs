@@ -18,12 +18,12 @@ use diesel_async::{
 
 use super::cluster::AsyncRqliteCluster;
 use super::cursor::RqliteStream;
-use super::{AsyncFunc, Core, HasCore, Scope, TransactionBuilder, collect_binds, is_kept, render};
+use super::{AsyncFunc, Core, HasCore, Rendered, Scope, Steered, TransactionBuilder};
 use crate::administration::Administration;
 use crate::backend::Rqlite;
-use crate::bind_collector::Bind;
 use crate::config::{RqliteConfig, redacted};
 use crate::lock::TransactionLock;
+use crate::protocol::options::QueryOptions;
 use crate::row::RqliteRow;
 use crate::transaction::{Transaction, TransactionMode};
 use crate::transport::asynchronous::AsyncHttp;
@@ -100,7 +100,7 @@ type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// when the transaction has not been used for 30 s. Better use [`build_transaction`](Self::build_transaction), or
 /// `(&mut *conn).transaction(…)`, which roll back at once.
 pub struct AsyncRqliteConnection {
-    core: Core<AsyncHttp>,
+    pub(super) core: Core<AsyncHttp>,
 }
 
 impl std::fmt::Debug for AsyncRqliteConnection {
@@ -228,24 +228,6 @@ where
     }
 }
 
-/// A query as text and values, which outlives its AST.
-struct Rendered {
-    sql: String,
-    is_kept: bool,
-    binds: Vec<Bind<'static>>,
-}
-
-impl Rendered {
-    fn of<T: QueryFragment<Rqlite>>(source: &T) -> QueryResult<Self> {
-        let binds = collect_binds(source)?;
-        Ok(Rendered {
-            sql: render(source)?,
-            is_kept: is_kept(source)?,
-            binds: binds.into_iter().map(Bind::into_owned).collect(),
-        })
-    }
-}
-
 impl AsyncRqliteConnection {
     /// Tells instrumentation that a query begins.
     fn start<T: QueryFragment<Rqlite>>(&self, source: &T) -> QueryResult<Rendered> {
@@ -294,9 +276,13 @@ impl AsyncConnectionCore for AsyncRqliteConnection {
                 sql,
                 is_kept,
                 binds,
+                options,
             } = rendered?;
             // diesel-async knows the types of the columns, and does not tell.
-            let outcome = self.core.rows(&sql, is_kept, binds, None).await;
+            let outcome = match Steered::for_query(&mut self.core, options) {
+                Ok(mut steered) => steered.core().rows(&sql, is_kept, binds, None).await,
+                Err(error) => Err(error),
+            };
             self.finish(&sql, &outcome);
             Ok(RqliteStream::new(outcome?, &self.core.session))
         })
@@ -315,8 +301,12 @@ impl AsyncConnectionCore for AsyncRqliteConnection {
                 sql,
                 is_kept,
                 binds,
+                options,
             } = rendered?;
-            let outcome = self.core.execute(&sql, is_kept, binds).await;
+            let outcome = match Steered::for_query(&mut self.core, options) {
+                Ok(mut steered) => steered.core().execute(&sql, is_kept, binds).await,
+                Err(error) => Err(error),
+            };
             self.finish(&sql, &outcome);
             outcome
         })
@@ -330,8 +320,11 @@ struct Beside<'a> {
 }
 
 impl AsyncRqliteConnection {
-    fn beside(&self) -> QueryResult<Beside<'_>> {
-        let core = self.core.beside()?;
+    fn beside(&self, options: Option<Box<QueryOptions>>) -> QueryResult<Beside<'_>> {
+        let mut core = self.core.beside()?;
+        if let Some(options) = options {
+            core.steer(*options)?;
+        }
         Ok(Beside { of: self, core })
     }
 }
@@ -346,7 +339,7 @@ impl SimpleAsyncConnection for &AsyncRqliteConnection {
     /// Runs a script beside other queries, all of it or nothing.
     async fn batch_execute(&mut self, query: &str) -> QueryResult<()> {
         self.core.started(&StrQueryHelper::new(query));
-        let outcome = match self.beside() {
+        let outcome = match self.beside(None) {
             Ok(mut beside) => beside.core.script(query).await,
             Err(error) => Err(error),
         };
@@ -375,8 +368,9 @@ impl AsyncConnectionCore for &AsyncRqliteConnection {
                 sql,
                 is_kept,
                 binds,
+                options,
             } = rendered?;
-            let outcome = match self.beside() {
+            let outcome = match self.beside(options) {
                 Ok(mut beside) => beside.core.rows(&sql, is_kept, binds, None).await,
                 Err(error) => Err(error),
             };
@@ -398,8 +392,9 @@ impl AsyncConnectionCore for &AsyncRqliteConnection {
                 sql,
                 is_kept,
                 binds,
+                options,
             } = rendered?;
-            let outcome = match self.beside() {
+            let outcome = match self.beside(options) {
                 Ok(mut beside) => beside.core.execute(&sql, is_kept, binds).await,
                 Err(error) => Err(error),
             };

@@ -15,7 +15,9 @@ use diesel::{ConnectionResult, QueryResult, Table, dsl};
 
 use super::cluster::RqliteCluster;
 use super::cursor::RqliteCursor;
-use super::{Core, HasCore, Scope, TransactionBuilder, collect_binds, is_kept, render, types_of};
+use super::{
+    Core, HasCore, Scope, Steered, TransactionBuilder, collect_binds, is_kept, render, types_of,
+};
 use crate::administration::Administration;
 use crate::backend::Rqlite;
 use crate::config::{RqliteConfig, redacted};
@@ -31,7 +33,7 @@ use crate::transport::node::NodeHttp;
 /// [`establish`](Connection::establish) takes a URL, see [`RqliteConfig`]. It holds one HTTP connection,
 /// to the leader where the read level needs one, and follows the leader when that changes.
 pub struct RqliteConnection {
-    core: Core<Http>,
+    pub(super) core: Core<Http>,
     metadata_lookup: (),
 }
 
@@ -226,9 +228,9 @@ impl Connection for RqliteConnection {
         self.observed(&diesel::debug_query::<Rqlite, _>(source), |connection| {
             let sql = render(source)?;
             let is_kept = is_kept(source)?;
-            now(connection
-                .core
-                .execute(&sql, is_kept, collect_binds(source)?))
+            let (binds, options) = collect_binds(source)?;
+            let mut steered = Steered::for_query(&mut connection.core, options)?;
+            now(steered.core().execute(&sql, is_kept, binds))
         })
     }
 
@@ -264,9 +266,10 @@ impl LoadConnection<DefaultLoadingMode> for RqliteConnection {
         let types = types_of::<T::SqlType>();
         let found = self.observed(&diesel::debug_query::<Rqlite, _>(&source), |connection| {
             let sql = render(&source)?;
-            let binds = collect_binds(&source)?;
+            let (binds, options) = collect_binds(&source)?;
             let is_kept = is_kept(&source)?;
-            now(connection.core.rows(&sql, is_kept, binds, types.as_deref()))
+            let mut steered = Steered::for_query(&mut connection.core, options)?;
+            now(steered.core().rows(&sql, is_kept, binds, types.as_deref()))
         })?;
         Ok(RqliteCursor::new(found, &mut self.core.session))
     }

@@ -17,7 +17,7 @@ use diesel_rqlite_sql::{Control, Form, Parsed, Setting, SqlError, parse};
 
 use super::holding::Holding;
 use super::script::{self, Section};
-use super::shared::Shared;
+use super::shared::{self, Shared};
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
 use crate::config::RqliteConfig;
@@ -27,6 +27,7 @@ use crate::mutex::{inner, locked};
 use crate::protocol::message::TRANSACTION_OPEN;
 #[cfg(feature = "async")]
 use crate::protocol::nodes::Nodes;
+use crate::protocol::options::QueryOptions;
 #[cfg(any(feature = "async", feature = "r2d2"))]
 use crate::protocol::request::ReadConsistency;
 use crate::runtime::Runtime;
@@ -42,6 +43,8 @@ use crate::transaction::{Options, TransactionMode};
 pub(crate) struct Core<C: Client> {
     pub(crate) session: Session<C>,
     pub(crate) config: RqliteConfig,
+    /// How queries are run that say nothing else. What it says is in the session's settings.
+    pub(crate) options: QueryOptions,
     /// Of the next transaction, if it is not to be as the configuration says.
     next: Option<Options>,
     holding: Holding,
@@ -119,7 +122,8 @@ impl<C: Client> Core<C> {
 
     async fn reach(config: &RqliteConfig) -> ConnectionResult<Self> {
         let Shared { known, statements } = Shared::of(config);
-        let session = Session::open(config, known, statements)?;
+        let mut session = Session::open(config, known, statements)?;
+        session.coalescer = shared::coalescer::<C::Runtime>(config);
         let mut core = Self::of(session, config);
         match core.session.greet().await {
             Ok(()) => Ok(core),
@@ -131,6 +135,7 @@ impl<C: Client> Core<C> {
         Core {
             session,
             config: config.clone(),
+            options: QueryOptions::default(),
             next: None,
             holding: Holding::default(),
             instrumentation: Mutex::new(DynInstrumentation::none()),
@@ -415,6 +420,7 @@ impl<C: Client> Core<C> {
         }
         let mut core = Self::of(self.session.another(), &self.config);
         core.is_passing = true;
+        core.options = self.options.clone();
         core.keeps_statements = self.keeps_statements;
         if let Some(nodes) = &*locked(&self.beside.nodes) {
             core.session.nodes = nodes.clone();
@@ -433,7 +439,7 @@ impl<C: Client> Core<C> {
     }
 
     /// What was learnt beside is known from now on.
-    fn learn_from_beside(&mut self) {
+    pub(super) fn learn_from_beside(&mut self) {
         #[cfg(feature = "async")]
         if let Some(nodes) = inner(&mut self.beside.nodes).take() {
             self.session.nodes = nodes;
@@ -657,11 +663,23 @@ impl<C: Client> Core<C> {
     }
 
     pub(crate) fn started(&self, query: &dyn DebugQuery) {
-        self.tell(InstrumentationEvent::start_query(query));
+        self.named(query, |query| {
+            self.tell(InstrumentationEvent::start_query(query));
+        });
     }
 
     pub(crate) fn finished(&self, query: &dyn DebugQuery, error: Option<&Error>) {
-        self.tell(InstrumentationEvent::finish_query(query, error));
+        self.named(query, |query| {
+            self.tell(InstrumentationEvent::finish_query(query, error));
+        });
+    }
+
+    /// A query as it is told, with what its closure or connection calls it.
+    fn named(&self, query: &dyn DebugQuery, tell: impl FnOnce(&dyn DebugQuery)) {
+        match self.options.comment() {
+            None => tell(query),
+            Some(comment) => tell(&StrQueryHelper::new(&format!("{comment}{query}"))),
+        }
     }
 
     /// The depth of the innermost open transaction, after `change` more have begun.

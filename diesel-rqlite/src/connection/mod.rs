@@ -9,6 +9,8 @@ mod core;
 mod cursor;
 mod holding;
 mod opening;
+mod options;
+mod queue;
 mod script;
 mod shared;
 
@@ -19,6 +21,7 @@ use diesel::query_builder::{QueryBuilder, QueryFragment};
 use crate::backend::{Rqlite, RqliteType};
 use crate::bind_collector::{Bind, RqliteBindCollector};
 use crate::migration;
+use crate::protocol::options::QueryOptions;
 use crate::query_builder::RqliteQueryBuilder;
 
 #[cfg(feature = "async")]
@@ -34,6 +37,8 @@ pub(crate) use self::core::{Core, HasCore, Scope};
 pub use self::cursor::RqliteCursor;
 #[cfg(feature = "async")]
 pub use self::cursor::RqliteStream;
+pub(crate) use self::options::Steered;
+pub use self::queue::{QueueOutcome, SequenceNumber, WriteQueue};
 
 fn render<T: QueryFragment<Rqlite>>(source: &T) -> QueryResult<String> {
     let mut builder = RqliteQueryBuilder::new();
@@ -46,10 +51,13 @@ fn is_kept<T: QueryFragment<Rqlite>>(source: &T) -> QueryResult<bool> {
     source.is_safe_to_cache_prepared(&Rqlite)
 }
 
-fn collect_binds<T: QueryFragment<Rqlite>>(source: &T) -> QueryResult<Vec<Bind<'_>>> {
+/// The values of a query, and how it is run if not as the connection's others.
+fn collect_binds<T: QueryFragment<Rqlite>>(
+    source: &T,
+) -> QueryResult<(Vec<Bind<'_>>, Option<Box<QueryOptions>>)> {
     let mut collector = RqliteBindCollector::default();
     source.collect_binds(&mut collector, &mut (), &Rqlite)?;
-    Ok(collector.binds)
+    Ok((collector.binds, collector.options))
 }
 
 /// The types of a query's columns; `None`: it is raw SQL, which has none.
@@ -60,4 +68,26 @@ where
     let mut types = Vec::new();
     Rqlite::row_metadata(&mut (), &mut types);
     types.into_iter().collect()
+}
+
+/// A query as text and values, which outlives its AST.
+struct Rendered {
+    sql: String,
+    #[cfg(feature = "async")]
+    is_kept: bool,
+    binds: Vec<Bind<'static>>,
+    options: Option<Box<QueryOptions>>,
+}
+
+impl Rendered {
+    fn of<T: QueryFragment<Rqlite>>(source: &T) -> QueryResult<Self> {
+        let (binds, options) = collect_binds(source)?;
+        Ok(Rendered {
+            options,
+            sql: render(source)?,
+            #[cfg(feature = "async")]
+            is_kept: is_kept(source)?,
+            binds: binds.into_iter().map(Bind::into_owned).collect(),
+        })
+    }
 }

@@ -8,6 +8,8 @@ use crate::config::tls::Tls;
 use crate::mutex::locked;
 use crate::protocol::cluster::{Cluster, Manner};
 use crate::protocol::nodes::{Known, WeakKnown};
+use crate::runtime::Runtime;
+use crate::session::Coalescer;
 use crate::statement::Statements;
 
 /// What makes two configurations ways to the same cluster.
@@ -73,4 +75,23 @@ impl Shared {
         all.push((place.clone(), weak));
         shared
     }
+}
+
+static COALESCERS: Mutex<Vec<Weak<Coalescer>>> = Mutex::new(Vec::new());
+
+/// What the writes of all connections go through that are made by an equal configuration, and wait in the same way.
+pub(super) fn coalescer<R: Runtime>(config: &RqliteConfig) -> Option<Arc<Coalescer>> {
+    if !config.coalesce_writes {
+        return None;
+    }
+    let mut all = locked(&COALESCERS);
+    all.retain(|coalescer| coalescer.strong_count() > 0);
+    let mut alive = all.iter().filter_map(Weak::upgrade);
+    if let Some(same) = alive.find(|coalescer| coalescer.is_of::<R>(config)) {
+        return Some(same);
+    }
+    drop(alive);
+    let coalescer = Arc::new(Coalescer::new::<R>(config));
+    all.push(Arc::downgrade(&coalescer));
+    Some(coalescer)
 }

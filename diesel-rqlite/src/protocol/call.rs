@@ -168,7 +168,12 @@ impl<'c> Call<'c> {
         let level = self.wanted_level();
         self.exchange.endpoint.is_query()
             && (level == ReadConsistency::None
-                || (level == ReadConsistency::Auto && cluster.has_preferred()))
+                || (level == ReadConsistency::Auto && self.has_preferred(cluster)))
+    }
+
+    /// Whether a node is named to read from where any will do.
+    fn has_preferred(&self, cluster: &Cluster) -> bool {
+        self.settings.preferred.is_some() || cluster.has_preferred()
     }
 
     fn first(&self, now: Instant) -> Next {
@@ -180,7 +185,8 @@ impl<'c> Call<'c> {
     }
 
     fn nearby(&self, cluster: &Cluster) -> Next {
-        let next = cluster.nearby(self.nodes.current(), &self.round.tried);
+        let preferred = self.settings.preferred.as_deref();
+        let next = cluster.nearby(preferred, self.nodes.current(), &self.round.tried);
         next.map_or(Next::Wait, Next::Ask)
     }
 
@@ -192,7 +198,7 @@ impl<'c> Call<'c> {
                 let is_local = self.is_local(&self.nodes.known.cluster());
                 self.way = if is_local { Way::Local } else { Way::Redirect };
                 self.target = base;
-                if !is_local || !self.nodes.known.cluster().has_preferred() {
+                if !is_local || !self.has_preferred(&self.nodes.known.cluster()) {
                     self.nodes.move_to(&self.target);
                 }
                 self.state = State::Ready;
@@ -435,6 +441,10 @@ impl<'c> Call<'c> {
         if status == StatusCode::INTERNAL_SERVER_ERROR && said == ErrorBody::Unwritable {
             return self.fail(Why::Unwritable, text);
         }
+        // It is in the queue, and the time to wait for it is over.
+        if status == StatusCode::REQUEST_TIMEOUT && self.exchange.endpoint.is_queue() {
+            return self.done(Ok(Bytes::new()));
+        }
         let (why, message) = refusal(status, &text);
         let why = match self.is_test {
             true => Why::NotApplied,
@@ -514,6 +524,10 @@ impl<'c> Call<'c> {
             self.nodes.settled();
             self.is_test = false;
             return;
+        }
+        // Any node takes it.
+        if self.exchange.endpoint.is_queue() {
+            return self.done(Ok(response.body().clone()));
         }
         let is_query = self.exchange.endpoint.is_query();
         if is_query && self.level == ReadConsistency::Linearizable {

@@ -69,6 +69,8 @@ struct Member {
     base: String,
     /// Named by the user.
     seed: bool,
+    /// Some queries are to be answered there.
+    wanted: bool,
     voter: bool,
     /// Of the node that answers there, once it is known.
     id: Option<String>,
@@ -164,10 +166,20 @@ impl Cluster {
             looked: None,
             look: None,
         };
-        for seed in seeds.iter().chain(&cluster.manner.preferred.clone()) {
+        for seed in seeds {
             cluster.member(seed).seed = true;
         }
+        if let Some(preferred) = cluster.manner.preferred.clone() {
+            cluster.prefer(&preferred);
+        }
         cluster
+    }
+
+    /// The user names a node to read from.
+    pub(crate) fn prefer(&mut self, base: &str) {
+        let member = self.member(base);
+        member.seed = true;
+        member.wanted = true;
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -215,6 +227,7 @@ impl Cluster {
             self.members.push(Member {
                 base: base.to_owned(),
                 seed: false,
+                wanted: false,
                 voter: true,
                 id: None,
                 many: false,
@@ -424,14 +437,15 @@ impl Cluster {
     }
 
     /// Where to read what any node may answer: from the preferred node, or where the connection is.
-    pub(crate) fn nearby(&self, current: &str, tried: &[String]) -> Option<String> {
+    pub(crate) fn nearby(
+        &self,
+        preferred: Option<&str>,
+        current: &str,
+        tried: &[String],
+    ) -> Option<String> {
         let fit = |base: &str| !tried.iter().any(|tried| tried == base);
-        let mut first = self
-            .manner
-            .preferred
-            .as_deref()
-            .into_iter()
-            .chain([current]);
+        let preferred = preferred.or(self.manner.preferred.as_deref());
+        let mut first = preferred.into_iter().chain([current]);
         if let Some(well) = first.find(|base| fit(base) && self.is_well(base)) {
             return Some(well.to_owned());
         }
@@ -464,12 +478,8 @@ impl Cluster {
             .leader
             .as_ref()
             .and_then(|(leader, _)| self.address_of(leader));
-        let preferred = self
-            .manner
-            .preferred
-            .as_deref()
-            .and_then(|base| self.find(base));
-        let mut wanted = leader.into_iter().chain(preferred);
+        let wanted = self.members.iter().filter(|member| member.wanted);
+        let mut wanted = leader.into_iter().chain(wanted);
         let unwell = wanted.any(|member| member.reached && member.trouble.is_some())
             || self.members.iter().any(|it| self.is_in_doubt(&it.base));
         since(looked) >= if unwell { UNWELL } else { FRESH }

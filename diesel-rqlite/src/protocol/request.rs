@@ -60,6 +60,9 @@ impl fmt::Display for ReadConsistency {
     }
 }
 
+/// Longer times would be beyond what clocks, and Go's durations, can count to.
+pub(crate) const FOREVER: Duration = Duration::from_secs(365 * 86_400);
+
 /// How long a linearizable read may wait for the log to be applied before it is made a strong one. Servers before 8.32
 /// do not know it.
 const LINEARIZABLE_TIMEOUT: &str = "&linearizable_timeout=500ms";
@@ -87,12 +90,13 @@ pub(crate) enum Way {
 /// | peek | `/db/request?transaction` | writes and reads in order; a failing statement at the end undoes it all |
 /// | write, schema, PRAGMA | `/db/execute?noparse` | rqlite's rewriting prints statements anew and damages some (it drops STRICT, swaps `LIMIT a, b`); what it is for, `random()` and `now`, the client has replaced |
 /// | write with RETURNING | `/db/execute?norwtime&norwrandom` | `noparse` would lose the rows |
+/// | queued writes | `/db/execute?queue&norwtime&norwrandom` | the queue does not know `noparse`, nor `transaction`, `redirect`, `db_timeout` |
 /// | writes without foreign keys | `/db/execute?noparse` | a transaction as one text, between what switches them off and on |
 /// | a node leaves | `/remove` | |
 /// | another node leads | `/leader?wait` | the answer comes when it does |
 /// | a commit, several writes | the same with `transaction` | all or nothing; `/db/request?transaction` is not, where a statement fails to prepare |
 ///
-/// All but reads at level `none` have `redirect`: a follower should not forward. From version 10 on it sends a
+/// All but reads at level `none` and queued writes have `redirect`: a follower should not forward. From version 10 on it sends a
 /// forwarded write twice when the first reply is late, and the statement is then applied twice. Where the leader can't be
 /// reached but through others, see [`Way::Forward`], writes have a `timeout` that is never over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +111,10 @@ pub(crate) enum Endpoint {
     Execute {
         transaction: bool,
         returning: bool,
+    },
+    /// Writes that the node is to send later. With a time: it answers when it has, or that is over.
+    Queue {
+        wait: Option<Duration>,
     },
     /// Writes that may be sent again, and queries behind them.
     WriteAndAsk,
@@ -131,6 +139,7 @@ impl Endpoint {
     fn stake(self) -> Stake {
         match self {
             Endpoint::Execute { .. }
+            | Endpoint::Queue { .. }
             | Endpoint::Unenforced
             | Endpoint::Remove
             | Endpoint::StepDown => Stake::Write,
@@ -145,6 +154,11 @@ impl Endpoint {
         self.stake() == Stake::Nothing
     }
 
+    /// Whether any node takes it, which says nothing of who leads.
+    pub(crate) fn is_queue(self) -> bool {
+        matches!(self, Endpoint::Queue { .. })
+    }
+
     /// Whether it has a read consistency level.
     pub(crate) fn is_query(self) -> bool {
         matches!(self, Endpoint::Query { .. })
@@ -154,7 +168,9 @@ impl Endpoint {
         match self {
             Endpoint::Query { .. } => "/db/query",
             Endpoint::Request { .. } | Endpoint::WriteAndAsk => "/db/request",
-            Endpoint::Execute { .. } | Endpoint::Unenforced => "/db/execute",
+            Endpoint::Execute { .. } | Endpoint::Queue { .. } | Endpoint::Unenforced => {
+                "/db/execute"
+            }
             Endpoint::Remove => "/remove",
             Endpoint::StepDown => "/leader",
         }
@@ -169,6 +185,10 @@ impl Endpoint {
 
     fn push_query(self, uri: &mut String, level: ReadConsistency, way: Way, settings: &Settings) {
         self.push_flags(uri, level, settings);
+        // There, `timeout` is how long to wait for it.
+        if self.is_queue() {
+            return;
+        }
         match way {
             Way::Redirect => uri.push_str("&redirect"),
             Way::Forward if !self.is_query() => uri.push_str(LONG_FORWARDING),
@@ -202,6 +222,13 @@ impl Endpoint {
                 uri.push_str(rewriting(returning));
             }
             Endpoint::WriteAndAsk => uri.push_str("?transaction&blob_array&noparse"),
+            Endpoint::Queue { wait } => {
+                uri.push_str("?queue");
+                uri.push_str(rewriting(true));
+                if let Some(wait) = wait {
+                    uri.push_str(&format!("&wait&timeout={}ns", wait.as_nanos()));
+                }
+            }
             Endpoint::Unenforced => uri.push_str("?noparse"),
             // What comes next begins with an `&`.
             Endpoint::Remove => uri.push('?'),
@@ -239,7 +266,15 @@ pub(crate) struct Settings {
     pub(crate) authorization: Authorization,
     /// How long the server may work at one statement.
     pub(crate) db_timeout: Option<Duration>,
+    /// If it is not that of the client.
+    pub(crate) request_timeout: Option<Duration>,
+    /// The node to read from where any node will do, if it is not the cluster's.
+    pub(crate) preferred: Option<String>,
 }
+
+/// How long a request may take, if not as long as any: for its client, among the request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestTimeout(pub(crate) Duration);
 
 impl Settings {
     pub(crate) fn new(
@@ -256,6 +291,8 @@ impl Settings {
             leader_timeout,
             authorization,
             db_timeout: None,
+            request_timeout: None,
+            preferred: None,
         }
     }
 
@@ -305,6 +342,36 @@ impl Exchange {
         }
     }
 
+    /// Writes without rows, of one statement each, as one request: each is run whatever becomes of those before it.
+    pub(crate) fn together(writes: &[&Exchange]) -> Self {
+        if let [alone] = writes {
+            return (*alone).clone();
+        }
+        let statements = writes.iter().map(|write| write.inner_json());
+        let mut json = Vec::with_capacity(writes.iter().map(|write| write.body.len()).sum());
+        for statement in statements {
+            json.push(if json.is_empty() { b'[' } else { b',' });
+            json.extend_from_slice(statement);
+        }
+        json.push(b']');
+        let endpoint = Endpoint::Execute {
+            transaction: false,
+            returning: false,
+        };
+        let statements = Statements {
+            json: json.into(),
+            number: writes.len(),
+        };
+        Exchange::new(endpoint, statements)
+    }
+
+    /// What stands between the brackets of the body.
+    fn inner_json(&self) -> &[u8] {
+        let inner = self.body.strip_prefix(b"[");
+        let inner = inner.and_then(|inner| inner.strip_suffix(b"]"));
+        inner.unwrap_or_default()
+    }
+
     /// A write of this crate's own, whose outcome matters to nobody but the crate.
     pub(crate) fn of_our_own(self) -> Self {
         Exchange {
@@ -342,6 +409,9 @@ impl Exchange {
         if let Some(authorization) = settings.authorization.get() {
             request = request.header(AUTHORIZATION, authorization);
         }
+        if let Some(timeout) = settings.request_timeout {
+            request = request.extension(RequestTimeout(timeout));
+        }
         request.body(self.body.clone())
     }
 }
@@ -349,6 +419,25 @@ impl Exchange {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn writes_together_are_statements_of_one_request() {
+        let endpoint = Endpoint::Execute {
+            transaction: false,
+            returning: false,
+        };
+        let write = |json: &'static str| {
+            let json = Bytes::from_static(json.as_bytes());
+            Exchange::new(endpoint, Statements { json, number: 1 })
+        };
+        let (one, other) = (write(r#"[["a","]"]]"#), write(r#"[["b",1]]"#));
+        let alone = Exchange::together(&[&one]);
+        assert_eq!((alone.body, alone.statements), (one.body.clone(), 1));
+        let both = Exchange::together(&[&one, &other]);
+        assert_eq!(both.body, r#"[["a","]"],["b",1]]"#);
+        assert_eq!((both.endpoint, both.statements), (endpoint, 2));
+        assert_eq!(both.stake(), Stake::Write);
+    }
 
     #[test]
     fn flags_of_each_kind_of_request() {
@@ -395,6 +484,19 @@ mod tests {
             (
                 uri(execute(false, true), weak),
                 "execute?norwtime&norwrandom&redirect",
+            ),
+            (
+                uri(Endpoint::Queue { wait: None }, weak),
+                "execute?queue&norwtime&norwrandom",
+            ),
+            (
+                uri(
+                    Endpoint::Queue {
+                        wait: Some(timeout),
+                    },
+                    weak,
+                ),
+                "execute?queue&norwtime&norwrandom&wait&timeout=10000000000ns",
             ),
             (
                 uri(execute(true, true), weak),

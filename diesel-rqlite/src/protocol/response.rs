@@ -7,6 +7,8 @@ use serde::de::{
 };
 
 use super::encoding::Encoding;
+use super::failure::{Failure, Why};
+use super::request::Exchange;
 use super::rows::{Rows, ValuesSeed, text};
 
 /// What one statement of a request answered.
@@ -61,6 +63,23 @@ impl Answer {
         }
     }
 
+    /// The answer that each of the statements would have had in a request of its own. `None`: there is not one result for
+    /// each.
+    pub(crate) fn apart(self, statements: usize) -> Option<Vec<Answer>> {
+        if let Some(error) = self.error {
+            let refused = || Answer {
+                results: Vec::new(),
+                error: Some(error.clone()),
+            };
+            return Some((0..statements).map(|_| refused()).collect());
+        }
+        let alone = |result| Answer {
+            results: vec![result],
+            error: None,
+        };
+        (self.results.len() == statements).then(|| self.results.into_iter().map(alone).collect())
+    }
+
     /// The first statement that failed, by its place.
     pub(crate) fn first_failure(&self) -> Option<(usize, &str)> {
         let mut results = self.results.iter().enumerate();
@@ -68,6 +87,35 @@ impl Answer {
             StatementResult::Failed(message) => Some((place, message.as_str())),
             _ => None,
         })
+    }
+}
+
+/// What a node's queue calls the writes that it was given: the number is greater than JSON's own numbers are exact.
+/// `None`: it says something else.
+pub(crate) fn sequence_number(body: &[u8]) -> Option<u64> {
+    let answer: serde_json::Value = serde_json::from_slice(body).ok()?;
+    answer.get("sequence_number")?.as_u64()
+}
+
+impl Exchange {
+    /// What a body says, unless it can't be read.
+    pub(crate) fn answer(
+        &self,
+        body: &[u8],
+        encodings: &[Vec<Encoding>],
+    ) -> Result<Answer, Failure> {
+        let unreadable =
+            |reason: String| self.failure(Why::Unknown, format!("unreadable answer: {reason}"));
+        let answer =
+            Answer::parse(body, encodings).map_err(|error| unreadable(error.to_string()))?;
+        match answer.fits(self.statements) {
+            true => Ok(answer),
+            false => Err(unreadable(format!(
+                "{} results for {} statements",
+                answer.results.len(),
+                self.statements
+            ))),
+        }
     }
 }
 
@@ -371,6 +419,21 @@ mod tests {
         assert_eq!(answer.first_failure(), Some((2, "no such table: t")));
         let answer = Answer::parse(br#"{"results":[],"error":"stale read"}"#, &[]).expect("parses");
         assert_eq!(answer.error.as_deref(), Some("stale read"));
+    }
+
+    #[test]
+    fn an_answer_to_several_is_one_to_each() {
+        let apart = |body: &str| {
+            let answer = Answer::parse(body.as_bytes(), &[]).expect("parses");
+            answer.apart(2)
+        };
+        let each = apart(r#"{"results":[{"error":"a"},{"rows_affected":2}]}"#).expect("two");
+        assert_eq!(each[0].first_failure(), Some((0, "a")));
+        assert_eq!(each[1].results, [StatementResult::executed(2)]);
+        assert_eq!(apart(r#"{"results":[{"error":"a"}]}"#), None);
+        assert_eq!(apart(r#"{"results":[{},{},{}]}"#), None);
+        let each = apart(r#"{"results":[],"error":"b"}"#).expect("two");
+        assert!(each.iter().all(|each| each.error.as_deref() == Some("b")));
     }
 
     #[test]

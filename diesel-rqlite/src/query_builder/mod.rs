@@ -2,16 +2,20 @@
 
 mod batch;
 mod combination;
+mod explain;
 mod insert;
 mod insert_select;
 mod limit_offset;
+mod options;
 mod returning;
 
 use diesel::QueryResult;
 use diesel::query_builder::QueryBuilder;
 
 use self::batch::Batch;
+pub use self::explain::{Explain, ExplainQueryPlan, Opcode, QueryPlan, QueryPlanStep};
 pub use self::insert_select::{RqliteInsertSelectDsl, SelectedRows};
+pub use self::options::{QueryWithOptions, RqliteQueryDsl, WithOptions};
 use crate::backend::Rqlite;
 
 /// Builds SQL in rqlite's dialect.
@@ -58,10 +62,6 @@ impl QueryBuilder<Rqlite> for RqliteQueryBuilder {
         self.binds += 1;
         self.placeholders.push(self.sql.len());
         self.sql.push('?');
-    }
-
-    fn push_bind_param_value_only(&mut self) {
-        self.binds += 1;
     }
 
     fn finish(self) -> String {

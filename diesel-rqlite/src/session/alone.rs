@@ -8,9 +8,10 @@ use super::{Client, Session, named, rows_of_query};
 use crate::backend::RqliteType;
 use crate::error;
 use crate::protocol::encoding::Doubtful;
-use crate::protocol::failure::Why;
+use crate::protocol::failure::{Failure, Why};
 use crate::protocol::message::StatementError;
-use crate::protocol::response::StatementResult;
+use crate::protocol::request::Exchange;
+use crate::protocol::response::{Answer, StatementResult};
 use crate::protocol::rows::Rows;
 use crate::sql::results::SUBQUERY;
 use crate::statement::{self, Batch, Learnt, Read, Statement};
@@ -73,7 +74,7 @@ impl<C: Client> Session<C> {
             learnt.learn(rows.blobs());
         }
         let is_exact = rows.doubtful().is_empty() && !rows.has_replacement_character();
-        Ok(is_exact.then(|| Found::of(rows, coming, read, types, statement)))
+        Ok(is_exact.then(|| Found::of(rows, coming, &self.settings, read, types, statement)))
     }
 
     async fn exact_read(
@@ -101,7 +102,14 @@ impl<C: Client> Session<C> {
         if rows.may_be_lossy() {
             return self.tagged_read(read, types, statement.names, first).await;
         }
-        Ok(Found::of(rows, coming, read, types, statement))
+        Ok(Found::of(
+            rows,
+            coming,
+            &self.settings,
+            read,
+            types,
+            statement,
+        ))
     }
 
     /// In the form that is exact for every value.
@@ -119,7 +127,14 @@ impl<C: Client> Session<C> {
             .await
             .map_err(error::failure)?;
         let (rows, coming) = self.first_rows(&exchange, answer, &statement).await?;
-        Ok(Found::of(rows, coming, read, types, statement))
+        Ok(Found::of(
+            rows,
+            coming,
+            &self.settings,
+            read,
+            types,
+            statement,
+        ))
     }
 
     /// Raw SQL that does not name its columns: sent as it is, and once more in an exact form if they turn out to need
@@ -177,23 +192,40 @@ impl<C: Client> Session<C> {
             return self.send_unenforced(batch).await;
         }
         let exchange = statement::execute(batch);
-        let body = match self.send(&exchange).await {
+        let coalescer = self
+            .coalescer
+            .clone()
+            .filter(|coalescer| batch.may_be_coalesced() && coalescer.suits(&self.settings));
+        let outcome = match coalescer {
+            Some(coalescer) => self.send_coalesced(&coalescer, &exchange).await,
+            None => self.send_alone(&exchange, statements).await,
+        };
+        let answer = match outcome {
             Err(failure) if failure.why != Why::NotApplied => {
                 self.did(batch, None);
                 return Err(error::failure(failure));
             }
             outcome => outcome.map_err(error::failure)?,
         };
-        let encodings: Vec<_> = statements
-            .iter()
-            .map(|statement| statement.encodings.clone())
-            .collect();
-        let answer = error::answer(&exchange, &body, &encodings)?;
+        let answer = error::accepted(&exchange, answer)?;
         if let Some((place, message)) = answer.first_failure() {
             return Err(batch.failed_at(place, message));
         }
         self.did(batch, Some(&answer.results));
         Ok(answer.results)
+    }
+
+    async fn send_alone(
+        &mut self,
+        exchange: &Exchange,
+        statements: &[Statement<'_>],
+    ) -> Result<Answer, Failure> {
+        let body = self.send(exchange).await?;
+        let encodings: Vec<_> = statements
+            .iter()
+            .map(|statement| statement.encodings.clone())
+            .collect();
+        exchange.answer(&body, &encodings)
     }
 }
 

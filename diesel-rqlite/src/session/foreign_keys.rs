@@ -125,6 +125,14 @@ impl<C: Client> Session<C> {
         options
     }
 
+    /// Refuses writes that others send, with the foreign keys of all.
+    pub(super) fn check_may_queue(&self) -> QueryResult<()> {
+        match self.foreign_keys.off {
+            true => Err(not_behind("a queued write")),
+            false => Ok(()),
+        }
+    }
+
     /// Refuses queries in a transaction that nothing can be looked at in.
     pub(super) fn check_may_read(&self) -> QueryResult<()> {
         match self.foreign_keys.off {

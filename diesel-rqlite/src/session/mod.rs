@@ -5,6 +5,7 @@
 
 mod alone;
 mod beside_sql;
+mod coalesced;
 mod commit;
 mod counters;
 mod credentials;
@@ -14,6 +15,7 @@ mod guarded;
 mod locked;
 mod look;
 mod pending;
+mod queue;
 mod schema;
 mod scout;
 mod setting;
@@ -29,6 +31,7 @@ use diesel::result::{DatabaseErrorKind, Error};
 use diesel::{ConnectionResult, QueryResult};
 use diesel_rqlite_sql::{Entropy, Parsed, SqlError};
 
+pub(crate) use self::coalesced::Coalescer;
 use self::credentials::Renewal;
 use self::foreign_keys::ForeignKeys;
 use self::scout::Scout;
@@ -113,6 +116,8 @@ pub(crate) struct Session<C> {
     pub(crate) foreign_keys: ForeignKeys,
     /// Defaults that each node makes for itself may have come since the last look at the schema.
     defaults_are_news: bool,
+    /// What writes outside of transactions go through, if the configuration says so.
+    pub(crate) coalescer: Option<Arc<Coalescer>>,
 }
 
 /// The machine's clock and randomness. In a transaction, `now` is when it began to need it.
@@ -139,17 +144,25 @@ impl<C: Client> Session<C> {
     ) -> ConnectionResult<Self> {
         let nodes = Nodes::new(known, config.first_node());
         let client = C::open(config)?;
-        let session = Session::new(client, nodes, config.settings(), statements);
+        let settings = config.settings();
+        let authorization = settings.authorization.clone();
+        let scout = Scout::new(client.clone(), nodes.known.clone(), authorization);
+        let session = Session::new(client, nodes, settings, statements, scout);
         Ok(Session {
             provider: config.provider.clone(),
             ..session
         })
     }
 
-    fn new(client: C, nodes: Nodes, settings: Settings, statements: Arc<Statements>) -> Self {
-        let authorization = settings.authorization.clone();
+    fn new(
+        client: C,
+        nodes: Nodes,
+        settings: Settings,
+        statements: Arc<Statements>,
+        scout: Arc<Scout>,
+    ) -> Self {
         Session {
-            scout: Scout::new(client.clone(), nodes.known.clone(), authorization),
+            scout,
             client,
             nodes,
             settings,
@@ -163,21 +176,30 @@ impl<C: Client> Session<C> {
             commits: None,
             foreign_keys: ForeignKeys::default(),
             defaults_are_news: false,
+            coalescer: None,
         }
     }
 
     /// One that knows the same nodes, and nothing of the transaction.
     pub(crate) fn another(&self) -> Self {
+        let mut session = self.courier();
+        session.coalescer.clone_from(&self.coalescer);
+        session.foreign_keys = self.foreign_keys;
+        session.unstable.clone_from(&self.unstable);
+        session.transaction.did = Did::unknown();
+        session
+    }
+
+    /// One that knows the same nodes, and sends what it is given.
+    fn courier(&self) -> Self {
         let mut session = Session::new(
             self.client.clone(),
             self.nodes.clone(),
             self.settings.clone(),
             Arc::clone(&self.statements),
+            Arc::clone(&self.scout),
         );
         session.provider.clone_from(&self.provider);
-        session.foreign_keys = self.foreign_keys;
-        session.unstable.clone_from(&self.unstable);
-        session.transaction.did = Did::unknown();
         session
     }
 

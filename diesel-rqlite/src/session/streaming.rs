@@ -21,7 +21,7 @@ use crate::protocol::call::SendError;
 use crate::protocol::encoding::Doubtful;
 use crate::protocol::failure::Why;
 use crate::protocol::pieces::Pieces;
-use crate::protocol::request::Exchange;
+use crate::protocol::request::{Exchange, Settings};
 use crate::protocol::rows::Rows;
 use crate::statement::{self, Learnt, Read, Statement};
 
@@ -50,12 +50,16 @@ impl<C: Client> Found<C> {
     pub(super) fn of(
         rows: Rows,
         coming: Option<Coming<C>>,
+        settings: &Settings,
         read: &Read<'_>,
         types: Option<&[RqliteType]>,
         statement: Statement<'_>,
     ) -> Self {
-        let more =
-            coming.map(|coming| Box::new(Streaming::new(coming, &rows, read, types, statement)));
+        let more = coming.map(|coming| {
+            let settings = settings.clone();
+            let streaming = Streaming::new(coming, settings, &rows, read, types, statement);
+            Box::new(streaming)
+        });
         Found {
             rows: vec![rows],
             more,
@@ -98,6 +102,8 @@ impl<C: Client> Coming<C> {
 /// The rows of a query that are still to come.
 pub(crate) struct Streaming<C: Client> {
     coming: Coming<C>,
+    /// How it is run, which the session may not be any more.
+    settings: Settings,
     /// What is run.
     statement: Statement<'static>,
     /// The same in the form in which every value is exact, unless that is the one that is run.
@@ -154,6 +160,7 @@ impl<C: Client> Streaming<C> {
     /// What follows on `first`, the rows that came at once.
     pub(super) fn new(
         coming: Coming<C>,
+        settings: Settings,
         first: &Rows,
         read: &Read<'_>,
         types: Option<&[RqliteType]>,
@@ -164,6 +171,7 @@ impl<C: Client> Streaming<C> {
         given.add(first, first.len());
         Streaming {
             coming,
+            settings,
             exact: Some(read.tagged(types, names).into_owned()),
             statement: statement.into_owned(),
             learnt: read.shared_learnt(),
@@ -241,10 +249,10 @@ impl<C: Client> Streaming<C> {
     async fn run_again(&mut self, session: &mut Session<C>) -> QueryResult<()> {
         self.again = Some(Given::none(self.given.reals));
         let exchange = statement::query(&self.statement);
-        let (body, rest) = session
-            .send_for(&exchange, FIRST)
-            .await
-            .map_err(error::failure)?;
+        let others = std::mem::replace(&mut session.settings, self.settings.clone());
+        let sent = session.send_for(&exchange, FIRST).await;
+        session.settings = others;
+        let (body, rest) = sent.map_err(error::failure)?;
         let begun = Pieces::begin(&body, &self.statement.encodings);
         self.coming = match begun {
             Some(pieces) => Coming { pieces, rest },

@@ -34,7 +34,7 @@ pub(crate) use self::plan::{Batch, Plan};
 pub(crate) use self::query::{Query, strip_begin_and_commit};
 pub(crate) use self::read::Read;
 pub(crate) use self::returning::Returning;
-pub(crate) use self::wire::{body, execute, query, raw_query, read_of_schema};
+pub(crate) use self::wire::{body, execute, query, queue, raw_query, read_of_schema};
 
 /// Where a statement is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

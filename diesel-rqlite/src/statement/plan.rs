@@ -48,7 +48,13 @@ impl<'a> Plan<'a> {
             return Ok(Plan::Set(setting));
         }
         match &found[..] {
-            _ if query.is_framed => {}
+            // A batch of rows that was rendered as several.
+            found if query.is_framed => {
+                if found.iter().any(|parsed| parsed.form() == Form::Explain) {
+                    let what = "EXPLAIN of a batch that is several statements".to_owned();
+                    return Err(SqlError::Refused(what, "explain the insert of one row"));
+                }
+            }
             [] => return Err(SqlError::Empty),
             [parsed] if is_read(parsed) => {
                 let parsed = found.remove(0);
@@ -88,6 +94,16 @@ impl<'a> Batch<'a> {
             }
         }
         Ok(batch)
+    }
+
+    /// Whether it means the same in a request with others, and is no burden to them: one statement that inserts, updates or
+    /// deletes, and gives back no rows.
+    pub(crate) fn may_be_coalesced(&self) -> bool {
+        const LARGE: usize = 32 << 10;
+        match &self.statements[..] {
+            [write] => write.counted && !write.returning && write.size() <= LARGE,
+            _ => false,
+        }
     }
 
     /// As it is sent by itself.

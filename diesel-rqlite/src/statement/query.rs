@@ -91,9 +91,20 @@ pub(crate) fn strip_begin_and_commit(found: &mut Vec<Parsed<'_>>) -> bool {
     framed
 }
 
+/// The text behind what a query is called, which stands in comments in front.
+fn behind_names(mut sql: &str) -> &str {
+    while let Some(rest) = sql.strip_prefix("/* ") {
+        let Some((_, behind)) = rest.split_once("*/ ") else {
+            break;
+        };
+        sql = behind;
+    }
+    sql
+}
+
 /// Whether the text is, token by token, what Diesel renders for an insert of no rows.
 fn is_empty_batch(sql: &str) -> bool {
-    let table = sql.strip_prefix("SELECT 1 FROM \"");
+    let table = behind_names(sql).strip_prefix("SELECT 1 FROM \"");
     let table = table.and_then(|rest| rest.strip_suffix("\" WHERE 1=0"));
     // `a` or `a"."b`: no quote but in a pair, or around the dot.
     table.is_some_and(|name| !name.replace("\"\"", "").replace("\".\"", "").contains('"'))

@@ -8,7 +8,7 @@ use diesel_rqlite_sql::{ByKey, Classes, Entropy, Form, Parsed, Pin, SqlError, fi
 
 use super::guarded::GuardedRead;
 use super::writer::Values;
-use super::{Learnt, Statement, pin_time_values};
+use super::{Learnt, Statement, pin_time_values, wire};
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
 use crate::protocol::encoding::{Doubtful, Encoding};
@@ -64,10 +64,26 @@ impl<'a> Read<'a> {
 
     /// As written.
     pub(crate) fn plain(&self) -> Statement<'a> {
+        if self.parsed.form() == Form::Explain {
+            return self.explain();
+        }
         Statement {
             may_be_rowless: !self.is_wrappable(),
             ..self.statement(self.written())
         }
+    }
+
+    /// EXPLAIN, of a write, too. Servers before 9 look at the first statement of a text to see whether it only reads, and SQLite
+    /// says of an explained write that it does not; they return the rows of the last. Values that need SQL around them are
+    /// left out: it would be explained as well, and no plan depends on them.
+    fn explain(&self) -> Statement<'a> {
+        let binds = self.values.binds.iter();
+        let binds = binds.map(|bind| match wire::carrier(bind) {
+            Some(_) => Bind::Null,
+            None => bind.clone(),
+        });
+        let sql = format!("SELECT 1; {}", self.parsed.shared_text());
+        Statement::with_written(sql, binds.collect())
     }
 
     /// As written, but for the columns of which is known that they are not exact so; the answer tells where it may not be

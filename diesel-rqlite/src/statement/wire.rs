@@ -1,5 +1,7 @@
 //! Statements as the JSON of a request.
 
+use std::time::Duration;
+
 use super::Statement;
 use super::plan::Batch;
 use crate::bind_collector::Bind;
@@ -31,6 +33,12 @@ pub(crate) fn execute(batch: &Batch<'_>) -> Exchange {
     };
     let statements: Vec<_> = batch.statements.iter().collect();
     Exchange::new(endpoint, body(&statements))
+}
+
+/// The request that gives writes to the queue of a node.
+pub(crate) fn queue(statements: &[Statement<'_>], wait: Option<Duration>) -> Exchange {
+    let statements: Vec<_> = statements.iter().collect();
+    Exchange::new(Endpoint::Queue { wait }, body(&statements))
 }
 
 /// Statements as JSON.

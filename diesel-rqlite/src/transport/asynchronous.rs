@@ -29,6 +29,7 @@ use crate::config::RqliteConfig;
 use crate::mutex::locked;
 use crate::protocol::call::SendError;
 use crate::protocol::cluster::PROBE;
+use crate::protocol::request::RequestTimeout;
 use crate::protocol::watch::INTERVAL;
 use crate::runtime::Tokio;
 use crate::session::{Client, Received, Rest, Vigil};
@@ -109,6 +110,8 @@ impl AsyncHttp {
         first: usize,
     ) -> Result<Received<Remainder>, Lost> {
         let uri = request.uri().clone();
+        let timeout = request.extensions().get();
+        let timeout = timeout.map_or(self.request_timeout, |RequestTimeout(timeout)| *timeout);
         let mut open = match self.pool.idle(&uri).await {
             Some(open) => open,
             None => self.connect(&uri, sent, &mut vigil).await?,
@@ -118,8 +121,8 @@ impl AsyncHttp {
             vigil.passed_on();
             let began = Instant::now();
             let ends = || match sent.time() {
-                Some(sent) => (sent + self.request_timeout, "receive response"),
-                None => (began + self.request_timeout, "send request"),
+                Some(sent) => (sent + timeout, "receive response"),
+                None => (began + timeout, "send request"),
             };
             match within(open.send(request), sent, &mut vigil, ends).await? {
                 Ok(response) => break response,
@@ -141,7 +144,10 @@ impl AsyncHttp {
             open: Some(open),
             body: Limited::new(body, limit),
             vigil,
-            http: self.clone(),
+            http: AsyncHttp {
+                request_timeout: timeout,
+                ..self.clone()
+            },
         };
         let first = match head.status {
             StatusCode::OK => first,

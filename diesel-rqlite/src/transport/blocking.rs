@@ -20,6 +20,7 @@ use crate::config::RqliteConfig;
 use crate::mutex::locked;
 use crate::protocol::call::SendError;
 use crate::protocol::cluster::PROBE;
+use crate::protocol::request::RequestTimeout;
 use crate::runtime::Blocking;
 use crate::session::{Client, Received, Rest, Vigil};
 
@@ -37,6 +38,16 @@ const IDLE: usize = 2;
 pub(super) const PIECE: usize = 64 * 1024;
 /// What a node says of its cluster is never longer.
 const LONGEST_VIEW: u64 = 1 << 20;
+
+/// How long requests may take, of a client or of one request, which are built by different types.
+macro_rules! in_time {
+    ($builder:expr, $timeout:expr) => {
+        $builder
+            .timeout_send_request(Some($timeout))
+            .timeout_send_body(Some($timeout))
+            .timeout_recv_response(Some($timeout))
+    };
+}
 
 /// An HTTP client. Its redirects are off: `protocol::call` follows them.
 #[derive(Clone, Debug)]
@@ -156,12 +167,17 @@ impl Http {
         let (mut head, body) = request.into_parts();
         head.headers.insert(CONTENT_LENGTH, body.len().into());
         self.conceal(&mut head.headers);
+        let timeout = head.extensions.remove::<RequestTimeout>();
         let mut body = Watched { body, read: 0 };
-        let request = http::Request::from_parts(head, SendBody::from_reader(&mut body));
+        let mut request = http::Request::from_parts(head, SendBody::from_reader(&mut body));
+        if let Some(RequestTimeout(timeout)) = timeout {
+            request = in_time!(self.agent.configure_request(request), timeout).build();
+        }
+        let timeout = timeout.map_or(self.request_timeout, |RequestTimeout(timeout)| timeout);
         let answer = self
             .agent
             .run(request)
-            .and_then(|response| self.receive(response, first));
+            .and_then(|response| self.receive(response, timeout, first));
         answer.map_err(|error| {
             self.addresses.forget();
             let sent = body.is_read() && !self.waiting.holds_back();
@@ -173,10 +189,11 @@ impl Http {
     fn receive(
         &self,
         response: http::Response<ureq::Body>,
+        timeout: Duration,
         first: usize,
     ) -> Result<Received<Remainder>, ureq::Error> {
         let (head, body) = response.into_parts();
-        self.waiting.await_body(self.request_timeout);
+        self.waiting.await_body(timeout);
         let length = body.content_length();
         let mut reader = body.into_with_config().limit(self.lost.max_answer).reader();
         let first = match head.status {
@@ -199,7 +216,7 @@ impl Http {
         let rest = (!has_ended).then(|| Remainder {
             reader,
             waiting: self.waiting.clone(),
-            request_timeout: self.request_timeout,
+            request_timeout: timeout,
             lost: self.lost.clone(),
         });
         Ok((http::Response::from_parts(head, bytes.into()), rest))
@@ -380,7 +397,7 @@ impl Read for Watched {
 }
 
 fn builder(config: &RqliteConfig) -> Builder {
-    ureq::Agent::config_builder()
+    let builder = ureq::Agent::config_builder()
         .user_agent(concat!("diesel-rqlite/", env!("CARGO_PKG_VERSION")))
         .accept("application/json")
         .http_status_as_error(false)
@@ -392,13 +409,11 @@ fn builder(config: &RqliteConfig) -> Builder {
         .max_idle_connections(IDLE)
         .timeout_resolve(Some(config.connect_timeout))
         .timeout_connect(Some(config.connect_timeout))
-        .timeout_send_request(Some(config.request_timeout))
         // Where a node has to take a request first, it is sent then or never: the vigil says when.
         .timeout_await_100(None)
-        .timeout_send_body(Some(config.request_timeout))
-        .timeout_recv_response(Some(config.request_timeout))
         // The socket knows which: that of a whole body, or of its next piece.
-        .timeout_recv_body(None)
+        .timeout_recv_body(None);
+    in_time!(builder, config.request_timeout)
 }
 
 #[cfg(feature = "rustls")]

@@ -41,6 +41,7 @@ impl ToSql<Jsonb, Rqlite> for Document {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Rqlite>) -> serialize::Result {
         out.set_value(RqliteBindValue {
             value: Bind::Jsonb(serde_json::to_string(self)?),
+            options: None,
         });
         Ok(IsNull::No)
     }

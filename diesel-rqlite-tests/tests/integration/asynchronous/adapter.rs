@@ -8,6 +8,7 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
 use diesel::associations::HasTable;
 use diesel::connection::{
@@ -26,9 +27,9 @@ use diesel_async::{
     AsyncConnection, AsyncConnectionCore, SimpleAsyncConnection, TransactionManager as _,
 };
 use diesel_rqlite::{
-    AsyncRqliteConnection, AsyncRqliteTransactionManager, Rqlite, RqliteConfig, RqliteRow,
-    RqliteStream, RunAgain, RunOnce, Transaction, TransactionBuilder, TransactionLock,
-    TransactionMode,
+    AsyncRqliteConnection, AsyncRqliteTransactionManager, QueryOptions, QueueOutcome, Rqlite,
+    RqliteConfig, RqliteRow, RqliteStream, RunAgain, RunOnce, SequenceNumber, Transaction,
+    TransactionBuilder, TransactionLock, TransactionMode, WriteQueue,
 };
 use futures_core::Stream;
 use send_wrapper::SendWrapper;
@@ -100,6 +101,45 @@ impl RqliteConnection {
         }
     }
 
+    pub(crate) fn with<T, E: From<Error>>(
+        &mut self,
+        options: QueryOptions,
+        f: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let f = SendWrapper::new(f);
+        let outcome = self
+            .connection
+            .with(options, async move |inner| sent(lent(inner, f.take())));
+        received(block_on(outcome))
+    }
+
+    pub(crate) fn set_options(&mut self, options: QueryOptions) -> QueryResult<()> {
+        self.connection.set_options(options)
+    }
+
+    pub(crate) fn options(&self) -> &QueryOptions {
+        self.connection.options()
+    }
+
+    pub(crate) fn queue(&mut self) -> Queue<'_> {
+        Queue(self.connection.queue())
+    }
+
+    pub(crate) fn execute_queued<T: QueryFragment<Rqlite>>(
+        &mut self,
+        write: &T,
+    ) -> QueryResult<SequenceNumber> {
+        self.queue().add(write)?.send()
+    }
+
+    pub(crate) fn execute_queued_and_wait<T: QueryFragment<Rqlite>>(
+        &mut self,
+        write: &T,
+        timeout: Duration,
+    ) -> QueryResult<QueueOutcome> {
+        self.queue().add(write)?.send_and_wait(timeout)
+    }
+
     pub(crate) fn set_transaction_lock(&mut self, lock: &impl TransactionLock) {
         self.connection.set_transaction_lock(lock);
     }
@@ -124,6 +164,23 @@ impl RqliteConnection {
             .connection
             .exclusive_transaction(async move |inner| sent(lent(inner, f.take())));
         received(block_on(outcome))
+    }
+}
+
+/// Writes that are waited for.
+pub(crate) struct Queue<'a>(WriteQueue<'a, AsyncRqliteConnection>);
+
+impl Queue<'_> {
+    pub(crate) fn add<T: QueryFragment<Rqlite>>(self, write: &T) -> QueryResult<Self> {
+        self.0.add(write).map(Queue)
+    }
+
+    pub(crate) fn send(self) -> QueryResult<SequenceNumber> {
+        block_on(self.0.send())
+    }
+
+    pub(crate) fn send_and_wait(self, timeout: Duration) -> QueryResult<QueueOutcome> {
+        block_on(self.0.send_and_wait(timeout))
     }
 }
 

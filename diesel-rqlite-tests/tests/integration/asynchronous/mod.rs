@@ -4,6 +4,8 @@ mod adapter;
 mod beside;
 mod cancellation;
 mod cluster_adapter;
+mod coalesced_futures;
+mod options;
 mod pools;
 #[cfg(target_os = "linux")]
 mod sockets;
