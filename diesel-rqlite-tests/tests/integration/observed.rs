@@ -429,7 +429,7 @@ fn wait_for_lock(db: &mut Database, lock: &impl diesel_rqlite::TransactionLock) 
         });
         is_held.recv().expect("is held");
         traces
-            .of(|| db.transaction(|conn| names(conn)))
+            .of(|| db.transaction(names))
             .expect("is let in");
         let (outcome, seen) = holder.join().expect("no panic");
         assert_eq!(outcome, Ok(1));

@@ -8,7 +8,7 @@ use super::{Options, SlowQuery};
 use crate::protocol::call::SendError;
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Span;
+pub(crate) struct Span {}
 
 pub(crate) type Within<F> = F;
 
@@ -18,11 +18,11 @@ pub(crate) fn carried<F: Future>(future: F) -> F {
 }
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Parent;
+pub(crate) struct Parent {}
 
 impl Parent {
     pub(super) fn current() -> Self {
-        Parent
+        Parent {}
     }
 
     pub(super) fn or_below(self, _span: &Span) -> Self {
@@ -37,15 +37,15 @@ impl Span {
         _options: &Options,
         _parent: &Parent,
     ) -> Self {
-        Span
+        Span {}
     }
 
     pub(super) fn transaction(_mode: &'static str) -> Self {
-        Span
+        Span {}
     }
 
     pub(super) fn lock(_name: &str, _parent: &Parent) -> Self {
-        Span
+        Span {}
     }
 
     pub(super) fn request(
@@ -54,7 +54,7 @@ impl Span {
         _resent: u64,
         _level: Option<&'static str>,
     ) -> Self {
-        Span
+        Span {}
     }
 
     pub(crate) fn within<F: Future>(&self, future: F) -> Within<F> {
