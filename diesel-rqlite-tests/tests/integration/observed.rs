@@ -428,9 +428,7 @@ fn wait_for_lock(db: &mut Database, lock: &impl diesel_rqlite::TransactionLock) 
             (outcome, holder.statistics())
         });
         is_held.recv().expect("is held");
-        traces
-            .of(|| db.transaction(names))
-            .expect("is let in");
+        traces.of(|| db.transaction(names)).expect("is let in");
         let (outcome, seen) = holder.join().expect("no panic");
         assert_eq!(outcome, Ok(1));
         assert_eq!(seen.lock_acquisitions, 1);
