@@ -8,8 +8,6 @@ use diesel_rqlite::RqliteConfig;
 use diesel_rqlite_tests::Rqlited;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::adapter::block_on;
-
 const TASKS: usize = 3000;
 /// More than are kept for one node, and far fewer than there were.
 const FEW: usize = 40;
@@ -49,7 +47,9 @@ fn few_sockets_are_left_of_many_requests_at_once() {
     let config: RqliteConfig = url.parse().expect("a URL");
     let tasks = tasks();
     // The connections are still there.
-    let (most, _connections) = block_on(async {
+    // Of its own: other tests would wait behind all these tasks.
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let (most, _connections) = runtime.block_on(async {
         let all: Vec<_> = (0..tasks)
             .map(|_| {
                 let config = config.clone();
