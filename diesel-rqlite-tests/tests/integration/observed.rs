@@ -134,6 +134,26 @@ fn a_query_is_a_span_with_its_requests_inside() {
     );
 }
 
+/// What is no SQL is sent in the same way, and not always by POST.
+#[test]
+fn a_request_is_told_by_its_method() {
+    let mut db = Database::new();
+    let port = port(&db.node.address()).to_owned();
+    let traces = Traces::default();
+    let (removed, metrics) =
+        Metrics::of(|| traces.of(|| db.cluster().remove_node("nobody is called that")));
+    removed.expect("is no error");
+    let request = traces.one("request");
+    request.assert(&[
+        ("otel.name", "DELETE /remove"),
+        ("http.request.method", "DELETE"),
+    ]);
+    let name = format!(
+        "http.client.request.duration{{http.request.method=DELETE,server.address=127.0.0.1,server.port={port},http.response.status_code=200}}"
+    );
+    assert_eq!(metrics.values(&name), 1, "{:?}", metrics.names());
+}
+
 #[test]
 fn known_text_is_counted() {
     let mut db = Database::with(SCHEMA);

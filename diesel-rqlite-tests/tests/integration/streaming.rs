@@ -2,7 +2,7 @@
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel_rqlite_tests::Cluster;
+use diesel_rqlite_tests::{Cluster, Rqlited};
 
 use super::database::{Database, connect};
 use super::{RqliteConnection, TELLS_TYPES};
@@ -240,8 +240,8 @@ fn transaction_reads_all_rows() {
         .expect("commits");
 }
 
-#[test]
-fn leader_that_dies_in_the_middle_of_an_answer_costs_no_row() {
+/// What becomes of the leader while it answers.
+fn leader_in_the_middle_of_an_answer(harm: impl FnOnce(&mut Rqlited)) {
     let mut cluster = Cluster::builder().default_raft_timeouts().start(3);
     let leader = cluster.leader();
     let mut conn = connect(&cluster.url(leader));
@@ -251,7 +251,28 @@ fn leader_that_dies_in_the_middle_of_an_answer_costs_no_row() {
     conn.batch_execute(long).expect("updates");
     let mut rows = all().load_iter::<Row, _>(&mut conn).expect("loads");
     assert_eq!(rows.next().expect("a row").expect("is read"), row(1));
-    cluster.node_mut(leader).kill();
+    harm(cluster.node_mut(leader));
     let ids: QueryResult<Vec<_>> = rows.map(|row| row.map(|row| row.0)).collect();
     assert_eq!(ids.expect("goes on"), (2..=ROWS).collect::<Vec<_>>());
+}
+
+#[test]
+fn leader_that_dies_in_the_middle_of_an_answer_costs_no_row() {
+    leader_in_the_middle_of_an_answer(Rqlited::kill);
+}
+
+#[test]
+fn leader_that_hangs_in_the_middle_of_an_answer_costs_no_row() {
+    leader_in_the_middle_of_an_answer(|leader| leader.pause());
+}
+
+#[test]
+fn long_answer_is_whole_over_tls() {
+    let node = Rqlited::builder().tls().start();
+    let mut conn = connect(&node.url());
+    conn.batch_execute(SCHEMA).expect("creates");
+    for _ in 0..2 {
+        let rows = all().load_iter::<Row, _>(&mut conn).expect("loads");
+        assert_all(rows);
+    }
 }
