@@ -134,6 +134,29 @@ fn a_query_is_a_span_with_its_requests_inside() {
     );
 }
 
+#[test]
+fn writes_for_a_queue_are_an_operation() {
+    let mut db = Database::with(SCHEMA);
+    let traces = Traces::default();
+    let before = db.statistics();
+    let write = diesel::insert_into(t::table).values(t::name.eq(SECRET));
+    traces
+        .of(|| db.execute_queued_and_wait(&write, Duration::from_secs(20)))
+        .expect("is queued");
+    traces.one("script").assert(&[
+        ("otel.name", "INSERT t"),
+        ("db.query.text", "INSERT INTO \"t\" (\"name\") VALUES (?)"),
+        ("rqlite.requests", "1"),
+        ("error.type", ""),
+    ]);
+    assert_eq!(traces.one("request").around, ["script"]);
+    let refused = db.execute_queued(&diesel::sql_query("DROP TABLE t"));
+    assert!(refused.is_err());
+    let seen = db.statistics();
+    assert_eq!(seen.operations - before.operations, 2);
+    assert_eq!(seen.errors.total(), 1);
+}
+
 /// What is no SQL is sent in the same way, and not always by POST.
 #[test]
 fn a_request_is_told_by_its_method() {

@@ -55,6 +55,17 @@ fn assert_sent(recorder: &Recorder, flags: &[&str]) {
     }
 }
 
+/// A read at this level, without the option that was given before.
+#[track_caller]
+fn assert_sent_without_timeout(recorder: &Recorder, level: &str) {
+    let sent = one(recorder);
+    assert!(
+        sent.has(level) && !sent.path.contains("db_timeout"),
+        "{}",
+        sent.path
+    );
+}
+
 /// Options, the flags that they are on a read, and one that must be there without them.
 fn all() -> Vec<(QueryOptions, Vec<&'static str>)> {
     let new = QueryOptions::new;
@@ -104,12 +115,7 @@ fn a_query_has_its_options_and_the_next_one_has_not() {
             assert_eq!(values.load(conn), Ok(vec![10, 20]), "{options:?}");
             assert_sent(&recorder, &flags);
             assert_eq!(read(conn), Ok(vec![10, 20]));
-            let sent = one(&recorder);
-            assert!(
-                sent.has("level=strong") && !sent.path.contains("db_timeout"),
-                "{}",
-                sent.path
-            );
+            assert_sent_without_timeout(&recorder, "level=strong");
         }
     }
 }
@@ -263,12 +269,7 @@ fn a_closure_has_its_options_and_what_is_behind_it_has_not() {
         assert!(panicked.is_err());
         recorder.sent();
         assert_eq!(read(conn), Ok(vec![10, 20]));
-        let sent = one(&recorder);
-        assert!(
-            sent.has("level=strong") && !sent.path.contains("db_timeout"),
-            "{}",
-            sent.path
-        );
+        assert_sent_without_timeout(&recorder, "level=strong");
         assert_eq!(conn.options(), &QueryOptions::new());
     }
 }
@@ -303,12 +304,7 @@ fn options_of_closures_queries_and_the_connection_are_one_in_the_other() {
             // To the end of the closure.
             conn.set_options(QueryOptions::new().read_level(ReadConsistency::Weak))?;
             read(conn)?;
-            let sent = one(&recorder);
-            assert!(
-                sent.has("level=weak") && !sent.path.contains("db_timeout"),
-                "{}",
-                sent.path
-            );
+            assert_sent_without_timeout(&recorder, "level=weak");
             QueryResult::Ok(())
         })?;
         read(conn)?;
@@ -324,12 +320,7 @@ fn options_of_closures_queries_and_the_connection_are_one_in_the_other() {
     );
     conn.set_options(QueryOptions::new()).expect("none");
     read(conn).expect("loads");
-    let sent = one(&recorder);
-    assert!(
-        sent.has("level=strong") && !sent.path.contains("db_timeout"),
-        "{}",
-        sent.path
-    );
+    assert_sent_without_timeout(&recorder, "level=strong");
 }
 
 /// A read that is guarded may be as stale as it likes: the commit finds that out.

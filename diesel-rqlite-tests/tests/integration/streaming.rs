@@ -269,7 +269,8 @@ fn leader_that_hangs_in_the_middle_of_an_answer_costs_no_row() {
 #[test]
 fn long_answer_is_whole_over_tls() {
     let node = Rqlited::builder().tls().start();
-    let mut conn = connect(&node.url());
+    let file = node.ca_certificate().expect("has TLS");
+    let mut conn = connect(&format!("{}?ca_cert={}", node.url(), file.display()));
     conn.batch_execute(SCHEMA).expect("creates");
     for _ in 0..2 {
         let rows = all().load_iter::<Row, _>(&mut conn).expect("loads");

@@ -365,7 +365,8 @@ impl RqliteConfig {
         self.with_own_connections()
     }
 
-    /// How long sending a request may take, then waiting for its answer, then receiving it.
+    /// How long sending a request may take, then waiting for its answer, then receiving it. Of a long answer that is read
+    /// while it comes, it is the time for the first 64 KiB, and for each piece after them.
     ///
     /// A write that runs into it may still be applied: the error says that its outcome is unknown. It is for statements that
     /// take too long on a node that is well: one that no longer leads, or answers nothing while others do, is left after

@@ -18,13 +18,12 @@ use diesel_async::{
 
 use super::cluster::AsyncRqliteCluster;
 use super::cursor::RqliteStream;
-use super::{AsyncFunc, Core, HasCore, Rendered, Scope, Steered, TransactionBuilder};
+use super::{AsyncFunc, Core, HasCore, Rendered, Scope, TransactionBuilder};
 use crate::administration::Administration;
 use crate::backend::Rqlite;
 use crate::config::{RqliteConfig, redacted};
 use crate::lock::TransactionLock;
 use crate::observe::Statistics;
-use crate::protocol::options::QueryOptions;
 use crate::row::RqliteRow;
 use crate::transaction::{Transaction, TransactionMode};
 use crate::transport::asynchronous::AsyncHttp;
@@ -287,10 +286,7 @@ impl AsyncConnectionCore for AsyncRqliteConnection {
                 options,
             } = rendered?;
             // diesel-async knows the types of the columns, and does not tell.
-            let outcome = match Steered::for_query(&mut self.core, options) {
-                Ok(mut steered) => steered.core().rows(&sql, is_kept, binds, None).await,
-                Err(error) => Err(error),
-            };
+            let outcome = self.core.rows(&sql, is_kept, binds, None, options).await;
             self.finish(&sql, &outcome);
             Ok(RqliteStream::new(outcome?, &self.core.session))
         })
@@ -311,10 +307,7 @@ impl AsyncConnectionCore for AsyncRqliteConnection {
                 binds,
                 options,
             } = rendered?;
-            let outcome = match Steered::for_query(&mut self.core, options) {
-                Ok(mut steered) => steered.core().execute(&sql, is_kept, binds).await,
-                Err(error) => Err(error),
-            };
+            let outcome = self.core.execute(&sql, is_kept, binds, options).await;
             self.finish(&sql, &outcome);
             outcome
         })
@@ -328,12 +321,11 @@ struct Beside<'a> {
 }
 
 impl AsyncRqliteConnection {
-    fn beside(&self, options: Option<Box<QueryOptions>>) -> QueryResult<Beside<'_>> {
-        let mut core = self.core.beside()?;
-        if let Some(options) = options {
-            core.steer(*options)?;
-        }
-        Ok(Beside { of: self, core })
+    fn beside(&self) -> QueryResult<Beside<'_>> {
+        Ok(Beside {
+            of: self,
+            core: self.core.beside()?,
+        })
     }
 }
 
@@ -347,7 +339,7 @@ impl SimpleAsyncConnection for &AsyncRqliteConnection {
     /// Runs a script beside other queries, all of it or nothing.
     async fn batch_execute(&mut self, query: &str) -> QueryResult<()> {
         self.core.started(&StrQueryHelper::new(query));
-        let outcome = match self.beside(None) {
+        let outcome = match self.beside() {
             Ok(mut beside) => beside.core.script(query).await,
             Err(error) => Err(error),
         };
@@ -378,8 +370,8 @@ impl AsyncConnectionCore for &AsyncRqliteConnection {
                 binds,
                 options,
             } = rendered?;
-            let outcome = match self.beside(options) {
-                Ok(mut beside) => beside.core.rows(&sql, is_kept, binds, None).await,
+            let outcome = match self.beside() {
+                Ok(mut beside) => beside.core.rows(&sql, is_kept, binds, None, options).await,
                 Err(error) => Err(error),
             };
             self.finish(&sql, &outcome);
@@ -402,8 +394,8 @@ impl AsyncConnectionCore for &AsyncRqliteConnection {
                 binds,
                 options,
             } = rendered?;
-            let outcome = match self.beside(options) {
-                Ok(mut beside) => beside.core.execute(&sql, is_kept, binds).await,
+            let outcome = match self.beside() {
+                Ok(mut beside) => beside.core.execute(&sql, is_kept, binds, options).await,
                 Err(error) => Err(error),
             };
             self.finish(&sql, &outcome);

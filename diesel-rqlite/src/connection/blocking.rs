@@ -15,9 +15,7 @@ use diesel::{ConnectionResult, QueryResult, Table, dsl};
 
 use super::cluster::RqliteCluster;
 use super::cursor::RqliteCursor;
-use super::{
-    Core, HasCore, Scope, Steered, TransactionBuilder, collect_binds, is_kept, render, types_of,
-};
+use super::{Core, HasCore, Scope, TransactionBuilder, collect_binds, is_kept, render, types_of};
 use crate::administration::Administration;
 use crate::backend::Rqlite;
 use crate::config::{RqliteConfig, redacted};
@@ -249,8 +247,7 @@ impl Connection for RqliteConnection {
             let sql = render(source)?;
             let is_kept = is_kept(source)?;
             let (binds, options) = collect_binds(source)?;
-            let mut steered = Steered::for_query(&mut connection.core, options)?;
-            now(steered.core().execute(&sql, is_kept, binds))
+            now(connection.core.execute(&sql, is_kept, binds, options))
         })
     }
 
@@ -288,8 +285,8 @@ impl LoadConnection<DefaultLoadingMode> for RqliteConnection {
             let sql = render(&source)?;
             let (binds, options) = collect_binds(&source)?;
             let is_kept = is_kept(&source)?;
-            let mut steered = Steered::for_query(&mut connection.core, options)?;
-            now(steered.core().rows(&sql, is_kept, binds, types.as_deref()))
+            let types = types.as_deref();
+            now(connection.core.rows(&sql, is_kept, binds, types, options))
         })?;
         Ok(RqliteCursor::new(found, &mut self.core.session))
     }

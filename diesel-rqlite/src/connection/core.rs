@@ -15,6 +15,7 @@ use diesel::connection::{
 use diesel::result::{ConnectionError, ConnectionResult, Error};
 use diesel_rqlite_sql::{Control, Form, Parsed, Setting, SqlError, parse};
 
+use super::Steered;
 use super::holding::Holding;
 use super::script::{self, Section};
 use super::shared::{self, Shared};
@@ -297,7 +298,7 @@ impl<C: Client> Core<C> {
         }
     }
 
-    fn begin_operation(&self, what: What<'_>) -> Operation {
+    pub(super) fn begin_operation(&self, what: What<'_>) -> Operation {
         self.session.observer.begin(what, &self.observed.parent())
     }
 
@@ -426,7 +427,7 @@ impl<C: Client> Core<C> {
     }
 
     /// The error of a text that can't be read.
-    fn not_sent(&self, error: SqlError) -> Error {
+    pub(super) fn not_sent(&self, error: SqlError) -> Error {
         let error = error::not_sent(error);
         self.session.observer.refuse(&error);
         error
@@ -442,15 +443,18 @@ impl<C: Client> Core<C> {
         sql: &str,
         is_kept: bool,
         binds: Vec<Bind<'_>>,
+        options: Option<Box<QueryOptions>>,
     ) -> QueryResult<usize> {
-        let known = self.known_statement(sql, is_kept);
-        let query = self.query(known.as_deref(), sql, is_kept)?;
+        let mut steered = Steered::for_query(self, options)?;
+        let core = steered.core();
+        let known = core.known_statement(sql, is_kept);
+        let query = core.query(known.as_deref(), sql, is_kept)?;
         if let Some(control) = query.control().map_err(error::not_sent)? {
-            self.check_may_begin()?;
-            return self.control(control).await.map(|()| 0);
+            core.check_may_begin()?;
+            return core.control(control).await.map(|()| 0);
         }
-        self.learn_from_beside();
-        let mut scope = Scope::of_query(self);
+        core.learn_from_beside();
+        let mut scope = Scope::of_query(core);
         let core = scope.core();
         let _in_use = core.holding.in_use();
         let began = Instant::now();
@@ -471,11 +475,14 @@ impl<C: Client> Core<C> {
         is_kept: bool,
         binds: Vec<Bind<'_>>,
         types: Option<&[RqliteType]>,
+        options: Option<Box<QueryOptions>>,
     ) -> QueryResult<Found<C>> {
-        let known = self.known_statement(sql, is_kept);
-        let query = self.query(known.as_deref(), sql, is_kept)?;
-        self.learn_from_beside();
-        let mut scope = Scope::of_query(self);
+        let mut steered = Steered::for_query(self, options)?;
+        let core = steered.core();
+        let known = core.known_statement(sql, is_kept);
+        let query = core.query(known.as_deref(), sql, is_kept)?;
+        core.learn_from_beside();
+        let mut scope = Scope::of_query(core);
         let core = scope.core();
         let _in_use = core.holding.in_use();
         let began = Instant::now();

@@ -11,6 +11,7 @@ use super::AsyncRqliteConnection;
 use super::{Core, HasCore, Rendered, RqliteConnection, Steered};
 use crate::backend::Rqlite;
 use crate::error;
+use crate::observe::What;
 use crate::protocol::options::QueryOptions;
 use crate::runtime::now;
 use crate::session::Client;
@@ -251,13 +252,14 @@ impl<C: Client> Core<C> {
         let text = texts.join("; ");
         let told = StrQueryHelper::new(&text);
         self.started(&told);
-        let outcome = self.try_to_queue(&writes, wait).await;
+        let outcome = self.try_to_queue(&text, &writes, wait).await;
         self.finished(&told, outcome.as_ref().err());
         outcome
     }
 
     async fn try_to_queue(
         &mut self,
+        text: &str,
         writes: &[Rendered],
         wait: Option<Duration>,
     ) -> QueryResult<Option<u64>> {
@@ -265,11 +267,18 @@ impl<C: Client> Core<C> {
         let options = self.options_of_queued(writes, wait);
         let mut queries = Vec::with_capacity(writes.len());
         for Rendered { sql, binds, .. } in writes {
-            let query = Query::parse(sql).map_err(error::not_sent)?;
+            let query = Query::parse(sql).map_err(|error| self.not_sent(error))?;
             queries.push((query, binds.clone()));
         }
+        let found = queries.iter().flat_map(|(query, _)| query.found());
+        let found: Vec<_> = found.cloned().collect();
         let mut steered = Steered::new(self, options)?;
-        steered.core().session.queue(queries, wait).await
+        let core = steered.core();
+        let operation = core.begin_operation(What::Script(&found));
+        let queued = core.session.queue(queries, wait);
+        let outcome = operation.within(queued).await;
+        core.session.observer.finish(operation, text, &outcome);
+        outcome
     }
 
     /// Those of the writes. The answer comes when they are done.

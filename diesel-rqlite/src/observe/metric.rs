@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 use metrics::{Key, Label, Level, Metadata, Unit, counter, describe_counter, describe_histogram};
 
@@ -18,7 +18,7 @@ const LOCK_WAIT: &str = "diesel_rqlite.lock.wait.duration";
 const LOCK_HOLD: &str = "diesel_rqlite.lock.hold.duration";
 const SYSTEM: Label = Label::from_static_parts("db.system.name", super::SYSTEM);
 const OPERATION: &str = "db.operation.name";
-const METHOD: Label = Label::from_static_parts("http.request.method", "POST");
+const METHOD: &str = "http.request.method";
 const STATUS: &str = "http.response.status_code";
 const METADATA: Metadata<'static> =
     Metadata::new("diesel_rqlite", Level::INFO, Some(module_path!()));
@@ -111,18 +111,22 @@ fn duration_of(name: &str) -> Option<&'static Key> {
 /// One request to one node.
 pub(super) fn request(
     node: &Node,
+    method: &Method,
     status: Option<StatusCode>,
     error: Option<&'static str>,
     time: Duration,
 ) {
-    if status == Some(StatusCode::OK) {
+    if status == Some(StatusCode::OK) && method == Method::POST {
         return record(&node.well.0, time);
     }
     let label = match (status, error) {
         (Some(status), _) => Label::new(STATUS, status.as_str().to_owned()),
         (None, error) => Label::from_static_parts("error.type", error.unwrap_or("no_answer")),
     };
-    record(&key_of(node.address.as_ref(), node.port, label), time);
+    record(
+        &key_of(node.address.as_ref(), node.port, method, label),
+        time,
+    );
 }
 
 /// The key of requests to a node that go well.
@@ -134,15 +138,17 @@ impl NodeKey {
         NodeKey(key_of(
             address,
             port,
+            &Method::POST,
             Label::from_static_parts(STATUS, "200"),
         ))
     }
 }
 
-fn key_of(address: &str, port: u16, outcome: Label) -> Key {
+fn key_of(address: &str, port: u16, method: &Method, outcome: Label) -> Key {
+    let method = Label::new(METHOD, method.as_str().to_owned());
     let address = Label::new("server.address", address.to_owned());
     let port = Label::new("server.port", port.to_string());
-    Key::from_parts(REQUEST, vec![METHOD, address, port, outcome])
+    Key::from_parts(REQUEST, vec![method, address, port, outcome])
 }
 
 fn record(key: &Key, time: Duration) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 use super::request::Node;
 
@@ -32,6 +32,7 @@ impl NodeKey {
 
 pub(super) fn request(
     _node: &Node,
+    _method: &Method,
     _status: Option<StatusCode>,
     _error: Option<&'static str>,
     _time: Duration,

@@ -22,7 +22,7 @@ pub(crate) enum What<'a> {
         found: &'a [Parsed<'a>],
         binds: &'a [Bind<'a>],
     },
-    /// Of several statements, or one that nothing is wanted of.
+    /// Of several statements, or one that nothing is wanted of; or writes for a queue.
     Script(&'a [Parsed<'a>]),
     /// Of a transaction, perhaps one that is this migration.
     Commit(Option<&'a str>),
@@ -101,6 +101,9 @@ pub(crate) trait Gained {
 }
 
 impl Gained for () {}
+
+/// Of queued writes nothing comes back but what the queue calls them.
+impl Gained for Option<u64> {}
 
 impl Gained for usize {
     fn affected(&self) -> Option<u64> {

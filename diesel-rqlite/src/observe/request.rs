@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 use super::metric::NodeKey;
 use super::spans::{Span, Within};
@@ -26,12 +26,7 @@ pub(super) struct Node {
 
 impl Node {
     fn of(uri: &http::Uri) -> Self {
-        let port = uri.port_u16();
-        let port = port.unwrap_or(if uri.scheme_str() == Some("https") {
-            443
-        } else {
-            80
-        });
+        let port = port_of(uri);
         let address = uri.host().unwrap_or_default();
         Node {
             address: address.into(),
@@ -41,8 +36,16 @@ impl Node {
     }
 
     fn is(&self, uri: &http::Uri) -> bool {
-        uri.host() == Some(&self.address) && uri.port_u16() == Some(self.port)
+        uri.host() == Some(&self.address) && port_of(uri) == self.port
     }
+}
+
+fn port_of(uri: &http::Uri) -> u16 {
+    let default = match uri.scheme_str() {
+        Some("https") => 443,
+        _ => 80,
+    };
+    uri.port_u16().unwrap_or(default)
 }
 
 impl fmt::Display for Node {
@@ -96,6 +99,7 @@ pub(crate) struct Attempts {
 #[derive(Debug)]
 pub(crate) struct Sent {
     span: Span,
+    method: Method,
     began: Instant,
 }
 
@@ -124,6 +128,7 @@ impl Observer {
         self.tally.count(Count::BytesSent, bytes);
         let sent = Sent {
             span: Span::request(request, self.node.as_ref(), attempts.sent, level),
+            method: request.method().clone(),
             began: Instant::now(),
         };
         attempts.sent += 1;
@@ -173,7 +178,7 @@ impl Observer {
         }
         if let Some(node) = &self.node {
             let error = error_of(outcome);
-            metric::request(node, status, error, sent.began.elapsed());
+            metric::request(node, &sent.method, status, error, sent.began.elapsed());
         }
         sent.span.answered(outcome, error_of(outcome));
     }
@@ -239,6 +244,19 @@ mod tests {
         );
         assert_eq!((seen.bytes_sent, seen.bytes_received), (10, 6));
         assert_eq!(observer.effort.status, Some(StatusCode::OK));
+    }
+
+    #[test]
+    fn node_without_a_port_is_the_same_again() {
+        for base in ["https://h", "http://h", "http://[::1]:5"] {
+            let (mut observer, mut attempts) = (observer(), Attempts::default());
+            for _ in 0..2 {
+                let sent = observer.sending(&request(base), &mut attempts, None);
+                observer.received(sent, &mut attempts, &lost(false));
+            }
+            let seen = observer.statistics();
+            assert_eq!((seen.retries, seen.fail_overs), (1, 0), "{base}");
+        }
     }
 
     #[test]

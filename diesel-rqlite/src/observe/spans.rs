@@ -10,7 +10,7 @@ use super::operation::{Gained, Taken, What, shown};
 use super::request::Node;
 use super::{Options, SYSTEM, SlowQuery};
 use crate::bind_collector::Bind;
-use crate::protocol::call::SendError;
+use crate::protocol::call::{SERVED_BY, SendError};
 
 /// All spans and events have this target.
 const TARGET: &str = "diesel_rqlite";
@@ -18,8 +18,6 @@ const TARGET: &str = "diesel_rqlite";
 const LONGEST_VALUE: usize = 100;
 /// Of more parameters, the rest is left out.
 const MOST_VALUES: usize = 100;
-/// Which node an answer comes from, on servers that say it.
-const SERVED_BY: &str = "x-rqlite-served-by";
 
 /// A span, or none.
 #[derive(Clone, Debug)]
@@ -174,7 +172,7 @@ impl Span {
             otel.status_code = Empty,
             otel.status_description = Empty,
             db.system.name = SYSTEM,
-            http.request.method = "POST",
+            http.request.method = request.method().as_str(),
             http.request.body.size = request.body().len(),
             http.request.resend_count = Empty,
             http.response.status_code = Empty,
@@ -187,8 +185,11 @@ impl Span {
             rqlite.served_by = Empty,
         );
         if !span.is_disabled() {
-            let uri = request.uri();
-            span.record("otel.name", display(format_args!("POST {}", uri.path())));
+            let (method, uri) = (request.method(), request.uri());
+            span.record(
+                "otel.name",
+                display(format_args!("{method} {}", uri.path())),
+            );
             // No user and no password are in there.
             span.record("url.full", display(uri));
             if resent > 0 {

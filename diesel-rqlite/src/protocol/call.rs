@@ -42,7 +42,7 @@ const NOT_SENT: &str = "neither the configuration nor the cluster's list of node
 /// How many connections in a row, to the same address, may lead to a node that does not take a request.
 const MOST_NOT_TAKEN: usize = 4;
 /// On answers that rqlite gave itself; also those it forwards have it.
-const SERVED_BY: &str = "x-rqlite-served-by";
+pub(crate) const SERVED_BY: &str = "x-rqlite-served-by";
 const VERSION: &str = "x-rqlite-version";
 
 /// What came of a request that was sent, where it was no answer.
@@ -224,7 +224,7 @@ impl<'c> Call<'c> {
 
     /// Whether a node may be told who sends a request: the configuration names it, or the cluster does.
     fn is_trusted(&self, base: &str) -> bool {
-        !self.settings.authorization.is_used() || self.nodes.known.cluster().trusts(base)
+        self.nodes.may_tell(&self.settings.authorization, base)
     }
 
     /// A node was named by a redirect alone. Nothing is sent there.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
+use super::authorization::Authorization;
 use super::cluster::Cluster;
 use super::request::ReadConsistency;
 use crate::mutex::locked;
@@ -73,6 +74,11 @@ impl Nodes {
 
     pub(crate) fn hand_on(&mut self, handed_on: bool) {
         self.handed_on = handed_on;
+    }
+
+    /// Whether a node may be told who asks, and what: the configuration names it, or the cluster does.
+    pub(crate) fn may_tell(&self, authorization: &Authorization, base: &str) -> bool {
+        !authorization.is_used() || self.known.cluster().trusts(base)
     }
 
     pub(crate) fn current(&self) -> &str {

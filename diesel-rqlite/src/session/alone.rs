@@ -74,7 +74,7 @@ impl<C: Client> Session<C> {
             learnt.learn(rows.blobs());
         }
         let is_exact = rows.doubtful().is_empty() && !rows.has_replacement_character();
-        Ok(is_exact.then(|| Found::of(rows, coming, &self.settings, read, types, statement)))
+        Ok(is_exact.then(|| self.found(rows, coming, read, types, statement)))
     }
 
     async fn exact_read(
@@ -102,14 +102,7 @@ impl<C: Client> Session<C> {
         if rows.may_be_lossy() {
             return self.tagged_read(read, types, statement.names, first).await;
         }
-        Ok(Found::of(
-            rows,
-            coming,
-            &self.settings,
-            read,
-            types,
-            statement,
-        ))
+        Ok(self.found(rows, coming, read, types, statement))
     }
 
     /// In the form that is exact for every value.
@@ -127,14 +120,7 @@ impl<C: Client> Session<C> {
             .await
             .map_err(error::failure)?;
         let (rows, coming) = self.first_rows(&exchange, answer, &statement).await?;
-        Ok(Found::of(
-            rows,
-            coming,
-            &self.settings,
-            read,
-            types,
-            statement,
-        ))
+        Ok(self.found(rows, coming, read, types, statement))
     }
 
     /// Raw SQL that does not name its columns: sent as it is, and once more in an exact form if they turn out to need

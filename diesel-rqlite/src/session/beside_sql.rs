@@ -11,7 +11,7 @@ impl<C: Client> Session<C> {
 
     /// Whether a node may be told who asks, and what.
     pub(crate) fn trusts(&self, base: &str) -> bool {
-        !self.settings.authorization.is_used() || self.nodes.known.cluster().trusts(base)
+        self.nodes.may_tell(&self.settings.authorization, base)
     }
 
     /// Asks for other credentials, where they come from something that can be asked. Whether there are new ones.

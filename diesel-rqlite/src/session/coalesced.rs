@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -33,6 +33,7 @@ const LONGEST_ANSWER: u64 = 1 << 10;
 #[derive(Debug)]
 pub(crate) struct Coalescer {
     config: RqliteConfig,
+    leader_timeout: Duration,
     /// Whether tasks wait, or threads.
     of_tasks: bool,
     most: usize,
@@ -94,6 +95,7 @@ impl Coalescer {
         let most = MOST_STATEMENTS.min(config.max_answer / LONGEST_ANSWER);
         Coalescer {
             config: config.clone(),
+            leader_timeout: config.settings().leader_timeout,
             of_tasks: R::DROPS_FUTURES,
             most: usize::try_from(most).unwrap_or_default().max(1),
             queue: Mutex::default(),
@@ -108,7 +110,7 @@ impl Coalescer {
     pub(super) fn suits(&self, settings: &Settings) -> bool {
         settings.request_timeout.is_none()
             && settings.db_timeout.is_none()
-            && settings.leader_timeout == self.config.settings().leader_timeout
+            && settings.leader_timeout == self.leader_timeout
     }
 
     fn enter(self: &Arc<Self>, exchange: Exchange) -> Ticket {

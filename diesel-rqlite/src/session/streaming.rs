@@ -46,28 +46,6 @@ impl<C: Client> From<Vec<Rows>> for Found<C> {
     }
 }
 
-impl<C: Client> Found<C> {
-    /// The rows of a query that have come, and what is to come.
-    pub(super) fn of(
-        rows: Rows,
-        coming: Option<Coming<C>>,
-        settings: &Settings,
-        read: &Read<'_>,
-        types: Option<&[RqliteType]>,
-        statement: Statement<'_>,
-    ) -> Self {
-        let more = coming.map(|coming| {
-            let settings = settings.clone();
-            let streaming = Streaming::new(coming, settings, &rows, read, types, statement);
-            Box::new(streaming)
-        });
-        Found {
-            rows: vec![rows],
-            more,
-        }
-    }
-}
-
 impl<C: Client> Gained for Found<C> {
     /// Those that have come.
     fn returned(&self) -> Option<u64> {
@@ -178,7 +156,7 @@ fn is_doubtful(rows: &Rows) -> bool {
 
 impl<C: Client> Streaming<C> {
     /// What follows on `first`, the rows that came at once.
-    pub(super) fn new(
+    fn new(
         coming: Coming<C>,
         settings: Settings,
         first: &Rows,
@@ -345,6 +323,26 @@ async fn whole<C: Client>(
 }
 
 impl<C: Client> Session<C> {
+    /// What a query found.
+    pub(super) fn found(
+        &self,
+        rows: Rows,
+        coming: Option<Coming<C>>,
+        read: &Read<'_>,
+        types: Option<&[RqliteType]>,
+        statement: Statement<'_>,
+    ) -> Found<C> {
+        let more = coming.map(|coming| {
+            let settings = self.settings.clone();
+            let streaming = Streaming::new(coming, settings, &rows, read, types, statement);
+            Box::new(streaming)
+        });
+        Found {
+            rows: vec![rows],
+            more,
+        }
+    }
+
     /// The rows that have come of an answer, and what is to come.
     pub(super) async fn first_rows(
         &self,

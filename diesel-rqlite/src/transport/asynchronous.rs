@@ -37,7 +37,7 @@ use crate::session::{Client, Received, Rest, Vigil};
 use super::pool::{self, NoAnswer, OnTcp};
 use super::tcp::HEAD_START;
 use super::tls::{Asked, client_tls};
-use super::too_long;
+use super::{PIECE, too_long};
 
 /// An HTTP client. It follows no redirects: `protocol::call` does.
 #[derive(Clone)]
@@ -77,8 +77,7 @@ impl AsyncHttp {
     ) -> Result<Received<Remainder>, SendError> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         let headers = request.headers_mut();
-        let name = concat!("diesel-rqlite/", env!("CARGO_PKG_VERSION"));
-        headers.insert(USER_AGENT, HeaderValue::from_static(name));
+        headers.insert(USER_AGENT, HeaderValue::from_static(super::USER_AGENT));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         // hyper's connections leave that to their user.
         if let Some(host) = host_of(request.uri()) {
@@ -617,7 +616,6 @@ impl Body for Watched {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
         // In pieces, so that a connection that breaks in the middle is seen as such.
-        const PIECE: usize = 64 * 1024;
         if self.is_end_stream() {
             return Poll::Ready(None);
         }

@@ -30,12 +30,10 @@ use super::tcp::{Tcp, Watched as Waiting};
 use super::tls::{ClientTls, client_tls};
 #[cfg(feature = "rustls")]
 use super::tls_socket::TlsConnector;
-use super::too_long;
+use super::{PIECE, USER_AGENT, too_long};
 
 /// Idle connections of one connection: to the leader, and to a node that is read from.
 const IDLE: usize = 2;
-/// How much of an answer is read at a time, in bytes.
-pub(super) const PIECE: usize = 64 * 1024;
 /// What a node says of its cluster is never longer.
 const LONGEST_VIEW: u64 = 1 << 20;
 
@@ -398,7 +396,7 @@ impl Read for Watched {
 
 fn builder(config: &RqliteConfig) -> Builder {
     let builder = ureq::Agent::config_builder()
-        .user_agent(concat!("diesel-rqlite/", env!("CARGO_PKG_VERSION")))
+        .user_agent(USER_AGENT)
         .accept("application/json")
         .http_status_as_error(false)
         .max_redirects(0)

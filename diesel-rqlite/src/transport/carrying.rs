@@ -16,14 +16,11 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::timeout;
 
 use super::asynchronous::{AsyncHttp, Connections, Stream, chain, host_of, to_path};
-use super::pool;
+use super::{PIECE, pool};
 use crate::administration::{Carry, Fetch};
 use crate::protocol::backup::Whole;
 use crate::protocol::call::SendError;
 use crate::session::Rest;
-
-/// How much is read at a time, in bytes.
-const PIECE: usize = 64 * 1024;
 
 /// A SQLite file, looked at while it is read.
 pub(crate) struct Upload {
@@ -188,8 +185,7 @@ async fn exchange(
     mut request: http::Request<Content>,
 ) -> Result<http::Response<Download>, String> {
     let headers = request.headers_mut();
-    let name = concat!("diesel-rqlite/", env!("CARGO_PKG_VERSION"));
-    headers.insert(USER_AGENT, HeaderValue::from_static(name));
+    headers.insert(USER_AGENT, HeaderValue::from_static(super::USER_AGENT));
     if let Some(host) = host_of(request.uri()) {
         request.headers_mut().insert(HOST, host);
     }

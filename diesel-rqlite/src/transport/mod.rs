@@ -15,6 +15,11 @@ mod tls;
 #[cfg(feature = "rustls")]
 mod tls_socket;
 
+/// How these clients call themselves.
+const USER_AGENT: &str = concat!("diesel-rqlite/", env!("CARGO_PKG_VERSION"));
+/// How much of a body is read at a time, in bytes.
+const PIECE: usize = 64 * 1024;
+
 /// Why an answer was not read to its end.
 fn too_long(limit: u64) -> String {
     format!("the answer is longer than {limit} bytes, see `max_answer`")

@@ -8,7 +8,8 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Request, Response};
 use ureq::SendBody;
 
-use super::blocking::{Http, PIECE};
+use super::PIECE;
+use super::blocking::Http;
 use crate::administration::{Carry, Fetch};
 use crate::protocol::backup::Whole;
 use crate::protocol::call::SendError;

@@ -24,6 +24,21 @@ fn runtime() -> Runtime {
     builder.build().expect("a runtime")
 }
 
+/// A node with rows of these names, and a connection.
+async fn filled(names: impl Iterator<Item = String>) -> (Rqlited, AsyncRqliteConnection) {
+    let node = Rqlited::start();
+    let conn = AsyncRqliteConnection::establish(&node.url()).await;
+    let mut conn = conn.expect("connects");
+    conn.batch_execute(SCHEMA).await.expect("creates");
+    let rows: Vec<_> = names.map(|name| t::name.eq(name)).collect();
+    let count = rows.len();
+    let inserted = diesel::insert_into(t::table)
+        .values(rows)
+        .execute(&mut conn);
+    assert_eq!(inserted.await, Ok(count));
+    (node, conn)
+}
+
 /// The next of a stream.
 async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
     poll_fn(|context| pin!(&mut *stream).poll_next(context)).await
@@ -32,18 +47,7 @@ async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
 #[test]
 fn rows_come_as_a_stream() {
     runtime().block_on(async {
-        let node = Rqlited::start();
-        let mut conn = AsyncRqliteConnection::establish(&node.url())
-            .await
-            .expect("connects");
-        conn.batch_execute(SCHEMA).await.expect("creates");
-        let rows: Vec<_> = (0..1000)
-            .map(|id| t::name.eq(format!("name {id}")))
-            .collect();
-        let inserted = diesel::insert_into(t::table)
-            .values(rows)
-            .execute(&mut conn);
-        assert_eq!(inserted.await, Ok(1000));
+        let (_node, mut conn) = filled((0..1000).map(|id| format!("name {id}"))).await;
         let stream = t::table
             .order(t::id)
             .load_stream::<(i32, String)>(&mut conn);
@@ -79,16 +83,7 @@ fn rows_come_as_a_stream() {
 #[test]
 fn connection_is_used_while_its_rows_come() {
     runtime().block_on(async {
-        let node = Rqlited::start();
-        let mut conn = AsyncRqliteConnection::establish(&node.url())
-            .await
-            .expect("connects");
-        conn.batch_execute(SCHEMA).await.expect("creates");
-        let rows: Vec<_> = (0..1000).map(|_| t::name.eq("n".repeat(1000))).collect();
-        let inserted = diesel::insert_into(t::table)
-            .values(rows)
-            .execute(&mut conn);
-        assert_eq!(inserted.await, Ok(1000));
+        let (_node, mut conn) = filled((0..1000).map(|_| "n".repeat(1000))).await;
         let stream = t::table.order(t::id).select(t::id);
         let stream = stream.filter(t::name.ne("")).into_boxed();
         let names = t::table
@@ -113,16 +108,7 @@ fn connection_is_used_while_its_rows_come() {
 #[test]
 fn table_is_walked_page_by_page() {
     runtime().block_on(async {
-        let node = Rqlited::start();
-        let mut conn = AsyncRqliteConnection::establish(&node.url())
-            .await
-            .expect("connects");
-        conn.batch_execute(SCHEMA).await.expect("creates");
-        let rows: Vec<_> = (1..=10).map(|id| t::name.eq(format!("{id}"))).collect();
-        let inserted = diesel::insert_into(t::table)
-            .values(rows)
-            .execute(&mut conn);
-        assert_eq!(inserted.await, Ok(10));
+        let (_node, mut conn) = filled((1..=10).map(|id| id.to_string())).await;
         let mut pages = Pages::new(t::table, t::id, 4);
         let mut sizes = Vec::new();
         while let Some(page) = pages
