@@ -111,7 +111,7 @@ impl AsyncHttp {
         let uri = request.uri().clone();
         let timeout = request.extensions().get();
         let timeout = timeout.map_or(self.request_timeout, |RequestTimeout(timeout)| *timeout);
-        let mut open = match self.pool.idle(&uri).await {
+        let mut open = match self.pool.idle(&uri) {
             Some(open) => open,
             None => self.connect(&uri, sent, &mut vigil).await?,
         };
@@ -172,7 +172,7 @@ impl AsyncHttp {
     /// Asks something small, once more on a new connection if the one that was kept was of no use.
     async fn ask(&self, request: &http::Request<Bytes>) -> Result<http::Response<Bytes>, String> {
         let uri = request.uri();
-        let mut kept = self.pool.idle(uri).await;
+        let mut kept = self.pool.idle(uri);
         loop {
             let mut open = match kept.take() {
                 Some(open) => open,
@@ -198,7 +198,7 @@ impl AsyncHttp {
             let body = Limited::new(body, LONGEST_VIEW).collect();
             let body = open.driving(body).await;
             let body = body.map_err(|error| chain(&*error))?.to_bytes();
-            self.pool.keep(open).await;
+            self.pool.keep(open);
             return Ok(http::Response::from_parts(head, body));
         }
     }
@@ -258,7 +258,7 @@ impl Remainder {
             if (piece.is_none() || self.body.is_end_stream())
                 && let Some(open) = self.open.take()
             {
-                self.http.pool.keep(open).await;
+                self.http.pool.keep(open);
             }
             return Ok(piece);
         }

@@ -98,12 +98,9 @@ impl Download {
             if !self.left.is_empty() {
                 return Poll::Ready(Ok(std::mem::take(&mut self.left)));
             }
-            let mut frame = Pin::new(&mut self.body).poll_frame(context);
-            if frame.is_pending() {
-                self.open.drive(context);
-                // What it was waiting for may be there now.
-                frame = Pin::new(&mut self.body).poll_frame(context);
-            }
+            let Download { open, body, .. } = self;
+            let frame =
+                open.poll_driving(context, |context| Pin::new(&mut *body).poll_frame(context));
             match ready!(frame) {
                 None => return Poll::Ready(Ok(Bytes::new())),
                 // Trailers are none.

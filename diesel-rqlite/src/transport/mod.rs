@@ -2,6 +2,8 @@
 
 #[cfg(feature = "async")]
 pub(crate) mod asynchronous;
+#[cfg(feature = "async")]
+mod bell;
 pub(crate) mod blocking;
 #[cfg(feature = "async")]
 pub(crate) mod carrying;

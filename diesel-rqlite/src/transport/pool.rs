@@ -9,7 +9,7 @@ use std::io;
 use std::net::TcpStream;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, Weak};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use hyper::body::{Body, Incoming};
@@ -18,6 +18,8 @@ use hyper::rt::{Read, Write};
 use tower_service::Service;
 
 use crate::mutex::locked;
+
+use super::bell::Bell;
 
 /// Connections to one node that are kept while nobody uses them, and for how long.
 const IDLE: usize = 32;
@@ -78,12 +80,22 @@ where
 {
     node: String,
     sender: SendRequest<B>,
-    connection: Pin<Box<Connection<S, B>>>,
+    driven: Driven<S, B>,
+    bell: Bell,
     /// What it is made on.
     socket: TcpStream,
-    has_ended: bool,
     /// It has answered before.
     pub(super) is_reused: bool,
+}
+
+/// What moves the bytes of a connection, as far as it is polled.
+struct Driven<S, B>
+where
+    S: Read + Write + Unpin,
+    B: Body + 'static,
+{
+    connection: Pin<Box<Connection<S, B>>>,
+    has_ended: bool,
 }
 
 /// What is made on a socket of TCP.
@@ -131,16 +143,12 @@ where
     }
 
     /// A connection that was kept alive, if there is one.
-    pub(super) async fn idle(&self, uri: &http::Uri) -> Option<Open<S, B>> {
+    pub(super) fn idle(&self, uri: &http::Uri) -> Option<Open<S, B>> {
         let node = node_of(uri);
         loop {
             let mut open = self.idle.take(&node)?;
             // The node may have closed it meanwhile.
-            poll_fn(|context| {
-                open.drive(context);
-                Poll::Ready(())
-            })
-            .await;
+            open.settle();
             if open.is_ready() && open.is_silent() {
                 return Some(open);
             }
@@ -159,20 +167,19 @@ where
         Ok(Open {
             node: node_of(uri),
             sender,
-            connection: Box::pin(connection),
+            driven: Driven {
+                connection: Box::pin(connection),
+                has_ended: false,
+            },
+            bell: Bell::new(),
             socket,
-            has_ended: false,
             is_reused: false,
         })
     }
 
     /// Keeps a connection whose answer was read to its end.
-    pub(super) async fn keep(&self, mut open: Open<S, B>) {
-        poll_fn(|context| {
-            open.drive(context);
-            Poll::Ready(())
-        })
-        .await;
+    pub(super) fn keep(&self, mut open: Open<S, B>) {
+        open.settle();
         if open.is_ready() && self.idle.put(open) {
             tokio::spawn(sweep(Arc::downgrade(&self.idle)));
         }
@@ -247,15 +254,14 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    pub(super) fn drive(&mut self, context: &mut std::task::Context<'_>) {
-        // Its error is that of the request, too.
-        if !self.has_ended && self.connection.as_mut().poll(context).is_ready() {
-            self.has_ended = true;
-        }
+    /// Moves what can be moved while nobody waits.
+    fn settle(&mut self) {
+        let Open { bell, driven, .. } = self;
+        bell.poll_once(|context| driven.drive(context));
     }
 
     fn is_ready(&self) -> bool {
-        !self.has_ended && self.sender.is_ready()
+        !self.driven.has_ended && self.sender.is_ready()
     }
 
     /// Whether nothing has come since the last answer: an end, or what would be taken for the next one. The socket itself
@@ -269,15 +275,25 @@ where
     /// Waits for something of this connection, which is driven meanwhile.
     pub(super) async fn driving<F: Future>(&mut self, future: F) -> F::Output {
         let mut future = pin!(future);
-        poll_fn(|context| {
-            if let Poll::Ready(output) = future.as_mut().poll(context) {
-                return Poll::Ready(output);
+        poll_fn(|context| self.poll_driving(context, |context| future.as_mut().poll(context))).await
+    }
+
+    /// Polls something of this connection, which is driven for it.
+    pub(super) fn poll_driving<T>(
+        &mut self,
+        context: &Context<'_>,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        let Open { bell, driven, .. } = self;
+        bell.poll(context, |context| {
+            let polled = poll(context);
+            if polled.is_ready() {
+                return polled;
             }
-            self.drive(context);
+            driven.drive(context);
             // What it was waiting for may be there now.
-            future.as_mut().poll(context)
+            poll(context)
         })
-        .await
     }
 
     /// Sends a request, and waits for the head of its answer.
@@ -290,5 +306,20 @@ where
             request: error.take_message(),
             error: error.into_error(),
         })
+    }
+}
+
+impl<S, B> Driven<S, B>
+where
+    S: Read + Write + Unpin,
+    B: Body + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    fn drive(&mut self, context: &mut Context<'_>) {
+        // Its error is that of the request, too.
+        if !self.has_ended && self.connection.as_mut().poll(context).is_ready() {
+            self.has_ended = true;
+        }
     }
 }

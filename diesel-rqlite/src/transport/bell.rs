@@ -1,0 +1,169 @@
+//! A waker between a connection and the task that waits for it.
+//!
+//! hyper's connection and its users wake each other, since they are thought to be tasks of their own. Here one task polls
+//! both. A task that is woken while it runs is polled again afterwards, and a runtime of several threads wakes another
+//! thread for that. So the task is only woken while it waits; what rings before is looked at again at once.
+
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+
+use crate::mutex::locked;
+
+/// How often something is polled in a row. It would be polled forever where tokio makes a task give way to others: nothing is
+/// ready then, and all of it rings.
+const ROUNDS: usize = 3;
+
+/// What a connection rings.
+pub(super) struct Bell {
+    state: Arc<State>,
+    waker: Waker,
+}
+
+#[derive(Default)]
+struct State(Mutex<Rung>);
+
+#[derive(Default)]
+struct Rung {
+    /// The task, while it waits.
+    task: Option<Waker>,
+    has_rung: bool,
+}
+
+impl Wake for State {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let mut rung = locked(&self.0);
+        let task = rung.task.take();
+        rung.has_rung = true;
+        drop(rung);
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+}
+
+impl Bell {
+    pub(super) fn new() -> Self {
+        let state = Arc::<State>::default();
+        Bell {
+            waker: Waker::from(Arc::clone(&state)),
+            state,
+        }
+    }
+
+    /// Polls something while nobody waits for it.
+    pub(super) fn poll_once<T>(&self, poll: impl FnOnce(&mut Context<'_>) -> T) -> T {
+        *locked(&self.state.0) = Rung::default();
+        poll(&mut Context::from_waker(&self.waker))
+    }
+
+    /// Polls something for a task, which is woken when it is worth while to poll again.
+    pub(super) fn poll<T>(
+        &self,
+        task: &Context<'_>,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        for _ in 0..ROUNDS {
+            let polled = self.poll_once(&mut poll);
+            if polled.is_ready() || self.waits(task.waker()) {
+                return polled;
+            }
+        }
+        task.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Lets the task wait, unless it rang meanwhile.
+    fn waits(&self, task: &Waker) -> bool {
+        let mut rung = locked(&self.state.0);
+        if !rung.has_rung {
+            rung.task = Some(task.clone());
+        }
+        !rung.has_rung
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Counted(AtomicUsize);
+
+    impl Wake for Counted {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A task, and how often it was woken.
+    fn task() -> (Waker, impl Fn() -> usize) {
+        let counted = Arc::<Counted>::default();
+        let waker = Waker::from(Arc::clone(&counted));
+        (waker, move || counted.0.load(Ordering::Relaxed))
+    }
+
+    #[test]
+    fn task_is_woken_while_it_waits() {
+        let (bell, (waker, woken)) = (Bell::new(), task());
+        let context = Context::from_waker(&waker);
+        let mut inner = None;
+        let polled = bell.poll(&context, |context| {
+            inner = Some(context.waker().clone());
+            Poll::<()>::Pending
+        });
+        assert!(polled.is_pending());
+        assert_eq!(woken(), 0);
+        let inner = inner.expect("was polled");
+        inner.wake_by_ref();
+        inner.wake_by_ref();
+        assert_eq!(woken(), 1);
+    }
+
+    #[test]
+    fn what_rings_while_the_task_runs_is_polled_again() {
+        let (bell, (waker, woken)) = (Bell::new(), task());
+        let context = Context::from_waker(&waker);
+        let mut polls = 0;
+        let polled = bell.poll(&context, |context| {
+            polls += 1;
+            context.waker().wake_by_ref();
+            match polls {
+                2 => Poll::Ready(polls),
+                _ => Poll::Pending,
+            }
+        });
+        assert_eq!((polled, woken()), (Poll::Ready(2), 0));
+        // It is over, and nobody waits.
+        bell.waker.wake_by_ref();
+        assert_eq!(woken(), 0);
+    }
+
+    #[test]
+    fn what_rings_without_end_lets_others_run() {
+        let (bell, (waker, woken)) = (Bell::new(), task());
+        let context = Context::from_waker(&waker);
+        let polled = bell.poll(&context, |context| {
+            context.waker().wake_by_ref();
+            Poll::<()>::Pending
+        });
+        assert!(polled.is_pending());
+        assert_eq!(woken(), 1);
+    }
+
+    #[test]
+    fn the_task_that_polled_last_is_woken() {
+        let (bell, (first, first_woken), (second, second_woken)) = (Bell::new(), task(), task());
+        for waker in [&first, &second] {
+            let context = Context::from_waker(waker);
+            assert!(bell.poll(&context, |_| Poll::<()>::Pending).is_pending());
+        }
+        bell.waker.wake_by_ref();
+        assert_eq!((first_woken(), second_woken()), (0, 1));
+    }
+}
