@@ -15,13 +15,21 @@ pub struct ByKey {
     pub columns: Vec<(String, usize)>,
     /// The columns that an UPDATE sets.
     pub sets: Vec<String>,
+    /// The columns that a SELECT returns. `None`: one has another name in the answer, or may be something else than a
+    /// column, as `true` is.
+    pub shown: Option<Vec<String>>,
 }
 
 impl ByKey {
     /// Of `SELECT columns FROM t WHERE …`, `UPDATE t SET … WHERE …` or `DELETE FROM t WHERE …`.
     pub fn of(parsed: &Parsed<'_>) -> Option<ByKey> {
+        let mut shown = None;
         let before = match (parsed.form(), parsed.keyword(0)?) {
-            (Form::Select, Keyword::Select) => parsed.plain_columns()?,
+            (Form::Select, Keyword::Select) => {
+                let behind = parsed.plain_columns()?;
+                shown = parsed.qualified_columns(behind - 1);
+                behind
+            }
             (Form::Delete, Keyword::Delete) if parsed.is(1, Keyword::From) => 2,
             (Form::Update, Keyword::Update) => 1,
             _ => return None,
@@ -37,6 +45,7 @@ impl ByKey {
             table,
             columns,
             sets,
+            shown,
         })
     }
 
@@ -71,6 +80,24 @@ impl Parsed<'_> {
             place += 1;
         }
         Some(place + 1)
+    }
+
+    /// The columns of a SELECT up to its FROM, if all are written as `"t"."c"`.
+    fn qualified_columns(&self, from: usize) -> Option<Vec<String>> {
+        let mut columns = Vec::new();
+        let mut place = 1;
+        loop {
+            if self.kind(place + 1)? != TokenKind::Dot {
+                return None;
+            }
+            let (name, behind) = self.qualified_name(place)?;
+            columns.push(name);
+            match self.kind(behind)? {
+                TokenKind::Comma => place = behind + 1,
+                _ if behind == from => return Some(columns),
+                _ => return None,
+            }
+        }
     }
 
     /// The columns behind SET, and the place of WHERE.
@@ -169,6 +196,26 @@ mod tests {
             found("delete from main.T where ID = :id returning id"),
             ("t".to_owned(), columns(&[("id", 0)]), vec![])
         );
+    }
+
+    #[test]
+    fn columns_that_are_returned() {
+        let shown = |sql| by_key(sql).and_then(|key| key.shown);
+        let names = |names: [&str; 2]| Some(names.map(str::to_owned).to_vec());
+        assert_eq!(
+            shown(r#"SELECT "t"."A", t.b FROM "t" WHERE ("t"."a" = ?) LIMIT ?"#),
+            names(["a", "b"])
+        );
+        for sql in [
+            "SELECT a, b FROM t WHERE a = ?",
+            "SELECT t.a, true FROM t WHERE a = ?",
+            "SELECT t.a AS x, t.b FROM t WHERE a = ?",
+            "SELECT t.a x, t.b FROM t WHERE a = ?",
+            "UPDATE t SET b = ? WHERE a = ?",
+            "DELETE FROM t WHERE a = ? RETURNING t.a",
+        ] {
+            assert!(by_key(sql).is_some_and(|key| key.shown.is_none()), "{sql}");
+        }
     }
 
     #[test]

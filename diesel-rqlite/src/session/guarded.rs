@@ -15,7 +15,7 @@ use crate::protocol::response::StatementResult;
 use crate::protocol::rows::{Rows, Value};
 use crate::sql::cells::{self, TextCell};
 use crate::sql::unstable::Comparable;
-use crate::statement::{GuardedRead, Learnt, Read, Statement};
+use crate::statement::{GuardedRead, Keyed, Learnt, Read, Statement};
 use crate::transaction::{Guard, RowKey};
 
 /// Rows, and the form in which they came.
@@ -163,10 +163,16 @@ impl<C: Client> Session<C> {
             Some(unstable) => read.comparable(unstable, &rows.columns),
             None => Comparable::Nothing,
         };
+        let keyed = self.keyed(read, rows, by_key);
         let statement = match &shown.form {
-            Form::Stored(stored, as_cells) => {
-                guarded.guard_of_row(rows, stored, *as_cells, inserted_into, &compared)
-            }
+            Form::Stored(stored, as_cells) => guarded.guard_of_row(
+                rows,
+                stored,
+                *as_cells,
+                inserted_into,
+                &compared,
+                keyed.as_ref(),
+            ),
             Form::Cells(texts, form) => {
                 guarded.guard(texts_of(texts)?, rows, *form, inserted_into, &compared)
             }
@@ -178,6 +184,15 @@ impl<C: Client> Session<C> {
         let row = (rows.len() == 1).then(|| self.row_of(by_key?, |place| read.bound(place)));
         self.show(guard, row.flatten());
         Ok(shown.rows)
+    }
+
+    /// The one row that was returned, by its primary key. What is known of the key may be old: who has failed since
+    /// something changed looks at the query itself.
+    fn keyed(&self, read: &Read<'_>, rows: &Rows, by_key: Option<&ByKey>) -> Option<Keyed> {
+        let by_key = by_key.filter(|_| rows.len() == 1 && !self.transaction.past.conflict)?;
+        let key = self.keys.get(&by_key.table)?;
+        let keyed = || Keyed::of(by_key, |place| read.bound(place));
+        by_key.is_by(key).then(keyed).flatten()
     }
 
     fn show(&mut self, guard: Option<Guard>, row: Option<RowKey>) {

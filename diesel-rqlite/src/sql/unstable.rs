@@ -101,6 +101,16 @@ pub(crate) enum Comparable {
     Nothing,
 }
 
+impl Comparable {
+    pub(crate) fn has(&self, column: usize) -> bool {
+        match self {
+            Comparable::All => true,
+            Comparable::Some(compared) => compared.get(column) == Some(&true),
+            Comparable::Nothing => false,
+        }
+    }
+}
+
 impl Unstable {
     /// From the rows of [`QUERY`].
     pub(crate) fn of(rows: &Rows) -> Self {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use diesel_rqlite_sql::{fragment, unquoted};
+use diesel_rqlite_sql::{ByKey, fragment, unquoted};
 
 use super::{Statement, one_more, wire};
 use crate::bind_collector::{Bind, MAX_VARIABLES};
@@ -104,29 +104,40 @@ impl GuardedRead {
         as_cells: Doubtful,
         inserted_into: Option<&str>,
         compared: &Comparable,
+        keyed: Option<&Keyed>,
     ) -> Option<Statement<'static>> {
-        let is_compared = |column: usize| match compared {
-            Comparable::Nothing => false,
-            Comparable::All => true,
-            Comparable::Some(compared) => compared.get(column) == Some(&true),
-        };
         if *compared == Comparable::Nothing {
             return None;
         }
-        let mut binds = self.binds.clone();
+        let mut binds = match keyed {
+            Some(_) => Vec::new(),
+            None => self.binds.clone(),
+        };
+        let key = keyed.map(|keyed| keyed.condition(&mut binds));
         let mut conditions = String::new();
-        let columns = (0..self.width).filter(|column| !row.is_empty() && is_compared(*column));
+        let columns = (0..self.width).filter(|column| !row.is_empty() && compared.has(*column));
         for column in columns {
+            let name = match keyed {
+                Some(keyed) => keyed.column(column)?,
+                None => format!("c{column}"),
+            };
             let place = |bind| placeholder(&mut binds, bind);
             let condition = match as_cells.contains(column) {
-                true => compared::as_cell(row, column, place),
-                false => compared::as_stored(row, column, stored.get(column).copied(), place),
+                true => compared::as_cell(&name, row, column, place),
+                false => {
+                    compared::as_stored(&name, row, column, stored.get(column).copied(), place)
+                }
             };
             // Writing to a String can't fail.
             let _ = write!(conditions, " AND {condition}");
         }
-        let unless = inserted_into.map(without_rowid).unwrap_or_default();
-        let sql = compared::guard(&self.text, self.width, row.len(), &conditions, &unless);
+        let sql = match (keyed, key) {
+            (Some(keyed), Some(key)) => compared::guard_by_key(&keyed.table, &key, &conditions),
+            _ => {
+                let unless = inserted_into.map(without_rowid).unwrap_or_default();
+                compared::guard(&self.text, self.width, row.len(), &conditions, &unless)
+            }
+        };
         Some(Statement::with_written(sql, binds))
     }
 
@@ -137,6 +148,58 @@ impl GuardedRead {
         let texts = (0..rows.len()).map(|row| cells::row_text(rows, row, is_wanted));
         let texts: Vec<_> = texts.collect();
         cells::expected(texts.iter().map(String::as_str).collect(), self.ordered)
+    }
+}
+
+/// The one row of a table that has a primary key, as a query by that key returns it.
+#[derive(Debug)]
+pub(crate) struct Keyed {
+    /// In quotes, as all names here are.
+    table: String,
+    key: Vec<(String, Bind<'static>)>,
+    columns: Vec<String>,
+}
+
+impl Keyed {
+    /// `None`: what it returns is no more than columns, or a name is not the same in lower case to SQLite.
+    pub(crate) fn of(
+        by_key: &ByKey,
+        value: impl Fn(usize) -> Option<Bind<'static>>,
+    ) -> Option<Self> {
+        let quoted = |name: &String| {
+            let is_known = name.is_ascii();
+            is_known.then(|| format!("\"{}\"", name.replace('"', "\"\"")))
+        };
+        let key = by_key.columns.iter();
+        let key = key.map(|(name, place)| Some((quoted(name)?, value(*place)?)));
+        Some(Keyed {
+            table: quoted(&by_key.table)?,
+            key: key.collect::<Option<_>>()?,
+            columns: by_key
+                .shown
+                .as_ref()?
+                .iter()
+                .map(quoted)
+                .collect::<Option<_>>()?,
+        })
+    }
+
+    /// A name by itself may be taken for a text.
+    fn qualified(name: &str) -> String {
+        format!("{}.{name}", compared::TABLE)
+    }
+
+    fn column(&self, column: usize) -> Option<String> {
+        self.columns.get(column).map(|name| Self::qualified(name))
+    }
+
+    /// The condition that a row has this key.
+    fn condition(&self, binds: &mut Vec<Bind<'static>>) -> String {
+        let key = self.key.iter().map(|(name, value)| {
+            let value = placeholder(binds, value.clone());
+            format!("{}={value}", Self::qualified(name))
+        });
+        key.collect::<Vec<_>>().join(" AND ")
     }
 }
 

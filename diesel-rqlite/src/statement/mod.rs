@@ -29,7 +29,7 @@ use crate::sql::unstable::Ending;
 
 pub(crate) use self::cache::{Kept, Learnt, Statements};
 pub(crate) use self::did::{Did, InFront};
-pub(crate) use self::guarded::GuardedRead;
+pub(crate) use self::guarded::{GuardedRead, Keyed};
 pub(crate) use self::plan::{Batch, Plan};
 pub(crate) use self::query::{Query, strip_begin_and_commit};
 pub(crate) use self::read::Read;
@@ -162,6 +162,15 @@ impl<'a> Statement<'a> {
             binds,
             ..Statement::plain(sql)
         }
+    }
+
+    /// Several as one text, which SQLite runs one after the other, up to the first that fails.
+    pub(crate) fn joined(statements: &[&Statement<'_>]) -> Statement<'static> {
+        let texts: Vec<_> = statements.iter().map(|statement| &*statement.sql).collect();
+        let binds = statements
+            .iter()
+            .flat_map(|statement| statement.binds.clone());
+        Statement::with_written(texts.join(";\n"), binds.map(Bind::into_owned).collect())
     }
 
     /// The table of an INSERT, as it is written.

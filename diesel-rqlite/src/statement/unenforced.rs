@@ -67,10 +67,7 @@ fn joined(writes: &[&Statement<'_>]) -> Statement<'static> {
         all.extend(marked.flat_map(|(write, mark)| [*write, mark]));
         all.push(&commit);
     }
-    let texts: Vec<_> = all.iter().map(|statement| &*statement.sql).collect();
-    let binds = all.iter().flat_map(|statement| statement.binds.clone());
-    let binds = binds.map(crate::bind_collector::Bind::into_owned);
-    Statement::with_written(texts.join(";\n"), binds.collect())
+    Statement::joined(&all)
 }
 
 /// That so many writes were run.

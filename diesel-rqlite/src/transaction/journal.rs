@@ -10,6 +10,9 @@ use crate::statement::{InFront, Statement};
 /// many rows one by one would cost the square of their number.
 const VALIDATE_ALWAYS: usize = 16 << 10;
 
+/// The name of the guard over a write's count.
+pub(super) const COUNT: &str = "count";
+
 /// Everything since the transaction began, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
@@ -129,7 +132,7 @@ impl Count {
     pub(crate) fn guard(self) -> Option<Statement<'static>> {
         let condition = self.condition()?;
         Some(Statement::plain(format!(
-            "SELECT CASE WHEN {condition} THEN 1 ELSE json_extract('{{}}','{GUARD}count') END"
+            "SELECT CASE WHEN {condition} THEN 1 ELSE json_extract('{{}}','{GUARD}{COUNT}') END"
         )))
     }
 }

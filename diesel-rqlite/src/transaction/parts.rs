@@ -39,4 +39,26 @@ impl<'j> Parts<'j> {
         self.statements.push(Cow::Borrowed(statement));
         self.parts.push(part);
     }
+
+    /// The elements of a request that runs them, and at which part each begins. A write and the guard of its count are one
+    /// element: SQLite runs one after the other, and a node takes longer for an element than for such a guard.
+    pub(super) fn elements(&self) -> (Vec<usize>, Vec<Cow<'_, Statement<'static>>>) {
+        let (mut begins, mut elements) = (Vec::new(), Vec::<Cow<'_, Statement<'static>>>::new());
+        for (place, (part, statement)) in self.parts.iter().zip(&self.statements).enumerate() {
+            match (elements.last_mut(), part) {
+                (Some(write), Part::Count(entry))
+                    if place
+                        .checked_sub(1)
+                        .is_some_and(|before| self.parts[before] == Part::Write(*entry)) =>
+                {
+                    *write = Cow::Owned(Statement::joined(&[&**write, &**statement]));
+                }
+                _ => {
+                    begins.push(place);
+                    elements.push(Cow::Borrowed(&**statement));
+                }
+            }
+        }
+        (begins, elements)
+    }
 }

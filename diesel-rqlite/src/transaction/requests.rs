@@ -5,7 +5,7 @@ use diesel::result::Error;
 
 use super::Transaction;
 use super::exactly_once::{self, guard};
-use super::journal::{Count, Write};
+use super::journal::{COUNT, Count, Write};
 use super::parts::{Part, Parts};
 use crate::error;
 use crate::lock::{fence, rqlite};
@@ -36,8 +36,26 @@ pub(crate) struct Peek {
 pub(crate) struct Commit {
     pub(crate) exchange: Exchange,
     parts: Vec<Part>,
-    /// Its statements are elements of the request. Else they are one text, of which one error is told.
-    is_divided: bool,
+    /// At which part each element of the request begins. `None`: they are one text, of which one error is told.
+    elements: Option<Vec<usize>>,
+}
+
+impl Commit {
+    /// What the element of a write or a guard is about.
+    fn part(&self, begin: usize) -> Option<Part> {
+        self.parts.get(begin).copied()
+    }
+
+    /// Which part of an element failed with this message.
+    fn failed(&self, begin: usize, message: &str) -> Option<Part> {
+        let part = self.part(begin)?;
+        let count = self.part(begin + 1).filter(|next| match (part, next) {
+            (Part::Write(write), Part::Count(counted)) => *counted == write,
+            _ => false,
+        });
+        let is_count = StatementError(message).is_guard_of(COUNT);
+        Some(count.filter(|_| is_count).unwrap_or(part))
+    }
 }
 
 /// What the answer to a commit says.
@@ -144,16 +162,16 @@ impl Transaction {
         for (part, statement) in after {
             parts.push(part, statement);
         }
-        let statements: Vec<_> = parts
-            .statements
-            .iter()
-            .map(|statement| &**statement)
-            .collect();
         if !enforced {
+            let statements: Vec<_> = parts
+                .statements
+                .iter()
+                .map(|statement| &**statement)
+                .collect();
             return Commit {
                 exchange: unenforced::exchange(&statements),
                 parts: parts.parts,
-                is_divided: false,
+                elements: None,
             };
         }
         let endpoint = Endpoint::Execute {
@@ -162,10 +180,12 @@ impl Transaction {
             // failure of it pass before version 9.4.2.
             returning: false,
         };
+        let (begins, elements) = parts.elements();
+        let elements: Vec<_> = elements.iter().map(|element| &**element).collect();
         Commit {
-            exchange: Exchange::new(endpoint, statement::body(&statements)),
+            exchange: Exchange::new(endpoint, statement::body(&elements)),
+            elements: Some(begins),
             parts: parts.parts,
-            is_divided: true,
         }
     }
 
@@ -188,7 +208,7 @@ impl Transaction {
                 Verdict::Unknown(message)
             };
         }
-        if !commit.is_divided {
+        let Some(elements) = &commit.elements else {
             return match unenforced::outcome(answer.results) {
                 Some(Outcome::Failed { message, place }) => {
                     self.refused_somewhere(commit, place, &message)
@@ -199,38 +219,42 @@ impl Transaction {
                 }
                 None => Verdict::Unknown("an answer with too few results".to_owned()),
             };
-        }
-        if !answer.fits(commit.parts.len()) {
+        };
+        if !answer.fits(elements.len()) {
             return Verdict::Unknown(format!(
                 "unreadable answer: {} results for {} statements",
                 answer.results.len(),
-                commit.parts.len()
+                elements.len()
             ));
         }
         match answer.first_failure() {
-            Some((place, message)) => match commit.parts.get(place) {
-                Some(part) => self.refused(*part, message),
-                None => Verdict::Unknown(message.to_owned()),
-            },
+            Some((place, message)) => {
+                let begin = elements.get(place);
+                match begin.and_then(|begin| commit.failed(*begin, message)) {
+                    Some(part) => self.refused(part, message),
+                    None => Verdict::Unknown(message.to_owned()),
+                }
+            }
             None => {
-                self.note_what_it_did(commit, &answer.results);
+                let parts = elements.iter().filter_map(|begin| commit.part(*begin));
+                self.note_what_it_did(parts, &answer.results);
                 Verdict::Applied
             }
         }
     }
 
     /// What came of the writes is what the connection did last. SQLite counts those that were rolled back, too.
-    fn note_what_it_did(&mut self, commit: &Commit, results: &[StatementResult]) {
+    fn note_what_it_did(&mut self, parts: impl Iterator<Item = Part>, results: &[StatementResult]) {
         let mut undone = self.undone;
-        for (part, result) in commit.parts.iter().zip(results) {
+        for (part, result) in parts.zip(results) {
             let Part::Write(entry) = part else { continue };
-            if undone.take_if(|undone| *undone <= *entry).is_some() {
+            if undone.take_if(|undone| *undone <= entry).is_some() {
                 self.did = Did::unknown();
             }
-            let Some(write) = self.journal.write_at(*entry) else {
+            let Some(write) = self.journal.write_at(entry) else {
                 continue;
             };
-            match self.journal.is_undone(*entry) {
+            match self.journal.is_undone(entry) {
                 true => self.did = Did::unknown(),
                 false => self.did.wrote(&write.statement, result),
             }

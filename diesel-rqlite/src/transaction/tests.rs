@@ -32,7 +32,11 @@ fn show(transaction: &mut Transaction, sql: &'static str) {
 fn committed(transaction: &Transaction) -> Vec<String> {
     let commit = transaction.commit(Vec::new(), Vec::new(), true);
     let statements: Vec<Vec<String>> = serde_json::from_slice(&commit.exchange.body).expect("JSON");
-    statements.into_iter().flatten().collect()
+    let elements = statements.iter().flatten();
+    elements
+        .flat_map(|element| element.split(";\n"))
+        .map(str::to_owned)
+        .collect()
 }
 
 const ONE: &str = "SELECT CASE WHEN changes()=1 THEN 1 ELSE json_extract('{}','drq:count') END";
@@ -173,7 +177,7 @@ fn verdict(body: &str) -> String {
 #[test]
 fn what_the_answer_to_a_commit_means() {
     for (body, wanted) in [
-        (r#"{"results":[{},{},{},{}]}"#, "Applied"),
+        (r#"{"results":[{},{},{}]}"#, "Applied"),
         (
             r#"{"results":[{"error":"bad JSON path: 'drq:rows'"}]}"#,
             "conflict",
@@ -184,15 +188,15 @@ fn what_the_answer_to_a_commit_means() {
             "conflict",
         ),
         (
-            r#"{"results":[{},{},{"error":"bad JSON path: 'drq:count'"}]}"#,
+            r#"{"results":[{},{"error":"bad JSON path: 'drq:count'"}]}"#,
             "conflict",
         ),
         (
-            r#"{"results":[{},{},{},{"error":"UNIQUE constraint failed: t.a"}]}"#,
+            r#"{"results":[{},{},{"error":"UNIQUE constraint failed: t.a"}]}"#,
             "unique",
         ),
         (
-            r#"{"results":[{},{},{},{"error":"no such table: t"}]}"#,
+            r#"{"results":[{},{},{"error":"no such table: t"}]}"#,
             "other",
         ),
         (
@@ -207,13 +211,13 @@ fn what_the_answer_to_a_commit_means() {
             r#"{"results":[],"error":"cannot commit - no transaction is active"}"#,
             "Unknown",
         ),
-        (r#"{"results":[{},{},{}]}"#, "Unknown"),
-        (r#"{"results":[{},{},{},{},{}]}"#, "Unknown"),
+        (r#"{"results":[{},{}]}"#, "Unknown"),
+        (r#"{"results":[{},{},{},{}]}"#, "Unknown"),
         (
-            r#"{"results":[{"error":"bad JSON path: 'drq:rows'"},{},{},{},{}]}"#,
+            r#"{"results":[{"error":"bad JSON path: 'drq:rows'"},{},{},{}]}"#,
             "Unknown",
         ),
-        (r#"{"results":[{},{},{},{}],"results":[]}"#, "Unknown"),
+        (r#"{"results":[{},{},{}],"results":[]}"#, "Unknown"),
         ("<html>", "Unknown"),
     ] {
         // A foreign key has a kind of its own, which is not among those named above.
@@ -230,6 +234,29 @@ fn what_the_answer_to_a_commit_means() {
         transaction.verdict(&commit, lost),
         Verdict::Unknown(_)
     ));
+}
+
+#[test]
+fn a_write_and_its_count_are_told_apart() {
+    for (failure, wanted) in [
+        (
+            "bad JSON path: 'drq:count'",
+            "a write affects another number of rows now: b",
+        ),
+        (
+            "bad JSON path: 'x'",
+            "a write that went well before now fails: bad JSON path: 'x'",
+        ),
+    ] {
+        let mut transaction = open();
+        pending(&mut transaction, "b", Count::Shown(1));
+        let commit = transaction.commit(Vec::new(), Vec::new(), true);
+        let body = format!(r#"{{"results":[{{"error":"{failure}"}}]}}"#);
+        match transaction.verdict(&commit, Ok(body.as_bytes())) {
+            Verdict::Refused(Error::DatabaseError(_, why)) => assert_eq!(why.message(), wanted),
+            verdict => panic!("{failure}: {verdict:?}"),
+        }
+    }
 }
 
 #[test]
