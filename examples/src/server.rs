@@ -55,11 +55,17 @@ impl Server {
         start: impl FnOnce() -> Result<(String, Box<dyn Any + Send + Sync>), String>,
     ) -> Result<Self, Failure> {
         let given = env::var(variable).ok().filter(|url| !url.is_empty());
-        let (url, own) = match given {
-            Some(url) => (url, None),
-            None => start().map(|(url, own)| (url, Some(own)))?,
-        };
+        if let Some(url) = given {
+            return Ok(Self::at(url));
+        }
+        let (url, own) = start()?;
+        let own = Some(own);
         Ok(Server { url, own })
+    }
+
+    /// The one at this URL.
+    pub fn at(url: String) -> Self {
+        Server { url, own: None }
     }
 
     /// Whether it was started here.
