@@ -1,8 +1,8 @@
 //! The service on [Rocket](https://rocket.rs): what is Rocket's of it. All else is in `src/service`.
 //!
 //! `cargo example rocket_service` listens where Rocket is configured to, 127.0.0.1:8000 by default, until SIGTERM or Ctrl-C.
-//! `--listen`, `--load` and the routes and answers are those of `axum_service`. The database is that of `Rocket.toml`, of
-//! `ROCKET_DATABASES` or `RQLITE_URL`, or one that is started:
+//! Its options are those of `axum_service`, and so are its routes and answers. The database is that of `RQLITE_URL`, of
+//! `ROCKET_DATABASES` or `Rocket.toml`, or one that is started:
 //!
 //! ```toml
 //! [default.databases.bank]
@@ -11,8 +11,6 @@
 //! ```
 #![allow(clippy::print_stdout)]
 
-use std::env;
-
 use diesel_rqlite_examples::service::bank::{self, Account, NewAccount, Transfer};
 use diesel_rqlite_examples::service::{
     self, Connection, Connections, Numbers, Options, POOL_SIZE, ServiceError,
@@ -20,7 +18,7 @@ use diesel_rqlite_examples::service::{
 use diesel_rqlite_examples::{Failure, Server};
 use rocket::fairing::{self, AdHoc};
 use rocket::figment::Figment;
-use rocket::figment::providers::{Env, Format, Toml};
+use rocket::figment::providers::{Env, Format, Serialized, Toml};
 use rocket::http::{Header, Status};
 use rocket::response::{self, Responder};
 use rocket::serde::json::Json;
@@ -34,15 +32,16 @@ const URL: &str = "databases.bank.url";
 fn main() -> Result<(), Failure> {
     let options = Options::parse()?;
     let mut figment = figment();
-    let server = server(&figment)?;
+    let server = Server::rqlite_or(figment.extract_inner(URL).ok())?;
     if let Some(load) = options.load {
         return load.run(server.url());
     }
-    figment = figment.merge((URL, server.url()));
+    // Whatever the profile is.
+    figment = figment.merge(Serialized::global(URL, server.url()));
     if let Some(listen) = options.listen {
         figment = figment
-            .merge(("address", listen.ip()))
-            .merge(("port", listen.port()));
+            .merge(Serialized::global("address", listen.ip()))
+            .merge(Serialized::global("port", listen.port()));
     }
     // SIGTERM and Ctrl-C are waited for by Rocket itself.
     rocket::execute(rocket(figment, service::watch()?).launch())?;
@@ -61,13 +60,6 @@ fn figment() -> Figment {
         .merge(("databases.bank.max_connections", POOL_SIZE))
         .merge(Toml::file(Env::var_or("ROCKET_CONFIG", "Rocket.toml")).nested())
         .merge(Env::prefixed("ROCKET_").ignore(&["PROFILE"]).global())
-}
-
-fn server(figment: &Figment) -> Result<Server, Failure> {
-    match figment.extract_inner::<String>(URL) {
-        Ok(url) if env::var_os("RQLITE_URL").is_none() => Ok(Server::at(url)),
-        _ => Server::rqlite(),
-    }
 }
 
 fn rocket(figment: Figment, numbers: Numbers) -> Rocket<Build> {

@@ -32,9 +32,15 @@ pub(crate) struct Running {
 impl Running {
     /// Starts it. It listens at [`address`](Self::address).
     pub(crate) fn start(program: &str, url: &str) -> Self {
+        Self::start_with(program, [("RQLITE_URL", url)])
+    }
+
+    /// The same with these environment variables.
+    pub(crate) fn start_with<const N: usize>(program: &str, variables: [(&str, &str); N]) -> Self {
         let mut child = Command::new(program)
             .args(["--listen", "127.0.0.1:0"])
-            .env("RQLITE_URL", url)
+            .env_remove("RQLITE_URL")
+            .envs(variables)
             .env("RUST_LOG", "info")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -1,6 +1,8 @@
 //! The services: the same is true of each, whatever its framework.
 
+use std::fs;
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
@@ -9,6 +11,9 @@ use diesel_rqlite_tests::{Cluster, Flow, Link, Rqlited};
 
 use crate::run;
 use crate::running::{Client, Running, until};
+
+/// It has a second, and else all the time that a request to the database may take.
+const HEALTH_LIMIT: Duration = Duration::from_secs(8);
 
 macro_rules! services {
     ($($name:ident: $program:literal,)*) => {$(
@@ -158,9 +163,11 @@ fn is_well_while_its_database_is(program: &str) {
     until("it is well again", || client.get("/health").status == 200);
     // It hangs: nothing is refused.
     node.pause();
+    let asked = Instant::now();
     let answer = client.get("/health");
     node.resume();
     assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(asked.elapsed() < HEALTH_LIMIT, "{:?}", asked.elapsed());
     until("it is well again", || client.get("/health").status == 200);
 }
 
@@ -174,6 +181,31 @@ fn migrates_once_where_two_start(program: &str) {
     }
     // Its tables can't be made twice.
     assert_eq!(count(&node, "__diesel_schema_migrations"), 1);
+}
+
+#[test]
+fn rocket_is_configured_as_rocket_is() {
+    let (named, other) = (Rqlited::start(), Rqlited::start());
+    let databases = format!("[default.databases.bank]\nurl = \"{}\"\n", named.url());
+    let file = format!("{}/Rocket.toml", env!("CARGO_TARGET_TMPDIR"));
+    fs::write(&file, databases).expect("is a directory of the tests");
+    let in_environment = format!("{{bank={{url=\"{}\"}}}}", other.url());
+    for (variables, node) in [
+        ([("ROCKET_CONFIG", &*file), ("RQLITE_URL", "")], &named),
+        (
+            [
+                ("ROCKET_CONFIG", &*file),
+                ("ROCKET_DATABASES", &*in_environment),
+            ],
+            &other,
+        ),
+    ] {
+        let program = env!("CARGO_BIN_EXE_rocket_service");
+        let mut service = Running::start_with(program, variables);
+        let mut client = Client::new(&service.address());
+        assert_eq!(client.post("/accounts", &account("ada")).status, 201);
+        assert_eq!(count(node, "bank_accounts"), 1);
+    }
 }
 
 /// A span that ended, on one line: what is around it, and its fields.
