@@ -172,8 +172,11 @@ fn is_well_while_its_database_is(program: &str) {
 }
 
 fn migrates_once_where_two_start(program: &str) {
-    let node = Rqlited::start();
-    let mut services = [(); 2].map(|()| Running::start(program, &node.url()));
+    let (node, link, url) = linked();
+    node.pause();
+    let mut services = [(); 2].map(|()| Running::start(program, &url));
+    until("both have come", || link.connections() >= services.len());
+    node.resume();
     for service in &mut services {
         let mut client = Client::new(&service.address());
         assert_eq!(client.post("/accounts", "{}").status / 100, 4);
