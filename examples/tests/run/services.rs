@@ -190,7 +190,8 @@ fn migrates_once_where_two_start(program: &str) {
 fn rocket_is_configured_as_rocket_is() {
     let (named, other) = (Rqlited::start(), Rqlited::start());
     let databases = format!("[default.databases.bank]\nurl = \"{}\"\n", named.url());
-    let file = format!("{}/Rocket.toml", env!("CARGO_TARGET_TMPDIR"));
+    let (directory, of) = (env!("CARGO_TARGET_TMPDIR"), std::process::id());
+    let file = format!("{directory}/Rocket-{of}.toml");
     fs::write(&file, databases).expect("is a directory of the tests");
     let in_environment = format!("{{bank={{url=\"{}\"}}}}", other.url());
     for (variables, node) in [
@@ -209,6 +210,7 @@ fn rocket_is_configured_as_rocket_is() {
         assert_eq!(client.post("/accounts", &account("ada")).status, 201);
         assert_eq!(count(node, "bank_accounts"), 1);
     }
+    fs::remove_file(&file).expect("was written");
 }
 
 /// A span that ended, on one line: what is around it, and its fields.
