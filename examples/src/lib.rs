@@ -1,9 +1,11 @@
-//! What the examples share: the servers they need, tables that are gone at the end, and locks by name.
+//! What the examples share: the servers they need, tables that are gone at the end, locks by name, and a service without
+//! its framework.
 
 #![warn(missing_docs)]
 
 mod lock;
 mod server;
+pub mod service;
 mod tables;
 
 pub use self::lock::LockKind;

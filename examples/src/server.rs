@@ -20,7 +20,16 @@ impl Server {
     ///
     /// When none can be started.
     pub fn rqlite() -> Result<Self, Failure> {
-        Self::named("RQLITE_URL", || {
+        Self::rqlite_or(None)
+    }
+
+    /// The same; where the variable is not set, the one that is configured elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// When none can be started.
+    pub fn rqlite_or(configured: Option<String>) -> Result<Self, Failure> {
+        Self::named("RQLITE_URL", configured, || {
             let node = Rqlited::builder().try_start()?;
             Ok((node.url(), Box::new(node)))
         })
@@ -32,7 +41,7 @@ impl Server {
     ///
     /// When none can be started.
     pub fn valkey() -> Result<Self, Failure> {
-        Self::named("VALKEY_URL", || {
+        Self::named("VALKEY_URL", None, || {
             let server = ValkeyServer::builder().try_start()?;
             Ok((server.url(), Box::new(server)))
         })
@@ -44,7 +53,7 @@ impl Server {
     ///
     /// When none can be started.
     pub fn redis() -> Result<Self, Failure> {
-        Self::named("REDIS_URL", || {
+        Self::named("REDIS_URL", None, || {
             let server = RedisServer::builder().try_start()?;
             Ok((server.url(), Box::new(server)))
         })
@@ -52,10 +61,11 @@ impl Server {
 
     fn named(
         variable: &str,
+        configured: Option<String>,
         start: impl FnOnce() -> Result<(String, Box<dyn Any + Send + Sync>), String>,
     ) -> Result<Self, Failure> {
         let given = env::var(variable).ok().filter(|url| !url.is_empty());
-        let (url, own) = match given {
+        let (url, own) = match given.or(configured) {
             Some(url) => (url, None),
             None => start().map(|(url, own)| (url, Some(own)))?,
         };

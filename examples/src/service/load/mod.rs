@@ -1,21 +1,24 @@
 //! Many clients at once, and whether everything they were told is so.
+#![allow(clippy::print_stdout)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use diesel_async::RunQueryDsl;
 use diesel_rqlite::RqliteConfig;
-use diesel_rqlite_examples::Failure;
-use metrics_exporter_prometheus::PrometheusHandle;
-use serde_json::json;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use self::client::Client;
-use crate::bank::{self, Account, Transfer, axum_transfers};
+use self::process::Service;
+use self::schema::Schema;
+use super::bank::{self, Account, Transfer};
+use super::schema::bank_transfers;
+use crate::Failure;
 
 mod client;
+mod process;
+mod schema;
 
 const ACCOUNTS: i32 = 256;
 const CENTS: i64 = 100_000;
@@ -28,10 +31,11 @@ const PATIENCE: std::ops::Range<u64> = 0..50;
 
 /// How much.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Load {
-    pub(crate) clients: u32,
+pub struct Load {
+    /// Those that send at the same time.
+    pub clients: u32,
     /// Of all clients together: half of them transfers, half of them looks at an account.
-    pub(crate) requests: u32,
+    pub requests: u32,
 }
 
 impl Default for Load {
@@ -43,26 +47,35 @@ impl Default for Load {
     }
 }
 
-#[tokio::main]
-pub(crate) async fn run(
-    config: &RqliteConfig,
-    load: &Load,
-    page: PrometheusHandle,
-) -> Result<(), Failure> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let client = Client::new(listener.local_addr()?);
-    let (end, ended) = oneshot::channel::<()>();
-    let service = tokio::spawn(crate::serve(listener, crate::pool(config)?, page, async {
-        let _ = ended.await;
-    }));
+impl Load {
+    /// Puts it on this very program, in a process of its own that is asked to end under it, and compares what clients
+    /// were told with what is in the database at `url`.
+    ///
+    /// # Errors
+    ///
+    /// When the database has data of the service already; when the service fails.
+    ///
+    /// # Panics
+    ///
+    /// When a write was lost, or done twice.
+    pub fn run(self, url: &str) -> Result<(), Failure> {
+        let config = super::config(url)?;
+        let _schema = Schema::create(&config)?;
+        self.put_on(&config, url)
+    }
 
-    open_accounts(&client).await?;
-    let began = Instant::now();
-    let mut told = work(&client, load).await?;
-    report(config, load, &told, began.elapsed());
-    told.merge(work_until_shutdown(&client, load, end).await?);
-    service.await??;
-    check(config, &told).await
+    #[tokio::main]
+    async fn put_on(&self, config: &RqliteConfig, url: &str) -> Result<(), Failure> {
+        let service = Service::start(url).await?;
+        let client = Client::new(service.address());
+        open_accounts(&client).await?;
+        let began = Instant::now();
+        let mut told = work(&client, self).await?;
+        let took = began.elapsed();
+        report(self, &told, took, &client.page("/metrics").await?);
+        told.merge(work_until_shutdown(&client, self, service).await?);
+        check(config, &told).await
+    }
 }
 
 /// What clients were told.
@@ -74,6 +87,8 @@ struct Told {
     statuses: BTreeMap<u16, u32>,
     /// How often a client did not wait for the answer.
     gone_away: u32,
+    /// How often none came.
+    unanswered: u32,
     sent: Vec<Transfer>,
     /// The ids of those that were acknowledged.
     made: BTreeSet<String>,
@@ -93,6 +108,7 @@ impl Told {
             *self.statuses.entry(status).or_default() += count;
         }
         self.gone_away += other.gone_away;
+        self.unanswered += other.unanswered;
         self.sent.extend(other.sent);
         self.made.extend(other.made);
     }
@@ -131,11 +147,8 @@ async fn work(client: &Client, load: &Load) -> Result<Told, Failure> {
 async fn work_as(client: Client, number: u32, rounds: u32) -> Result<Told, Failure> {
     let mut told = Told::default();
     for round in 0..rounds {
-        let began = Instant::now();
-        let account = fastrand::i32(1..=ACCOUNTS);
-        let status = client.get(&format!("/accounts/{account}")).await?;
-        assert_eq!(status, 200);
-        told.note("GET account", began, status);
+        let account = format!("/accounts/{}", fastrand::i32(1..=ACCOUNTS));
+        ask(&client, &account, None, &mut told).await?;
 
         let transfer = any_transfer(format!("{number}-{round}"));
         match round % 10 {
@@ -159,22 +172,44 @@ fn any_transfer(id: String) -> Transfer {
     }
 }
 
-/// Until it is made: what says "try again" may be sent again, and so may what says "not known", by the same id.
 async fn send(client: &Client, transfer: &Transfer, told: &mut Told) -> Result<(), Failure> {
+    ask(client, "/transfers", Some(json!(transfer)), told).await?;
+    told.made.insert(transfer.id.clone());
+    Ok(())
+}
+
+/// Until it is done: what says "try again" may be sent again, and by the same id so may what says "not known", and what was
+/// not answered, since a service closes what it takes for idle at the moment when a request comes.
+async fn ask(
+    client: &Client,
+    path: &str,
+    body: Option<Value>,
+    told: &mut Told,
+) -> Result<(), Failure> {
+    let request = match body {
+        Some(_) => "POST transfer",
+        None => "GET account",
+    };
     for _ in 0..TRIES {
         let began = Instant::now();
-        let status = client.post("/transfers", json!(transfer)).await?;
-        told.note("POST transfer", began, status);
-        match status {
-            201 => {
-                told.made.insert(transfer.id.clone());
-                return Ok(());
+        let answer = match body.clone() {
+            Some(body) => client.post(path, body).await,
+            None => client.get(path).await,
+        };
+        match answer {
+            Ok(status) => {
+                told.note(request, began, status);
+                match status {
+                    200 | 201 => return Ok(()),
+                    409 | 503 | 504 => {}
+                    other => return Err(format!("{request} was answered by {other}").into()),
+                }
             }
-            503 | 504 => tokio::time::sleep(Duration::from_millis(50)).await,
-            other => return Err(format!("{transfer:?} was answered by {other}").into()),
+            Err(_) => told.unanswered += 1,
         }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    Err(format!("{transfer:?} was not made").into())
+    Err(format!("{request} was not done").into())
 }
 
 /// Both at one time, as by a proxy that lost patience. It is one transfer.
@@ -197,7 +232,7 @@ async fn send_impatiently(
     let patience = Duration::from_millis(fastrand::u64(PATIENCE));
     let sending = client.post("/transfers", json!(transfer));
     match tokio::time::timeout(patience, sending).await {
-        Ok(answer) => answer.map(|_| ())?,
+        Ok(_) => {}
         Err(_) => told.gone_away += 1,
     }
     send(client, transfer, told).await
@@ -207,7 +242,7 @@ async fn send_impatiently(
 async fn work_until_shutdown(
     client: &Client,
     load: &Load,
-    end: oneshot::Sender<()>,
+    service: Service,
 ) -> Result<Told, Failure> {
     let mut told = Told::default();
     let mut requests = JoinSet::new();
@@ -220,16 +255,18 @@ async fn work_until_shutdown(
             (transfer.id, outcome)
         });
     }
-    let mut end = Some(end);
+    let mut has_answered = false;
     while let Some(answer) = requests.join_next().await {
         // Without an answer, it may have been made or not.
         if let (id, Ok(201)) = answer? {
             told.made.insert(id);
         }
-        if let Some(end) = end.take() {
-            let _ = end.send(());
+        if !has_answered {
+            service.ask_to_end()?;
         }
+        has_answered = true;
     }
+    service.ended().await?;
     println!(
         "{} transfers were acknowledged while it shut down",
         told.made.len()
@@ -237,7 +274,7 @@ async fn work_until_shutdown(
     Ok(told)
 }
 
-fn report(config: &RqliteConfig, load: &Load, told: &Told, took: Duration) {
+fn report(load: &Load, told: &Told, took: Duration, metrics: &str) {
     let count: usize = told.times.values().map(Vec::len).sum();
     println!(
         "{count} requests by {} clients in {:.1} s: {:.0} requests/s",
@@ -264,21 +301,36 @@ fn report(config: &RqliteConfig, load: &Load, told: &Told, took: Duration) {
         .map(|(status, count)| format!("{status}: {count}"))
         .collect();
     println!(
-        "\nanswers        {}; not waited for: {}",
+        "\nanswers        {}; not waited for: {}; none: {}",
         statuses.join(", "),
-        told.gone_away
+        told.gone_away,
+        told.unanswered
     );
-    let seen = config.statistics();
+    let seen = |name: &str| counted(metrics, name);
     println!(
         "database       {} operations by {} requests; {} commits, {} conflicts, {} rolled back",
-        seen.operations, seen.requests, seen.commits, seen.conflicts, seen.rollbacks
+        seen("operations"),
+        seen("requests"),
+        seen("commits"),
+        seen("conflicts"),
+        seen("rollbacks")
     );
+}
+
+/// A counter of diesel-rqlite, on the page for Prometheus. What has never been counted is not on it.
+fn counted(page: &str, name: &str) -> u64 {
+    let name = format!("diesel_rqlite_{name}_total ");
+    let mut values = page.lines().filter_map(|line| line.strip_prefix(&name));
+    values
+        .next()
+        .and_then(|value| value.parse().ok())
+        .unwrap_or(0)
 }
 
 /// The database itself is asked.
 async fn check(config: &RqliteConfig, told: &Told) -> Result<(), Failure> {
     let mut conn = config.connect_async().await?;
-    let logged: Vec<Transfer> = axum_transfers::table.load(&mut conn).await?;
+    let logged: Vec<Transfer> = bank_transfers::table.load(&mut conn).await?;
     let accounts = bank::accounts(&mut conn).await?;
 
     let ids: BTreeSet<_> = logged.iter().map(|transfer| transfer.id.clone()).collect();
