@@ -4,7 +4,9 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use diesel::dsl::sql;
 use diesel::result::Error;
+use diesel::sql_types::Integer;
 use diesel::{ExpressionMethods, QueryDsl, QueryResult};
 use diesel_async::pooled_connection::AsyncDieselConnectionManager;
 use diesel_async::pooled_connection::deadpool::Pool;
@@ -21,6 +23,9 @@ diesel::table! { t (id) { id -> Integer, n -> Integer, } }
 
 const SCHEMA: &str =
     "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER NOT NULL); INSERT INTO t VALUES (1, 10)";
+
+const COUNT: &str = "(WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 3000000) SELECT count(*) \
+                     FROM c)";
 
 async fn recorded() -> (Recorder, AsyncRqliteConnection) {
     let recorder = Recorder::start();
@@ -70,7 +75,8 @@ fn a_future_that_is_dropped_leaves_no_options() {
         assert_eq!(read(&mut conn).await, Ok(vec![10]));
         assert_level(&recorder, "level=strong");
         {
-            let query = t::table.select(t::n).with_options(stale());
+            // Takes a node a second, so that there is no answer yet.
+            let query = diesel::select(sql::<Integer>(COUNT)).with_options(stale());
             let mut future = pin!(query.load::<i32>(&mut conn));
             assert!(future.as_mut().poll(&mut context).is_pending());
         }
