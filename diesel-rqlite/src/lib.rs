@@ -132,6 +132,7 @@ mod transaction;
 mod transport;
 mod types;
 mod value;
+mod word;
 
 pub use self::administration::ClusterError;
 pub use self::backend::{
@@ -176,4 +177,5 @@ pub use self::row::{RqliteField, RqliteRow};
 pub use self::transaction::{Transaction, TransactionMode};
 pub use self::transport::node::{NodeAnswer, NodeHttp};
 pub use self::value::RqliteValue;
+pub use self::word::UnknownWord;
 pub use diesel_rqlite_sql::ReplicaHazard;
