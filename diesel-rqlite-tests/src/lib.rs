@@ -23,6 +23,11 @@
 
 #![warn(missing_docs)]
 
+/// The programs of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 mod cache;
 mod cluster;
 mod http;

@@ -57,7 +57,8 @@ fn references(table: &str) -> Vec<Vec<&str>> {
 
 #[test]
 fn every_cell_names_a_test_that_exists() {
-    let table = fs::read_to_string(root().join("docs/sqlite-dialect.md")).expect("the table");
+    let table =
+        fs::read_to_string(root().join("diesel-rqlite/docs/sqlite-dialect.md")).expect("the table");
     let rows = references(&table);
     assert!(rows.len() > 60, "{} rows", rows.len());
     for row in &rows {
@@ -91,7 +92,7 @@ fn rows<'a>(document: &'a str, heading: &str) -> Vec<&'a str> {
 
 #[test]
 fn every_difference_from_sqlite_names_a_test_that_exists() {
-    let path = root().join("docs/porting-from-sqlite.md");
+    let path = root().join("diesel-rqlite/docs/porting-from-sqlite.md");
     let document = fs::read_to_string(path).expect("the document");
     for (heading, least) in [
         ("\n## What changes\n", 30),

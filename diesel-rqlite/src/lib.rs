@@ -1,56 +1,66 @@
-//! [Diesel](diesel) on [rqlite](https://rqlite.io), the SQLite that Raft makes fault-tolerant.
+//! [Diesel](diesel) for [rqlite](https://rqlite.io), the distributed database that replicates SQLite by Raft.
+//!
+//! This crate is a Diesel backend with a blocking and an asynchronous connection. Its dialect and types are those of
+//! Diesel's SQLite backend, and it does not link SQLite's C library.
+//!
+//! # Getting started
+//!
+//! Start an rqlite node and add the crates to a program:
+//!
+//! ```sh
+//! docker run -d -p 4001:4001 rqlite/rqlite
+//! cargo add diesel --no-default-features --features 32-column-tables
+//! cargo add diesel-rqlite
+//! ```
 //!
 //! ```no_run
+//! use diesel::connection::SimpleConnection;
 //! use diesel::prelude::*;
 //! use diesel_rqlite::RqliteConnection;
 //!
 //! diesel::table! {
-//!     posts {
-//!         id -> Integer,
-//!         title -> Text,
-//!     }
+//!     posts { id -> Integer, title -> Text, }
 //! }
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut conn = RqliteConnection::establish("rqlite://localhost:4001")?;
-//! diesel::insert_into(posts::table)
-//!     .values(posts::title.eq("Raft for the rest of us"))
-//!     .execute(&mut conn)?;
-//! let titles: Vec<String> = posts::table.select(posts::title).load(&mut conn)?;
-//! # Ok(())
-//! # }
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let mut conn = RqliteConnection::establish("rqlite://localhost:4001")?;
+//!     conn.batch_execute("CREATE TABLE IF NOT EXISTS posts (id INTEGER PRIMARY KEY, title TEXT NOT NULL)")?;
+//!     diesel::insert_into(posts::table)
+//!         .values(posts::title.eq("Raft for the rest of us"))
+//!         .execute(&mut conn)?;
+//!     let titles: Vec<String> = posts::table.select(posts::title).load(&mut conn)?;
+//!     println!("{titles:?}");
+//!     Ok(())
+//! }
 //! ```
 //!
-//! The dialect and the types are those of Diesel's SQLite backend; SQLite's library is not needed.
-//! [`RqliteConfig`] says how to connect.
+//! # Where to go next
 //!
-//! # How a query travels
+//! * [`RqliteConfig`]: all options of a URL, and the builder.
+//! * [`RqliteConnection`], and [`AsyncRqliteConnection`] for [diesel-async](https://docs.rs/diesel-async).
+//! * [`build_transaction`](RqliteConnection::build_transaction): retries, modes, locks. The page
+//!   [Transactions](guide::transactions) explains what a transaction means on rqlite.
+//! * [`conn.cluster()`](RqliteConnection::cluster): nodes, status, backups.
+//! * The [guide]: transactions, clusters, porting from SQLite, operating, performance.
+//! * Migrations run by [diesel_migrations](https://docs.rs/diesel_migrations) or by the command line tool,
+//!   `cargo install diesel-rqlite-cli`.
 //!
-//! ```text
-//!  AST ──► SQL + binds ──► Statement ──► Exchange ──► POST ──► Answer ──► Row ──► FromSql ──► your type
-//!      query_builder       statement     protocol::  transport  protocol::  row,    types
-//!      bind_collector        sql         call                   response    value
-//!                      transaction: pending statements and guards, one request at commit
-//! ```
+//! # Transactions
 //!
-//! # What a transaction means here
-//!
-//! rqlite has no transaction that spans requests; it has requests that are applied as a whole or not at all. Inside
-//! [`transaction`](diesel::Connection::transaction) the closure sees its own writes, real counts, generated ids and
-//! RETURNING rows. Its commit is one such request, applied only if everything the closure was shown is still true;
-//! otherwise it is a [`SerializationFailure`](diesel::result::DatabaseErrorKind::SerializationFailure). See
-//! [`TransactionMode`] for the modes, [`build_transaction`](RqliteConnection::build_transaction) for retries and
-//! other options, [`Lock`] for transactions that wait for each other, and the [`transactions`] page for all of it.
+//! rqlite applies each request as a whole or not at all, but no transaction of rqlite spans requests. This crate builds
+//! one on top. Inside [`transaction`](diesel::Connection::transaction) the closure sees its own writes, real counts,
+//! generated ids and RETURNING rows. The commit is one request. It applies only if everything the closure was shown is
+//! still true; otherwise it fails with a
+//! [`SerializationFailure`](diesel::result::DatabaseErrorKind::SerializationFailure), and the transaction can be run
+//! again.
 //!
 //! # Values made by the server
 //!
-//! rqlite replicates statements, and each node runs them. `random()`, `CURRENT_TIMESTAMP` or
-//! `datetime('now')` in an INSERT, UPDATE or DELETE would store another value on every node; this crate
-//! replaces them by values made on the client, one for all rows of the statement. A column's DEFAULT is given
-//! so where an INSERT with VALUES leaves it out and the connection knows the schema. In a trigger it can't be: do not use
-//! them there. What no value of the client can stand for is refused in a write:
-//! the modifiers `localtime` and `utc`, which ask for the time zone of each node, and what a node tells of itself
-//! (`sqlite_version()`).
+//! rqlite replicates statements, and each node runs them. `random()`, `CURRENT_TIMESTAMP` or `datetime('now')` in a write
+//! would store another value on every node. This crate replaces them with values made on the client, one for all rows of
+//! the statement. It does the same for a column's DEFAULT where an INSERT with VALUES leaves the column out and the
+//! connection knows the schema. It can't do so in a trigger: do not use them there. A write is refused if no client-side
+//! value can stand in, as for the modifiers `localtime` and `utc` and for `sqlite_version()`.
 //!
 //! # Features
 //!
@@ -73,9 +83,20 @@
 //! | `metrics` | | counters and histograms through the crate `metrics` |
 //! | `redis` | | `ValkeyLock` and `RedisLock`, with TLS |
 //!
+//! # Types
+//!
+//! | SQL type in `table!` | Rust types |
+//! |---|---|
+//! | `SmallInt`, `Integer`, `BigInt`, `Bool` | `i16`, `i32`, `i64`, `bool` |
+//! | `Float`, `Double` | `f32`, `f64`; NaN is stored as NULL, as on SQLite |
+//! | `Text`, `Binary` | `String`, `&str`, `Cow<str>`, `Vec<u8>`, `&[u8]` |
+//! | `Date`, `Time`, `Timestamp` | those of chrono, time and jiff, or `String` to read what is stored |
+//! | `Timestamptz`, `Numeric`, `Json`, `Jsonb`, `Uuid` | those of the features above |
+//!
 //! Diesel has the SQL types `Uuid`, `Json`, `Jsonb` and `Timestamptz` only with a backend: `uuid`, `serde_json`,
 //! `timestamptz` and `jiff` switch on its `postgres_backend`, which is pure Rust.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_docs)]
 
 mod administration;
@@ -89,6 +110,7 @@ mod error;
 mod expression;
 #[cfg(test)]
 mod fuzz;
+pub mod guide;
 mod lock;
 mod migration;
 #[cfg(all(doctest, feature = "serde_json"))]
@@ -110,6 +132,7 @@ mod transaction;
 mod transport;
 mod types;
 mod value;
+mod word;
 
 pub use self::administration::ClusterError;
 pub use self::backend::{
@@ -154,15 +177,5 @@ pub use self::row::{RqliteField, RqliteRow};
 pub use self::transaction::{Transaction, TransactionMode};
 pub use self::transport::node::{NodeAnswer, NodeHttp};
 pub use self::value::RqliteValue;
+pub use self::word::UnknownWord;
 pub use diesel_rqlite_sql::ReplicaHazard;
-
-#[doc = include_str!("../docs/transactions.md")]
-pub mod transactions {}
-
-#[doc = include_str!("../docs/steering.md")]
-pub mod steering {}
-
-/// The README's programs compile.
-#[cfg(all(doctest, feature = "deadpool"))]
-#[doc = include_str!("../../README.md")]
-struct Readme;

@@ -1,7 +1,7 @@
 //! Each program runs on a SQLite in memory by Diesel's own connection, and on a real rqlite by ours. What it shows
 //! of its results must be the same.
 //!
-//! A file per subject; `docs/sqlite-dialect.md` says which test shows which feature.
+//! A file per subject; `diesel-rqlite/docs/sqlite-dialect.md` says which test shows which feature.
 
 mod aggregates;
 mod connections;

@@ -1,4 +1,4 @@
-//! Rows of the tables in docs/porting-from-sqlite.md: what programs for SQLite do beside Diesel's queries.
+//! Rows of the tables in diesel-rqlite/docs/porting-from-sqlite.md: what programs for SQLite do beside Diesel's queries.
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;

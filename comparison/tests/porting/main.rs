@@ -1,4 +1,4 @@
-//! An application with its data moves from a SQLite file to rqlite: what docs/porting-from-sqlite.md does step by step.
+//! An application with its data moves from a SQLite file to rqlite: what diesel-rqlite/docs/porting-from-sqlite.md does step by step.
 
 use clap::Parser as _;
 use diesel::prelude::*;

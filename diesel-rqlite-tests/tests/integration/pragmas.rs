@@ -1,4 +1,4 @@
-//! The table of PRAGMAs in docs/porting-from-sqlite.md, each as the table says.
+//! The table of PRAGMAs in diesel-rqlite/docs/porting-from-sqlite.md, each as the table says.
 
 use diesel::prelude::*;
 use diesel::result::Error;
@@ -29,7 +29,7 @@ const SAID: [(&str, Done); 6] = [
 
 /// Each PRAGMA of the table.
 fn table() -> Vec<(String, Done)> {
-    let document = include_str!("../../../docs/porting-from-sqlite.md");
+    let document = include_str!("../../../diesel-rqlite/docs/porting-from-sqlite.md");
     let (_, behind) = document
         .split_once("## All PRAGMAs")
         .expect("is in the document");

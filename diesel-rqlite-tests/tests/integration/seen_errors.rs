@@ -1,4 +1,4 @@
-//! The table in docs/porting-from-sqlite.md that says when an error is seen, in transactions of each mode.
+//! The table in diesel-rqlite/docs/porting-from-sqlite.md that says when an error is seen, in transactions of each mode.
 
 use diesel::prelude::*;
 use diesel::result::Error;

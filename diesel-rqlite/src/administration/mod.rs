@@ -125,11 +125,9 @@ impl<'c, C: Fetch> Administration<'c, C> {
         let mut tried = vec![self.node().to_owned()];
         loop {
             let node = tried[tried.len() - 1].clone();
-            match self.nodes_of(&node).await {
-                Err(ClusterError::NoAnswer(_)) if let Some(next) = self.other(&tried) => {
-                    tried.push(next);
-                }
-                outcome => return outcome,
+            match (self.nodes_of(&node).await, self.other(&tried)) {
+                (Err(ClusterError::NoAnswer(_)), Some(next)) => tried.push(next),
+                (outcome, _) => return outcome,
             }
         }
     }

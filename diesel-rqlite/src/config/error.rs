@@ -2,6 +2,8 @@
 
 use diesel::result::ConnectionError;
 
+use crate::word::UnknownWord;
+
 /// Why a configuration is not understood. Names the option, never its value, which may be a password in the wrong place.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
@@ -47,6 +49,8 @@ pub(super) enum Kind {
     UnknownOption(String),
     #[error("option `{key}` is not {wanted}")]
     InvalidValue { key: String, wanted: &'static str },
+    #[error("option `{key}`: {error}")]
+    UnknownWord { key: String, error: UnknownWord },
     #[error("option `freshness` is only for reads at level `none`")]
     FreshnessWithoutNone,
     #[error(

@@ -6,7 +6,7 @@ use super::error::Kind;
 use super::option::invalid;
 #[cfg(feature = "redis")]
 use super::option::{duration, timeout};
-use crate::lock::{Locking, RqliteLock, ThreadLock, TransactionLock};
+use crate::lock::{Locking, Locks as _, RqliteLock, ThreadLock};
 #[cfg(feature = "redis")]
 use crate::lock::{RedisLock, ValkeyLock};
 

@@ -1,5 +1,6 @@
 //! The options behind the `?` of a URL.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use super::RqliteConfig;
@@ -7,17 +8,12 @@ use super::error::{ConfigError, Kind};
 use super::lock::lock;
 use super::tls::Roots;
 use super::url::host_and_port;
-use crate::protocol::cluster::Forwarding;
-use crate::protocol::request::ReadConsistency;
-use crate::transaction::TransactionMode;
+use crate::word::UnknownWord;
 
 impl RqliteConfig {
     pub(super) fn option(mut self, key: &str, value: &str) -> Result<Self, ConfigError> {
         match key {
-            "level" => {
-                self.level = ReadConsistency::from_name(value)
-                    .ok_or_else(|| invalid(key, "none, weak, linearizable, strong or auto"))?;
-            }
+            "level" => self.level = word(key, value)?,
             "freshness" => self = self.freshness(duration(key, value)?),
             "freshness_strict" => self.freshness_strict = boolean(key, value)?,
             "nodes" => {
@@ -28,10 +24,7 @@ impl RqliteConfig {
                 }
             }
             "discovery" => self.discovery = boolean(key, value)?,
-            "forwarding" => {
-                self.forwarding = Forwarding::from_name(value)
-                    .ok_or_else(|| invalid(key, "auto, always or never"))?;
-            }
+            "forwarding" => self.forwarding = word(key, value)?,
             "prefer" => {
                 let (host, port) = host_and_port(value).ok_or_else(|| invalid(key, "host:port"))?;
                 self = self.prefer(host, port);
@@ -40,10 +33,7 @@ impl RqliteConfig {
             "connect_timeout" => self = self.connect_timeout(timeout(key, value)?),
             "request_timeout" => self = self.request_timeout(timeout(key, value)?),
             "leader_timeout" => self = self.leader_timeout(duration(key, value)?),
-            "transaction" => {
-                self.transaction.mode = TransactionMode::from_name(value)
-                    .ok_or_else(|| invalid(key, "interactive, eager or deferred"))?;
-            }
+            "transaction" => self.transaction.mode = word(key, value)?,
             "lock" => self.transaction.locking = lock(value)?,
             "exactly_once" => self.transaction.exactly_once = boolean(key, value)?,
             // Not documented: to see what goes wrong without them.
@@ -72,6 +62,14 @@ impl RqliteConfig {
         }
         Ok(self)
     }
+}
+
+fn word<T: FromStr<Err = UnknownWord>>(key: &str, value: &str) -> Result<T, ConfigError> {
+    let known = value.parse().map_err(|error| Kind::UnknownWord {
+        key: key.to_owned(),
+        error,
+    });
+    Ok(known?)
 }
 
 fn boolean(key: &str, value: &str) -> Result<bool, ConfigError> {

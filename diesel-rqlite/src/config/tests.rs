@@ -1,5 +1,9 @@
+use std::fmt::{Debug, Display};
+use std::str::FromStr;
+
 use super::*;
 use crate::protocol::request::{Endpoint, Exchange, Statements, Way};
+use crate::word::UnknownWord;
 
 fn parse(url: &str) -> RqliteConfig {
     url.parse().expect(url)
@@ -194,4 +198,57 @@ fn locks_of_servers_need_their_feature() {
 #[test]
 fn guards_can_not_be_switched_off() {
     assert_eq!(error("rqlite://h?guards=off"), "unknown option `guards`");
+}
+
+/// Each word is that of one value, in both directions and in a URL; anything else is refused, with all of them named.
+fn agree<T>(option: &str, values: &[T], configured: impl Fn(T) -> RqliteConfig)
+where
+    T: Copy + Debug + Display + PartialEq + FromStr<Err = UnknownWord>,
+{
+    let error = "psychic".parse::<T>().expect_err("no such word");
+    let words: Vec<_> = values.iter().map(T::to_string).collect();
+    assert_eq!(error.known(), words);
+    for (value, word) in values.iter().zip(&words) {
+        assert_eq!(word.parse(), Ok(*value));
+        let url = format!("rqlite://h?{option}={word}");
+        assert_eq!(url.parse::<RqliteConfig>().expect(&url), configured(*value));
+        assert_eq!(word.to_uppercase().parse::<T>(), Err(error.clone()));
+    }
+    let url = format!("rqlite://h?{option}=psychic");
+    let refused = url.parse::<RqliteConfig>().expect_err(&url).to_string();
+    assert_eq!(refused, format!("option `{option}`: {error}"));
+    for word in &words {
+        assert!(refused.contains(word), "{refused}");
+    }
+    assert!(!refused.contains("psychic"), "{refused}");
+}
+
+#[test]
+fn words_of_urls_are_those_of_display_and_from_str() {
+    let config = || RqliteConfig::new("h", 4001);
+    let levels = [
+        ReadConsistency::None,
+        ReadConsistency::Weak,
+        ReadConsistency::Linearizable,
+        ReadConsistency::Strong,
+        ReadConsistency::Auto,
+    ];
+    agree("level", &levels, |level| config().read_consistency(level));
+    let modes = [
+        TransactionMode::Interactive,
+        TransactionMode::Eager,
+        TransactionMode::Deferred,
+    ];
+    agree("transaction", &modes, |mode| {
+        config().transaction_mode(mode)
+    });
+    let forwardings = [Forwarding::Auto, Forwarding::Always, Forwarding::Never];
+    agree("forwarding", &forwardings, |forwarding| {
+        config().forwarding(forwarding)
+    });
+}
+
+#[test]
+fn words_are_padded() {
+    assert_eq!(format!("{:>6}|", ReadConsistency::Weak), "  weak|");
 }

@@ -125,25 +125,36 @@ impl<L: Lock + ?Sized> Lock for Arc<L> {
     label = "neither `RqliteLock` nor a `Lock` that is `Clone + 'static`",
     note = "implement `diesel_rqlite::Lock` for it, and `Clone`; or put it into an `Arc`"
 )]
-pub trait TransactionLock {
-    #[doc(hidden)]
-    fn locking(&self) -> Locking;
+pub trait TransactionLock: sealed::Locks {}
+
+impl<L: Lock + Clone + 'static> TransactionLock for L {}
+
+impl TransactionLock for RqliteLock {}
+
+/// What only this crate may say of a lock.
+mod sealed {
+    use super::Locking;
+
+    pub trait Locks {
+        fn locking(&self) -> Locking;
+    }
 }
 
-impl<L: Lock + Clone + 'static> TransactionLock for L {
+pub(crate) use self::sealed::Locks;
+
+impl<L: Lock + Clone + 'static> Locks for L {
     fn locking(&self) -> Locking {
         Locking::Outside(Arc::new(self.clone()))
     }
 }
 
-impl TransactionLock for RqliteLock {
+impl Locks for RqliteLock {
     fn locking(&self) -> Locking {
         Locking::Rqlite(self.clone())
     }
 }
 
-/// The lock of a transaction.
-#[doc(hidden)]
+/// The lock of a transaction. Public as a type in a sealed trait, and not exported.
 #[derive(Clone, Default)]
 pub enum Locking {
     #[default]

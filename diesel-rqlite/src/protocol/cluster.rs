@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::survey::{Seen, View};
+use crate::word::words;
 
 /// No cluster has more; a server that makes up nodes may.
 const MAX_NODES: usize = 64;
@@ -41,16 +42,11 @@ pub enum Forwarding {
     Never,
 }
 
-impl Forwarding {
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "auto" => Some(Forwarding::Auto),
-            "always" => Some(Forwarding::Always),
-            "never" => Some(Forwarding::Never),
-            _ => None,
-        }
-    }
-}
+words!("forwarding", Forwarding {
+    Auto = "auto",
+    Always = "always",
+    Never = "never",
+});
 
 /// How a cluster is to be treated.
 #[derive(Clone, Debug, PartialEq, Eq)]

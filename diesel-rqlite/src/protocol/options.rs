@@ -12,7 +12,7 @@ use super::survey::is_host_name;
 /// [`set_options`](crate::RqliteConnection::set_options).
 ///
 /// What is not set here is as it was: as the closure around says, or the connection, or the configuration. The page
-/// [`steering`](crate::steering) says what each is for, and what it means in a transaction.
+/// [Steering queries](crate::guide::steering) says what each is for, and what it means in a transaction.
 ///
 /// ```
 /// use std::time::Duration;

@@ -1,6 +1,5 @@
 //! What is sent: endpoint, flags and body.
 
-use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,6 +7,7 @@ use http::Method;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 
 use super::authorization::Authorization;
+use crate::word::words;
 
 /// How fresh a read must be. See rqlite's documentation of read consistency.
 #[derive(Clone, Copy, Debug, Default, Hash, PartialEq, Eq)]
@@ -30,35 +30,13 @@ pub enum ReadConsistency {
     Auto,
 }
 
-impl ReadConsistency {
-    const NAMES: [(&'static str, ReadConsistency); 5] = [
-        ("none", ReadConsistency::None),
-        ("weak", ReadConsistency::Weak),
-        ("linearizable", ReadConsistency::Linearizable),
-        ("strong", ReadConsistency::Strong),
-        ("auto", ReadConsistency::Auto),
-    ];
-
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
-        let mut names = Self::NAMES.iter();
-        names
-            .find(|(known, _)| *known == name)
-            .map(|(_, level)| *level)
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        let mut names = Self::NAMES.iter();
-        names
-            .find(|(_, level)| *level == self)
-            .map_or("strong", |(name, _)| name)
-    }
-}
-
-impl fmt::Display for ReadConsistency {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
-    }
-}
+words!("a read consistency", ReadConsistency {
+    None = "none",
+    Weak = "weak",
+    Linearizable = "linearizable",
+    Strong = "strong",
+    Auto = "auto",
+});
 
 /// Longer times would be beyond what clocks, and Go's durations, can count to.
 pub(crate) const FOREVER: Duration = Duration::from_secs(365 * 86_400);

@@ -1,6 +1,7 @@
 //! What a transaction is asked to be.
 
 use crate::lock::Locking;
+use crate::word::words;
 
 /// What a transaction does before its commit.
 ///
@@ -36,24 +37,11 @@ pub enum TransactionMode {
     Deferred,
 }
 
-impl TransactionMode {
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "interactive" => Some(TransactionMode::Interactive),
-            "eager" => Some(TransactionMode::Eager),
-            "deferred" => Some(TransactionMode::Deferred),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            TransactionMode::Interactive => "interactive",
-            TransactionMode::Eager => "eager",
-            TransactionMode::Deferred => "deferred",
-        }
-    }
-}
+words!("a transaction mode", TransactionMode {
+    Interactive = "interactive",
+    Eager = "eager",
+    Deferred = "deferred",
+});
 
 /// What applies to one transaction.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,5 +1,5 @@
 //! A lending library at a command line, on rqlite. It was written for SQLite: `comparison` holds that side of it, with
-//! the same files but for this one and `database.rs`. docs/porting-from-sqlite.md follows the way from one to the other.
+//! the same files but for this one and `database.rs`. diesel-rqlite/docs/porting-from-sqlite.md follows the way from one to the other.
 //!
 //! ```text
 //! cargo example lending                                      # a tour, on an rqlite of its own
