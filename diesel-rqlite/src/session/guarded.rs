@@ -188,7 +188,12 @@ impl<C: Client> Session<C> {
 
     /// The one row that was returned, by its primary key. What is known of the key may be old: who has failed since
     /// something changed looks at the query itself.
-    fn keyed(&self, read: &Read<'_>, rows: &Rows, by_key: Option<&ByKey>) -> Option<Keyed> {
+    fn keyed<'k>(
+        &self,
+        read: &Read<'_>,
+        rows: &Rows,
+        by_key: Option<&'k ByKey>,
+    ) -> Option<Keyed<'k>> {
         let by_key = by_key.filter(|_| rows.len() == 1 && !self.transaction.past.conflict)?;
         let key = self.keys.get(&by_key.table)?;
         let keyed = || Keyed::of(by_key, |place| read.bound(place));

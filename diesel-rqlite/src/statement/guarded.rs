@@ -104,7 +104,7 @@ impl GuardedRead {
         as_cells: Doubtful,
         inserted_into: Option<&str>,
         compared: &Comparable,
-        keyed: Option<&Keyed>,
+        keyed: Option<&Keyed<'_>>,
     ) -> Option<Statement<'static>> {
         if *compared == Comparable::Nothing {
             return None;
@@ -132,7 +132,7 @@ impl GuardedRead {
             let _ = write!(conditions, " AND {condition}");
         }
         let sql = match (keyed, key) {
-            (Some(keyed), Some(key)) => compared::guard_by_key(&keyed.table, &key, &conditions),
+            (Some(keyed), Some(key)) => compared::guard_by_key(&keyed.table(), &key, &conditions),
             _ => {
                 let unless = inserted_into.map(without_rowid).unwrap_or_default();
                 compared::guard(&self.text, self.width, row.len(), &conditions, &unless)
@@ -153,54 +153,57 @@ impl GuardedRead {
 
 /// The one row of a table that has a primary key, as a query by that key returns it.
 #[derive(Debug)]
-pub(crate) struct Keyed {
-    /// In quotes, as all names here are.
-    table: String,
-    key: Vec<(String, Bind<'static>)>,
-    columns: Vec<String>,
+pub(crate) struct Keyed<'k> {
+    by_key: &'k ByKey,
+    columns: &'k [String],
+    values: Vec<Bind<'static>>,
 }
 
-impl Keyed {
+impl<'k> Keyed<'k> {
     /// `None`: what it returns is no more than columns, or a name is not the same in lower case to SQLite.
     pub(crate) fn of(
-        by_key: &ByKey,
+        by_key: &'k ByKey,
         value: impl Fn(usize) -> Option<Bind<'static>>,
     ) -> Option<Self> {
-        let quoted = |name: &String| {
-            let is_known = name.is_ascii();
-            is_known.then(|| format!("\"{}\"", name.replace('"', "\"\"")))
-        };
-        let key = by_key.columns.iter();
-        let key = key.map(|(name, place)| Some((quoted(name)?, value(*place)?)));
-        Some(Keyed {
-            table: quoted(&by_key.table)?,
-            key: key.collect::<Option<_>>()?,
-            columns: by_key
-                .shown
-                .as_ref()?
-                .iter()
-                .map(quoted)
-                .collect::<Option<_>>()?,
+        let columns = by_key.shown.as_deref()?;
+        let key = || by_key.columns.iter().map(|(name, _)| name);
+        let mut names = columns.iter().chain(key()).chain([&by_key.table]);
+        let values = by_key.columns.iter().map(|(_, place)| value(*place));
+        names.all(|name| name.is_ascii()).then_some(Keyed {
+            by_key,
+            columns,
+            values: values.collect::<Option<_>>()?,
         })
     }
 
-    /// A name by itself may be taken for a text.
-    fn qualified(name: &str) -> String {
-        format!("{}.{name}", compared::TABLE)
+    fn table(&self) -> String {
+        quoted(&self.by_key.table)
     }
 
     fn column(&self, column: usize) -> Option<String> {
-        self.columns.get(column).map(|name| Self::qualified(name))
+        self.columns.get(column).map(|name| qualified(name))
     }
 
     /// The condition that a row has this key.
     fn condition(&self, binds: &mut Vec<Bind<'static>>) -> String {
-        let key = self.key.iter().map(|(name, value)| {
+        let mut condition = String::new();
+        for ((name, _), value) in self.by_key.columns.iter().zip(&self.values) {
+            let and = if condition.is_empty() { "" } else { " AND " };
             let value = placeholder(binds, value.clone());
-            format!("{}={value}", Self::qualified(name))
-        });
-        key.collect::<Vec<_>>().join(" AND ")
+            // Writing to a String can't fail.
+            let _ = write!(condition, "{and}{}={value}", qualified(name));
+        }
+        condition
     }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A name by itself may be taken for a text.
+fn qualified(name: &str) -> String {
+    format!("{}.\"{}\"", compared::TABLE, name.replace('"', "\"\""))
 }
 
 /// What stands for one more value, of which there is room.
