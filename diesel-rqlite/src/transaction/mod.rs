@@ -1,4 +1,5 @@
-//! A transaction on the client. Pure: what it is to send, and what an answer to that means.
+//! A transaction on the client. Pure: what it is to send, and what an answer to that means. `DESIGN.md` explains how it
+//! works, and why it is serializable.
 
 pub(crate) mod exactly_once;
 mod journal;
