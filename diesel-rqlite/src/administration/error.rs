@@ -1,4 +1,4 @@
-//! What can go wrong in a cluster, and whether anything was done.
+//! The errors of a cluster. They tell whether anything was done.
 
 use std::io;
 
@@ -7,55 +7,56 @@ use http::StatusCode;
 use crate::protocol::failure::{Failure, Why};
 use crate::protocol::message::ErrorBody;
 
-/// Why a cluster did not do what it was asked, or did not say it. No text of it holds a password.
+/// The reason why a cluster did not do what was requested, or did not report it. No message contains a password.
 ///
-/// All but [`Unknown`](Self::Unknown) and [`NotTransferred`](Self::NotTransferred) mean that nothing was done. Nothing that
-/// changes anything is sent a second time, unless it is proved that the first one was of no effect.
+/// All errors but [`Unknown`](Self::Unknown) and [`NotTransferred`](Self::NotTransferred) mean that nothing was done. A
+/// request that changes anything is sent a second time only if it is proved that the first one had no effect.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClusterError {
-    /// A node does not answer, or, where only the leader is of use, no node leads.
+    /// A node does not answer. For requests that only the leader can serve: no node leads.
     #[error("{0}")]
     NoAnswer(String),
-    /// User or password are wrong, or the user may not do that. See [`RqliteCluster`](crate::RqliteCluster) for the
-    /// permissions.
+    /// User or password are wrong, or the user lacks the permission. See [`RqliteCluster`](crate::RqliteCluster) for
+    /// the permissions.
     #[error("{0}")]
     Unauthorized(String),
-    /// The version of the server can't do that.
+    /// The server's version does not support the request.
     #[error("{0}")]
     Unsupported(String),
-    /// The node has an answer, and it is no.
+    /// The node refused the request.
     #[error("{0}")]
     Refused(String),
-    /// The node has answered, and it is not what it should be.
+    /// The answer of the node is not a valid one.
     #[error("{0}")]
     Unreadable(String),
-    /// A node is not asked, since neither the configuration nor the cluster names it, so that it must not know who asks.
+    /// A node was not asked, because neither the configuration nor the cluster names it. It must not receive the
+    /// credentials.
     #[error(
         "{0} is named neither by the configuration nor by the cluster: user and password were not sent there"
     )]
     NotTrusted(String),
-    /// What is not the address of a node, or options that can't be had together.
+    /// The string is not the address of a node, or the options can't be combined.
     #[error("{0}")]
     Invalid(String),
-    /// What was to be loaded can't be read, or is no whole SQLite file.
+    /// The file to load can't be read, or is not a complete SQLite file.
     #[error("what was to be loaded can't be used: {0}. The database was not changed")]
     File(io::Error),
-    /// Another node leads than the one that was to, or the same as before.
+    /// Leadership was not transferred as requested. Another node leads, or the same node as before.
     #[error("leadership was to be transferred to {wanted}, and {} leads", leader.as_deref().unwrap_or("no node"))]
     NotTransferred {
-        /// The id of the node that was to lead, or words for any.
+        /// The id of the node that was to lead, or a text that stands for any node.
         wanted: String,
-        /// The id of the one that does.
+        /// The id of the node that leads.
         leader: Option<String>,
     },
-    /// It may have been done or not.
+    /// The request may or may not have been carried out.
     #[error("{0}. It is unknown whether it was done; it was not sent again")]
     Unknown(Box<ClusterError>),
 }
 
 impl ClusterError {
-    /// Whether it may have been done all the same.
+    /// Returns whether the request may have been carried out despite the error.
     pub fn is_unknown(&self) -> bool {
         matches!(self, ClusterError::Unknown(_))
     }
@@ -77,7 +78,7 @@ impl ClusterError {
         ClusterError::Unreadable(text)
     }
 
-    /// An answer that is none to what was asked.
+    /// Returns the error for an answer with an unexpected status.
     pub(super) fn of_status(node: &str, path: &str, status: StatusCode, text: &str) -> Self {
         let path = without_query(path);
         let text = text.trim();
@@ -90,7 +91,8 @@ impl ClusterError {
         }
     }
 
-    /// The same, where it changes something: is it proved that it did not?
+    /// Returns the error for such an answer to a request that changes something. Unless the answer proves that nothing
+    /// was done, the error is [`Unknown`](Self::Unknown).
     pub(super) fn of_change(node: &str, path: &str, status: StatusCode, text: &str) -> Self {
         let error = Self::of_status(node, path, status, text);
         let is_refused = status.is_client_error() || status.is_redirection();
@@ -106,7 +108,7 @@ fn without_query(path: &str) -> &str {
 }
 
 impl From<Failure> for ClusterError {
-    /// Of a request that was to go to the leader.
+    /// Converts the failure of a request to the leader.
     fn from(failure: Failure) -> Self {
         let Failure {
             why,

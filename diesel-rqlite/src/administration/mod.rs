@@ -1,7 +1,7 @@
-//! A cluster as whoever runs it sees it: its nodes, backups, what is loaded into it.
+//! The administration of a cluster: its nodes, backups, and the loading of data.
 //!
-//! Written once for all clients, as [`session`](crate::session) is: its functions are `async`, and a blocking client never
-//! lets them wait.
+//! The code is shared by all clients, as [`session`](crate::session) is. Its functions are `async`, and with a blocking
+//! client they never wait.
 
 mod error;
 
@@ -24,21 +24,21 @@ use crate::runtime::Runtime;
 use crate::session::{Client, Rest, Session};
 use crate::statement::{self, Statement};
 
-/// No answer that is read as a whole is longer, in bytes.
+/// The maximum length of an answer that is read as a whole, in bytes.
 const LONGEST: usize = 16 << 20;
-/// How often it is looked who leads, until somebody does.
+/// The interval at which the leader is asked for until there is one.
 const STEP: Duration = Duration::from_millis(50);
-/// How often a backup is asked for, of leaders that no longer lead.
+/// The number of times that a backup is requested when the node that was asked no longer leads.
 const TIMES: u32 = 3;
 const LOAD: &str = "/db/load";
 const BOOT: &str = "/boot";
 
-/// A client that is given answers of any length.
+/// A client that receives answers of any length.
 pub(crate) trait Fetch: Client {
-    /// What comes back.
+    /// The body of an answer.
     type Download: Rest;
 
-    /// Sends a request to one node, once, and follows no redirect. Its answer must begin in time.
+    /// Sends a request to one node, once, without following redirects. The answer must begin in time.
     fn fetch(
         &self,
         request: http::Request<()>,
@@ -46,9 +46,9 @@ pub(crate) trait Fetch: Client {
     ) -> impl Future<Output = Result<http::Response<Self::Download>, SendError>>;
 }
 
-/// The same, which sends what it reads.
+/// A client that also sends request bodies of any length, as it reads them.
 pub(crate) trait Carry<U>: Fetch {
-    /// Sends a request to one node, once, and follows no redirect. It may take any time.
+    /// Sends a request to one node, once, without following redirects. There is no time limit.
     fn carry(
         &self,
         request: http::Request<U>,
@@ -57,16 +57,16 @@ pub(crate) trait Carry<U>: Fetch {
 
 /// A connection's view of its cluster.
 pub(crate) struct Administration<'c, C> {
-    /// Beside the connection's own, so that nothing happens to its transaction.
+    /// A session that is separate from the connection's own, so that the connection's transaction is not affected.
     session: Session<C>,
     own: &'c mut Session<C>,
     patience: Duration,
-    /// The node that is asked, if it was named.
+    /// The node that is asked, if one was named.
     node: Option<String>,
 }
 
 impl<C: Client> Administration<'_, C> {
-    /// The node that is asked.
+    /// Returns the node that is asked.
     pub(crate) fn node(&self) -> &str {
         let current = self.session.nodes.current();
         self.node.as_deref().unwrap_or(current)
@@ -74,7 +74,7 @@ impl<C: Client> Administration<'_, C> {
 }
 
 impl<C: Client> fmt::Debug for Administration<'_, C> {
-    /// Nothing of the connection's transaction.
+    /// Shows nothing of the connection's transaction.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = formatter.debug_struct("Administration");
         debug.field("node", &self.node()).finish_non_exhaustive()
@@ -91,14 +91,14 @@ impl<'c, C: Fetch> Administration<'c, C> {
         }
     }
 
-    /// From now on, this node is asked.
+    /// Makes this node the one that is asked from now on.
     pub(crate) fn turn_to(&mut self, address: &str) -> Result<(), ClusterError> {
         let scheme = self.session.nodes.current().split("://").next();
         let base = match address.contains("://") {
             true => base_of(address),
             false => base_of(&format!("{}://{address}", scheme.unwrap_or("http"))),
         };
-        // It may hold a password, and is not shown.
+        // The address may contain a password, and is not shown.
         let base = base.ok_or_else(|| {
             ClusterError::Invalid("not the address of a node, such as http://host:4001".to_owned())
         })?;
@@ -120,7 +120,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
             .ok_or_else(|| ClusterError::of_status(&node, &path, status, &text))
     }
 
-    /// As the node says that is asked, or, where none was named, the first one that answers.
+    /// Returns the nodes as listed by the named node, or, if none was named, by the first node that answers.
     pub(crate) async fn nodes(&mut self) -> Result<ClusterNodes, ClusterError> {
         let mut tried = vec![self.node().to_owned()];
         loop {
@@ -132,7 +132,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
         }
     }
 
-    /// The leader, as the first node says that knows one.
+    /// Returns the leader, according to the first node that knows one.
     pub(crate) async fn leader(&mut self) -> Result<Option<ClusterNode>, ClusterError> {
         let mut tried = vec![self.node().to_owned()];
         loop {
@@ -146,7 +146,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
         }
     }
 
-    /// A node that was not asked yet, unless one was named.
+    /// Returns a node that was not asked yet, unless one was named.
     fn other(&self, tried: &[String]) -> Option<String> {
         let cluster = self.session.nodes.known.cluster();
         let preferred = self.session.settings.preferred.as_deref();
@@ -168,7 +168,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
         self.change(Endpoint::Remove, Some(id)).await
     }
 
-    /// Hands over, and waits until another node leads.
+    /// Transfers leadership, and waits until another node leads.
     pub(crate) async fn transfer_leadership(
         &mut self,
         to: Option<&str>,
@@ -186,7 +186,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
             let leader = self.leader().await?;
             let is_other = leader.as_ref().map(|leader| &leader.id) != before.as_ref();
             match leader {
-                // Servers before 8.41 take any node.
+                // Servers before 8.41 ignore `to` and take any node.
                 Some(leader) if is_other && to.is_none_or(|to| to == leader.id) => {
                     return Ok(leader);
                 }
@@ -207,7 +207,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
         self.session.settings.leader_timeout
     }
 
-    /// To the leader, whoever that is.
+    /// Sends a change to the current leader.
     async fn change(&mut self, endpoint: Endpoint, id: Option<&str>) -> Result<(), ClusterError> {
         let id = id.map(|id| serde_json::json!({ "id": id }).to_string());
         let body = Statements {
@@ -219,7 +219,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
         Ok(())
     }
 
-    /// Where the leader is reached. It has just answered.
+    /// Returns the address of the leader, which has just answered.
     async fn find_leader(&mut self) -> Result<String, ClusterError> {
         let question = statement::query(&Statement::plain("SELECT 1"));
         self.session
@@ -228,7 +228,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
         Ok(self.session.nodes.current().to_owned())
     }
 
-    /// Of the leader, or of the node that was named.
+    /// Requests a backup from the leader, or from the named node.
     pub(crate) async fn backup(
         &mut self,
         options: BackupOptions,
@@ -249,7 +249,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
             if status == StatusCode::OK {
                 return Ok(answer.into_body());
             }
-            // It does not lead any more.
+            // The node no longer leads.
             if !status.is_redirection() || times >= TIMES {
                 let (status, text) = self.whole(&node, answer).await?;
                 return Err(ClusterError::of_status(&node, &path, status, &text));
@@ -257,8 +257,8 @@ impl<'c, C: Fetch> Administration<'c, C> {
         }
     }
 
-    /// Replaces the database. A single node takes a file of any size without holding it in memory; a cluster takes it through
-    /// its Raft log, as one entry.
+    /// Replaces the database. A single node takes a file of any size without holding it in memory. A cluster takes the
+    /// file through its Raft log, as one entry.
     pub(crate) async fn load<U>(&mut self, upload: U, whole: &Whole) -> Result<(), ClusterError>
     where
         C: Carry<U>,
@@ -268,12 +268,12 @@ impl<'c, C: Fetch> Administration<'c, C> {
         let is_handed_on = self.session.nodes.was_handed_on();
         let path = match self.is_single(&node).await {
             true => BOOT,
-            // Before its time is over, a node that hands it on would send it once more.
+            // Without the long timeout, a node that forwards the request would send it once more.
             false if is_handed_on => "/db/load?timeout=1h",
             false => "/db/load?redirect",
         };
         let request = self.request(Method::POST, &node, path, upload).await?;
-        // Also where nobody waits for the answer any more.
+        // The schema is also forgotten if the caller no longer waits for the answer.
         self.own.forget_schema();
         let answer = self.session.client.carry(request).await;
         let answer = match (answer, whole.fault()) {
@@ -292,7 +292,8 @@ impl<'c, C: Fetch> Administration<'c, C> {
         }
     }
 
-    /// Asks for the permission before anything long is sent: who may load is told that this is no way to do it.
+    /// Checks the permission before anything long is sent. A user who may load gets the answer that the method is not
+    /// allowed.
     async fn may_load(&mut self, node: &str) -> Result<(), ClusterError> {
         let answer = self.get(node, LOAD, self.patience).await?;
         let (status, text) = self.whole(node, answer).await?;
@@ -302,7 +303,8 @@ impl<'c, C: Fetch> Administration<'c, C> {
         }
     }
 
-    /// Only who may ask for the state of the cluster learns it.
+    /// Returns whether the cluster has a single node. Only users who may request the state of the cluster can learn
+    /// this.
     async fn is_single(&mut self, node: &str) -> bool {
         let nodes = self.nodes_of(node).await;
         nodes.is_ok_and(|nodes| nodes.len() == 1)
@@ -316,7 +318,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
         }
     }
 
-    /// The text of a good answer.
+    /// Returns the text of a successful answer.
     async fn text(&mut self, node: &str, path: &str) -> Result<String, ClusterError> {
         let answer = self.get(node, path, self.patience).await?;
         match self.whole(node, answer).await? {
@@ -325,7 +327,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
         }
     }
 
-    /// An answer, whatever it is. Where a node refuses credentials that can be renewed, they are.
+    /// Returns any answer. If a node refuses credentials that can be renewed, they are renewed and sent.
     async fn get(
         &mut self,
         node: &str,
@@ -349,7 +351,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
         }
     }
 
-    /// What the connections of the configuration know of a node from now on.
+    /// Records whether the node answered, for all connections of the configuration.
     fn noted<T>(&self, node: &str, answer: Result<T, SendError>) -> Result<T, ClusterError> {
         let mut cluster = self.session.nodes.known.cluster();
         match &answer {
@@ -385,7 +387,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
             .map_err(|error| ClusterError::Invalid(format!("{node}: {error}")))
     }
 
-    /// Reads an answer to its end. Of a long one, its begin.
+    /// Reads an answer to completion. Of a long answer, only the beginning is read.
     async fn whole(
         &self,
         node: &str,
@@ -403,7 +405,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
                 Err(error) => return Err(ClusterError::no_answer(node, &error.message)),
             }
         }
-        // An error page may be anything; its begin is enough.
+        // An error page may be anything; its beginning is enough.
         if status != StatusCode::OK {
             bytes.truncate(1000);
         }
@@ -411,7 +413,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
     }
 }
 
-/// The first error in an answer to a load; one that can't be read has none.
+/// Returns the first error in an answer to a load. An answer that can't be parsed has none.
 fn error_in(text: &str) -> Option<String> {
     let answer = Answer::parse(text.as_bytes(), &[]).ok()?;
     let first = answer.first_failure().map(|(_, error)| error.to_owned());

@@ -1,4 +1,4 @@
-//! What it costs to see a query: nanoseconds of the processor's time, printed.
+//! A measurement of the cost of observing a query. It prints nanoseconds of processor time.
 //!
 //! `cargo test --release -p diesel-rqlite --lib --features metrics,tracing observe::cost -- --ignored --nocapture`
 
@@ -15,7 +15,7 @@ use crate::runtime::now;
 const QUERIES: u32 = 1_000_000;
 const SQL: &str = r#"SELECT "posts"."id", "posts"."title" FROM "posts" WHERE ("posts"."id" = ?)"#;
 
-/// All that is told of a query that is one request.
+/// Reports everything that is reported for a query with one request.
 fn query(observer: &mut Observer, what: What<'_>, request: &http::Request<Bytes>) {
     observer.count(Count::CacheHits);
     let operation = observer.begin(what, &Observed::default().parent());

@@ -5,16 +5,16 @@ use diesel::result::{ConnectionError, DatabaseErrorKind, Error};
 use super::statistics::Kind;
 use crate::error;
 
-/// What an operation may fail with.
+/// An error of an operation.
 pub(crate) trait Failed {
     fn kind(&self) -> Kind;
 
-    /// It may have been applied.
+    /// Returns whether the operation may have been applied.
     fn is_unknown_outcome(&self) -> bool {
         false
     }
 
-    /// What it says, which may hold values.
+    /// Returns the message, which may contain values.
     fn text(&self) -> String;
 }
 

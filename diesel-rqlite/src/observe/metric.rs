@@ -1,6 +1,6 @@
 //! The facade of the crate `metrics`.
 //!
-//! Names are OpenTelemetry's where it has one, with dots, which exporters write as their systems do.
+//! Names are those of OpenTelemetry, if it defines one. They contain dots, which exporters convert for their systems.
 
 use std::time::Duration;
 
@@ -23,15 +23,15 @@ const STATUS: &str = "http.response.status_code";
 const METADATA: Metadata<'static> =
     Metadata::new("diesel_rqlite", Level::INFO, Some(module_path!()));
 
-/// Tells the recorder of the crate `metrics` what the metrics of this crate are, for its page. Call it once, behind
-/// installing the recorder.
+/// Describes the metrics of this crate to the recorder of the crate `metrics`, so that the recorder can show the
+/// descriptions. Call it once, after the recorder was installed.
 pub fn describe_metrics() {
     for (name, doc) in COUNTS {
         let unit = match name.contains(".bytes.") {
             true => Unit::Bytes,
             false => Unit::Count,
         };
-        // Links are of no use there.
+        // Links are of no use in a description.
         describe_counter!(
             *name,
             unit,
@@ -90,7 +90,7 @@ pub(super) fn operation(name: &'static str, error: Option<&'static str>, time: D
     record(&Key::from_parts(DURATION, labels), time);
 }
 
-/// The key of an operation that went well, for those that come often: nothing is made for it.
+/// Returns the key of a successful operation, for the frequent ones. Nothing is allocated for it.
 fn duration_of(name: &str) -> Option<&'static Key> {
     macro_rules! key {
         ($($name:literal)*) => {
@@ -108,7 +108,7 @@ fn duration_of(name: &str) -> Option<&'static Key> {
     key!("SELECT" "INSERT" "UPDATE" "DELETE" "REPLACE" "BATCH" "BATCH INSERT" "COMMIT" "CONNECT")
 }
 
-/// One request to one node.
+/// Records one request to one node.
 pub(super) fn request(
     node: &Node,
     method: &Method,
@@ -129,7 +129,7 @@ pub(super) fn request(
     );
 }
 
-/// The key of requests to a node that go well.
+/// The key of successful requests to a node.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct NodeKey(Key);
 

@@ -1,8 +1,8 @@
-//! What a program can see of what is done for it: spans, metrics, statistics, slow queries.
+//! The observation of a connection: spans, metrics, statistics, slow queries.
 //!
-//! What happens is told here, by one line each where it happens, and counted in one place, [`Tally`]; the facade of `metrics`
-//! hears of the same events. Spans are those of `tracing`. Without these features the functions that would tell them are
-//! empty, so that nobody who calls them asks for a feature.
+//! An event is reported to this module by one line at the place where it happens. All events are counted in one place,
+//! [`Tally`]. The facade of `metrics` receives the same events. Spans are those of `tracing`. Without these features,
+//! the functions that report to them are empty, so that callers need not check for a feature.
 
 #![cfg_attr(not(all(feature = "metrics", feature = "tracing")), allow(dead_code))]
 
@@ -40,10 +40,10 @@ use self::statistics::{Counters, Tally};
 pub use self::statistics::{Errors, SlowQuery, Statistics};
 pub(crate) use self::transaction::{End, Observed};
 
-/// What OpenTelemetry calls a system of databases.
+/// The name of the database system, as defined by OpenTelemetry.
 const SYSTEM: &str = "rqlite";
 
-/// What may be shown, and what is slow.
+/// The settings: the data that may be shown, and the threshold for slow queries.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Options {
     pub(crate) literals: Literals,
@@ -61,7 +61,8 @@ impl Default for Options {
     }
 }
 
-/// What the connections of a configuration, its clones, and what was built from these have done together.
+/// The common counters of the connections of a configuration, of its clones, and of everything that was built from
+/// these.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Together(Arc<Counters>);
 
@@ -71,14 +72,14 @@ impl Together {
     }
 }
 
-/// What was done makes no configuration another one.
+/// Counters make no difference between configurations.
 impl PartialEq for Together {
     fn eq(&self, _other: &Self) -> bool {
         true
     }
 }
 
-/// Sees what one session does.
+/// An observer of one session.
 #[derive(Clone, Debug)]
 pub(crate) struct Observer {
     tally: Tally,
@@ -106,7 +107,7 @@ impl Observer {
         self.tally.count(what, 1);
     }
 
-    /// More of an answer has come, behind the operation that asked for it.
+    /// Counts more of an answer, which has arrived after the operation that requested it.
     pub(crate) fn came(&self, what: Count, number: u64) {
         self.tally.count(what, number);
     }

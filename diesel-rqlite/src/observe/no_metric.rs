@@ -1,4 +1,4 @@
-//! Without the crate `metrics`.
+//! Replacements for builds without the crate `metrics`.
 
 use std::time::Duration;
 

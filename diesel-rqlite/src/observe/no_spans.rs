@@ -1,4 +1,4 @@
-//! Without the crate `tracing`.
+//! Replacements for builds without the crate `tracing`.
 
 use bytes::Bytes;
 

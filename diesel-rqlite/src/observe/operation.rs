@@ -1,4 +1,4 @@
-//! One operation: what a program waits for, which may be no request or several.
+//! One operation: something that a program waits for. It may take no request, or several.
 
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,10 @@ use super::statistics::{self, Count, SlowQuery};
 use super::{Observer, metric};
 use crate::bind_collector::Bind;
 
-/// A longer text is cut, in bytes.
+/// The length in bytes at which a text is truncated.
 const LONGEST_TEXT: usize = 2048;
 
-/// What is done.
+/// The kind of an operation.
 #[derive(Clone, Copy)]
 pub(crate) enum What<'a> {
     Connect,
@@ -22,14 +22,14 @@ pub(crate) enum What<'a> {
         found: &'a [Parsed<'a>],
         binds: &'a [Bind<'a>],
     },
-    /// Of several statements, or one that nothing is wanted of; or writes for a queue.
+    /// A script: several statements, or one whose result is not needed, or writes for a queue.
     Script(&'a [Parsed<'a>]),
-    /// Of a transaction, perhaps one that is this migration.
+    /// The commit of a transaction. For a migration, it has the version.
     Commit(Option<&'a str>),
 }
 
 impl What<'_> {
-    /// The name of the operation: one of a few.
+    /// Returns the name of the operation. There are only a few different names.
     fn name(&self) -> &'static str {
         match self {
             What::Connect => "CONNECT",
@@ -38,7 +38,7 @@ impl What<'_> {
         }
     }
 
-    /// What it is about, for people: one of many, but not of endless many.
+    /// Returns a summary for humans. There are many different summaries, but a limited number.
     pub(super) fn summary(&self) -> String {
         match self {
             What::Query { found, .. } | What::Script(found) => match found {
@@ -73,7 +73,7 @@ fn name_of(found: &[Parsed<'_>]) -> &'static str {
     }
 }
 
-/// The text of statements, as it may be shown.
+/// Returns the text of statements in the form in which it may be shown.
 pub(super) fn shown(found: &[Parsed<'_>], literals: Literals) -> String {
     let mut text = String::new();
     for parsed in found {
@@ -89,7 +89,7 @@ pub(super) fn shown(found: &[Parsed<'_>], literals: Literals) -> String {
     text
 }
 
-/// What came of an operation that went well.
+/// The outcome of a successful operation.
 pub(crate) trait Gained {
     fn returned(&self) -> Option<u64> {
         None
@@ -102,7 +102,7 @@ pub(crate) trait Gained {
 
 impl Gained for () {}
 
-/// Of queued writes nothing comes back but what the queue calls them.
+/// Queued writes return nothing but the number that the queue has given them.
 impl Gained for Option<u64> {}
 
 impl Gained for usize {
@@ -111,25 +111,25 @@ impl Gained for usize {
     }
 }
 
-/// An operation that goes on.
+/// An operation in progress.
 #[derive(Debug)]
 #[must_use = "it is counted when it is finished"]
 pub(crate) struct Operation {
     name: &'static str,
     span: Span,
     began: Instant,
-    /// Of the session before it.
+    /// The effort of the session before the operation.
     before: Effort,
 }
 
-/// What an operation took.
+/// The time and effort that an operation took.
 pub(super) struct Taken {
     pub(super) time: Duration,
     pub(super) effort: Effort,
 }
 
 impl Observer {
-    /// Begins an operation below what is around it.
+    /// Begins an operation, as a child of `parent`.
     pub(crate) fn begin(&self, what: What<'_>, parent: &Parent) -> Operation {
         Operation {
             name: what.name(),
@@ -139,7 +139,7 @@ impl Observer {
         }
     }
 
-    /// Counts an operation. `sql` is its text, for one that was slow.
+    /// Counts an operation. `sql` is the text that is reported if the operation was slow.
     pub(crate) fn finish<T: Gained, E: Failed>(
         &self,
         operation: Operation,
@@ -180,7 +180,8 @@ impl Observer {
         }
     }
 
-    /// What would be an operation is none, since its text can't be read; or it was one, and the rest of its answer failed.
+    /// Counts an error outside of an operation. Either a text can't be parsed, so that there is no operation, or the
+    /// rest of the answer failed after the operation.
     pub(crate) fn refuse(&self, error: &impl Failed) {
         self.tally.count_error(error.kind());
     }
@@ -188,7 +189,7 @@ impl Observer {
     fn slow(&self, operation: &Operation, sql: &str, taken: &Taken) {
         let text = match parse(sql) {
             Ok(found) => shown(&found, self.options.literals),
-            // It was no SQL, or none that is read.
+            // The text is not SQL, or not SQL that can be parsed.
             Err(_) => operation.name.to_owned(),
         };
         let asked = self.node.as_ref().filter(|_| taken.effort.requests > 0);
@@ -205,7 +206,7 @@ impl Observer {
 }
 
 impl Operation {
-    /// What is done for it stands below it.
+    /// Runs a future within the span of the operation.
     pub(crate) fn within<F: Future>(&self, future: F) -> Within<F> {
         self.span.within(future)
     }

@@ -15,12 +15,12 @@ use crate::protocol::call::SendError;
 use crate::protocol::response::server_time;
 use crate::protocol::survey::is_redirect;
 
-/// A node as OpenTelemetry names servers.
+/// A node, named as OpenTelemetry names servers.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Node {
     pub(super) address: Arc<str>,
     pub(super) port: u16,
-    /// For requests that go well.
+    /// The key of the metric for successful requests.
     pub(super) well: NodeKey,
 }
 
@@ -54,7 +54,7 @@ impl fmt::Display for Node {
     }
 }
 
-/// What requests have cost.
+/// The number and the cost of requests.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Effort {
     pub(super) requests: u64,
@@ -64,7 +64,7 @@ pub(super) struct Effort {
     pub(super) sent: u64,
     pub(super) received: u64,
     pub(super) server_time: Option<Duration>,
-    /// Of the last answer.
+    /// The status of the last answer.
     pub(super) status: Option<StatusCode>,
 }
 
@@ -110,7 +110,7 @@ impl Sent {
 }
 
 impl Observer {
-    /// A request is sent, a read at this level.
+    /// Records that a request is sent. `level` is the level of a read.
     pub(crate) fn sending(
         &mut self,
         request: &http::Request<Bytes>,
@@ -135,7 +135,7 @@ impl Observer {
         sent
     }
 
-    /// Whether it is another node than the last one.
+    /// Records the node of a request. Returns whether it differs from the last one.
     fn turned_to(&mut self, uri: &http::Uri) -> bool {
         if self.node.as_ref().is_some_and(|node| node.is(uri)) {
             return false;
@@ -157,7 +157,7 @@ impl Observer {
         }
     }
 
-    /// What came of it.
+    /// Records the outcome of a request.
     pub(crate) fn received(
         &mut self,
         sent: Sent,
@@ -184,7 +184,7 @@ impl Observer {
     }
 }
 
-/// Why there was no answer. What an answer says is its status.
+/// Returns the kind of failure if there was no answer. An answer, even one with an error status, has none.
 fn error_of(outcome: &Result<http::Response<Bytes>, SendError>) -> Option<&'static str> {
     match outcome {
         Ok(_) => None,
@@ -234,7 +234,7 @@ mod tests {
             let sent = observer.sending(&request(base), &mut attempts, None);
             observer.received(sent, &mut attempts, &outcome);
         }
-        // A new exchange with another node is none of these.
+        // A new exchange with another node counts as none of these.
         let sent = observer.sending(&request("http://a:1"), &mut Attempts::default(), None);
         observer.received(sent, &mut Attempts::default(), &answer(200));
         let seen = observer.statistics();

@@ -1,4 +1,4 @@
-//! Spans of `tracing`, named after OpenTelemetry's conventions for clients of databases.
+//! Spans of `tracing`, named after OpenTelemetry's conventions for database clients.
 
 use bytes::Bytes;
 use diesel_rqlite_sql::Literals;
@@ -12,11 +12,11 @@ use super::{Options, SYSTEM, SlowQuery};
 use crate::bind_collector::Bind;
 use crate::protocol::call::{SERVED_BY, SendError};
 
-/// All spans and events have this target.
+/// The target of all spans and events.
 const TARGET: &str = "diesel_rqlite";
-/// Longer values of parameters are cut, in characters.
+/// The length at which values of parameters are truncated, in characters.
 const LONGEST_VALUE: usize = 100;
-/// Of more parameters, the rest is left out.
+/// The maximum number of parameters that are shown. The rest is omitted.
 const MOST_VALUES: usize = 100;
 
 /// A span, or none.
@@ -29,25 +29,25 @@ impl Default for Span {
     }
 }
 
-/// What is done inside of a span.
+/// A future that runs inside a span.
 pub(crate) type Within<F> = Instrumented<F>;
 
-/// For a task that goes on by itself: what it does stands where it was begun.
+/// Wraps the future of a separate task, so that its spans are children of the span in which it was started.
 pub(crate) fn carried<F: Future>(future: F) -> WithDispatch<Instrumented<F>> {
     future.in_current_span().with_current_subscriber()
 }
 
-/// Where a span stands: in the span that is entered, or in a transaction's, where that is not entered since nobody has given
-/// its closure to the connection.
+/// The parent of a span: the span that is entered, or the span of a transaction. The latter is not entered if the
+/// transaction was begun without giving a closure to the connection.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Parent {
-    /// The span around the transaction, and the transaction's.
+    /// The span around the transaction, and the span of the transaction.
     transaction: Option<(Option<Id>, Option<Id>)>,
     around: Option<Id>,
 }
 
 impl Parent {
-    /// The span that is entered.
+    /// Returns the span that is entered.
     pub(super) fn current() -> Self {
         Parent {
             transaction: None,
@@ -55,7 +55,7 @@ impl Parent {
         }
     }
 
-    /// The same, and below it a transaction.
+    /// Returns a parent that is the span of a transaction as long as the span of `self` is the current one.
     pub(super) fn or_below(self, span: &Span) -> Self {
         Parent {
             transaction: Some((self.around, span.0.id())),
@@ -72,7 +72,7 @@ impl Parent {
     }
 }
 
-/// The fields that all operations have.
+/// Creates a span with the fields that all operations have.
 macro_rules! operation {
     ($name:literal, $parent:expr, $operation:expr) => {
         tracing::info_span!(
@@ -127,7 +127,7 @@ impl Span {
         Span(span)
     }
 
-    /// Of a whole transaction; what is done for it are spans inside.
+    /// Creates the span of a whole transaction. Its operations are spans inside it.
     pub(super) fn transaction(mode: &'static str) -> Self {
         Span(tracing::info_span!(
             target: TARGET,
@@ -157,7 +157,7 @@ impl Span {
         ))
     }
 
-    /// Of one HTTP request to one node.
+    /// Creates the span of one HTTP request to one node.
     pub(super) fn request(
         request: &http::Request<Bytes>,
         node: Option<&Node>,
@@ -190,7 +190,7 @@ impl Span {
                 "otel.name",
                 display(format_args!("{method} {}", uri.path())),
             );
-            // No user and no password are in there.
+            // The URL contains neither user nor password.
             span.record("url.full", display(uri));
             if resent > 0 {
                 span.record("http.request.resend_count", resent);
@@ -217,7 +217,7 @@ impl Span {
         }
     }
 
-    /// What the error says may hold literals of the text, and values.
+    /// Records an error. Its description may contain literals of the text, and values.
     pub(super) fn failed(
         &self,
         kind: &'static str,
@@ -306,7 +306,7 @@ impl Span {
             }
             Err(failed) => {
                 self.fails_with(error.unwrap_or_default());
-                // It is about the connection to the node.
+                // The message describes the connection to the node.
                 span.record("otel.status_description", &*failed.message);
             }
         }
@@ -332,7 +332,7 @@ impl Span {
     }
 }
 
-/// What is costly to say of an operation.
+/// Records the fields of an operation that are costly to compute.
 fn describe(span: &tracing::Span, what: What<'_>, options: &Options) {
     let summary = what.summary();
     span.record("otel.name", &*summary);
@@ -368,7 +368,7 @@ fn record_node(span: &tracing::Span, node: Option<&Node>) {
     }
 }
 
-/// The values of parameters, as SQL writes them.
+/// Returns the values of parameters, in SQL syntax.
 fn values(binds: &[Bind<'_>]) -> String {
     let values: Vec<_> = binds.iter().take(MOST_VALUES).map(value).collect();
     let rest = if binds.len() > MOST_VALUES {

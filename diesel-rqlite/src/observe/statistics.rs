@@ -1,4 +1,4 @@
-//! What is counted: one table for the snapshot, the counters behind it and the names of the metrics.
+//! The counters. One table defines the fields of the snapshot, the counters behind it, and the names of the metrics.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -7,16 +7,16 @@ use std::time::Duration;
 use super::metric;
 use crate::mutex::locked;
 
-/// One row for each number: its field, its variant, its metric, what it is.
+/// Defines all counters. Each row has a field, a variant, a metric and a description.
 macro_rules! counts {
     ($($field:ident $count:ident $metric:literal $doc:literal;)*) => {
-        /// What a connection has done, or all connections of a configuration: see
+        /// The activity of one connection, or of all connections of a configuration. See
         /// [`RqliteConnection::statistics`](crate::RqliteConnection::statistics) and
         /// [`RqliteConfig::statistics`](crate::RqliteConfig::statistics).
         ///
-        /// Numbers only grow. An operation is counted when it ends, and not where its future is dropped; its requests are counted
-        /// in any case. Fields are read one after the other while others may count, so that their sums may be off by what
-        /// is under way.
+        /// Numbers only grow. An operation is counted when it ends. If its future is dropped, it is not counted, but
+        /// its requests are. Fields are read one after the other while other threads may count. Their sums may
+        /// therefore be off by what is under way.
         ///
         /// ```
         /// use diesel_rqlite::{RqliteConfig, Statistics};
@@ -29,25 +29,25 @@ macro_rules! counts {
         #[non_exhaustive]
         pub struct Statistics {
             $(#[doc = $doc] pub $field: u64,)*
-            /// How long all operations took, from the program's call to its result.
+            /// The total time of all operations, from the program's call to its result.
             pub operation_time: Duration,
-            /// How long transactions waited for their locks.
+            /// The total time that transactions waited for their locks.
             pub lock_wait: Duration,
-            /// How long they held them.
+            /// The total time that transactions held their locks.
             pub lock_hold: Duration,
             /// Operations that failed, by the kind of their error.
             pub errors: Errors,
-            /// The slowest of those that [`slow_queries`](Self::slow_queries) counts.
+            /// The slowest of the operations that [`slow_queries`](Self::slow_queries) counts.
             pub slowest_query: Option<SlowQuery>,
         }
 
-        /// What is counted.
+        /// A counter.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Count {
             $($count,)*
         }
 
-        /// The name of each metric, and what it is.
+        /// The name of each metric, and its description.
         pub(super) const COUNTS: &[(&str, &str)] = &[$(($metric, $doc),)*];
 
         impl Count {
@@ -141,7 +141,7 @@ macro_rules! kinds {
         }
 
         impl Errors {
-            /// All of them.
+            /// Returns the sum of all kinds.
             pub fn total(&self) -> u64 {
                 0 $(+ self.$field)*
             }
@@ -172,24 +172,24 @@ kinds! {
     other Other "Any other.";
 }
 
-/// An operation that took as long as [`slow_query_threshold`](crate::RqliteConfig::slow_query_threshold) says, or longer.
+/// An operation that took at least the time of [`slow_query_threshold`](crate::RqliteConfig::slow_query_threshold).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SlowQuery {
-    /// Its SQL without literals and comments, or with them, see [`trace_literals`](crate::RqliteConfig::trace_literals). A long
-    /// text is cut.
+    /// The SQL, without literals and comments unless [`trace_literals`](crate::RqliteConfig::trace_literals) includes
+    /// them. A long text is truncated.
     pub text: String,
-    /// How long it took, from the program's call to its result.
+    /// The time that the operation took, from the program's call to its result.
     pub time: Duration,
-    /// How long its servers say that they worked at it, where they said so.
+    /// The time that the servers report to have worked on the operation, if they do.
     pub server_time: Option<Duration>,
-    /// How many HTTP requests it was, retries included.
+    /// The number of HTTP requests of the operation, retries included.
     pub requests: u64,
-    /// The node that was asked last, `host:port`, if any was.
+    /// The node that was asked last, `host:port`, if there was one.
     pub node: Option<String>,
 }
 
-/// Durations that are added up.
+/// A duration that is summed up.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Time {
     Operation,
@@ -197,12 +197,12 @@ pub(crate) enum Time {
     LockHold,
 }
 
-/// Numbers that are counted from any thread.
+/// Counters that can be incremented from any thread.
 #[derive(Debug)]
 pub(crate) struct Counters {
     counts: [AtomicU64; COUNTS.len()],
     errors: [AtomicU64; KINDS],
-    /// In nanoseconds.
+    /// The sums of durations, in nanoseconds.
     times: [AtomicU64; 3],
     slowest: Mutex<Option<SlowQuery>>,
 }
@@ -243,7 +243,7 @@ impl Counters {
     }
 }
 
-/// The counters of a connection and of its configuration. The one place where anything is counted.
+/// The counters of a connection and of its configuration. All counting is done here.
 #[derive(Clone, Debug)]
 pub(crate) struct Tally {
     own: Arc<Counters>,
@@ -274,7 +274,8 @@ impl Tally {
         metric::error(kind.name());
     }
 
-    /// A time that is not told as a metric here: only the operation knows what it is one of.
+    /// Adds a time. The time of an operation is not reported as a metric here, because only the operation knows its
+    /// name.
     pub(super) fn time(&self, what: Time, time: Duration) {
         let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         self.add(|counters| &counters.times[what as usize], nanoseconds);

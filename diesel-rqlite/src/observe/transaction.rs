@@ -6,7 +6,7 @@ use super::Observer;
 use super::spans::{Parent, Span, Within};
 use super::statistics::{self, Count, Tally};
 
-/// The outermost transaction that is open, if one is.
+/// The outermost open transaction, if there is one.
 #[derive(Debug, Default)]
 pub(crate) struct Observed(Option<Open>);
 
@@ -14,19 +14,19 @@ pub(crate) struct Observed(Option<Open>);
 struct Open {
     span: Span,
     parent: Parent,
-    /// Since when its lock is held.
+    /// The time since when the transaction holds its lock.
     held: Option<Instant>,
     tally: Tally,
 }
 
-/// How a transaction ended.
+/// The way in which a transaction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Committed,
-    /// As a migration.
+    /// It was committed as a migration.
     Migrated,
     RolledBack,
-    /// Something that it was shown has changed, or its lock was lost.
+    /// Something that the transaction was shown has changed, or its lock was lost.
     Conflicted,
 }
 
@@ -49,10 +49,10 @@ pub(crate) struct Waiting {
 }
 
 impl Observer {
-    /// An outermost transaction begins.
+    /// Records the begin of an outermost transaction.
     pub(crate) fn begin_transaction(&self, mode: &'static str) -> Observed {
         self.tally.count(Count::Transactions, 1);
-        // Before its own span.
+        // The current span must be taken before the transaction's own span exists.
         let around = Parent::current();
         let span = Span::transaction(mode);
         Observed(Some(Open {
@@ -63,7 +63,7 @@ impl Observer {
         }))
     }
 
-    /// A lock is waited for, perhaps not for long.
+    /// Begins the wait for a lock, which may be short.
     pub(crate) fn wait_for_lock(&self, name: &str, parent: &Parent) -> Waiting {
         Waiting {
             span: Span::lock(name, parent),
@@ -78,7 +78,7 @@ impl Waiting {
         self.span.within(future)
     }
 
-    /// It is over.
+    /// Ends the wait.
     pub(crate) fn finish<T, E>(self, outcome: &Result<T, E>) {
         self.tally
             .time(statistics::Time::LockWait, self.began.elapsed());
@@ -89,7 +89,8 @@ impl Waiting {
 }
 
 impl Observed {
-    /// What operations stand below: the transaction, or what the program has put into it.
+    /// Returns the parent for the spans of operations: the span of the transaction, or a span that the program has
+    /// entered inside the transaction.
     pub(crate) fn parent(&self) -> Parent {
         match &self.0 {
             Some(open) => open.parent.clone(),
@@ -97,18 +98,18 @@ impl Observed {
         }
     }
 
-    /// What is done for it stands below it.
+    /// Runs a future within the span of the transaction.
     pub(crate) fn within<F: Future>(&self, future: F) -> Within<F> {
         self.span().within(future)
     }
 
-    /// Its span, for what a program does inside.
+    /// Returns the span of the transaction, for the program's own code inside it.
     pub(crate) fn span(&self) -> Span {
         let open = self.0.as_ref();
         open.map_or_else(Span::default, |open| open.span.clone())
     }
 
-    /// Its lock is held, since now if it was not before.
+    /// Records that the transaction holds its lock. The time of the first call counts.
     pub(crate) fn has_lock(&mut self) {
         if let Some(open) = &mut self.0
             && open.held.is_none()
@@ -118,7 +119,7 @@ impl Observed {
         }
     }
 
-    /// It is over; if none was open, nothing is.
+    /// Ends the transaction. Does nothing if none is open.
     pub(crate) fn end(&mut self, end: End) {
         let Some(open) = self.0.take() else {
             return;
@@ -141,7 +142,7 @@ impl Observed {
         open.span.ended(end.name());
     }
 
-    /// It is this migration, if it ends well.
+    /// Records that the transaction is this migration. Returns the [`End`] of a successful one.
     pub(crate) fn is_migration(&self, version: &str) -> End {
         if let Some(open) = &self.0 {
             open.span.is_migration(version);

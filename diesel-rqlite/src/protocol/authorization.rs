@@ -1,4 +1,4 @@
-//! What requests carry to say who sends them.
+//! The `Authorization` header of requests.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -8,16 +8,16 @@ use http::header::HeaderValue;
 
 use crate::mutex::locked;
 
-/// The header of the requests of a connection, and of what goes on beside it. Its clones are one.
+/// The header of the requests of a connection, and of the requests that are made concurrently. Clones share the value.
 #[derive(Clone, Default)]
 pub(crate) struct Authorization {
-    /// Whether requests have one at all.
+    /// Set if requests have the header at all.
     is_used: bool,
     value: Arc<Mutex<Option<HeaderValue>>>,
 }
 
 impl Authorization {
-    /// Of somebody who is not known yet.
+    /// The header of a user who is not known yet.
     pub(crate) fn unknown() -> Self {
         Authorization {
             is_used: true,
@@ -44,7 +44,8 @@ impl Authorization {
     }
 }
 
-/// Marked, so that neither its `Debug` nor a log of headers shows it.
+/// Returns the header for a user. The value is marked as sensitive, so that neither its `Debug` output nor a log of
+/// headers shows it.
 fn header(user: &str, password: &str) -> Option<HeaderValue> {
     let encoded = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
     let mut value = HeaderValue::try_from(format!("Basic {encoded}")).ok()?;

@@ -1,11 +1,11 @@
-//! What a backup is to be, and whether a SQLite file is whole.
+//! The options of a backup, and a check whether a SQLite file is complete.
 
 use std::io;
 use std::sync::{Arc, Mutex};
 
 use crate::mutex::locked;
 
-/// What a backup is: a SQLite file, or SQL.
+/// The format of a backup: a SQLite file, or SQL.
 ///
 /// ```
 /// use diesel_rqlite::BackupOptions;
@@ -14,9 +14,9 @@ use crate::mutex::locked;
 /// let text = BackupOptions::new().sql();
 /// ```
 ///
-/// All versions know these. What only some of them know, and others pass over in silence, is not here: `fmt=delete`
-/// ([`vacuum`](Self::vacuum) gives a file without a write-ahead log, too), and `tables`, which leaves indexes and triggers of
-/// the tables that it leaves out.
+/// All versions of rqlite support these options. Options that only some versions support, and that the others silently
+/// ignore, are omitted. These are `fmt=delete` ([`vacuum`](Self::vacuum) also gives a file without a write-ahead log),
+/// and `tables`, which keeps the indexes and triggers of the tables that it omits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct BackupOptions {
@@ -26,30 +26,31 @@ pub struct BackupOptions {
 }
 
 impl BackupOptions {
-    /// A SQLite file, as it is.
+    /// Requests a SQLite file, as the node has it.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// SQL text, as `.dump` of SQLite's shell writes it. Neither vacuumed nor compressed.
+    /// Requests SQL text, as `.dump` of SQLite's shell writes it. It can be neither vacuumed nor compressed.
     pub fn sql(mut self) -> Self {
         self.sql = true;
         self
     }
 
-    /// The node drops what is no longer used, in a copy of the database.
+    /// Makes the node remove unused space, in a copy of the database.
     pub fn vacuum(mut self) -> Self {
         self.vacuum = true;
         self
     }
 
-    /// The node compresses the file with gzip.
+    /// Makes the node compress the file with gzip.
     pub fn compress(mut self) -> Self {
         self.compress = true;
         self
     }
 
-    /// What can't be had together. rqlite has an error for one, and passes over the other.
+    /// Returns an error if the options can't be combined. Of the two combinations, rqlite rejects one and ignores the
+    /// other.
     pub(crate) fn check(self) -> Result<(), &'static str> {
         match self.sql && (self.vacuum || self.compress) {
             true => Err("SQL is neither vacuumed nor compressed by rqlite"),
@@ -57,7 +58,7 @@ impl BackupOptions {
         }
     }
 
-    /// Of the leader, or of the node that is asked.
+    /// Returns the path and query for a backup of the leader, or, with `of_node`, of the node that is asked.
     pub(crate) fn path(self, of_node: bool) -> String {
         let mut path = String::from(match of_node {
             true => "/db/backup?noleader",
@@ -74,17 +75,17 @@ impl BackupOptions {
         path
     }
 
-    /// Whether it can be seen that it is whole.
+    /// Returns whether it can be checked that the backup is complete.
     pub(crate) fn is_database(self) -> bool {
         !self.sql && !self.compress
     }
 }
 
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
-/// How long the part of a file is that says how long it should be.
+/// The length of the part of a file that contains the file's size.
 const HEADER: usize = 96;
 
-/// What is wrong with a SQLite file.
+/// A defect of a SQLite file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Damage {
     #[error("it is no SQLite file")]
@@ -93,8 +94,8 @@ pub(crate) enum Damage {
     CutOff(u64, u64),
 }
 
-/// Looks at a SQLite file while it goes by. A node that is given one that is cut off is of no use any more, also after a
-/// restart (8.26, 10.2). Its clones are one.
+/// A check of a SQLite file while it is transferred. A node that loads a truncated file is unusable from then on, even
+/// after a restart (8.26, 10.2). Clones share their state.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Whole(Arc<Mutex<Seen>>);
 
@@ -108,7 +109,7 @@ struct Seen {
 }
 
 impl Whole {
-    /// These bytes come next; none: the file ends. An error where it is not to be used.
+    /// Takes the next bytes of the file. An empty slice marks its end. Returns an error if the file must not be used.
     pub(crate) fn saw(&self, bytes: &[u8]) -> io::Result<()> {
         let mut seen = locked(&self.0);
         let wanted = HEADER.saturating_sub(seen.begin.len()).min(bytes.len());
@@ -135,19 +136,19 @@ impl Whole {
         }
     }
 
-    /// It can't be read any further. What is returned tells that to whoever reads.
+    /// Records that the file can't be read any further. The returned error is the one to pass on to the reader.
     pub(crate) fn failed(&self, error: io::Error) -> io::Error {
         let told = io::Error::new(error.kind(), error.to_string());
         locked(&self.0).failed = Some(error);
         told
     }
 
-    /// Whether all of it went by.
+    /// Returns whether the whole file was transferred.
     pub(crate) fn has_ended(&self) -> bool {
         locked(&self.0).ended
     }
 
-    /// Why it is not to be used, if it is not.
+    /// Returns the reason why the file must not be used, if there is one.
     pub(crate) fn fault(&self) -> Option<io::Error> {
         let mut seen = locked(&self.0);
         let failed = seen.failed.take();
@@ -155,7 +156,8 @@ impl Whole {
     }
 }
 
-/// How long a file is at least, as its begin says. `None`: it was written by a SQLite before 3.7, which does not say it.
+/// Returns the minimum length of a file, according to its header. Returns `None` if the header does not tell, as in a
+/// file that was written by a SQLite before 3.7.
 fn length(begin: &[u8]) -> Option<u64> {
     let number = |place: usize| {
         let bytes = begin.get(place..place + 4)?.try_into().ok()?;

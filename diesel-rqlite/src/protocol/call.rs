@@ -1,6 +1,6 @@
-//! One request until it has an answer: which node is asked, when to wait, when to give up.
+//! One request until it has an answer. [`Call`] decides which node is asked, when to wait, and when to give up.
 //!
-//! A machine without I/O. Whoever drives it does what it says and tells it what came back:
+//! It is a state machine without I/O. The caller does each step and reports the outcome:
 //!
 //! ```text
 //! loop { match call.step(now) {
@@ -11,7 +11,7 @@
 //! } }
 //! ```
 //!
-//! A write is sent again only after an answer, or the lack of a connection, that proves it was not applied.
+//! A write is sent again only if an answer, or a failure to connect, proves that it was not applied.
 
 use std::time::{Duration, Instant};
 
@@ -27,35 +27,36 @@ use super::request::{Endpoint, Exchange, ReadConsistency, Settings, Statements, 
 use super::survey::{is_redirect, redirect_target};
 use super::watch::{Again, Of, Watch};
 
-/// The first pause before all nodes are asked again; each is twice as long as the one before.
+/// The first pause before all nodes are asked again. Each further pause is twice as long as the previous one.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-/// How many redirects are followed before all nodes are asked again. A follower names its leader, which needs one.
+/// The number of redirects that are followed before all nodes are asked again. A follower names its leader, which takes
+/// one redirect.
 const MOST_REDIRECTS: usize = 8;
-/// For how long they are followed whatever the time for a leader is.
+/// The time for which redirects are followed, whatever the timeout for a leader is.
 const FIRST_REDIRECTS: Duration = Duration::from_secs(1);
-/// How often a read whose answer was lost is sent again.
+/// The number of times that a read is sent again after its answer was lost.
 const READ_RETRIES: u32 = 3;
-/// Why a node was not asked.
+/// The reason why a node was not asked.
 const NOT_SENT: &str = "neither the configuration nor the cluster's list of nodes names it, so that user and password, and \
      the request, were not sent there; name it in `nodes`, or give the user the permission `status`";
-/// How many connections in a row, to the same address, may lead to a node that does not take a request.
+/// The number of consecutive connections to the same address that may lead to a node that does not accept a request.
 const MOST_NOT_TAKEN: usize = 4;
-/// On answers that rqlite gave itself; also those it forwards have it.
+/// A header of the answers that rqlite itself gives. Forwarded answers have it, too.
 pub(crate) const SERVED_BY: &str = "x-rqlite-served-by";
 const VERSION: &str = "x-rqlite-version";
 
-/// What came of a request that was sent, where it was no answer.
+/// The failure of a request that was sent and has no answer.
 #[derive(Debug)]
 pub(crate) struct SendError {
-    /// Whether all of the request left the client. If not, no server can have parsed it.
+    /// Set if all of the request left the client. Otherwise no server can have parsed it.
     pub(crate) sent: bool,
-    /// All the time it had is over.
+    /// Set if the time for the request is over.
     pub(crate) timed_out: bool,
     pub(crate) message: String,
 }
 
-/// What to do next.
+/// The next thing to do.
 #[derive(Debug)]
 // A request is made once per network round trip; a box for it would save nothing.
 #[allow(clippy::large_enum_variant)]
@@ -75,7 +76,7 @@ enum State {
     Done(Result<Bytes, Failure>),
 }
 
-/// See the module.
+/// A request until it has an answer. See the module.
 #[derive(Debug)]
 pub(crate) struct Call<'c> {
     nodes: &'c mut Nodes,
@@ -83,33 +84,34 @@ pub(crate) struct Call<'c> {
     exchange: &'c Exchange,
     state: State,
     began: Instant,
-    /// The node that is asked, and how.
+    /// The address of the node that is asked.
     target: String,
     way: Way,
     level: ReadConsistency,
-    /// A harmless read goes first: a write would have an unknown outcome if the node could not hand it on.
+    /// Set if a harmless read is sent before a write. Without it, the outcome of the write would be unknown if the node
+    /// could not forward it.
     is_test: bool,
-    /// Whatever the level, the read is a strong one.
+    /// Set if the read is a strong one, whatever its level.
     strong: bool,
-    /// The node is to say that it takes the request before that is sent.
+    /// Set if the node must accept the request before the body is sent.
     is_careful: bool,
-    /// Who is asked so does not understand it.
+    /// Cleared if the node does not understand that.
     can_be_careful: bool,
     round: Round,
     pauses: u32,
     read_retries: u32,
-    /// The last word of each node that is of no use.
+    /// The last message of each node that is of no use.
     said: Vec<(String, String)>,
 }
 
-/// What was done since the last pause.
+/// The attempts since the last pause.
 #[derive(Debug, Default)]
 struct Round {
     tried: Vec<String>,
     redirects: usize,
-    /// Where the last redirect leads, to a node that nobody else has named. The others are being asked about it.
+    /// The target of the last redirect, if no other node has named it. The other nodes are being asked about it.
     strange: Option<String>,
-    /// How often a node did not take a request.
+    /// The number of times that a node did not accept a request.
     not_taken: usize,
 }
 
@@ -159,7 +161,7 @@ impl<'c> Call<'c> {
         }
     }
 
-    /// The level of the read that is sent.
+    /// Returns the level of the read that is sent.
     pub(crate) fn level(&self) -> Option<ReadConsistency> {
         let is_read = self.exchange.endpoint.is_query() || self.is_test;
         is_read.then_some(self.level)
@@ -169,7 +171,7 @@ impl<'c> Call<'c> {
         self.exchange.level.unwrap_or(self.settings.level)
     }
 
-    /// Whether any node may answer.
+    /// Returns whether any node may answer.
     fn is_local(&self, cluster: &Cluster) -> bool {
         let level = self.wanted_level();
         self.exchange.endpoint.is_query()
@@ -177,7 +179,7 @@ impl<'c> Call<'c> {
                 || (level == ReadConsistency::Auto && self.has_preferred(cluster)))
     }
 
-    /// Whether a node is named to read from where any will do.
+    /// Returns whether there is a preferred node for reads that any node may answer.
     fn has_preferred(&self, cluster: &Cluster) -> bool {
         self.settings.preferred.is_some() || cluster.has_preferred()
     }
@@ -196,7 +198,7 @@ impl<'c> Call<'c> {
         next.map_or(Next::Wait, Next::Ask)
     }
 
-    /// Goes to this node, or looks who leads.
+    /// Makes this node the target, or looks for the leader.
     fn turn_to(&mut self, next: Next, now: Instant) {
         match next {
             Next::Ask(base) if !self.is_trusted(&base) => self.distrust(base, now),
@@ -222,12 +224,12 @@ impl<'c> Call<'c> {
         self.is_test = is_write && self.way == Way::Forward && !self.nodes.is_settled(&self.target);
     }
 
-    /// Whether a node may be told who sends a request: the configuration names it, or the cluster does.
+    /// Returns whether a node may receive the credentials: the configuration names it, or the cluster does.
     fn is_trusted(&self, base: &str) -> bool {
         self.nodes.may_tell(&self.settings.authorization, base)
     }
 
-    /// A node was named by a redirect alone. Nothing is sent there.
+    /// Handles a node that only a redirect has named. Nothing is sent there.
     fn distrust(&mut self, base: String, now: Instant) {
         self.target = base;
         self.say(NOT_SENT.to_owned());
@@ -293,7 +295,7 @@ impl<'c> Call<'c> {
         Watch::new(self.target.clone(), of, now)
     }
 
-    /// Takes what came back.
+    /// Takes the outcome of the request that was sent.
     pub(crate) fn received(
         &mut self,
         outcome: Result<http::Response<Bytes>, SendError>,
@@ -331,7 +333,7 @@ impl<'c> Call<'c> {
         self.state = State::Done(outcome);
     }
 
-    /// The request left, the answer did not come.
+    /// Handles a request that left the client without an answer.
     fn lost(&mut self, error: SendError) {
         let again = (self.exchange.endpoint.is_repeatable() || self.is_test)
             && !error.timed_out
@@ -354,7 +356,7 @@ impl<'c> Call<'c> {
         self.said.push((self.target.clone(), message));
     }
 
-    /// The node can't serve the request, and has not.
+    /// Handles a node that can't serve the request, and has not done so.
     fn no_use(&mut self, reason: String, now: Instant) {
         self.say(reason);
         self.round.tried.push(self.target.clone());
@@ -372,7 +374,7 @@ impl<'c> Call<'c> {
         }
     }
 
-    /// All nodes were asked who leads.
+    /// Continues after all nodes were asked who leads.
     pub(crate) fn looked(&mut self, now: Instant) {
         if let Some(to) = self.round.strange.take() {
             return match self.is_trusted(&to) {
@@ -392,7 +394,7 @@ impl<'c> Call<'c> {
     fn pause(&mut self, now: Instant) {
         self.round = Round::default();
         let elapsed = now.saturating_duration_since(self.began);
-        // A cluster that has never answered is not there, or is not where it was looked for.
+        // A cluster that has never answered does not exist, or is at another address.
         let never = !self.nodes.known.cluster().has_worked();
         if never || elapsed >= self.settings.leader_timeout {
             let reasons = self.reasons();
@@ -404,7 +406,7 @@ impl<'c> Call<'c> {
         }
     }
 
-    /// What each node said.
+    /// Returns the message of each node.
     fn reasons(&self) -> String {
         let cluster = self.nodes.known.cluster();
         let silent = cluster.troubles().filter(|(node, _)| {
@@ -447,7 +449,7 @@ impl<'c> Call<'c> {
         if status == StatusCode::INTERNAL_SERVER_ERROR && said == ErrorBody::Unwritable {
             return self.fail(Why::Unwritable, text);
         }
-        // It is in the queue, and the time to wait for it is over.
+        // The writes are in the queue, and the time to wait for them is over.
         if status == StatusCode::REQUEST_TIMEOUT && self.exchange.endpoint.is_queue() {
             return self.done(Ok(Bytes::new()));
         }
@@ -472,11 +474,11 @@ impl<'c> Call<'c> {
         let reason = match to {
             None => format!("{status} without a usable Location"),
             Some(to) if to == self.target => format!("{status} to itself"),
-            // It would be sent the password in the clear.
+            // The other node would receive the password in clear text.
             Some(to) if self.target.starts_with("https://") && !to.starts_with("https://") => {
                 format!("redirected from https to {to}, which has no TLS")
             }
-            // The cluster may list it, if it is asked.
+            // The cluster may list the node when it is asked.
             Some(to) if !self.is_trusted(&to) => {
                 self.round.strange = Some(to);
                 self.state = State::Looking;
@@ -487,7 +489,7 @@ impl<'c> Call<'c> {
         self.leads_nowhere(reason, now);
     }
 
-    /// A redirect is of no use. The node may hand the request on by itself.
+    /// Handles a redirect that is of no use. The node may forward the request itself.
     fn leads_nowhere(&mut self, reason: String, now: Instant) {
         let mut cluster = self.nodes.known.cluster();
         if self.way == Way::Redirect && cluster.may_forward() {
@@ -521,7 +523,7 @@ impl<'c> Call<'c> {
         }
     }
 
-    /// Status 200, which rqlite also gives to requests that failed as a whole.
+    /// Handles status 200, which rqlite also gives to requests that failed as a whole.
     fn accepted(&mut self, response: &http::Response<Bytes>, now: Instant) {
         if let Some(error) = top_level_error(response.body()) {
             return self.refused(response, error, now);
@@ -531,7 +533,7 @@ impl<'c> Call<'c> {
             self.is_test = false;
             return;
         }
-        // Any node takes it.
+        // Any node accepts a queued write.
         if self.exchange.endpoint.is_queue() {
             return self.done(Ok(response.body().clone()));
         }
@@ -540,7 +542,7 @@ impl<'c> Call<'c> {
             let is_proven = self.proves_linearizable(response);
             self.nodes.linearizable_answer(&self.target, is_proven);
             if !is_proven {
-                // Asked again, as a strong read.
+                // The read is sent again, as a strong one.
                 return;
             }
         }
@@ -559,7 +561,8 @@ impl<'c> Call<'c> {
         self.done(Ok(response.body().clone()));
     }
 
-    /// The name is that of the node that answered; a follower's own, before 9, says nothing about its leader.
+    /// Returns whether an answer proves that the read was linearizable. The header names the node that answered. Before
+    /// 9, a follower names itself, which proves nothing about its leader.
     fn proves_linearizable(&self, response: &http::Response<Bytes>) -> bool {
         let headers = response.headers();
         let version = headers
@@ -573,17 +576,17 @@ impl<'c> Call<'c> {
             && (self.way != Way::Forward || major.is_some_and(|major| major >= 9))
     }
 
-    /// The request failed as a whole.
+    /// Handles a request that failed as a whole.
     fn refused(&mut self, response: &http::Response<Bytes>, error: String, now: Instant) {
         let is_read = self.exchange.endpoint.is_repeatable() || self.is_test;
         let said = RequestError::of(&error);
         if self.level == ReadConsistency::Linearizable && said == RequestError::NothingToApply {
-            // What a strong read writes to the log is applied.
+            // A strong read writes an entry to the log, which is then applied.
             self.strong = true;
             return;
         }
         let again = match self.way {
-            // Another node's answer, or what came in between; perhaps to the second of two copies.
+            // The error is that of another node, or of the connection to it. It may be for the second of two copies.
             Way::Forward => is_read && (said == RequestError::NotHere || is_of_forwarding(&error)),
             Way::Redirect | Way::Local => {
                 said == RequestError::NotHere || (is_read && said == RequestError::LeadershipLost)
@@ -605,7 +608,7 @@ fn text_of(body: &[u8]) -> String {
         .to_owned()
 }
 
-/// What a status means that is an error.
+/// Returns the meaning of an error status.
 fn refusal(status: StatusCode, text: &str) -> (Why, String) {
     let message = match (status, text.is_empty()) {
         (StatusCode::UNAUTHORIZED, true) => {
@@ -623,7 +626,7 @@ fn refusal(status: StatusCode, text: &str) -> (Why, String) {
     (why, message)
 }
 
-/// The error of a request that failed as a whole: then there are no results.
+/// Returns the error of a request that failed as a whole. Such an answer has no results.
 fn top_level_error(body: &[u8]) -> Option<String> {
     if !body.starts_with(br#"{"results":[],"error":"#) {
         return None;
@@ -649,13 +652,13 @@ mod tests {
         clock: Duration,
         views: Vec<(String, Option<String>)>,
         waits: usize,
-        /// A node does not answer the others.
+        /// Set if some node does not answer the others.
         misses: bool,
-        /// The nodes of the cluster as these say; if empty, those that say something.
+        /// The nodes of the cluster, as the nodes list them. If empty, the nodes that have a view are listed.
         listed: Vec<String>,
-        /// Who answers looks, where that is not known by the address.
+        /// The id of the node that answers looks, if it does not follow from the address.
         id: Option<String>,
-        /// `node path level` of each request
+        /// The node, path and level of each request.
         sent: Vec<String>,
     }
 
@@ -720,7 +723,7 @@ mod tests {
             Self::new(nodes, Endpoint::Query { transaction: false }, level)
         }
 
-        /// What nodes say when they are asked who leads; the others answer nothing.
+        /// Sets the answer of a node to the question who leads. Nodes without one do not answer.
         fn view(mut self, node: &str, leader: Option<&str>) -> Self {
             self.views
                 .push((format!("http://{node}:1"), leader.map(str::to_owned)));
@@ -897,7 +900,7 @@ mod tests {
         });
         assert!(outcome.is_ok());
         assert_eq!(script.sent, ["a write", "b write"]);
-        // The next one begins there.
+        // The next write begins there.
         assert!(script.run(|_, _| response(200, OK)).is_ok());
         assert_eq!(script.sent.last().map(|sent| &**sent), Some("b write"));
     }
@@ -926,7 +929,7 @@ mod tests {
         let reason = not_applied(script.run(|_, _| refused()));
         assert_eq!(reason, "http://a:1: refused; http://b:1: refused");
         assert!(script.clock >= Duration::from_secs(10));
-        // With growing pauses, not in a tight loop.
+        // The pauses grow; this is not a tight loop.
         assert!((10..40).contains(&script.waits), "{}", script.waits);
     }
 
@@ -989,7 +992,7 @@ mod tests {
         assert!(script.clock >= Duration::from_secs(10));
     }
 
-    /// Nodes that the user does not want to be learnt are reached by what the others say.
+    /// If the user does not want nodes to be learnt, the leader is still reached through the answers of the others.
     #[test]
     fn leader_that_was_never_seen_is_found_where_nodes_are_not_learnt() {
         let manner = Manner {
@@ -1106,13 +1109,13 @@ mod tests {
         script.nodes = nodes_of(&["a"], Forwarding::Always);
         script.listed = vec!["inside".to_owned(), "other".to_owned()];
         script.misses = true;
-        // The second finds out that the addresses of the first lead nowhere.
+        // The second look finds that the addresses of the first lead nowhere.
         script.look();
         script.look();
         let outcome = script.run(|sent, request| {
             assert!(careful(request));
             match sent {
-                // The next connection leads elsewhere: nobody is asked or waited for before.
+                // The next connection leads to another node. No node is asked before, and there is no pause.
                 0 | 1 | 3 => given_up(false),
                 _ => response(200, OK),
             }
@@ -1121,10 +1124,10 @@ mod tests {
         let (strong, write) = ("a strong", "a write forwarded");
         assert_eq!(script.sent, [strong, strong, strong, write, write]);
         assert_eq!(script.waits, 0);
-        // What it has taken is sent once.
+        // A request that the node has accepted is sent once.
         assert!(script.run(|_, _| given_up(true)).is_err());
         assert_eq!(script.sent.len(), 6);
-        // Who does not know how to take a request has not applied it.
+        // A node that does not understand the question has not applied the request.
         let outcome = script.run(|sent, request| {
             assert_eq!(careful(request), sent == 6);
             match sent {
@@ -1146,7 +1149,7 @@ mod tests {
     fn address_that_leads_to_the_leader_only_sometimes_is_forwarded_to() {
         let mut script = Script::write(&["a"]).view("a", Some("hidden"));
         script.nodes = nodes_of(&["a"], Forwarding::Auto);
-        // It is always the leader who answers looks.
+        // The leader always answers the looks.
         script.id = Some("hidden".to_owned());
         script.listed = vec!["hidden".to_owned(), "other".to_owned()];
         script.look();
@@ -1175,7 +1178,7 @@ mod tests {
             let outcome = script.run(|sent, _| response(200, if sent == 0 { OK } else { body }));
             assert_eq!(outcome, Ok(Bytes::from_static(body.as_bytes())));
             assert_eq!(script.sent, ["a strong", "a write forwarded"]);
-            // The next one tries with a read whether it would be handed on.
+            // The next write tests with a read whether it would be forwarded.
             assert!(script.run(|_, _| response(200, OK)).is_ok());
             assert_eq!(script.sent[2..], ["a strong", "a write forwarded"]);
         }

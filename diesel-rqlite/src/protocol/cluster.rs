@@ -1,7 +1,7 @@
-//! What is known of a cluster: its nodes, who leads, which of them were found dead.
+//! The state of a cluster: its nodes, its leader, and the nodes that were found dead.
 //!
-//! A value without I/O or clock. The connections of one configuration share it, so that none has to find out by itself
-//! what another has seen. It is filled by *looks*: every node is asked who leads, all at the same time, see
+//! [`Cluster`] is a value without I/O or clock. The connections of one configuration share it, so that each profits
+//! from what another has found out. It is filled by *looks*: all nodes are asked at the same time who leads. See
 //! [`Look`](Cluster::begin_look) and [`survey`](super::survey).
 
 use std::collections::VecDeque;
@@ -11,34 +11,35 @@ use std::time::{Duration, Instant};
 use super::survey::{Seen, View};
 use crate::word::words;
 
-/// No cluster has more; a server that makes up nodes may.
+/// The maximum number of nodes. No cluster has more, but a server that invents nodes may.
 const MAX_NODES: usize = 64;
-/// When a look is over, whoever has not answered.
+/// The time after which a look is over, even if some nodes have not answered.
 const LOOK: Duration = Duration::from_millis(1200);
-/// How long one node may take to answer a look.
+/// The time that one node may take to answer a look.
 pub(crate) const PROBE: Duration = Duration::from_secs(1);
-/// How often the list of nodes is read anew while all is well.
+/// The interval at which the list of nodes is refreshed while all is well.
 const FRESH: Duration = Duration::from_secs(60);
-/// How often a node that leads, or is preferred, and does not answer is looked after.
+/// The interval between looks while the leader or a preferred node does not answer.
 const UNWELL: Duration = Duration::from_secs(2);
-/// For how long a leader must not have answered before it is asked through others, who say that it still leads: an
-/// election that is due takes no longer, and began a look or two earlier.
+/// The time for which a leader must have been silent before it is asked through other nodes, which still name it as the
+/// leader. An election that is due takes no longer, and it began a look or two earlier.
 const ELECTION: Duration = Duration::from_millis(2500);
-/// How long to leave alone, at most, an address that never answered.
+/// The maximum time for which an address that never answered is left alone.
 const NEVER_REACHED: Duration = Duration::from_secs(30);
-/// How long it is believed that redirects lead nowhere.
+/// The time for which redirects are assumed to lead nowhere.
 const NOWHERE: Duration = Duration::from_secs(60);
 
-/// Whether nodes that do not lead are to hand requests on to the leader.
+/// The policy for forwarding: it tells whether nodes that do not lead forward requests to the leader.
 #[derive(Clone, Copy, Debug, Default, Hash, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Forwarding {
-    /// Where the leader can't be reached at the address that its cluster names: behind a load balancer, say.
+    /// Forwards if the leader can't be reached at the address that its cluster names, for example behind a load
+    /// balancer.
     #[default]
     Auto,
-    /// Always.
+    /// Always forwards.
     Always,
-    /// Never: what the leader can't be asked itself, fails.
+    /// Never forwards. A request that can't be sent to the leader itself fails.
     Never,
 }
 
@@ -48,58 +49,58 @@ words!("forwarding", Forwarding {
     Never = "never",
 });
 
-/// How a cluster is to be treated.
+/// The rules for the use of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Manner {
-    /// Whether nodes are learnt from the cluster.
+    /// Set if nodes are learnt from the cluster.
     pub(crate) discovery: bool,
     pub(crate) forwarding: Forwarding,
-    /// The node to read from where any node will do.
+    /// The node to read from where any node may answer.
     pub(crate) preferred: Option<String>,
 }
 
-/// One node, at one address: a node with two addresses is two of these, with the same id.
+/// One node at one address. A node with two addresses has two of these, with the same id.
 #[derive(Debug)]
 struct Member {
-    /// `http://host:4001/prefix`
+    /// The address, as `http://host:4001/prefix`.
     base: String,
-    /// Named by the user.
+    /// Set if the user has named the node.
     seed: bool,
-    /// Some queries are to be answered there.
+    /// Set if some queries prefer this node.
     wanted: bool,
     voter: bool,
-    /// Of the node that answers there, once it is known.
+    /// The id of the node that answers at the address, once it is known.
     id: Option<String>,
-    /// Several nodes answer there: a load balancer.
+    /// Set if several nodes answer at the address, as at that of a load balancer.
     many: bool,
-    /// The cluster itself gives this address for one node. Behind any other there may be several.
+    /// Set if the cluster itself gives this address for one node. At any other address there may be several nodes.
     listed: bool,
     reached: bool,
     trouble: Option<Trouble>,
     said: Option<Said>,
 }
 
-/// A node that did not answer when it was asked last.
+/// The state of a node that did not answer when it was last asked.
 #[derive(Clone, Debug)]
 struct Trouble {
     since: Instant,
     last: Instant,
     times: u32,
-    /// How many looks in a row have had no answer from it.
+    /// The number of consecutive looks that the node has not answered.
     silent: u32,
     message: String,
 }
 
-/// What a node says of the leader.
+/// The answer of a node to the question who leads.
 #[derive(Clone, Debug)]
 struct Said {
     at: Instant,
     leader: Option<Leader>,
-    /// A node of the cluster does not answer this one.
+    /// Set if some node of the cluster does not answer this one.
     misses: bool,
 }
 
-/// Who leads, by its id where that is known, and by the address its cluster gives.
+/// The leader, by its id if that is known, and by the address that its cluster gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Leader {
     pub(crate) id: Option<String>,
@@ -121,28 +122,28 @@ struct UnderWay {
     waiting: Vec<String>,
 }
 
-/// Where a request goes.
+/// The destination of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// To this node, which says where else if it does not lead.
+    /// This node. If it does not lead, it names the node that does.
     Ask(String),
-    /// To this node, which hands it on to the leader.
+    /// This node, which forwards the request to the leader.
     Forward(String),
-    /// To nobody, for now.
+    /// No node, for now.
     Wait,
 }
 
-/// See the module.
+/// The state of a cluster. See the module.
 #[derive(Debug)]
 pub(crate) struct Cluster {
     manner: Manner,
     members: Vec<Member>,
     leader: Option<(Leader, Instant)>,
-    /// Nodes that a trusted one has listed as its cluster's, also where they are not learnt for use.
+    /// Nodes that a trusted node has listed as members of its cluster, even if nodes are not learnt for use.
     listed: Vec<String>,
-    /// Who leads, as nodes said that were asked.
+    /// The leader, as the nodes that were asked have named it.
     named: Option<(Arc<Leader>, Instant)>,
-    /// Whether a node has ever answered.
+    /// Set if any node has ever answered.
     worked: bool,
     nowhere: Option<Instant>,
     looked: Option<Instant>,
@@ -171,7 +172,7 @@ impl Cluster {
         cluster
     }
 
-    /// The user names a node to read from.
+    /// Adds a node that the user has named to read from.
     pub(crate) fn prefer(&mut self, base: &str) {
         let member = self.member(base);
         member.seed = true;
@@ -186,13 +187,14 @@ impl Cluster {
         self.worked
     }
 
-    /// Whether a node may be told who asks: the user has named it, or one that may be told has listed it.
+    /// Returns whether a node may receive credentials: the user has named it, or a node that may receive them has
+    /// listed it.
     pub(crate) fn trusts(&self, base: &str) -> bool {
         self.find(base).is_some_and(|member| member.seed)
             || self.listed.iter().any(|listed| listed == base)
     }
 
-    /// Notes whom a node lists. Where it is reached by TLS, what has none is not trusted.
+    /// Records the nodes that a node lists. If that node was reached by TLS, a listed node without TLS is not trusted.
     pub(crate) fn trust_listed_by(&mut self, from: &str, nodes: &[Seen]) {
         if !self.trusts(from) {
             return;
@@ -237,7 +239,7 @@ impl Cluster {
         &mut self.members[place]
     }
 
-    /// The node answered, whatever it was.
+    /// Records that the node answered, whatever the answer was.
     pub(crate) fn answered(&mut self, base: &str) {
         self.worked = true;
         let member = self.member(base);
@@ -245,7 +247,7 @@ impl Cluster {
         member.trouble = None;
     }
 
-    /// The node could not be reached, or was given up.
+    /// Records that the node could not be reached, or was given up.
     pub(crate) fn failed(&mut self, base: &str, message: &str, now: Instant) {
         self.note_trouble(base, message, now);
     }
@@ -265,28 +267,28 @@ impl Cluster {
         trouble
     }
 
-    /// The node leads: it has just done what only a leader does.
+    /// Records that the node leads, because it has just done what only a leader does.
     pub(crate) fn leads(&mut self, base: &str, now: Instant) {
         let id = self.identity(base).map(str::to_owned);
         let base = base.to_owned();
         self.leader = Some((Leader { id, base }, now));
     }
 
-    /// A node has named another one as the leader.
+    /// Records that a node has named another one as the leader.
     pub(crate) fn redirected(&mut self, from: &str, to: &str, now: Instant) {
         let leader = self.leader.as_ref();
         let was_leader = leader.is_some_and(|(leader, _)| self.is_at(leader, from) == Some(true));
         let member = self.member(from);
-        // Another node has answered than the one that was asked for its id.
+        // The node that answered is not the one that was asked for its id.
         member.many |= was_leader && !member.listed;
         let reached = self.member(to).reached;
-        // Where it was found unreachable, a look may have said by which other address the leader is reached.
+        // If the new leader was found unreachable, a look may have found another address at which it can be reached.
         if reached || self.leader.is_none() {
             self.leads(to, now);
         }
     }
 
-    /// The node does not lead, as it says itself.
+    /// Records that the node does not lead, according to its own answer.
     pub(crate) fn leads_not(&mut self, base: &str) {
         if let Some((leader, _)) = &self.leader
             && self.is_at(leader, base) == Some(true)
@@ -295,18 +297,18 @@ impl Cluster {
         }
     }
 
-    /// Redirects can't be followed from here.
+    /// Records that redirects can't be followed from here.
     pub(crate) fn redirects_lead_nowhere(&mut self, now: Instant) {
         self.nowhere = Some(now);
     }
 
-    /// The id of the only node that answers at an address.
+    /// Returns the id of the only node that answers at an address.
     fn identity(&self, base: &str) -> Option<&str> {
         let member = self.find(base)?;
         member.id.as_deref().filter(|_| !member.many)
     }
 
-    /// Whether the leader is what answers at an address, where that can be told.
+    /// Returns whether the leader is the node that answers at an address, or `None` if that is unknown.
     fn is_at(&self, leader: &Leader, base: &str) -> Option<bool> {
         if leader.base == base {
             return Some(true);
@@ -322,14 +324,14 @@ impl Cluster {
             .is_some_and(|member| member.trouble.is_none())
     }
 
-    /// The best address of the leader.
+    /// Returns the best address of the leader.
     fn address_of(&self, leader: &Leader) -> Option<&Member> {
         let same = |member: &&Member| self.is_at(leader, &member.base) == Some(true);
         let rank = |member: &&Member| (member.trouble.is_some(), !member.reached, !member.seed);
         self.members.iter().filter(same).min_by_key(rank)
     }
 
-    /// Whether the leader, as it is known, can't be asked but through others.
+    /// Returns whether the known leader can only be asked through other nodes.
     fn is_out_of_reach(&self, now: Instant) -> bool {
         let nowhere = self
             .nowhere
@@ -356,7 +358,8 @@ impl Cluster {
         self.manner.forwarding != Forwarding::Never
     }
 
-    /// Where a request begins that only the leader can serve, on a connection that has last talked to `current`.
+    /// Returns the first destination of a request that only the leader can serve. `current` is the node that the
+    /// connection last talked to.
     pub(crate) fn first(&self, current: &str, now: Instant) -> Next {
         if self.forwards(now) {
             return match self.is_well(current) {
@@ -376,17 +379,18 @@ impl Cluster {
         }
     }
 
-    /// An address of the leader at which it does not answer.
+    /// Returns whether this is an address of the leader at which it does not answer.
     fn is_lost_leader(&self, base: &str) -> bool {
         let leader = self.leader.as_ref();
         leader.is_some_and(|(leader, _)| self.is_at(leader, base) == Some(true))
             && !self.is_well(base)
     }
 
-    /// Where a request goes that only the leader can serve, after these nodes were tried in vain.
+    /// Returns the next destination of a request that only the leader can serve, after the nodes in `tried` were tried
+    /// in vain.
     pub(crate) fn next(&self, tried: &[String], now: Instant) -> Next {
         let untried = |base: &String| !tried.contains(base);
-        // A follower that has lost its leader holds what it is asked; a look says sooner who leads.
+        // A follower that has lost its leader holds back the requests that it gets. A look tells sooner who leads.
         let is_informed = self.is_informed();
         if let Some((leader, _)) = &self.leader
             && let Some(member) = self.address_of(leader)
@@ -398,7 +402,7 @@ impl Cluster {
         }
         let mut candidates = self.candidates();
         if self.forwards(now) {
-            // Behind one address may be others that answer, whatever happened there last.
+            // At one address there may be other nodes that answer, whatever happened there last.
             let well = candidates.find(|member| {
                 (member.trouble.is_none() || member.many || member.seed)
                     && untried(&member.base)
@@ -406,7 +410,7 @@ impl Cluster {
             });
             return well.map_or(Next::Wait, |member| Next::Forward(member.base.clone()));
         }
-        // Whoever names a leader whose address nobody has learnt sends us there.
+        // A node that names a leader whose address is unknown redirects the request to it.
         let leads_elsewhere = self
             .leader
             .as_ref()
@@ -419,20 +423,20 @@ impl Cluster {
         next.map_or(Next::Wait, |member| Next::Ask(member.base.clone()))
     }
 
-    /// Whether a node answers that says who leads, or that nobody does.
+    /// Returns whether some node answers and says who leads, or that no node does.
     fn is_informed(&self) -> bool {
         let mut members = self.members.iter();
         members.any(|member| member.trouble.is_none() && member.said.is_some())
     }
 
-    /// Voting nodes, those that answer first, and the user's before others.
+    /// Returns the voting nodes. Those that answer come first, and the user's nodes precede others.
     fn candidates(&self) -> impl Iterator<Item = &Member> {
         let mut members: Vec<_> = self.members.iter().filter(|member| member.voter).collect();
         members.sort_by_key(|member| (member.trouble.is_some(), !member.seed));
         members.into_iter()
     }
 
-    /// Where to read what any node may answer: from the preferred node, or where the connection is.
+    /// Returns the node for a read that any node may answer: the preferred node, or the current one of the connection.
     pub(crate) fn nearby(
         &self,
         preferred: Option<&str>,
@@ -455,7 +459,7 @@ impl Cluster {
         self.manner.preferred.is_some()
     }
 
-    /// What each node that does not answer has said, for an error.
+    /// Returns each node that does not answer, with its error message.
     pub(crate) fn troubles(&self) -> impl Iterator<Item = (&str, &str)> {
         let in_trouble = self.members.iter().filter_map(|member| {
             let trouble = member.trouble.as_ref()?;
@@ -464,7 +468,7 @@ impl Cluster {
         in_trouble.filter(|(_, message)| !message.is_empty())
     }
 
-    /// Whether it is time to look, though nothing has failed just now.
+    /// Returns whether a look is due even though nothing has just failed.
     pub(crate) fn wants_look(&self, now: Instant) -> bool {
         let since = |at: Instant| now.saturating_duration_since(at);
         let Some(looked) = self.looked else {
@@ -481,7 +485,7 @@ impl Cluster {
         since(looked) >= if unwell { UNWELL } else { FRESH }
     }
 
-    /// The nodes to be asked now; empty, if that is under way already.
+    /// Begins a look and returns the nodes to ask. The list is empty if a look is already under way.
     pub(crate) fn begin_look(&mut self, now: Instant) -> Vec<String> {
         if self.is_looking(now) {
             return Vec::new();
@@ -496,14 +500,14 @@ impl Cluster {
         waiting
     }
 
-    /// Whether a look is under way, and may still tell something new.
+    /// Returns whether a look is under way and may still bring news.
     pub(crate) fn is_looking(&self, now: Instant) -> bool {
         self.look.as_ref().is_some_and(|look| {
             !look.waiting.is_empty() && now.saturating_duration_since(look.began) < LOOK
         })
     }
 
-    /// Whether a look that began at some time has found the leader, where it answers.
+    /// Returns whether a look that began at `since` or later has found a leader that answers.
     pub(crate) fn has_found(&self, since: Instant) -> bool {
         self.leader.as_ref().is_some_and(|(leader, at)| {
             let member = self.address_of(leader);
@@ -517,13 +521,13 @@ impl Cluster {
         }
     }
 
-    /// A node did not answer a look.
+    /// Records that a node did not answer a look.
     pub(crate) fn is_silent(&mut self, base: &str, message: &str, now: Instant) {
         self.heard(base);
         self.note_trouble(base, message, now).silent += 1;
     }
 
-    /// A node has answered a look that began at some time.
+    /// Records the answer of a node to a look that began at `began`.
     pub(crate) fn has_said(&mut self, base: &str, view: View, began: Instant, now: Instant) {
         self.heard(base);
         if self.is_stranger(base, &view) {
@@ -555,7 +559,7 @@ impl Cluster {
             self.leads_not(base);
             return;
         };
-        // What the leader says of itself is not overruled by who has not heard of it yet.
+        // The leader's own answer is not overruled by that of a node that has not heard of the leader yet.
         let by_itself = self.is_at(&leader, base) == Some(true);
         let contradicted = self.leader.as_ref().is_some_and(|(known, at)| {
             *at >= began && !known.is(&leader) && self.says_of_itself(known)
@@ -579,7 +583,8 @@ impl Cluster {
             .is_some_and(|said| said.is(leader))
     }
 
-    /// At an address that only others have named, a node of another cluster may answer: `localhost`, say.
+    /// Returns whether the node at an address may belong to another cluster. That can happen at an address that only
+    /// other nodes have named, such as `localhost`.
     fn is_stranger(&self, base: &str, view: &View) -> bool {
         let named = self
             .find(base)
@@ -603,7 +608,7 @@ impl Cluster {
             .collect();
         self.members.retain(|member| {
             let mut nodes = listed.iter();
-            // Who left the cluster is asked no more; nodes that do not answer are listed without an address.
+            // A node that left the cluster is not asked again. Nodes that do not answer are listed without an address.
             member.seed
                 || member.trouble.is_none()
                 || nodes.any(|node| node.base == member.base)
@@ -619,7 +624,8 @@ impl Cluster {
         }
     }
 
-    /// Whether another node than the asked one has been elected since, as those say who must know.
+    /// Returns the node that was elected since then in place of the asked one. Either that node says so itself, or the
+    /// asked node no longer claims to lead.
     pub(crate) fn elected_instead_of(&self, asked: &str, since: Instant) -> Option<&str> {
         let (leader, at) = self.leader.as_ref()?;
         if !self.find(asked)?.listed || *at < since || self.is_at(leader, asked) != Some(false) {
@@ -638,33 +644,34 @@ impl Cluster {
         (itself || resigned).then_some(&*leader.base)
     }
 
-    /// Who leads by now, as anybody has said since some time, if it was another one before.
+    /// Returns the current leader if any node has named it since, and if it differs from the leader before.
     pub(crate) fn elected_after(&self, before: &Leader, since: Instant) -> Option<&str> {
         let (leader, at) = self.named.as_ref()?;
         (*at >= since && !leader.is(before)).then_some(&*leader.base)
     }
 
-    /// Whether one of the nodes that may be behind an address does not answer the others.
+    /// Returns whether one of the nodes that may share this address does not answer the others, according to an answer
+    /// since then.
     pub(crate) fn misses_a_node(&self, base: &str, since: Instant) -> bool {
         let member = self.find(base).filter(|member| !member.listed);
         let said = member.and_then(|member| member.said.as_ref());
         said.is_some_and(|said| said.at >= since && said.misses)
     }
 
-    /// Whether a request to this address may end at a node that hangs: there may be several behind it, and one does not
-    /// answer the others.
+    /// Returns whether a request to this address may reach a node that hangs. Several nodes may share the address, and
+    /// one of them does not answer the others.
     pub(crate) fn is_in_doubt(&self, base: &str) -> bool {
         let member = self.find(base).filter(|member| !member.listed);
         let said = member.and_then(|member| member.said.as_ref());
         said.is_some_and(|said| said.misses)
     }
 
-    /// Who leads, as nodes have said.
+    /// Returns the leader, as the nodes have named it.
     pub(crate) fn named(&self) -> Option<Arc<Leader>> {
         self.named.as_ref().map(|(leader, _)| Arc::clone(leader))
     }
 
-    /// Whether the node has answered nothing to so many looks in a row, while others did.
+    /// Returns whether the node has not answered two looks in a row while others did.
     pub(crate) fn is_mute(&self, base: &str, since: Instant) -> bool {
         const LOOKS: u32 = 2;
         let trouble = self.find(base).and_then(|member| member.trouble.as_ref());
@@ -675,7 +682,7 @@ impl Cluster {
     }
 }
 
-/// An address that never answered is asked ever more seldom.
+/// Returns whether a node is to be asked in a look. An address that never answered is asked less and less often.
 fn is_due(member: &Member, now: Instant) -> bool {
     match &member.trouble {
         Some(trouble) if !member.reached && !member.seed => {
@@ -715,7 +722,7 @@ mod tests {
             let mut cluster = Cluster::new(&seeds, manner);
             let now = Instant::now();
             assert!(cluster.trusts("https://a:1") && cluster.trusts("http://b:1"));
-            // Named by a redirect.
+            // A redirect names it.
             cluster.redirected("http://b:1", "http://x:1", now);
             cluster.has_said("http://x:1", listing(&["http://y:1"]), now, now);
             assert!(!cluster.trusts("http://x:1") && !cluster.trusts("http://y:1"));

@@ -1,54 +1,54 @@
-//! How a node is: its status, and whether it is ready.
+//! The status and the readiness of a node.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-/// What a node is in the Raft protocol.
+/// The state of a node in the Raft protocol.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RaftState {
-    /// It leads.
+    /// The node leads.
     Leader,
-    /// It follows a leader, or looks for one.
+    /// The node follows a leader, or looks for one.
     Follower,
-    /// It wants to be elected.
+    /// The node is a candidate in an election.
     Candidate,
-    /// It takes no part any more.
+    /// The node no longer takes part.
     Shutdown,
 }
 
-/// What a node says of itself.
+/// The status of a node, as the node reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NodeStatus {
-    /// Its id, `-node-id` of rqlited.
+    /// The id of the node, `-node-id` of rqlited.
     pub node_id: String,
-    /// Its version, as it was built: `v10.2.7`, or only `10`.
+    /// The version of rqlite, as it was built: `v10.2.7`, or only `10`.
     pub version: String,
-    /// The version of its SQLite.
+    /// The version of SQLite.
     pub sqlite_version: String,
-    /// Where it listens for clients, `host:port`.
+    /// The address at which the node listens for clients, `host:port`.
     pub http_address: String,
-    /// Where other nodes reach it, `host:port`.
+    /// The address at which other nodes reach the node, `host:port`.
     pub raft_address: String,
-    /// What it is in the Raft protocol.
+    /// The state of the node in the Raft protocol.
     pub state: RaftState,
-    /// The id of the node that leads, if it knows one.
+    /// The id of the leader, if the node knows one.
     pub leader_id: Option<String>,
-    /// Whether it is ready to serve requests.
+    /// `true` if the node is ready to serve requests.
     pub is_ready: bool,
-    /// Whether it enforces foreign keys: `-fk` of rqlited.
+    /// `true` if the node enforces foreign keys: `-fk` of rqlited.
     pub foreign_keys: bool,
-    /// The size of its database, in bytes.
+    /// The size of the database, in bytes.
     pub database_size: u64,
     /// The Raft term.
     pub raft_term: u64,
-    /// The index of the last entry of the Raft log that is committed, as far as it knows.
+    /// The index of the last committed entry of the Raft log, as far as the node knows.
     pub commit_index: u64,
-    /// The index of the last entry that it has applied to its database.
+    /// The index of the last entry that the node has applied to its database.
     pub applied_index: u64,
-    /// For how long it has been running.
+    /// The time since the node was started.
     pub uptime: Duration,
     json: String,
 }
@@ -56,12 +56,12 @@ pub struct NodeStatus {
 pub(crate) const STATUS: &str = "/status";
 
 impl NodeStatus {
-    /// All that the node says, as it says it.
+    /// Returns the complete report of the node as JSON, unchanged.
     pub fn json(&self) -> &str {
         &self.json
     }
 
-    /// An answer to [`STATUS`], or the place in it where something else stands than should.
+    /// Parses an answer to [`STATUS`]. The error names the place where the answer lacks an expected value.
     pub(crate) fn of(json: String) -> Result<Self, String> {
         let status: Value = serde_json::from_str(&json).map_err(|error| error.to_string())?;
         let missing = |place: &'static str| format!("it has no {place}");
@@ -95,7 +95,7 @@ impl NodeStatus {
     }
 }
 
-/// As hashicorp/raft writes them.
+/// Returns the state with this name, as hashicorp/raft writes it.
 fn state(name: &str) -> Option<RaftState> {
     match name {
         "Leader" => Some(RaftState::Leader),
@@ -106,7 +106,7 @@ fn state(name: &str) -> Option<RaftState> {
     }
 }
 
-/// A duration as Go prints it: `1h2m3.5s`, `30.6µs`.
+/// Parses a duration in Go's format: `1h2m3.5s`, `30.6µs`.
 fn go_duration(text: &str) -> Option<Duration> {
     let mut sum = Duration::ZERO;
     let mut rest = text;
@@ -132,7 +132,7 @@ fn go_duration(text: &str) -> Option<Duration> {
     (!text.is_empty()).then_some(sum)
 }
 
-/// What "ready" is to mean, and how long a node may take to become so.
+/// The conditions under which a node counts as ready, and the time that it may take to become so.
 ///
 /// ```
 /// use std::time::Duration;
@@ -155,7 +155,7 @@ impl Default for ReadyOptions {
 }
 
 impl ReadyOptions {
-    /// The node reaches its leader and can read its database. It has two seconds for that.
+    /// Requires that the node reaches its leader and can read its database. It has two seconds for that.
     pub fn new() -> Self {
         ReadyOptions {
             sync: false,
@@ -164,27 +164,27 @@ impl ReadyOptions {
         }
     }
 
-    /// It also has applied what the leader had committed when it was asked.
+    /// Also requires that the node has applied everything that the leader had committed when the request was made.
     pub fn sync(mut self) -> Self {
         self.sync = true;
         self
     }
 
-    /// It answers HTTP requests, and nothing else is asked: it need not have a leader, nor its database.
+    /// Requires only that the node answers HTTP requests. It need neither have a leader nor its database.
     pub fn no_leader(mut self) -> Self {
         self.no_leader = true;
         self
     }
 
-    /// How long it may take over each step, such as reaching its leader. A node that has not answered a second later is one
-    /// without an answer.
+    /// Sets the time that the node may take over each step, such as reaching its leader. A node that has not answered
+    /// one second after that time counts as a node that does not answer.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
     pub(crate) fn path(self) -> String {
-        // A Go duration.
+        // A duration in Go's format.
         let mut path = format!("{READY}?timeout={}ns", self.timeout.as_nanos());
         if self.sync {
             path.push_str("&sync");
@@ -202,7 +202,7 @@ impl ReadyOptions {
 
 const READY: &str = "/readyz";
 
-/// Whether a node is ready, and what it says about it.
+/// The readiness of a node, and the node's report on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Readiness {
     is_ready: bool,
@@ -210,17 +210,19 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Whether it is.
+    /// Returns whether the node is ready.
     pub fn is_ready(&self) -> bool {
         self.is_ready
     }
 
-    /// A line for each step that was looked at, such as `[+]leader ok`; the last one says why it is not ready.
+    /// Returns the report: a line for each step that was checked, such as `[+]leader ok`. If the node is not ready, the
+    /// last line says why.
     pub fn report(&self) -> &str {
         &self.report
     }
 
-    /// 503; up to 10.2.7 it is 500 where there is no leader (`http/service.go`).
+    /// Interprets an answer of `/readyz`. The status of a node that is not ready is 503. Up to 10.2.7, it is 500 if
+    /// there is no leader (`http/service.go`).
     pub(crate) fn of(status: http::StatusCode, report: &str) -> Option<Self> {
         let is_ready = match status.as_u16() {
             200 => true,

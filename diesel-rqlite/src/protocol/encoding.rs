@@ -1,52 +1,56 @@
-//! The forms in which values travel.
+//! The forms in which values are transferred.
 
-/// How one column of an answer is asked for, and read.
+/// The form in which one column of an answer is requested and read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Encoding {
-    /// As rqlite writes it, without the declared type.
+    /// The value as rqlite writes it, without the declared type.
     Plain,
-    /// The same, with an infinite REAL as text, and a whole one as INTEGER: rqlite writes the shortest digits of a REAL
-    /// and pads them with zeros, which beyond 2^53 is another integer. (No text SQLite makes of a REAL is exact on all
-    /// versions.)
+    /// Like [`Plain`](Self::Plain), but an infinite REAL is written as text, and a whole REAL as an INTEGER. rqlite
+    /// writes the shortest digits of a REAL and pads them with zeros, which beyond 2^53 is another integer. (No text
+    /// that SQLite makes of a REAL is exact on all versions.)
     Integer,
-    /// As text, the way SQLite converts to it.
+    /// The value as text, as SQLite converts it.
     Text,
-    /// Text and BLOBs in hexadecimal behind a letter for their storage class; infinite and whole REALs as text, or
-    /// they would be no JSON, or INTEGERs. (But 0.0: no SQL tells it from -0.0, and as a number it keeps its sign.)
+    /// Text and BLOBs are written in hexadecimal, after a letter for their storage class. Infinite and whole REALs are
+    /// written as text, because they would not be valid JSON, or would be read as INTEGERs. 0.0 is the exception: no
+    /// SQL tells it from -0.0, and as a number it keeps its sign.
     Tagged,
-    /// The same with a whole REAL as INTEGER, as a transaction shows and compares it.
+    /// Like [`Tagged`](Self::Tagged), but a whole REAL is written as an INTEGER. A transaction shows and compares
+    /// values in this form.
     Compared,
-    /// As [`Tagged`](Self::Tagged), with numbers as text.
+    /// Like [`Tagged`](Self::Tagged), but numbers are written as text.
     TaggedText,
-    /// In front of others: the storage classes of the values behind it, a letter for each.
+    /// The storage classes of the values that follow in the row, one letter each. This column precedes the others.
     Classes,
-    /// As rqlite writes it, and what it can't write as if tagged; which of both is in the classes.
+    /// The value as rqlite writes it, or tagged if rqlite can't write it. The column of [`Classes`](Self::Classes)
+    /// tells which of the two it is.
     Classed,
-    /// What the classes say is a REAL.
+    /// A value that is a REAL according to its storage class.
     Real,
-    /// As rqlite writes what is stored, which may be another value: [`Doubtful`] tells where.
+    /// The stored value as rqlite writes it, which may be another value. [`Doubtful`] records the columns where it may
+    /// be.
     Stored(Wanted),
 }
 
-/// What a value is wanted as that came as it is stored.
+/// The type that a value in the form [`Encoding::Stored`] is read as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
     Integer,
     Real,
     Text,
     Binary,
-    /// Whatever it is; it is of a column.
+    /// Any type. The value is that of a column.
     AnyOfColumn,
-    /// Whatever it is; it is of an expression, whose declared type is the class of its first value.
+    /// Any type. The value is that of an expression, whose declared type is the class of its first value.
     AnyOfExpression,
 }
 
-/// Columns of an answer in which a value may not be what is stored.
+/// The columns of an answer whose values may differ from the stored ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Doubtful(u128);
 
 impl Doubtful {
-    /// How many columns it can tell apart.
+    /// The number of columns that can be told apart.
     pub(crate) const MOST: usize = 128;
 
     pub(crate) const ALL: Doubtful = Doubtful(u128::MAX);
@@ -74,7 +78,7 @@ impl Doubtful {
     }
 }
 
-/// What SQLite makes of the numbers that are stored in a column.
+/// The conversion that SQLite applies to numbers that are stored in a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Affinity {
     Text,
@@ -87,7 +91,8 @@ pub(crate) enum Affinity {
 }
 
 impl Affinity {
-    /// By the declared type, see SQLite's "Datatypes In SQLite", section 3.1. INTEGER and NUMERIC are one.
+    /// Returns the affinity of a declared type. See SQLite's "Datatypes In SQLite", section 3.1. INTEGER and NUMERIC
+    /// are not distinguished.
     pub(crate) fn of(declared: &str) -> Self {
         let has = |names: &[&str]| names.iter().any(|name| declared.contains(name));
         match declared {

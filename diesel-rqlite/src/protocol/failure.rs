@@ -1,16 +1,16 @@
-//! Why there is no answer, and what is at stake then.
+//! The reasons why there is no answer, and the consequences.
 
 use http::StatusCode;
 
 use super::request::{Exchange, Stake};
 
-/// Why there is no answer. Made by the [`Exchange`] that failed, so that it knows what was at stake.
+/// The reason why there is no answer. It is made by the [`Exchange`] that failed, so that it knows what was at stake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) why: Why,
     pub(crate) stake: Stake,
     pub(crate) message: String,
-    /// Of a node that has answered something else than was asked for.
+    /// The status of the answer, if the node has answered something other than what was requested.
     pub(crate) status: Option<StatusCode>,
 }
 
@@ -20,7 +20,7 @@ pub(crate) enum Why {
     NotApplied,
     /// The request may have been applied, once.
     Unknown,
-    /// The server ran the request but cannot write its values as JSON (an infinite REAL).
+    /// The server ran the request but can't write its values as JSON (an infinite REAL).
     Unwritable,
 }
 
@@ -31,7 +31,7 @@ impl Failure {
 }
 
 impl Exchange {
-    /// What became of it, where that is no answer.
+    /// Returns the failure of this exchange.
     pub(crate) fn failure(&self, why: Why, message: impl Into<String>) -> Failure {
         Failure {
             why,

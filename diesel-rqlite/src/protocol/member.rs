@@ -5,41 +5,41 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-/// What a node is in its cluster.
+/// The role of a node in its cluster.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NodeRole {
-    /// It leads, and answers the node that was asked.
+    /// The node leads, and it answers the node that was asked.
     Leader,
-    /// It votes. A leader that does not answer is shown as one of these.
+    /// The node votes. A leader that does not answer is listed as a voter.
     Voter,
-    /// It only reads.
+    /// The node is read-only and does not vote.
     NonVoter,
 }
 
-/// One node of a cluster, as the node that was asked sees it.
+/// One node of a cluster, as seen by the node that was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClusterNode {
-    /// Its id, `-node-id` of rqlited.
+    /// The id of the node, `-node-id` of rqlited.
     pub id: String,
-    /// Where clients reach it, such as `http://host:4001`. `None`: it does not answer.
+    /// The address at which clients reach the node, such as `http://host:4001`. `None` if the node does not answer.
     pub api_address: Option<String>,
-    /// Where other nodes reach it, `host:port`.
+    /// The address at which other nodes reach the node, `host:port`.
     pub raft_address: String,
-    /// What it is in its cluster.
+    /// The role of the node in its cluster.
     pub role: NodeRole,
-    /// Whether it answered the node that was asked.
+    /// `true` if the node answered the node that was asked.
     pub is_reachable: bool,
-    /// Its version. Servers before 9 do not say it here.
+    /// The version of rqlite. Servers before 9 do not report it here.
     pub version: Option<String>,
-    /// How long it took to answer.
+    /// The time that the node took to answer.
     pub response_time: Option<Duration>,
-    /// Why it is not reachable.
+    /// The reason why the node is not reachable.
     pub error: Option<String>,
 }
 
-/// The nodes of a cluster, in the order of their ids. Derefs to a slice.
+/// The nodes of a cluster, in the order of their ids. Dereferences to a slice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterNodes {
     nodes: Vec<ClusterNode>,
@@ -47,17 +47,17 @@ pub struct ClusterNodes {
 }
 
 impl ClusterNodes {
-    /// All that rqlite says of them, as it says it.
+    /// Returns rqlite's complete answer as JSON, unchanged.
     pub fn json(&self) -> &str {
         &self.json
     }
 
-    /// The one that leads, if the node that was asked reaches it.
+    /// Returns the leader, if the node that was asked reaches it.
     pub fn leader(&self) -> Option<&ClusterNode> {
         self.nodes.iter().find(|node| node.role == NodeRole::Leader)
     }
 
-    /// An answer to [`NODES`].
+    /// Parses an answer to [`NODES`].
     pub(crate) fn of(json: String) -> Option<Self> {
         let nodes = members(json.as_bytes())?;
         Some(ClusterNodes { nodes, json })
@@ -90,10 +90,10 @@ impl<'n> IntoIterator for &'n ClusterNodes {
     }
 }
 
-/// All nodes. One that does not answer within two seconds is not reachable.
+/// The endpoint that lists all nodes. A node that does not answer within two seconds is not reachable.
 pub(crate) const NODES: &str = "/nodes?ver=2&nonvoters&timeout=2s";
 
-/// Both of rqlite's forms: an object by id, and with `ver=2` a list.
+/// Parses both of rqlite's forms: an object whose keys are the ids, and, with `ver=2`, a list.
 pub(crate) fn members(body: &[u8]) -> Option<Vec<ClusterNode>> {
     let answer: Map<String, Value> = serde_json::from_slice(body).ok()?;
     let members = match answer.get("nodes") {

@@ -1,12 +1,12 @@
-//! What the server says in words. Everything that is read out of such a text is read here, and nowhere else.
+//! The texts of the server. All parsing of such texts is in this module.
 //!
-//! Versions are those of rqlite in which a text was seen, on a running node or in its source; paths are those of its
-//! source. Messages of SQLite come through unchanged.
+//! The versions are those of rqlite in which a text was seen, on a running node or in the source. The paths are those
+//! of rqlite's source. Messages of SQLite are passed through unchanged.
 
-/// What is wrong with a request as a whole: the `error` beside empty results, with status 200.
+/// The error of a request as a whole: the `error` that accompanies empty results, with status 200.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RequestError<'m> {
-    /// Not here, not now; also to a read. It was not applied.
+    /// The node can't serve requests, or not now. Reads get this error, too. The request was not applied.
     ///
     /// | text | seen in | source |
     /// |---|---|---|
@@ -17,33 +17,35 @@ pub(crate) enum RequestError<'m> {
     /// | `store not ready` | 8.26, 10.2 | `store/store.go` |
     /// | `stale read` | 8.26, 10.2 | `store/store.go`; a follower that is too far behind, at level `none` with a freshness |
     NotHere,
-    /// The node refused it, as others would. It was not applied.
+    /// The node refused the request, as other nodes would. The request was not applied.
     ///
     /// | text | seen in | source |
     /// |---|---|---|
     /// | `disallowed pragma` | 10.2; since 8.26.8 | `store/state.go` |
     /// | `timed out enqueuing operation` | 8.26, 10.2 | `hashicorp/raft`, `api.go` |
     Refused,
-    /// The leader was deposed meanwhile. It may have been applied, and was, in some cases seen.
+    /// The leader was deposed while it handled the request. The request may have been applied. In some observed cases
+    /// it was.
     ///
     /// `leadership lost while committing log`: 8.26 and 10.2, `hashicorp/raft`, `api.go`.
     LeadershipLost,
-    /// A linearizable read waited in vain for what is in the Raft log to be applied. Behind a change of the cluster's members
-    /// there is nothing to apply, until something is written.
+    /// A linearizable read waited in vain until the entries of the Raft log are applied. After a change of the
+    /// cluster's members, there is nothing to apply until something is written.
     ///
     /// `timeout waiting for fsm`, and `index 7: timeout waiting for fsm`: 10.2, `store/store.go`.
     NothingToApply,
-    /// Another client has left a transaction open, on the connection that all writes share. It was not applied.
+    /// Another client has left a transaction open on the connection that all writes share. The request was not applied.
     ///
     /// [`TRANSACTION_OPEN`]: 8.26 and 10.2, SQLite.
     TransactionOpen,
-    /// A deferred foreign key fails at the commit, for which there is no statement. It was undone. 8.26 and 10.2.
+    /// A deferred foreign key constraint fails at the commit, which is not a statement of the request. The transaction
+    /// was undone. 8.26 and 10.2.
     Constraint(Constraint<'m>),
-    /// Anything else, such as a connection that broke between two nodes.
+    /// Any other error, such as a broken connection between two nodes.
     Other,
 }
 
-/// SQLite's answer to a BEGIN inside of a transaction.
+/// SQLite's answer to a BEGIN inside a transaction.
 pub(crate) const TRANSACTION_OPEN: &str = "cannot start a transaction within a transaction";
 
 impl<'m> RequestError<'m> {
@@ -63,7 +65,8 @@ impl<'m> RequestError<'m> {
         }
     }
 
-    /// Whether it proves that the request was not applied. A white list: what is not on it may have been.
+    /// Returns whether the error proves that the request was not applied. This is an allowlist: any other error leaves
+    /// it open.
     pub(crate) fn is_not_applied(self) -> bool {
         match self {
             RequestError::NotHere
@@ -77,13 +80,14 @@ impl<'m> RequestError<'m> {
     }
 }
 
-/// Whether a node that does not lead says that it could not hand a request on, or what the other one answered that does
-/// not lead either. Never proof that the request was not applied: it may have been sent twice.
+/// Returns whether a node that does not lead reports that it could not forward a request, or passes on the answer of
+/// another node that does not lead either. Such an error never proves that the request was not applied, because it may
+/// have been sent twice.
 ///
 /// | text | seen in |
 /// |---|---|
 /// | `dial tcp …`, `write tcp …`, `read tcp …`, `read protobuf length: EOF`, `… i/o timeout` | 8.26, 10.2 |
-/// | `node failed to process … on remote node at …: pool get: …`, and any of these behind it | 8.26 |
+/// | `node failed to process … on remote node at …: pool get: …`, and any of these after it | 8.26 |
 /// | `… not leader`, `… leadership lost while committing log` | 8.26, 10.2 |
 pub(crate) fn is_of_forwarding(text: &str) -> bool {
     const WORDS: [&str; 8] = [
@@ -109,17 +113,18 @@ const NOT_STEPPED_DOWN: [&str; 3] = [
     "stepdown: cannot find peer",
 ];
 
-/// The body of an answer whose status is an error.
+/// The body of an answer with an error status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ErrorBody {
-    /// The node knows no leader, and has not done anything. The text ends in `leader not found`: with status 503, and
-    /// with 500 where `redirect` was asked for (8.26 and 10.2, `http/service.go`).
+    /// The node knows no leader, and has not done anything. The text ends in `leader not found`. The status is 503, or
+    /// 500 if `redirect` was requested (8.26 and 10.2, `http/service.go`).
     NoLeader,
     /// The request was run, but its values can't be written as JSON (an infinite REAL): `json: error calling
     /// MarshalJSON for type *http.DBResults: json: unsupported value: +Inf` (8.26 and 10.2, with status 500; Go's
     /// `encoding/json`, called by `http/service.go`).
     Unwritable,
-    /// The leader goes on to lead, since nobody else can, or the one that should does already; with status 500.
+    /// The leader stays the leader, because no other node can lead, or because the requested one already does. The
+    /// status is 500.
     ///
     /// | text | seen in | source |
     /// |---|---|---|
@@ -144,109 +149,113 @@ impl ErrorBody {
     }
 }
 
-/// The mark in the message of a guard that fails, since SQLite repeats a path that is none: `bad JSON path: 'drq:rows'`
-/// (8.26 and 10.2, SQLite).
+/// The mark in the message of a guard that fails. SQLite repeats an invalid path in its error: `bad JSON path:
+/// 'drq:rows'` (8.26 and 10.2, SQLite).
 pub(crate) const GUARD: &str = "drq:";
 
-/// Behind [`GUARD`], and in front of the table whose rows would be changed by dropping another.
+/// The text between [`GUARD`] and the table whose rows would change if another table were dropped.
 pub(crate) const DROPS: &str = "drops ";
 
-/// Behind [`GUARD`], and in front of the number of statements that were run.
+/// The text between [`GUARD`] and the number of statements that were run.
 pub(crate) const DONE: &str = "done ";
 
-/// Behind [`GUARD`]: what was inserted last has no rowid.
+/// The text after [`GUARD`] if the row that was inserted last has no rowid.
 pub(crate) const NO_ROWID: &str = "rowid";
 
-/// What the names of this crate's own tables begin with.
+/// The prefix of the names of this crate's own tables.
 const OWN_TABLE: &str = "__diesel_rqlite_";
 
-/// An error of one statement. All are SQLite's, but one; none of them was applied.
+/// An error of one statement. All but one are errors of SQLite. A statement with such an error was not applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StatementError<'m>(pub(crate) &'m str);
 
 impl<'m> StatementError<'m> {
-    /// The constraint that is violated.
+    /// Returns the violated constraint.
     pub(crate) fn constraint(self) -> Option<Constraint<'m>> {
         Constraint::of(self.0)
     }
 
-    /// A table of this crate's own has not been made yet: `no such table: __diesel_rqlite_…` (8.26 and 10.2, SQLite).
+    /// Returns whether a table of this crate's own does not exist yet: `no such table: __diesel_rqlite_…` (8.26 and
+    /// 10.2, SQLite).
     pub(crate) fn is_own_table_missing(self) -> bool {
         let table = self.0.strip_prefix("no such table: ");
         table.is_some_and(|table| table.starts_with(OWN_TABLE))
     }
 
-    /// `no such column: c` (8.26 and 10.2, SQLite).
+    /// Returns whether this column does not exist: `no such column: c` (8.26 and 10.2, SQLite).
     pub(crate) fn is_missing_column(self, name: &str) -> bool {
         self.0.strip_prefix("no such column: ") == Some(name)
     }
 
-    /// The same for `_rowid_` of any table: `no such column: t._rowid_`.
+    /// Returns whether the column `_rowid_` of some table does not exist: `no such column: t._rowid_`.
     pub(crate) fn is_without_rowids(self) -> bool {
         let column = self.0.strip_prefix("no such column: ");
         column.is_some_and(|column| column.ends_with("._rowid_"))
     }
 
-    /// SQLite complains about the number of columns of a table that was put around a query: `table t has 1 values for 2
-    /// columns` (8.26 and 10.2, SQLite).
+    /// Returns whether SQLite complains about the number of columns of a table that was put around a query: `table t
+    /// has 1 values for 2 columns` (8.26 and 10.2, SQLite).
     pub(crate) fn is_about_table(self, name: &str) -> bool {
         self.0.contains(&format!("table {name}"))
     }
 
-    /// The statement is nested too deeply for a parser whose stack does not grow (8.26, SQLite 3.45).
+    /// Returns whether the statement is nested too deeply for a parser whose stack does not grow (8.26, SQLite 3.45).
     pub(crate) fn is_nested_too_deeply(self) -> bool {
         self.0.contains("parser stack overflow")
     }
 
-    /// What a number that `abs` can't negate is answered with: a peek ends so (8.26 and 10.2, SQLite).
+    /// Returns whether the error is that of `abs` for a number that it can't negate. A peek ends with this error (8.26
+    /// and 10.2, SQLite).
     pub(crate) fn is_overflow(self) -> bool {
         self.0 == "integer overflow"
     }
 
-    /// A guard of this crate.
+    /// Returns whether the error is that of a guard of this crate.
     pub(crate) fn is_guard(self) -> bool {
         self.0.contains(GUARD)
     }
 
-    /// The guard of this crate that has this name.
+    /// Returns whether the error is that of the guard with this name.
     pub(crate) fn is_guard_of(self, name: &str) -> bool {
         let mark = self.0.split_once(GUARD);
         mark.is_some_and(|(_, rest)| rest.trim_end_matches('\'') == name)
     }
 
-    /// The last row that was inserted has no rowid: `bad JSON path: 'drq:rowid'`.
+    /// Returns whether the row that was inserted last has no rowid: `bad JSON path: 'drq:rowid'`.
     pub(crate) fn is_without_rowid(self) -> bool {
         let rest = self.0.split_once(GUARD);
         rest.is_some_and(|(_, rest)| rest.trim_end_matches('\'') == NO_ROWID)
     }
 
-    /// The table whose rows would be changed by dropping another: `bad JSON path: 'drq:drops t'`.
+    /// Returns the table whose rows would change if another table were dropped: `bad JSON path: 'drq:drops t'`.
     pub(crate) fn table_behind_dropped(self) -> Option<String> {
         let (_, rest) = self.0.split_once(GUARD)?;
         let name = rest.strip_prefix(DROPS)?;
         Some(name.strip_suffix('\'').unwrap_or(name).replace("''", "'"))
     }
 
-    /// How many statements were run in front of one that failed: `bad JSON path: 'drq:done 2'`.
+    /// Returns the number of statements that were run before one failed: `bad JSON path: 'drq:done 2'`.
     pub(crate) fn statements_done(self) -> Option<usize> {
         let (_, rest) = self.0.split_once(GUARD)?;
         rest.strip_prefix(DONE)?.trim_end_matches('\'').parse().ok()
     }
 
-    /// The one that is rqlite's own: a column declared as a time holds a number beyond the year 9999. `Time.MarshalText:
-    /// year outside of range [0,9999]` (8.26 and 10.2; Go's `time`, called by `db/db.go`).
+    /// Returns whether a column declared as a time holds a number beyond the year 9999. This is the one error that is
+    /// rqlite's own: `Time.MarshalText: year outside of range [0,9999]` (8.26 and 10.2; Go's `time`, called by
+    /// `db/db.go`).
     pub(crate) fn is_unwritable_time(self) -> bool {
         self.0.contains("Time.MarshalText")
     }
 }
 
-/// A constraint that is violated, in SQLite's words (8.26 and 10.2). SQLite names none but CHECKs and indexes on expressions.
+/// A violated constraint, as SQLite's message describes it (8.26 and 10.2). SQLite names only CHECK constraints and
+/// indexes on expressions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Constraint<'m> {
     Unique(Columns<'m>),
     UniqueIndex(&'m str),
     NotNull(Columns<'m>),
-    /// Its name, or its expression.
+    /// The name of the constraint, or its expression.
     Check(&'m str),
     ForeignKey,
 }
@@ -267,18 +276,18 @@ impl<'m> Constraint<'m> {
         }
     }
 
-    /// Whether `OR IGNORE` skips rows that violate it.
+    /// Returns whether `OR IGNORE` skips rows that violate the constraint.
     pub(crate) fn is_ignorable(self) -> bool {
         !matches!(self, Constraint::ForeignKey)
     }
 }
 
-/// `t.a, t.b`: columns of one table.
+/// The columns of one table: `t.a, t.b`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Columns<'m>(&'m str);
 
 impl<'m> Columns<'m> {
-    /// The table, and the names of the columns.
+    /// Returns the table, and the names of the columns.
     pub(crate) fn split(self) -> Option<(&'m str, Vec<&'m str>)> {
         let names = self.0.split(", ").map(|name| name.split_once('.'));
         let names = names.collect::<Option<Vec<_>>>()?;
@@ -308,7 +317,7 @@ mod tests {
         }
         assert!(RequestError::of("FOREIGN KEY constraint failed").is_not_applied());
         assert!(RequestError::of(TRANSACTION_OPEN).is_not_applied());
-        // Words around a known text are another text.
+        // A known text with other words around it is another text.
         for text in [
             "leadership lost while committing log",
             "read protobuf length: EOF",

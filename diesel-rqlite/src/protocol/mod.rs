@@ -1,10 +1,17 @@
 //! rqlite's HTTP API, without an HTTP client, a clock or a runtime.
 //!
-//! [`request`] says what is sent, [`call`] which node is asked next and when to give up, [`watch`] how long to wait for
-//! an answer, [`options`] what one query may have otherwise, [`cluster`] what is known of the nodes, [`survey`] what they
-//! are asked for that, [`response`] what an answer means, [`rows`] what it holds, [`message`] what its words mean,
-//! [`failure`] why there is none. What is not SQL: [`member`] says which nodes there are, [`condition`] how one of them is,
-//! [`backup`] what a backup is. None of them does I/O, so that every connection shares them.
+//! The requests: [`request`] describes what is sent, and [`options`] the settings of a single query. [`call`] decides
+//! which node is asked next and when to give up. [`watch`] decides how long to wait for an answer.
+//!
+//! The cluster: [`cluster`] keeps the state of the nodes, and [`survey`] asks them for it.
+//!
+//! The answers: [`response`] parses an answer, [`rows`] holds its rows, [`message`] interprets the texts in it, and
+//! [`failure`] is the reason why there is none.
+//!
+//! The parts that are not SQL: [`member`] lists the nodes, [`condition`] reports the status of one of them, and
+//! [`backup`] describes a backup.
+//!
+//! None of these modules does I/O, so that every connection shares them.
 
 pub(crate) mod authorization;
 pub(crate) mod backup;

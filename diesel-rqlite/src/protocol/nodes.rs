@@ -1,4 +1,4 @@
-//! Where one connection is in its cluster, and what it learnt about each node.
+//! The node that a connection uses, and the state of each node as the connection knows it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -8,7 +8,7 @@ use super::cluster::Cluster;
 use super::request::ReadConsistency;
 use crate::mutex::locked;
 
-/// What the connections of one configuration know together.
+/// The state of the cluster, shared by the connections of one configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct Known(Arc<Mutex<Cluster>>);
 
@@ -21,13 +21,13 @@ impl Known {
         WeakKnown(Arc::downgrade(&self.0))
     }
 
-    /// Held for a moment only, never while anything is waited for.
+    /// Locks the state. The lock is held for a moment only, and never while waiting for anything.
     pub(crate) fn cluster(&self) -> MutexGuard<'_, Cluster> {
         locked(&self.0)
     }
 }
 
-/// The same, as long as a connection needs it.
+/// A [`Known`] that exists only as long as a connection uses it.
 #[derive(Debug)]
 pub(crate) struct WeakKnown(Weak<Mutex<Cluster>>);
 
@@ -41,18 +41,18 @@ impl WeakKnown {
     }
 }
 
-/// The node a connection talks to, and what it knows of it and others.
+/// The node that a connection talks to, and the connection's knowledge of it and of other nodes.
 #[derive(Clone, Debug)]
 pub(crate) struct Nodes {
     pub(crate) known: Known,
-    /// `http://host:4001/prefix`, without credentials and without a slash at the end.
+    /// The address of the node, as `http://host:4001/prefix`, without credentials and without a trailing slash.
     current: String,
-    /// Whether this connection has seen it answer with everything that was acknowledged before: right after
-    /// a restart or an election weak reads miss acknowledged writes for up to some seconds.
+    /// Set once the node has answered this connection with everything that was acknowledged before. Right after a
+    /// restart or an election, weak reads miss acknowledged writes for up to some seconds.
     settled: bool,
-    /// Whether a node answers `level=linearizable` as such, where it has answered.
+    /// For each node that has answered a read at `level=linearizable`: `true` if it supports that level.
     linearizable: HashMap<String, bool>,
-    /// The last request was given to a node that hands it on, perhaps twice.
+    /// Set if the last request was sent to a node that forwards it, perhaps twice.
     handed_on: bool,
 }
 
@@ -67,7 +67,7 @@ impl Nodes {
         }
     }
 
-    /// Whether more than one copy of the last request may have come to the leader.
+    /// Returns whether the leader may have received more than one copy of the last request.
     pub(crate) fn was_handed_on(&self) -> bool {
         self.handed_on
     }
@@ -76,7 +76,8 @@ impl Nodes {
         self.handed_on = handed_on;
     }
 
-    /// Whether a node may be told who asks, and what: the configuration names it, or the cluster does.
+    /// Returns whether a node may receive the credentials and the request. It may if the configuration names it, or if
+    /// the cluster does.
     pub(crate) fn may_tell(&self, authorization: &Authorization, base: &str) -> bool {
         !authorization.is_used() || self.known.cluster().trusts(base)
     }
@@ -85,7 +86,7 @@ impl Nodes {
         &self.current
     }
 
-    /// Turns to a node.
+    /// Makes a node the current one.
     pub(crate) fn move_to(&mut self, base: &str) {
         if base != self.current {
             base.clone_into(&mut self.current);
@@ -93,7 +94,7 @@ impl Nodes {
         }
     }
 
-    /// The level in which a read is sent to a node, so that it means what was asked for.
+    /// Returns the level at which a read is sent to a node so that it gets the consistency that was requested.
     pub(crate) fn level(&self, base: &str, wanted: ReadConsistency) -> ReadConsistency {
         match wanted {
             ReadConsistency::Linearizable if self.linearizable.get(base) == Some(&false) => {
@@ -104,8 +105,8 @@ impl Nodes {
         }
     }
 
-    /// Notes what a linearizable answer tells. Servers before 8.32 silently read weakly; no server before
-    /// 9.4 names itself in its own answers, so the name is the proof.
+    /// Records whether a linearizable read was answered as one. Servers before 8.32 silently read weakly. No server
+    /// before 9.4 names itself in its own answers, so the name is the proof.
     pub(crate) fn linearizable_answer(&mut self, base: &str, is_proven: bool) {
         self.linearizable.insert(base.to_owned(), is_proven);
     }
@@ -114,12 +115,12 @@ impl Nodes {
         self.settled && base == self.current
     }
 
-    /// A write was acknowledged, or a strong read answered.
+    /// Records that a write was acknowledged, or that a strong read was answered.
     pub(crate) fn settled(&mut self) {
         self.settled = true;
     }
 
-    /// The node may have been restarted since.
+    /// Records that the node may have been restarted.
     pub(crate) fn unsettled(&mut self) {
         self.settled = false;
     }

@@ -1,4 +1,4 @@
-//! How single queries are run, where that is not as the configuration says.
+//! The options of single queries that differ from the configuration.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,13 +6,14 @@ use std::time::Duration;
 use super::request::{FOREVER, ReadConsistency, Settings};
 use super::survey::is_host_name;
 
-/// How queries are run, where that is not to be as the configuration says: for one query by
+/// The options of queries that differ from the configuration. They are set for one query by
 /// [`with_options`](crate::RqliteQueryDsl::with_options), for all queries of a closure by
-/// [`with`](crate::RqliteConnection::with), for a connection from now on by
+/// [`with`](crate::RqliteConnection::with), and for the rest of a connection by
 /// [`set_options`](crate::RqliteConnection::set_options).
 ///
-/// What is not set here is as it was: as the closure around says, or the connection, or the configuration. The page
-/// [Steering queries](crate::guide::steering) says what each is for, and what it means in a transaction.
+/// An option that is not set here keeps its value from the surrounding closure, the connection or the configuration.
+/// The page [Steering queries](crate::guide::steering) explains the use of each option, and its meaning in a
+/// transaction.
 ///
 /// ```
 /// use std::time::Duration;
@@ -38,7 +39,7 @@ pub struct QueryOptions {
     name: Option<String>,
 }
 
-/// How far a node may be behind that answers reads by itself.
+/// The maximum lag of a node that answers reads by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Freshness {
     limit: Duration,
@@ -46,12 +47,12 @@ struct Freshness {
 }
 
 impl QueryOptions {
-    /// None: all is as it was.
+    /// Creates options of which none is set.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How fresh reads must be. Writes have no level.
+    /// Sets the read consistency. Writes have none.
     pub fn read_level(mut self, level: ReadConsistency) -> Self {
         self.level = Some(level);
         if level != ReadConsistency::None {
@@ -60,13 +61,14 @@ impl QueryOptions {
         self
     }
 
-    /// Reads at level [`None`](ReadConsistency::None), from a node that has heard of its leader within this time. One that
-    /// has not refuses, and the next one is asked.
+    /// Reads at level [`None`](ReadConsistency::None), from a node that has heard from its leader within this time. A
+    /// node that has not refuses, and the next one is asked.
     pub fn freshness(self, limit: Duration) -> Self {
         self.fresh(limit, false)
     }
 
-    /// The same, where the node must not be further behind in applying the log, either: `freshness_strict`.
+    /// Like [`freshness`](Self::freshness), but the node must also not be further behind in applying the log:
+    /// `freshness_strict`.
     pub fn strict_freshness(self, limit: Duration) -> Self {
         self.fresh(limit, true)
     }
@@ -78,65 +80,65 @@ impl QueryOptions {
         self
     }
 
-    /// The node to read from where any node may answer: at the levels [`None`](ReadConsistency::None) and
-    /// [`Auto`](ReadConsistency::Auto). It is reached as the first node of the configuration is (TLS, prefix). As long as
-    /// it does not answer, others are asked.
+    /// Sets the node to read from where any node may answer: at the levels [`None`](ReadConsistency::None) and
+    /// [`Auto`](ReadConsistency::Auto). The node is reached in the same way as the first node of the configuration
+    /// (TLS, prefix). As long as it does not answer, other nodes are asked.
     ///
-    /// A node that is named here is one of the cluster, as if the configuration had named it: user and password are sent
-    /// there. A host that is none is an error of the first query.
+    /// The node counts as one of the cluster, as if the configuration named it: it is sent user and password. An
+    /// invalid host is an error of the first query.
     pub fn prefer(mut self, host: impl Into<String>, port: u16) -> Self {
         self.prefer = Some((host.into(), port));
         self
     }
 
-    /// How long sending a request may take, then waiting for its answer, then receiving it: see
-    /// [`RqliteConfig::request_timeout`](crate::RqliteConfig::request_timeout). The outcome of a write that runs into it is
-    /// unknown.
+    /// Sets the time that each of these may take: sending a request, waiting for its answer, and receiving the answer.
+    /// See [`RqliteConfig::request_timeout`](crate::RqliteConfig::request_timeout). The outcome of a write that exceeds
+    /// the time is unknown.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = Some(timeout.min(FOREVER));
         self
     }
 
-    /// How long a request waits for a node that leads, and answers: see
+    /// Sets the time that a request waits for a leader that answers. See
     /// [`RqliteConfig::leader_timeout`](crate::RqliteConfig::leader_timeout).
     pub fn leader_timeout(mut self, timeout: Duration) -> Self {
         self.leader_timeout = Some(timeout.min(FOREVER));
         self
     }
 
-    /// How long the server may work at one statement. What takes longer ends with an error of SQLite's and is not
-    /// applied. Zero is no limit.
+    /// Sets the time that the server may work on one statement. A statement that takes longer ends with an error of
+    /// SQLite and is not applied. Zero means no limit.
     pub fn db_timeout(mut self, timeout: Duration) -> Self {
         self.db_timeout = Some(timeout.min(FOREVER));
         self
     }
 
-    /// What the query is called in logs: instrumentation is told its SQL with this name in a comment in front. It is not
-    /// sent.
+    /// Sets the name of the query in logs. Instrumentation receives the SQL with this name in a leading comment. The
+    /// name is not sent to the server.
     pub fn name(mut self, name: impl AsRef<str>) -> Self {
-        // Nothing that ends the comment, or a line.
+        // Nothing may end the comment, or the line.
         let name = name.as_ref().replace("*/", "* /");
         let name = name.replace(char::is_control, " ");
         self.name = Some(name);
         self
     }
 
-    /// What it is called, as a comment.
+    /// Returns the name as an SQL comment.
     pub(crate) fn comment(&self) -> Option<String> {
         self.name.as_ref().map(|name| format!("/* {name} */ "))
     }
 
-    /// Host and port of the node to read from.
+    /// Returns host and port of the node to read from.
     pub(crate) fn preferred(&self) -> Option<(&str, u16)> {
         let preferred = self.prefer.as_ref();
         preferred.map(|(host, port)| (host.as_str(), *port))
     }
 
-    /// These, and where they say nothing, the others.
+    /// Returns these options, with the values of `others` where these are not set.
     pub(crate) fn over(self, others: &Self) -> Self {
         let freshness = match self.level {
             None => others.freshness,
-            // Another level than the one that had it.
+            // The level differs from the one that the freshness was set for.
             Some(ReadConsistency::None) if others.level == self.level => {
                 self.freshness.or(others.freshness)
             }
@@ -155,7 +157,7 @@ impl QueryOptions {
 }
 
 impl fmt::Debug for QueryOptions {
-    /// Those that are set.
+    /// Shows the options that are set.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = formatter.debug_struct("QueryOptions");
         if let Some(name) = &self.name {
@@ -171,7 +173,7 @@ impl fmt::Debug for QueryOptions {
             }
         }
         if let Some((host, port)) = &self.prefer {
-            // What is no host may hold a password.
+            // A string that is not a host may contain a password.
             let is_host = is_host_name(host) || host.parse::<std::net::IpAddr>().is_ok();
             let host = if is_host { host } else { "…" };
             text.field("prefer", &format!("{host}:{port}"));
@@ -191,7 +193,7 @@ impl fmt::Debug for QueryOptions {
 }
 
 impl Settings {
-    /// As these options say. `preferred`: the address of the node that they name.
+    /// Returns these settings, changed by the options. `preferred` is the address of the node that the options name.
     pub(crate) fn with(&self, options: &QueryOptions, preferred: Option<String>) -> Self {
         let (freshness, freshness_strict) = match (options.level, options.freshness) {
             (_, Some(Freshness { limit, strict })) => (Some(limit), strict),

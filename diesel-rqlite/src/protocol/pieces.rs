@@ -1,6 +1,6 @@
-//! The answer to one query, read while it comes: rows that are there can be used before the last one is.
+//! The answer to one query, parsed while it is received. The first rows can be used before the last one has arrived.
 //!
-//! [`Answer`] reads what is in front of the rows and what is behind them; here is found where a row ends.
+//! [`Answer`] parses the parts before and after the rows. This module finds the end of each row.
 
 use serde::de::Error as _;
 use serde_json::Error;
@@ -9,35 +9,36 @@ use super::encoding::Encoding;
 use super::response::{Answer, StatementResult};
 use super::rows::Rows;
 
-/// In front of the rows, see the JSON of rqlite's `encoding.Rows`: names and types come first.
+/// The text before the rows. See the JSON of rqlite's `encoding.Rows`: names and types come first.
 const BEFORE_ROWS: &[u8] = br#""values":["#;
-/// What ends an answer that ends behind its rows.
+/// The end of an answer that ends directly after its rows.
 const END: &[u8] = b"]}]}";
 
-/// An answer of which a part is here.
+/// An answer that was received in part.
 #[derive(Debug)]
 pub(crate) struct Pieces {
     encodings: Vec<Encoding>,
-    /// Up to the first row.
+    /// The answer up to the first row.
     head: Vec<u8>,
-    /// The columns.
+    /// The columns of the answer, without rows.
     header: Rows,
-    /// What was not read yet. Its first byte stands in front of a row: a bracket, or the comma behind the row before.
+    /// The bytes that were not parsed yet. The first byte precedes a row: it is a bracket, or the comma after the
+    /// previous row.
     bytes: Vec<u8>,
     scanner: Scanner,
 }
 
-/// Finds the ends of rows.
+/// A scanner that finds the ends of rows.
 #[derive(Debug, Default)]
 struct Scanner {
-    /// How far it has come.
+    /// The position of the next byte to scan.
     at: usize,
-    /// In how many brackets.
+    /// The number of open brackets.
     depth: usize,
     is_in_text: bool,
-    /// Behind the last row that is complete.
+    /// The position after the last complete row.
     row_end: Option<usize>,
-    /// Behind all rows.
+    /// The position after all rows.
     end: Option<usize>,
 }
 
@@ -53,13 +54,13 @@ impl Scanner {
             };
             match skipped {
                 Some(skipped) => self.at += skipped,
-                // The backslash at the end is looked at again, with what it is in front of.
+                // The trailing backslash is scanned again, together with the byte that follows it.
                 None => return,
             }
         }
     }
 
-    /// Goes on to the end of a text. `None`: there have to be more bytes.
+    /// Advances to the end of a text. Returns `None` if more bytes are needed.
     fn text(&mut self, rest: &[u8]) -> Option<usize> {
         match memchr::memchr2(b'"', b'\\', rest) {
             None => Some(rest.len()),
@@ -74,7 +75,7 @@ impl Scanner {
         }
     }
 
-    /// Goes on to the next text, to a bracket in a row, or behind what is between rows.
+    /// Advances to the next text, to a bracket in a row, or past the bytes between rows.
     fn values(&mut self, rest: &[u8]) -> usize {
         if self.depth > 0 {
             let Some(place) = memchr::memchr3(b'"', b'[', b']', rest) else {
@@ -106,7 +107,7 @@ impl Scanner {
         rest.len()
     }
 
-    /// So many bytes are gone.
+    /// Adjusts the positions after the first `count` bytes were removed.
     fn forget(&mut self, count: usize) {
         self.at -= count;
         self.row_end = None;
@@ -115,7 +116,8 @@ impl Scanner {
 }
 
 impl Pieces {
-    /// `None`: the columns are not in there, or it is no answer with rows.
+    /// Begins to parse an answer. Returns `None` if the columns are not in the first bytes, or if the answer has no
+    /// rows.
     pub(crate) fn begin(first: &[u8], encodings: &[Encoding]) -> Option<Self> {
         let end = memchr::memmem::find(first, BEFORE_ROWS)? + BEFORE_ROWS.len();
         let (head, rest) = first.split_at_checked(end)?;
@@ -139,12 +141,12 @@ impl Pieces {
         })
     }
 
-    /// Where the next bytes are to be added.
+    /// Returns the buffer to which the next bytes are appended.
     pub(crate) fn bytes(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
-    /// The rows that have come since the last call.
+    /// Returns the rows that have arrived since the last call.
     pub(crate) fn rows(&mut self) -> Result<Rows, Error> {
         self.scanner.scan(&self.bytes);
         let Some(end) = self.scanner.row_end else {
@@ -164,13 +166,13 @@ impl Pieces {
         self.bytes.drain(..end);
         self.scanner.forget(end);
         if is_last {
-            // What is left is the end of the answer.
+            // The remaining bytes are the end of the answer.
             self.scanner.at = 0;
         }
         Ok(rows)
     }
 
-    /// Whether it has ended well, where no more bytes come.
+    /// Returns an error unless the answer is complete and valid. It is called when no more bytes arrive.
     pub(crate) fn end(&self) -> Result<(), Error> {
         if self.scanner.end.is_none() {
             return Err(Error::custom("the answer ends before its last row"));
@@ -200,7 +202,7 @@ mod tests {
 
     const ANSWER: &str = r#"{"results":[{"columns":["a \"values\":[","b"],"types":["text","blob"],"values":[["x\\\"],[\u00e9",[1,2]],[null,[]],["],[",3.5],["\\",[[]]]]}],"time":0.1}"#;
 
-    /// All rows of an answer that comes so many bytes at a time, as texts.
+    /// Returns all rows of an answer as texts. The answer arrives `step` bytes at a time, after `first` ones.
     fn read(answer: &str, first: usize, step: usize) -> Result<Vec<String>, Error> {
         let bytes = answer.as_bytes();
         let (first, rest) = bytes.split_at(first.min(bytes.len()));

@@ -1,4 +1,4 @@
-//! What is sent: endpoint, flags and body.
+//! The contents of a request: endpoint, flags and body.
 
 use std::time::Duration;
 
@@ -9,22 +9,22 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use super::authorization::Authorization;
 use crate::word::words;
 
-/// How fresh a read must be. See rqlite's documentation of read consistency.
+/// The consistency of a read. See rqlite's documentation of read consistency.
 #[derive(Clone, Copy, Debug, Default, Hash, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReadConsistency {
-    /// Whatever the node at hand holds, without asking the leader; can be stale without limit.
+    /// The data of the node that is asked, without asking the leader. It can be stale without limit.
     None,
-    /// What the leader holds, unless it was just replaced without knowing it. This connection makes its
-    /// first read from a leader a strong one, since a leader that has just started can lag behind.
+    /// The data of the leader, unless it was just replaced without knowing it. This connection makes its first read
+    /// from a leader a strong one, because a leader that has just started can lag behind.
     Weak,
     /// Everything that was acknowledged before the read began.
     ///
-    /// Servers before 8.32 would silently read weakly, and those before 9.4 do not say what they did: there,
-    /// [`Strong`](Self::Strong) is used, which costs an entry in the Raft log.
+    /// Servers before 8.32 would silently read weakly, and those before 9.4 do not report what they did. With such
+    /// servers, [`Strong`](Self::Strong) is used, which costs an entry in the Raft log.
     #[default]
     Linearizable,
-    /// As linearizable, through the Raft log.
+    /// Like [`Linearizable`](Self::Linearizable), but through the Raft log.
     Strong,
     /// [`Weak`](Self::Weak) on a voting node, [`None`](Self::None) on a read-only one.
     Auto,
@@ -38,52 +38,52 @@ words!("a read consistency", ReadConsistency {
     Auto = "auto",
 });
 
-/// Longer times would be beyond what clocks, and Go's durations, can count to.
+/// The maximum of all times. Longer ones would be beyond the range of clocks, and of Go's durations.
 pub(crate) const FOREVER: Duration = Duration::from_secs(365 * 86_400);
 
-/// How long a linearizable read may wait for the log to be applied before it is made a strong one. Servers before 8.32
-/// do not know it.
+/// The time that a linearizable read may wait for the log to be applied. After that it is made a strong read. Servers
+/// before 8.32 do not know the flag.
 const LINEARIZABLE_TIMEOUT: &str = "&linearizable_timeout=500ms";
-/// A node that hands on a write sends it once more when this time is over, and the statement is then applied twice
-/// (version 10). No statement takes so long, and whoever waits has given up long before. Never with `retries`.
+/// The time after which a node that forwards a write sends it once more. The statement is then applied twice (version
+/// 10). No statement takes so long, and the caller has given up long before. It is never combined with `retries`.
 const LONG_FORWARDING: &str = "&timeout=1h";
 
-/// How a request reaches the leader.
+/// The way in which a request reaches the leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
-    /// A node that does not lead says who does.
+    /// A node that does not lead names the leader.
     Redirect,
-    /// A node that does not lead hands it on.
+    /// A node that does not lead forwards the request.
     Forward,
     /// Any node answers.
     Local,
 }
 
-/// Where a request goes and which of rqlite's flags it has. The one place that decides it:
+/// The kind of a request, which determines its endpoint and rqlite's flags. No other code chooses them:
 ///
 /// | what | endpoint and flags | why |
 /// |---|---|---|
-/// | read | `/db/query?level=…&noparse&blob_array` | the text as it is, BLOBs told from text |
-/// | read behind guards | the same with `transaction` | all of it from one snapshot |
+/// | read | `/db/query?level=…&noparse&blob_array` | the text stays as it is, BLOBs can be distinguished from text |
+/// | read after guards | the same with `transaction` | all of it from one snapshot |
 /// | peek | `/db/request?transaction` | writes and reads in order; a failing statement at the end undoes it all |
-/// | write, schema, PRAGMA | `/db/execute?noparse` | rqlite's rewriting prints statements anew and damages some (it drops STRICT, swaps `LIMIT a, b`); what it is for, `random()` and `now`, the client has replaced |
+/// | write, schema, PRAGMA | `/db/execute?noparse` | rqlite's rewriting prints statements anew and damages some (it drops STRICT, swaps `LIMIT a, b`); the client has already replaced `random()` and `now`, for which the rewriting exists |
 /// | write with RETURNING | `/db/execute?norwtime&norwrandom` | `noparse` would lose the rows |
 /// | queued writes | `/db/execute?queue&norwtime&norwrandom` | the queue does not know `noparse`, nor `transaction`, `redirect`, `db_timeout` |
-/// | writes without foreign keys | `/db/execute?noparse` | a transaction as one text, between what switches them off and on |
+/// | writes without foreign keys | `/db/execute?noparse` | a transaction as one text, between the statements that switch them off and on |
 /// | a node leaves | `/remove` | |
-/// | another node leads | `/leader?wait` | the answer comes when it does |
-/// | a commit, several writes | the same with `transaction` | all or nothing; `/db/request?transaction` is not, where a statement fails to prepare |
+/// | another node leads | `/leader?wait` | the answer is sent when the other node leads |
+/// | a commit, several writes | the same with `transaction` | all or nothing; `/db/request?transaction` is not, if a statement fails to prepare |
 ///
-/// All but reads at level `none` and queued writes have `redirect`: a follower should not forward. From version 10 on it sends a
-/// forwarded write twice when the first reply is late, and the statement is then applied twice. Where the leader can't be
-/// reached but through others, see [`Way::Forward`], writes have a `timeout` that is never over. All have `timings` where the
-/// program wants to know of slow queries.
+/// All requests have `redirect`, except reads at level `none` and queued writes, so that a follower does not forward
+/// them. From version 10 on, a follower sends a forwarded write twice when the first reply is late, and the statement
+/// is then applied twice. If the leader can be reached only through other nodes, see [`Way::Forward`], writes have a
+/// `timeout` that never expires. All requests have `timings` if the program wants to know of slow queries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     Query {
         transaction: bool,
     },
-    /// With the last statement one that fails: everything is undone.
+    /// Statements of which the last one fails, so that everything is undone.
     Request {
         returning: bool,
     },
@@ -91,26 +91,27 @@ pub(crate) enum Endpoint {
         transaction: bool,
         returning: bool,
     },
-    /// Writes that the node is to send later. With a time: it answers when it has, or that is over.
+    /// Writes that the node queues and sends later. With `wait`, the node answers when it has done so, or when that
+    /// time is over.
     Queue {
         wait: Option<Duration>,
     },
-    /// Writes that may be sent again, and queries behind them.
+    /// Writes that may be sent again, followed by queries.
     WriteAndAsk,
-    /// Writes between statements that switch foreign keys off and on again. All of these must be run.
+    /// Writes between statements that switch foreign keys off and on again. All of these statements must be run.
     Unenforced,
-    /// A node leaves the cluster.
+    /// Removes a node from the cluster.
     Remove,
-    /// The leader hands over to another node. Servers before 8.40 do not know it.
+    /// Transfers leadership to another node. Servers before 8.40 do not know the endpoint.
     StepDown,
 }
 
-/// What is lost with an answer.
+/// The consequence of a lost answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stake {
-    /// It changes nothing, or only what is of no use to anyone else: the error is all there is to say.
+    /// The request changes nothing, or only what is of no use to anyone else. There is nothing to report but the error.
     Nothing,
-    /// A write of the program, of which it must be said whether it was applied.
+    /// The request is a write of the program. The error must tell whether it was applied.
     Write,
 }
 
@@ -128,17 +129,17 @@ impl Endpoint {
         }
     }
 
-    /// Whether it may be sent again when its answer was lost.
+    /// Returns whether the request may be sent again if its answer was lost.
     pub(crate) fn is_repeatable(self) -> bool {
         self.stake() == Stake::Nothing
     }
 
-    /// Whether any node takes it, which says nothing of who leads.
+    /// Returns whether any node accepts the request. Its answer then tells nothing about the leader.
     pub(crate) fn is_queue(self) -> bool {
         matches!(self, Endpoint::Queue { .. })
     }
 
-    /// Whether it has a read consistency level.
+    /// Returns whether the request has a read consistency level.
     pub(crate) fn is_query(self) -> bool {
         matches!(self, Endpoint::Query { .. })
     }
@@ -164,7 +165,7 @@ impl Endpoint {
 
     fn push_query(self, uri: &mut String, level: ReadConsistency, way: Way, settings: &Settings) {
         self.push_flags(uri, level, settings);
-        // There, `timeout` is how long to wait for it.
+        // For queued writes, `timeout` is the time to wait for them.
         if self.is_queue() {
             return;
         }
@@ -173,7 +174,7 @@ impl Endpoint {
             Way::Forward if !self.is_query() => uri.push_str(LONG_FORWARDING),
             Way::Forward | Way::Local => {}
         }
-        // Out of time, the server would not run the rest.
+        // When the time is over, the server would not run the remaining statements.
         if let Some(timeout) = settings.db_timeout
             && self != Endpoint::Unenforced
         {
@@ -212,7 +213,7 @@ impl Endpoint {
                 }
             }
             Endpoint::Unenforced => uri.push_str("?noparse"),
-            // What comes next begins with an `&`.
+            // The flag that follows begins with an `&`.
             Endpoint::Remove => uri.push('?'),
             Endpoint::StepDown => uri.push_str("?wait"),
             Endpoint::Execute {
@@ -237,26 +238,27 @@ fn rewriting(returning: bool) -> &'static str {
     }
 }
 
-/// What is the same for all requests of a connection.
+/// The settings that all requests of a connection share.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) level: ReadConsistency,
     pub(crate) freshness: Option<Duration>,
     pub(crate) freshness_strict: bool,
-    /// How long a request may wait for the cluster to have a leader.
+    /// The time that a request may wait for the cluster to have a leader.
     pub(crate) leader_timeout: Duration,
     pub(crate) authorization: Authorization,
-    /// How long the server may work at one statement.
+    /// The time that the server may work on one statement.
     pub(crate) db_timeout: Option<Duration>,
-    /// If it is not that of the client.
+    /// The timeout of requests, if it differs from that of the client.
     pub(crate) request_timeout: Option<Duration>,
-    /// The node to read from where any node will do, if it is not the cluster's.
+    /// The node to read from where any node may answer, if it differs from that of the cluster.
     pub(crate) preferred: Option<String>,
-    /// Answers are to say how long the server worked at them.
+    /// Set if answers include the time that the server worked on them.
     pub(crate) timings: bool,
 }
 
-/// How long a request may take, if not as long as any: for its client, among the request's extensions.
+/// The timeout of a request, if it differs from that of other requests. The client finds it in the request's
+/// extensions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestTimeout(pub(crate) Duration);
 
@@ -281,14 +283,14 @@ impl Settings {
         }
     }
 
-    /// How long to ask what became of a commit whose answer was lost.
+    /// Returns the time for which to ask for the outcome of a commit whose answer was lost.
     pub(crate) fn settle_timeout(&self) -> Duration {
         self.leader_timeout.saturating_mul(3)
     }
 
     fn push_freshness(&self, uri: &mut String) {
         if let Some(freshness) = self.freshness {
-            // A Go duration.
+            // A duration in Go's format.
             uri.push_str(&format!("&freshness={}ns", freshness.as_nanos()));
             if self.freshness_strict {
                 uri.push_str("&freshness_strict");
@@ -297,21 +299,21 @@ impl Settings {
     }
 }
 
-/// Statements as JSON, and how many they are: an answer has a result for each.
+/// Statements as JSON, and their number. An answer has one result for each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Statements {
     pub(crate) json: Bytes,
     pub(crate) number: usize,
 }
 
-/// One request, before it is known which node it goes to.
+/// One request, before its node is chosen.
 #[derive(Clone, Debug)]
 pub(crate) struct Exchange {
     pub(crate) endpoint: Endpoint,
     pub(crate) body: Bytes,
-    /// How many statements there are in it.
+    /// The number of statements in the body.
     pub(crate) statements: usize,
-    /// For a read that needs another level than its connection's.
+    /// The level of a read that needs another level than that of its connection.
     pub(crate) level: Option<ReadConsistency>,
     stake: Stake,
 }
@@ -327,7 +329,8 @@ impl Exchange {
         }
     }
 
-    /// Writes without rows, of one statement each, as one request: each is run whatever becomes of those before it.
+    /// Combines writes without rows, of one statement each, into one request. Each statement is run, whatever the
+    /// outcome of the previous ones.
     pub(crate) fn together(writes: &[&Exchange]) -> Self {
         if let [alone] = writes {
             return (*alone).clone();
@@ -350,14 +353,14 @@ impl Exchange {
         Exchange::new(endpoint, statements)
     }
 
-    /// What stands between the brackets of the body.
+    /// Returns the text between the brackets of the body.
     fn inner_json(&self) -> &[u8] {
         let inner = self.body.strip_prefix(b"[");
         let inner = inner.and_then(|inner| inner.strip_suffix(b"]"));
         inner.unwrap_or_default()
     }
 
-    /// A write of this crate's own, whose outcome matters to nobody but the crate.
+    /// Marks the request as a write of this crate's own, whose outcome matters only to the crate.
     pub(crate) fn of_our_own(self) -> Self {
         Exchange {
             stake: Stake::Nothing,

@@ -1,4 +1,4 @@
-//! What an answer means.
+//! The parsing of answers.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,13 +12,14 @@ use super::failure::{Failure, Why};
 use super::request::Exchange;
 use super::rows::{Rows, ValuesSeed, text};
 
-/// What one statement of a request answered.
+/// The result of one statement of a request.
 #[derive(Debug, PartialEq)]
 pub(crate) enum StatementResult {
-    /// It was run. `rows_affected` is what SQLite counted last: meaningful behind INSERT, UPDATE and DELETE.
+    /// The statement was run. `rows_affected` is SQLite's last count, which is meaningful after INSERT, UPDATE and
+    /// DELETE.
     Executed {
         rows_affected: usize,
-        /// The rowid that was given last, of whatever write.
+        /// The rowid that was assigned last, by any write.
         last_insert_id: Option<i64>,
     },
     Rows(Rows),
@@ -39,12 +40,12 @@ impl StatementResult {
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) results: Vec<StatementResult>,
-    /// Set when the request as a whole failed; there are no results then.
+    /// The error of a request that failed as a whole. There are no results then.
     pub(crate) error: Option<String>,
 }
 
 impl Answer {
-    /// Reads a body. `encodings` holds, by statement, how the columns of its rows are written.
+    /// Parses a body. `encodings` holds, for each statement, the encodings of the columns of its rows.
     pub(crate) fn parse(
         body: &[u8],
         encodings: &[Vec<Encoding>],
@@ -55,7 +56,8 @@ impl Answer {
         Ok(answer)
     }
 
-    /// Whether it may be one to so many statements: one result for each, and none behind the last, where one failed.
+    /// Returns whether this can be the answer to so many statements. There must be one result for each, but there may
+    /// be fewer results if a statement or the request failed.
     pub(crate) fn fits(&self, statements: usize) -> bool {
         let results = self.results.len();
         match self.error.is_some() || self.first_failure().is_some() {
@@ -64,8 +66,8 @@ impl Answer {
         }
     }
 
-    /// The answer that each of the statements would have had in a request of its own. `None`: there is not one result for
-    /// each.
+    /// Returns the answer that each of the statements would have got in a request of its own. Returns `None` if there
+    /// is not one result for each.
     pub(crate) fn apart(self, statements: usize) -> Option<Vec<Answer>> {
         if let Some(error) = self.error {
             let refused = || Answer {
@@ -81,7 +83,7 @@ impl Answer {
         (self.results.len() == statements).then(|| self.results.into_iter().map(alone).collect())
     }
 
-    /// The first statement that failed, by its place.
+    /// Returns the position and the message of the first statement that failed.
     pub(crate) fn first_failure(&self) -> Option<(usize, &str)> {
         let mut results = self.results.iter().enumerate();
         results.find_map(|(place, result)| match result {
@@ -91,15 +93,15 @@ impl Answer {
     }
 }
 
-/// What a node's queue calls the writes that it was given: the number is greater than JSON's own numbers are exact.
-/// `None`: it says something else.
+/// Returns the sequence number that a node's queue has given to the writes. The number exceeds the range in which
+/// JSON's own numbers are exact. Returns `None` if the answer has none.
 pub(crate) fn sequence_number(body: &[u8]) -> Option<u64> {
     let answer: serde_json::Value = serde_json::from_slice(body).ok()?;
     answer.get("sequence_number")?.as_u64()
 }
 
 impl Exchange {
-    /// What a body says, unless it can't be read.
+    /// Parses a body. An unreadable body is a failure.
     pub(crate) fn answer(
         &self,
         body: &[u8],
@@ -161,7 +163,8 @@ impl Visitor<'_> for KeyVisitor {
     }
 }
 
-/// How long the server says that it worked at an answer: with the flag `timings`.
+/// Returns the time that the server reports to have worked on an answer. The answer contains it with the flag
+/// `timings`.
 pub(crate) fn server_time(body: &[u8]) -> Option<Duration> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let seconds = deserializer.deserialize_map(TimeVisitor).ok().flatten()?;
@@ -240,7 +243,8 @@ impl<'de> Visitor<'de> for AnswerSeed<'_> {
     }
 }
 
-/// Notes what a key holds, which must not be there twice: one reader would take the first, another the last.
+/// Stores the value of a key. A key must not occur twice, because one reader would take the first value and another the
+/// last.
 fn once<T, E: Error>(found: &mut Option<T>, key: &'static str, value: T) -> Result<(), E> {
     match found.replace(value) {
         None => Ok(()),
@@ -318,7 +322,7 @@ impl<'de> Visitor<'de> for ResultSeed<'_> {
                     })?;
                     once(&mut values, "values", found)?;
                 }
-                // Absent when 0.
+                // The key is absent if the number is 0.
                 Key::RowsAffected => {
                     once(&mut rows_affected, "rows_affected", map.next_value()?)?;
                 }
@@ -339,7 +343,7 @@ impl<'de> Visitor<'de> for ResultSeed<'_> {
                     columns.remove(0);
                     types.drain(..types.len().min(1));
                 }
-                // Absent when there are no rows.
+                // The key is absent if there are no rows.
                 let (values, width) = values.unwrap_or_default();
                 if !values.is_empty() && width != columns.len() {
                     return Err(A::Error::invalid_length(width, &"a value per column"));
@@ -508,7 +512,7 @@ mod tests {
         }
     }
 
-    /// An answer cut anywhere, or with any byte changed, is read or is an error.
+    /// Any truncated answer, or one with any byte changed, is either parsed or an error.
     #[test]
     fn no_answer_panics() {
         let body = br#"{"results":[{"columns":["a","b"],"types":["text",""],"values":[["t41",-1.5e3],[null,[1,2]]]},{"rows_affected":3},{"error":"x"}],"time":0.1}"#;

@@ -1,4 +1,4 @@
-//! The rows of one result, decoded straight from the JSON into three buffers: cells, text and bytes.
+//! The rows of one result, decoded directly from the JSON into three buffers: cells, text and bytes.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, SeqAccess, Visitor};
 
 use super::encoding::{Affinity, Doubtful, Encoding, Wanted};
 
-/// A value as SQLite stores it. NULL is the absence of one.
+/// A value as SQLite stores it. NULL is represented by `None`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Value<'a> {
     Integer(i64),
@@ -25,15 +25,16 @@ pub(crate) struct Rows {
     text: String,
     bytes: Vec<u8>,
     rows: usize,
-    /// A text has U+FFFD in it, which rqlite also writes for bytes that are no UTF-8.
+    /// Set if a text contains U+FFFD, which rqlite also writes for bytes that are not UTF-8.
     replacement_character: bool,
-    /// The storage classes of the row that is being read, where they come along.
+    /// The storage classes of the row that is being decoded, if the answer contains them.
     classes: String,
-    /// The cells whose bytes are those of a text that is no UTF-8.
+    /// The cells that hold the bytes of a text that is not UTF-8.
     broken_text: Vec<usize>,
-    /// Where values that came as they are stored may not be what is stored.
+    /// The columns in the form [`Encoding::Stored`] whose values may differ from the stored ones.
     doubtful: Doubtful,
-    /// Of columns that are wanted as whatever they are: those with numbers that are an INTEGER or a REAL without a fraction.
+    /// The columns that are read as any type and contain numbers that are either an INTEGER or a REAL without a
+    /// fraction.
     whole: Doubtful,
 }
 
@@ -47,7 +48,7 @@ enum Cell {
 }
 
 impl Rows {
-    /// All rows of an answer.
+    /// Creates the rows of a complete answer.
     pub(super) fn with_header(
         columns: Vec<String>,
         types: Vec<String>,
@@ -66,7 +67,7 @@ impl Rows {
         rows
     }
 
-    /// Some rows of the answer that has these columns, as `[[…],[…]]`.
+    /// Decodes some rows of the answer that has these columns, given as `[[…],[…]]`.
     pub(super) fn with_rows(
         &self,
         json: &[u8],
@@ -90,8 +91,9 @@ impl Rows {
         Ok(rows)
     }
 
-    /// rqlite writes the REAL 1.0 as 1. Of which class it is tells the affinity of its column, or, for the first value of
-    /// an expression, its type. `is_only`: there is one row in the whole answer.
+    /// Decides the class of whole numbers, because rqlite writes the REAL 1.0 as 1. The class follows from the affinity
+    /// of the column, or, for the first value of an expression, from its type. `is_only` tells that the answer has a
+    /// single row.
     fn decide_whole_numbers(&mut self, encodings: &[Encoding], is_only: bool) {
         let width = self.width();
         let stored = encodings
@@ -123,12 +125,12 @@ impl Rows {
         }
     }
 
-    /// Where values that were to come as they are stored may be others.
+    /// Returns the columns in the form [`Encoding::Stored`] whose values may differ from the stored ones.
     pub(crate) fn doubtful(&self) -> Doubtful {
         self.doubtful
     }
 
-    /// The columns that have BLOBs.
+    /// Returns the columns that contain BLOBs.
     pub(crate) fn blobs(&self) -> Doubtful {
         let mut blobs = Doubtful::default();
         let width = self.width().max(1);
@@ -140,12 +142,12 @@ impl Rows {
         blobs
     }
 
-    /// How many bytes its BLOBs have.
+    /// Returns the total length of the BLOBs, in bytes.
     pub(crate) fn blob_bytes(&self) -> usize {
         self.bytes.len()
     }
 
-    /// No rows yet, but columns.
+    /// Creates an empty result with these columns.
     pub(crate) fn named(columns: Vec<String>) -> Self {
         Rows {
             columns,
@@ -169,19 +171,19 @@ impl Rows {
         }
     }
 
-    /// Adds a BLOB. `None`: these are no hexadecimal digits.
+    /// Adds a BLOB. Returns `None` if these are not hexadecimal digits.
     pub(crate) fn push_hex_blob(&mut self, hex: &str) -> Option<()> {
         self.push_hex::<serde_json::Error>(hex).ok()
     }
 
-    /// Adds text. `None`: these are no hexadecimal digits.
+    /// Adds text. Returns `None` if these are not hexadecimal digits.
     pub(crate) fn push_hex_text(&mut self, hex: &str) -> Option<()> {
         self.push_hex_blob(hex)?;
         self.binary_to_text();
         Some(())
     }
 
-    /// Leaves out the first rows.
+    /// Removes the first rows.
     pub(crate) fn skip(&mut self, rows: usize) {
         let cells = (rows * self.width()).min(self.cells.len());
         self.cells.drain(..cells);
@@ -190,8 +192,8 @@ impl Rows {
         self.broken_text.iter_mut().for_each(|cell| *cell -= cells);
     }
 
-    /// Adds the values of the first rows to a digest, in whichever form they came. `reals`: the columns that are read as
-    /// REALs, where rqlite may write other digits of the same one.
+    /// Adds the values of the first rows to a digest, regardless of their encoding. `reals` are the columns that are
+    /// read as REALs. For these, rqlite may write different digits of the same REAL.
     pub(crate) fn digest(&self, rows: usize, reals: Doubtful, digest: &mut impl Hasher) {
         let width = self.width();
         for (place, cell) in self.cells[..rows * width].iter().enumerate() {
@@ -238,7 +240,7 @@ impl Rows {
         self.rows += 1;
     }
 
-    /// Whether a text may stand for bytes that are no UTF-8.
+    /// Returns whether a text may stand for bytes that are not UTF-8.
     pub(crate) fn has_replacement_character(&self) -> bool {
         self.replacement_character
     }
@@ -269,8 +271,8 @@ impl Rows {
         }
     }
 
-    /// Whether a value may differ from what is stored: rqlite converts columns declared so, and bytes that
-    /// are no UTF-8.
+    /// Returns whether a value may differ from the stored one. rqlite converts values of columns with certain declared
+    /// types, and bytes that are not UTF-8.
     pub(crate) fn may_be_lossy(&self) -> bool {
         self.replacement_character
             || self.types.iter().any(|declared| {
@@ -281,10 +283,10 @@ impl Rows {
             })
     }
 
-    /// rqlite writes the REAL 1.0 as 1, but tells what a column is declared as, or the class of an expression's first
-    /// value. For rows of raw SQL, which have no other types.
+    /// Restores whole REALs, because rqlite writes the REAL 1.0 as 1. rqlite does report the declared type of a column,
+    /// or the class of an expression's first value. This is for rows of raw SQL, for which no other types are known.
     pub(crate) fn with_whole_reals(mut self) -> Self {
-        // Beyond, a REAL may be none of the digits it is written with.
+        // Beyond this number, a REAL may differ from the digits that it is written with.
         const EXACT: u64 = 1 << 53;
         let is_real = |declared: &String| {
             ["real", "floa", "doub"]
@@ -308,7 +310,7 @@ impl Rows {
         self
     }
 
-    /// How the value at this place of the row is written.
+    /// Returns the encoding of the value at this position of the row.
     fn by_class(&self, place: usize) -> Encoding {
         match self.classes.as_bytes().get(place) {
             Some(b'b') => Encoding::Tagged,
@@ -361,7 +363,7 @@ impl Rows {
         }
     }
 
-    /// Text that is no UTF-8 stays as its bytes: reading it as text is then an error.
+    /// Converts the last value to text. Text that is not UTF-8 stays as bytes, so that reading it as text is an error.
     fn binary_to_text(&mut self) {
         if let Some(Cell::Binary { start, end }) = self.cells.last().copied()
             && let Ok(text) = std::str::from_utf8(&self.bytes[start..end])
@@ -379,7 +381,7 @@ impl Rows {
         }
     }
 
-    /// Whether SQLite has the value as text, even if it is no UTF-8.
+    /// Returns whether SQLite stores the value as text, even if it is not UTF-8.
     pub(crate) fn is_text(&self, row: usize, column: usize) -> bool {
         let cell = row * self.width() + column;
         matches!(self.cells[cell], Cell::Text { .. }) || self.broken_text.contains(&cell)
@@ -395,17 +397,17 @@ fn hex_digit(digit: u8) -> Option<u8> {
     }
 }
 
-/// JSON as text. It is faster to check it at once than each of its texts.
+/// Returns JSON as a string. Validating it as a whole is faster than validating each of its texts.
 pub(super) fn text(json: &[u8]) -> Result<&str, serde_json::Error> {
     std::str::from_utf8(json).map_err(serde_json::Error::custom)
 }
 
-/// Whether rqlite may have written it for bytes that are no UTF-8.
+/// Returns whether rqlite may have written the text for bytes that are not UTF-8.
 fn has_replacement_character(text: &str) -> bool {
     !text.is_ascii() && text.contains(char::REPLACEMENT_CHARACTER)
 }
 
-/// Decodes `[[…],[…]]`. The columns are not known here; every row must be as wide as the first.
+/// A decoder for `[[…],[…]]`. The columns are not known here. Every row must be as wide as the first.
 pub(super) struct ValuesSeed<'e> {
     pub(super) encodings: &'e [Encoding],
 }
@@ -507,7 +509,7 @@ impl CellSeed<'_> {
         self.rows.doubtful.insert(self.column);
     }
 
-    /// A value of this kind came; only as these is it what is stored.
+    /// Marks the column as doubtful unless the value was wanted as one of these types.
     fn is_only(&mut self, wanted: &[Wanted]) {
         if let Encoding::Stored(kind) = self.encoding
             && !wanted.contains(&kind)
@@ -531,7 +533,7 @@ impl CellSeed<'_> {
     }
 }
 
-/// The integer a REAL stands for, if it is one.
+/// Returns the integer that a REAL stands for, if it is one.
 pub(crate) fn whole(number: f64) -> Option<i64> {
     const BOUND: f64 = 9_223_372_036_854_775_808.0;
     #[allow(clippy::cast_possible_truncation)]
@@ -539,8 +541,8 @@ pub(crate) fn whole(number: f64) -> Option<i64> {
     (number.fract() == 0.0 && (-BOUND..BOUND).contains(&number)).then_some(integer)
 }
 
-/// Whether rqlite may have written a REAL so, which beyond 2^53 is another number: the shortest digits that tell it from
-/// other REALs, and then zeros.
+/// Returns whether rqlite may have written a REAL like this. It writes the shortest digits that distinguish the REAL
+/// from other REALs, padded with zeros, which beyond 2^53 is another number.
 fn may_be_padded(value: i64) -> bool {
     const EXACT: u64 = 1 << 53;
     #[allow(clippy::cast_precision_loss)]
@@ -548,8 +550,8 @@ fn may_be_padded(value: i64) -> bool {
     value.unsigned_abs() > EXACT && format!("{real}") == format!("{value}")
 }
 
-/// Whether a text may be what rqlite makes of a value in a column declared as a time: RFC 3339. What the answer says of
-/// the type does not tell: right after a change of the schema it is the old one.
+/// Returns whether rqlite may have made this text of a value in a column declared as a time: RFC 3339. The type in the
+/// answer does not tell, because right after a change of the schema it is the old one.
 fn may_be_of_time(text: &str) -> bool {
     let text = text.as_bytes();
     let is = |place: usize, byte: u8| text.get(place) == Some(&byte);
@@ -577,7 +579,7 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
     }
 
     fn visit_bool<E>(mut self, value: bool) -> Result<(), E> {
-        // A column declared BOOLEAN, which may hold any number.
+        // The column is declared as BOOLEAN, and may hold any number.
         self.is_only(&[]);
         self.rows.cells.push(Cell::Integer(value.into()));
         Ok(())
@@ -599,7 +601,7 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
             Ok(value) => self.whole_number(value),
             Err(_) => self.is_only(NUMBERS),
         }
-        // rqlite writes a REAL without a fraction as its digits; an INTEGER always fits an i64.
+        // rqlite writes a REAL without a fraction as an integer; an INTEGER always fits an i64.
         #[allow(clippy::cast_precision_loss)]
         let cell = match i64::try_from(value) {
             Ok(value) if self.encoding != Encoding::Real => Cell::Integer(value),
@@ -612,7 +614,8 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
     fn visit_f64<E>(mut self, value: f64) -> Result<(), E> {
         self.is_only(NUMBERS);
         self.rows.cells.push(match self.encoding {
-            // -0.0, or -2^63, whose digits are beyond an INTEGER's: the other whole ones come as one.
+            // The value is -0.0, or -2^63, whose digits are beyond an INTEGER's. The other whole ones arrive as
+            // integers.
             Encoding::Stored(Wanted::Integer) => {
                 whole(value).map_or(Cell::Real(value), Cell::Integer)
             }
@@ -648,7 +651,7 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
         }
     }
 
-    /// A BLOB: reads ask for `?blob_array`, which tells it from text.
+    /// Reads a BLOB. Reads request `?blob_array`, which distinguishes BLOBs from text.
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut bytes: A) -> Result<(), A::Error> {
         self.is_only(&[Wanted::Binary, Wanted::AnyOfColumn, Wanted::AnyOfExpression]);
         let start = self.rows.bytes.len();

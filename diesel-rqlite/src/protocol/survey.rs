@@ -1,4 +1,4 @@
-//! What nodes are asked about their cluster, and what their answers say.
+//! The questions to nodes about their cluster, and the parsing of the answers.
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -8,27 +8,29 @@ use serde_json::Value;
 use super::cluster::Leader;
 use super::member::{ClusterNode, NodeRole, members};
 
-/// How long a node may ask others on our behalf. `/nodes` asks them all for their address, also one that hangs.
+/// The question for the nodes. The timeout is the time that a node may take to ask the others for their addresses. It
+/// asks all of them, including one that hangs.
 const NODES: &str = "/nodes?nonvoters&timeout=300ms";
 const IDENTITY: &str = "/status?key=store.node_id";
-/// For users that may not ask for the nodes. Harmless; a follower answers with the leader's address.
+/// The question for users who may not request the list of nodes. It is harmless, and a follower answers with the
+/// leader's address.
 const PROBE_PATH: &str = "/db/query";
 const PROBE: &str = "/db/query?level=weak&redirect&q=SELECT%201";
 
-/// What one node says.
+/// The answers of one node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct View {
-    /// The node's own id.
+    /// The id of the node itself.
     pub(crate) id: Option<String>,
     pub(crate) leader: Option<Leader>,
     pub(crate) nodes: Vec<Seen>,
-    /// Whether it says anything about the leader, or may not be asked.
+    /// Set if the node says who leads, or that it knows no leader. Not set if it refuses the questions.
     pub(crate) is_telling: bool,
-    /// A node of the cluster does not answer this one.
+    /// Set if some node of the cluster does not answer this one.
     pub(crate) misses: bool,
 }
 
-/// One node of a cluster, as another one of it knows it.
+/// One node of a cluster, as another node of it knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) id: String,
@@ -36,7 +38,7 @@ pub(crate) struct Seen {
     pub(crate) voter: bool,
 }
 
-/// Asks one node, one question after the other.
+/// A survey of one node, one question after the other.
 #[derive(Debug)]
 pub(crate) struct Survey {
     base: String,
@@ -63,7 +65,7 @@ impl Survey {
         }
     }
 
-    /// The next question; `None`: all is said.
+    /// Returns the next question, or `None` if there is no more.
     pub(crate) fn ask(&self) -> Option<http::Request<Bytes>> {
         let path = match self.question {
             Question::Nodes => NODES,
@@ -89,14 +91,15 @@ impl Survey {
                     self.view.misses = misses;
                     self.view.is_telling = true;
                     match self.view.id {
-                        // Not asked for where it is not needed: a node that is busy writing is slow to say it.
+                        // The id is requested only if it is needed, because a node that is busy writing takes long to
+                        // answer.
                         Some(_) => Question::Done,
                         None => Question::Identity,
                     }
                 }
                 None => Question::Probe,
             },
-            // Its store is not open yet: it knows nobody.
+            // The store is not open yet, and the node knows no other.
             Question::Nodes if status.as_u16() == 503 => {
                 self.view.is_telling = true;
                 Question::Done
@@ -138,18 +141,18 @@ impl Survey {
         self.view.leader = base.map(|base| Leader { id: None, base });
     }
 
-    /// What it has said.
+    /// Returns the answers of the node.
     pub(crate) fn view(self) -> View {
         self.view
     }
 
-    /// Whether there is something to go by, though it has not answered all.
+    /// Returns whether the answers so far are of use, even if the node has not answered every question.
     pub(crate) fn has_said(&self) -> bool {
         self.view.is_telling
     }
 }
 
-/// Who answers at an address that the cluster itself gives for one node.
+/// Returns the id of the node at an address that the cluster itself gives for one node only.
 fn only_id(base: &str, nodes: &[Seen]) -> Option<String> {
     let mut here = nodes.iter().filter(|node| node.base == base);
     let id = here.next()?.id.clone();
@@ -170,7 +173,7 @@ fn nodes(body: &[u8]) -> Option<(Vec<Seen>, Option<Leader>, bool)> {
 }
 
 impl Seen {
-    /// `None`: one that can't be reached is listed without its address.
+    /// Returns `None` for a node that can't be reached, because it is listed without its address.
     pub(crate) fn of(member: &ClusterNode) -> Option<Self> {
         Some(Seen {
             id: member.id.clone(),
@@ -180,13 +183,13 @@ impl Seen {
     }
 }
 
-/// Whether a name is one that a host can have. URLs let more pass, and requests can't be made of that.
+/// Returns whether a name is valid as that of a host. URLs permit other characters, which are invalid in a request.
 pub(crate) fn is_host_name(name: &str) -> bool {
     let may_stand = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     !name.is_empty() && name.bytes().all(may_stand)
 }
 
-/// An address as it stands in front of rqlite's paths.
+/// Returns an address in the form in which it precedes rqlite's paths.
 pub(crate) fn base_of(address: &str) -> Option<String> {
     let url = url::Url::parse(address).ok()?;
     let tls = match url.scheme() {
@@ -200,7 +203,7 @@ pub(crate) fn base_of(address: &str) -> Option<String> {
     };
     let port = url.port().unwrap_or(if tls { 443 } else { 80 });
     let path = url.path().trim_end_matches('/');
-    // A password that the URL's grammar took for a path, or one that is none of ours.
+    // A password that the URL's grammar took for a path, or credentials that are not ours.
     if path.contains('@') || !url.username().is_empty() || url.password().is_some() {
         return None;
     }
@@ -208,13 +211,14 @@ pub(crate) fn base_of(address: &str) -> Option<String> {
     Some(format!("{scheme}://{host}:{port}{path}"))
 }
 
-/// Whether somebody else is to be asked, so that nothing was done. The other statuses of their hundred say something else:
-/// 304, that what was asked for is known.
+/// Returns whether the status redirects to another node, so that nothing was done. The other 3xx statuses have other
+/// meanings: 304 says that the client already has the answer.
 pub(crate) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// Where a redirect leads, without the endpoint: `http://host:4001`. It may be relative to what was asked (RFC 9110).
+/// Returns the target of a redirect without the endpoint: `http://host:4001`. The location may be relative to the URL
+/// that was requested (RFC 9110).
 pub(crate) fn redirect_target(asked: &str, location: &str, path: &str) -> Option<String> {
     let asked = url::Url::parse(&format!("{asked}{path}")).ok()?;
     let mut target = asked.join(location).ok()?;
@@ -222,7 +226,7 @@ pub(crate) fn redirect_target(asked: &str, location: &str, path: &str) -> Option
     target.set_fragment(None);
     let base = target.path().strip_suffix(path)?.to_owned();
     target.set_path(&base);
-    // What is not a node's address is none of the user's credentials' business either.
+    // A URL that is not the address of a node must not get the user's credentials.
     if !target.username().is_empty() || target.password().is_some() {
         return None;
     }

@@ -1,20 +1,20 @@
-//! Whether to go on waiting for an answer.
+//! The decision whether to go on waiting for an answer.
 //!
-//! A statement may take its time, so that no timeout tells a slow leader from a lost one. The cluster does: while an
-//! answer is outstanding, its nodes are asked who leads. A node that no longer does, or that answers nothing while
-//! others do, is given up. Pure; whoever drives it looks at the clock, see [`Watch::check`].
+//! A statement may take any time, so that no timeout can distinguish a slow leader from a lost one. The cluster can:
+//! while an answer is outstanding, its nodes are asked who leads. A node that no longer leads is given up, and so is a
+//! node that answers nothing while others do. This module is pure. The caller reads the clock, see [`Watch::check`].
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::cluster::{Cluster, Leader};
 
-/// How long an answer may take before anybody is asked; again between looks.
+/// The time that an answer may take before any node is asked, and the time between looks.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How often to check while an answer is outstanding.
+/// The interval between checks while an answer is outstanding.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(50);
 
-/// What to do about an answer that has not come yet.
+/// The decision about an answer that has not arrived yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Wait,
@@ -23,21 +23,23 @@ pub(crate) enum Verdict {
     GiveUp(String),
 }
 
-/// Whether a request may be sent again.
+/// A flag that tells whether a request may be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Again {
     Yes,
     No,
 }
 
-/// What is asked of a node.
+/// The kind of request that a node was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Of {
-    /// What only the leader can do: this one, as it was known. Any other node would have said at once that it is not.
+    /// A request that only the leader can serve: the leader as it was known. Any other node would have answered at once
+    /// that it does not lead.
     Leader(Option<Arc<Leader>>, Again),
-    /// What it hands on to the leader, which was this one. What may be asked again needs less patience.
+    /// A request that the node forwards to the leader: the leader as it was known. A request that may be sent again
+    /// needs less patience.
     Forwarder(Option<Arc<Leader>>, Again),
-    /// What any node can do.
+    /// A request that any node can serve.
     AnyNode,
 }
 
@@ -46,18 +48,19 @@ pub(crate) enum Of {
 pub(crate) struct Watch {
     node: String,
     of: Of,
-    /// When something was heard of the node last.
+    /// The time at which the node was last heard from.
     since: Instant,
     next_look: Instant,
     taking: Taking,
 }
 
-/// Whether the node has said that it takes the request, where it has to: nothing was sent before.
+/// The state of the question whether the node accepts the request. Where it is asked, nothing is sent before the
+/// answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Taking {
-    /// It was, or need not be said.
+    /// The node has accepted the request, or need not be asked.
     Said,
-    /// It is not asked yet.
+    /// The node was not asked yet.
     NotAsked,
     Asked(Instant),
 }
@@ -73,13 +76,13 @@ impl Watch {
         }
     }
 
-    /// The node is first to say that it takes the request.
+    /// Makes the node accept the request before it is sent.
     pub(crate) fn until_taken(mut self) -> Self {
         self.taking = Taking::NotAsked;
         self
     }
 
-    /// There is a connection to the node, and it has taken some bytes.
+    /// Records that there is a connection to the node, and that it has taken some bytes.
     pub(crate) fn passed_on(&mut self, now: Instant) {
         self.since = now;
         self.next_look = now + PATIENCE;
@@ -88,13 +91,13 @@ impl Watch {
         }
     }
 
-    /// The node has sent something.
+    /// Records that the node has sent something.
     pub(crate) fn heard(&mut self, now: Instant) {
         self.passed_on(now);
         self.taking = Taking::Said;
     }
 
-    /// When there is something to check.
+    /// Returns the time of the next check.
     pub(crate) fn next_check(&self, now: Instant) -> Instant {
         let first = self.since + PATIENCE;
         if now < first { first } else { now }
@@ -124,7 +127,7 @@ impl Watch {
             return Some("given up: it answers nothing, and others do".to_owned());
         }
         match &self.of {
-            // Behind one address may be several nodes, and this connection may lead to the one that does not answer.
+            // Several nodes may share one address, and this connection may lead to the one that does not answer.
             Of::Forwarder(_, Again::Yes) | Of::Leader(_, Again::Yes)
                 if cluster.misses_a_node(&self.node, self.since) =>
             {
@@ -179,14 +182,15 @@ mod tests {
             }
         }
 
-        /// What is asked of an address that the cluster does not give.
+        /// Creates a scene with a request to an address that the cluster does not list.
         fn behind_balancer(of: Of) -> Self {
             let mut scene = Scene::new(Of::AnyNode);
             scene.watch = Watch::new(BALANCER.to_owned(), of, scene.now);
             scene
         }
 
-        /// A look in which the node behind it says that the second one leads. It need not be the one that was asked.
+        /// Runs a look in which the node behind the balancer says that the second node leads. It need not be the node
+        /// that was sent the request.
         fn look_behind_balancer(&mut self, misses: bool) {
             self.cluster.begin_look(self.now);
             let view = View {
@@ -199,13 +203,13 @@ mod tests {
             self.cluster.has_said(BALANCER, view, self.now, self.now);
         }
 
-        /// After so much more time.
+        /// Checks after this much more time.
         fn check(&mut self, time: Duration) -> Verdict {
             self.now += time;
             self.watch.check(&self.cluster, self.now)
         }
 
-        /// A look in which each node says who leads, or nothing.
+        /// Runs a look in which each node names the leader, or does not answer.
         fn look(&mut self, a: Option<Option<&str>>, b: Option<Option<&str>>) {
             self.cluster.begin_look(self.now);
             for (node, id, said) in [(A, "1", a), (B, "2", b)] {
@@ -260,7 +264,7 @@ mod tests {
 
     #[test]
     fn node_that_no_longer_leads_is_given_up() {
-        // It holds what it was asked, and answers looks: cut off from the others.
+        // The node keeps the request and answers looks, but it is cut off from the other nodes.
         let mut scene = Scene::new(Of::Leader(None, Again::No));
         assert_eq!(scene.check(SECOND), Verdict::Look);
         scene.look(Some(None), Some(None));
@@ -286,7 +290,7 @@ mod tests {
             let mut scene = Scene::new(of);
             assert_eq!(scene.check(SECOND), Verdict::Look);
             scene.look(None, Some(None));
-            // Once may be bad luck.
+            // A single silence may be bad luck.
             assert_eq!(scene.check(INTERVAL), Verdict::Wait);
             assert_eq!(scene.check(SECOND), Verdict::Look);
             scene.look(None, Some(None));
