@@ -69,7 +69,7 @@ type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 ///
 /// # Queries at the same time
 ///
-/// A shared reference runs queries, too, and several at the same time:
+/// A shared reference can run queries as well, and several at the same time:
 ///
 /// ```no_run
 /// # use diesel::prelude::*;

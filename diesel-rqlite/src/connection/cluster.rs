@@ -36,7 +36,7 @@ pub use self::asynchronous::{AsyncRqliteBackup, AsyncRqliteCluster};
 /// These requests are outside of transactions. None of them is part of the connection's own
 /// transaction.
 ///
-/// # Who answers
+/// # The node that answers
 ///
 /// With a value that was directed [to a node](Self::at), [`status`](Self::status),
 /// [`ready`](Self::ready) and [`backup`](Self::backup) ask that node, and [`nodes`](Self::nodes)

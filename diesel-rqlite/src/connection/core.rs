@@ -400,7 +400,7 @@ impl<C: Client> Core<C> {
         }
     }
 
-    /// Starts to renew a lock that was acquired by a request sent at `began`.
+    /// Starts to renew a lock that was acquired by an operation that began at `began`.
     fn keep_lock(&mut self, began: Instant) {
         if let Some(lease) = &self.session.transaction.lease {
             if lease.is_held() {

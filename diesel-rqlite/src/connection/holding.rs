@@ -118,7 +118,7 @@ impl Holding {
         Ok(())
     }
 
-    /// Renews a lease that was acquired by a request sent at `began`.
+    /// Renews a lease that was acquired by an operation that began at `began`.
     pub(crate) fn keep_alive<C: Client>(
         &mut self,
         lease: &Lease,

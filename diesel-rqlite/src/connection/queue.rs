@@ -134,7 +134,7 @@ impl RqliteConnection {
     /// # }
     /// ```
     ///
-    /// # What is promised
+    /// # Guarantees
     ///
     /// Very little. Use the queue for data that may be lost or duplicated, such as samples and
     /// counters for a chart.
