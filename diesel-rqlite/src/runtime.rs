@@ -1,4 +1,4 @@
-//! What waits, and what goes on in the background: threads, or the tasks of an asynchronous runtime.
+//! Waiting and background work, with threads or with the tasks of an asynchronous runtime.
 
 use std::future::Future;
 use std::io;
@@ -9,44 +9,45 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-/// The way in which a program waits.
+/// The way in which a connection waits.
 pub(crate) trait Runtime: Send + Sync + 'static {
     type Ticker: Ticker;
 
-    /// Whether a request may be on its way that nobody waits for any more.
+    /// `true` if a future may be dropped while its request is in flight.
     const DROPS_FUTURES: bool;
 
     fn wait(delay: Duration) -> impl Future<Output = ()> + Send;
 
-    /// Runs this to its end without anyone who waits for it; at once, if nothing runs in the background.
+    /// Runs a task to completion without waiting for it. A runtime without background tasks runs it
+    /// immediately.
     fn detach(task: impl Future<Output = ()> + Send + 'static);
 
-    /// Runs this beside everything else: in a thread of its own, or as a task.
+    /// Runs a task concurrently, in its own thread or as a task of the runtime.
     fn beside(task: impl Future<Output = ()> + Send + 'static);
 
-    /// Runs this to its end, even if nobody waits for that any more.
+    /// Runs a task to completion, even if the returned future is dropped.
     fn to_its_end<T: Send + 'static>(
         task: impl Future<Output = T> + Send + 'static,
     ) -> impl Future<Output = T> + Send;
 
-    /// Waits until this is ready, which is asked again whenever its waker is woken.
+    /// Waits until `poll` returns ready. It is polled again whenever its waker is woken.
     fn until<T>(
         poll: impl FnMut(&mut Context<'_>) -> Poll<T> + Send,
     ) -> impl Future<Output = T> + Send;
 
-    /// Runs this in the background until what is returned is dropped.
+    /// Runs a task in the background until the returned value is dropped.
     fn in_background<F: Future<Output = ()> + Send + 'static>(
         task: impl FnOnce(Self::Ticker) -> F + Send + 'static,
     ) -> io::Result<Background>;
 }
 
-/// Waits in the background.
+/// A timer of a background task.
 pub(crate) trait Ticker: Send {
-    /// Whether to go on.
+    /// Waits, and returns whether to continue.
     fn tick(&mut self, delay: Duration) -> impl Future<Output = bool> + Send;
 }
 
-/// What goes on in the background, until this is dropped.
+/// A background task. It ends when this is dropped.
 pub(crate) struct Background {
     _held: Box<dyn Send + Sync>,
 }
@@ -57,7 +58,7 @@ impl std::fmt::Debug for Background {
     }
 }
 
-/// Runs a future that never waits for anything but the thread it is on.
+/// Runs a future that only ever blocks its own thread.
 pub(crate) fn now<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
@@ -69,7 +70,7 @@ pub(crate) fn now<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Blocks the thread.
+/// The runtime of blocking connections, which blocks the thread.
 #[derive(Debug)]
 pub(crate) struct Blocking;
 
@@ -88,7 +89,7 @@ impl Runtime for Blocking {
 
     fn beside(task: impl Future<Output = ()> + Send + 'static) {
         let thread = thread::Builder::new().name("diesel-rqlite look".to_owned());
-        // Where there can't be another thread, nothing is learnt.
+        // If no thread can be started, nothing is learned.
         let _ = thread.spawn(move || now(task));
     }
 
@@ -121,7 +122,7 @@ impl Runtime for Blocking {
     }
 }
 
-/// Wakes a thread.
+/// A waker that unparks a thread.
 struct Unpark(Thread);
 
 impl Wake for Unpark {
@@ -150,7 +151,7 @@ mod asynchronous {
 
     use super::*;
 
-    /// Lets the task wait.
+    /// The runtime of asynchronous connections, tokio.
     #[derive(Debug)]
     pub(crate) struct Tokio;
 
@@ -164,7 +165,7 @@ mod asynchronous {
         }
 
         fn detach(task: impl Future<Output = ()> + Send + 'static) {
-            // At the end of a program there is no runtime left; then leases end by themselves.
+            // At the end of a program there may be no runtime left. Leases then end by themselves.
             if let Ok(runtime) = Handle::try_current() {
                 runtime.spawn(task);
             }
@@ -181,7 +182,7 @@ mod asynchronous {
                 Ok(output) => output,
                 Err(error) => match error.try_into_panic() {
                     Ok(panic) => std::panic::resume_unwind(panic),
-                    // The runtime ends, and with it who waits here.
+                    // The runtime is shutting down, and this task with it.
                     Err(_) => std::future::pending().await,
                 },
             }

@@ -1,4 +1,4 @@
-//! Who the connection is, and where that comes from.
+//! The credentials of a connection, and providers of them.
 
 use std::error::Error;
 use std::fmt;
@@ -18,7 +18,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// This user, with this password.
+    /// Makes credentials from a user and a password.
     pub fn new(user: impl Into<String>, password: impl Into<String>) -> Self {
         Credentials {
             user: user.into(),
@@ -28,18 +28,19 @@ impl Credentials {
 }
 
 impl fmt::Debug for Credentials {
-    /// Without the password.
+    /// Shows the user without the password.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = formatter.debug_struct("Credentials");
         text.field("user", &self.user).finish_non_exhaustive()
     }
 }
 
-/// What [`RqliteConfig::credentials_from_async`](crate::RqliteConfig::credentials_from_async) is given.
+/// The future that the provider of
+/// [`RqliteConfig::credentials_from_async`](crate::RqliteConfig::credentials_from_async) returns.
 #[cfg(feature = "async")]
 pub type CredentialsFuture = Pin<Box<dyn Future<Output = Result<Credentials, BoxError>> + Send>>;
 
-/// Where credentials come from that change while the program runs.
+/// A provider of credentials that change while the program runs.
 #[derive(Clone)]
 pub(crate) enum Provider {
     Now(Arc<dyn Fn() -> Result<Credentials, BoxError> + Send + Sync>),

@@ -1,16 +1,18 @@
-//! What can be wrong with a configuration.
+//! Errors of a configuration.
 
 use diesel::result::ConnectionError;
 
 use crate::word::UnknownWord;
 
-/// Why a configuration is not understood. Names the option, never its value, which may be a password in the wrong place.
+/// The error of an invalid configuration. It names the option, but never its value, which may be a
+/// password in the wrong place.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct ConfigError(#[from] Kind);
 
 impl ConfigError {
-    /// Whether the URL is one of another database, so that a program with several backends may try the next.
+    /// Returns whether the URL belongs to another database, so that a program with several backends
+    /// may try the next one.
     pub fn is_foreign_scheme(&self) -> bool {
         matches!(self.0, Kind::ForeignScheme(_))
     }

@@ -1,4 +1,4 @@
-//! What may stand where a host belongs.
+//! Validation of hosts.
 
 use std::fmt;
 
@@ -6,9 +6,9 @@ use percent_encoding::percent_decode_str;
 
 use crate::protocol::survey::is_host_name;
 
-/// A host as it stands in a URL: an IPv6 address in brackets.
+/// A host in the form of a URL, with IPv6 addresses in brackets.
 ///
-/// What is none is not kept: whoever wrote `user:password@host` there has written a password.
+/// An invalid text is not kept. If it was `user:password@host`, it contains a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Host {
     Is(String),
@@ -16,8 +16,8 @@ pub(super) enum Host {
 }
 
 impl Host {
-    /// A name or an address, an IPv6 address with or without brackets. Names are made what DNS knows them by: lower case,
-    /// and ASCII.
+    /// Parses a name or an address. An IPv6 address may be in brackets. Names are normalized to the
+    /// form that DNS uses: lower case and ASCII.
     pub(super) fn of(text: &str) -> Self {
         let host = match text.parse::<std::net::Ipv6Addr>() {
             Ok(address) => url::Host::Ipv6(address),
@@ -30,7 +30,8 @@ impl Host {
         Host::Is(host.to_string())
     }
 
-    /// The host of a URL whose scheme is not one of the web's, which the URL's grammar leaves as it is.
+    /// Parses the host of a URL whose scheme is not a web scheme. The URL parser leaves such a host
+    /// unchanged.
     pub(super) fn of_url(text: &str) -> Self {
         match percent_decode_str(text).decode_utf8() {
             Ok(decoded) => Self::of(&decoded),

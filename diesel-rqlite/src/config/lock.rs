@@ -1,4 +1,4 @@
-//! The option `lock`: which lock transactions take.
+//! The option `lock`, which sets the lock that transactions take.
 
 use super::error::ConfigError;
 #[cfg(feature = "redis")]
@@ -12,7 +12,8 @@ use crate::lock::{RedisLock, ValkeyLock};
 
 const KEY: &str = "lock";
 
-/// `rqlite:name`, `thread:name`, or the URL of a lock server. What is in it is not shown: it may hold a password.
+/// Parses `rqlite:name`, `thread:name`, or the URL of a lock server. The value is not shown in
+/// errors: it may hold a password.
 pub(super) fn lock(value: &str) -> Result<Locking, ConfigError> {
     match value.split_once(':') {
         Some(("rqlite", name)) if !name.is_empty() => Ok(RqliteLock::new(name).locking()),
@@ -37,7 +38,7 @@ fn on_server(_scheme: &str, _url: &str) -> Result<Locking, ConfigError> {
     ))
 }
 
-/// The options behind the `?` of its URL are those of the lock's builder.
+/// Parses the URL of a lock server. The options after its `?` are those of the lock's builder.
 #[cfg(feature = "redis")]
 fn on_server(scheme: &str, text: &str) -> Result<Locking, ConfigError> {
     const WANTED: &str =

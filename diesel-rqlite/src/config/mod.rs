@@ -1,4 +1,5 @@
-//! Where and how to connect: a URL, or a builder for what a URL can't say.
+//! The configuration of connections. It comes from a URL, or from a builder, which offers more than
+//! a URL can express.
 
 mod credentials;
 mod error;
@@ -36,53 +37,58 @@ use crate::protocol::cluster::{Forwarding, Manner};
 use crate::protocol::request::{FOREVER, ReadConsistency, Settings};
 use crate::transaction::{Options, TransactionMode};
 
-/// Nobody reads more rows than that at once, and a machine has the memory.
+/// The default limit of an answer. No program reads more rows than this at once, and a typical
+/// machine has this much memory.
 const MAX_ANSWER: u64 = 256 << 20;
 
-/// How to reach an rqlite cluster.
+/// The configuration of connections to an rqlite cluster.
 ///
-/// Made from a URL, `rqlite://[user[:password]@]host[:port][/prefix][?option=value&…]`:
+/// It is made from a URL, `rqlite://[user[:password]@]host[:port][/prefix][?option=value&…]`:
 ///
-/// * `rqlite://` is HTTP, `rqlites://` HTTPS, both with port 4001; `http://` and `https://` have ports 80 and 443.
-/// * A path is put in front of rqlite's own, for a proxy that serves it below one.
+/// * `rqlite://` is HTTP and `rqlites://` is HTTPS, both with port 4001. `http://` and `https://`
+///   have ports 80 and 443.
+/// * The path is put before rqlite's own paths, for a proxy that serves rqlite below a path.
 ///
 /// | option | value | default |
 /// |---|---|---|
 /// | `level` | `none`, `weak`, `linearizable`, `strong`, `auto`: see [`ReadConsistency`] | `linearizable` |
-/// | `freshness` | a duration: how long ago a node asked at level `none` may have heard of the leader | no limit |
-/// | `freshness_strict` | `true` or `false`: also count how far behind it is | `false` |
+/// | `freshness` | a duration: at level `none`, the longest time since the node last heard from the leader | no limit |
+/// | `freshness_strict` | `true` or `false`: also limit how far the node lags behind the leader | `false` |
 /// | `nodes` | more nodes of the cluster, `host:port,host:port` | none |
-/// | `discovery` | `true` or `false`: use the nodes that the cluster names, too | `true` |
-/// | `forwarding` | `auto`, `always`, `never`: whether nodes hand requests on to the leader, see [`Forwarding`] | `auto` |
+/// | `discovery` | `true` or `false`: also use the nodes that the cluster reports | `true` |
+/// | `forwarding` | `auto`, `always`, `never`: whether nodes forward requests to the leader, see [`Forwarding`] | `auto` |
 /// | `prefer` | `host:port`: the node to read from at levels `none` and `auto` | none |
-/// | `connect_timeout` | a duration, for each node, over all of its addresses | `2s` |
-/// | `request_timeout` | a duration: to send a request, and again to receive its answer | `30s` |
-/// | `leader_timeout` | a duration: how long to wait for a node that leads, and answers | `10s` |
-/// | `db_timeout` | a duration: how long the server may work at one statement | no limit |
+/// | `connect_timeout` | a duration: the time to connect to one node, over all of its addresses | `2s` |
+/// | `request_timeout` | a duration: the time to send a request, and again to receive its answer | `30s` |
+/// | `leader_timeout` | a duration: the time to wait for a node that leads and answers | `10s` |
+/// | `db_timeout` | a duration: the time that the server may spend on one statement | no limit |
 /// | `transaction` | `interactive`, `eager`, `deferred`: see [`TransactionMode`] | `interactive` |
 /// | `lock` | the lock that transactions take: `rqlite:name` ([`RqliteLock`](crate::RqliteLock)), `thread:name` ([`ThreadLock`](crate::ThreadLock)), or with the feature `redis` the URL of a server, see below | none |
 /// | `exactly_once` | `true` or `false`: settle commits whose answer was lost | `false` |
-/// | `coalesce_writes` | `true` or `false`: writes made at the same time share requests, see [`coalesce_writes`](RqliteConfig::coalesce_writes) | `false` |
-/// | `max_answer` | a number with `k`, `M` or `G`: how many bytes an answer may have | `256M` |
-/// | `slow_query_threshold` | a duration: from when on a query is slow, see [`slow_query_threshold`](Self::slow_query_threshold) | none is |
+/// | `coalesce_writes` | `true` or `false`: concurrent writes share requests, see [`coalesce_writes`](RqliteConfig::coalesce_writes) | `false` |
+/// | `max_answer` | a number with `k`, `M` or `G`: the longest answer in bytes | `256M` |
+/// | `slow_query_threshold` | a duration: the time from which a query counts as slow, see [`slow_query_threshold`](Self::slow_query_threshold) | no query is slow |
 /// | `trace_literals` | `true` or `false`: spans and slow queries show literals of the SQL | `false` |
 /// | `trace_parameters` | `true` or `false`: spans show the values of parameters | `false` |
-/// | `ca_cert` | a PEM file with the certificates to trust instead of the web's: authorities, or the server's own; read when the URL is parsed | |
-/// | `client_cert`, `client_key` | PEM files with the certificate that this client shows, and its key; read when the URL is parsed | |
-/// | `roots` | `web` or `system`: which authorities to trust without `ca_cert`; `system` needs the feature `native-roots` | `web` |
+/// | `ca_cert` | a PEM file with the certificates to trust instead of the web's roots: certificates of authorities, or the server's own; read when the URL is parsed | |
+/// | `client_cert`, `client_key` | PEM files with the certificate that this client presents, and its key; read when the URL is parsed | |
+/// | `roots` | `web` or `system`: the authorities to trust without `ca_cert`; `system` needs the feature `native-roots` | `web` |
 ///
-/// A duration is a number with `ms`, `s` or `m`. An option that is not in this list is an error, which names the option,
-/// and never shows a value.
+/// A duration is a number with `ms`, `s` or `m`. An unknown option is an error. Errors name the
+/// option, and never show a value.
 ///
-/// A lock in Redis or Valkey is `redis://`, `rediss://`, `valkey://` or `valkeys://[user][:password]@host[:port][/database]?name=name`,
-/// where `name` is that of the lock, and `prefix`, `lease`, `timeout` and `retry_interval` may follow, as the builders
-/// of these locks say. All of it is percent-encoded as a value of this URL, an `@` and an `&` in particular:
-/// `lock=valkey://:secret%40cache:6379/0?name=accounts%26timeout=5s`. Of a password with an `@` in it, the `%40` becomes `%2540`.
-/// Connections that are made of the same [`RqliteConfig`] share the lock, and its connections to the server; each URL that is
-/// parsed makes one of its own.
+/// A lock in Redis or Valkey is `redis://`, `rediss://`, `valkey://` or
+/// `valkeys://[user][:password]@host[:port][/database]?name=name`. `name` is the name of the lock.
+/// The options `prefix`, `lease`, `timeout` and `retry_interval` may follow, as in the builders of
+/// these locks. The whole URL of the lock is percent-encoded as a value of this URL, `@` and `&` in
+/// particular: `lock=valkey://:secret%40cache:6379/0?name=accounts%26timeout=5s`. In a password
+/// that contains an `@`, the `%40` becomes `%2540`. Connections that are made from the same
+/// [`RqliteConfig`] share the lock and its connections to the server. Each URL that is parsed makes
+/// its own lock.
 ///
-/// Hosts are names or addresses, IPv6 addresses in brackets. `@ / ? #` in a password are percent-encoded. User and
-/// password are sent only to the nodes of the configuration, and to those that these list as their cluster's.
+/// Hosts are names or addresses, with IPv6 addresses in brackets. The characters `@ / ? #` in a
+/// password are percent-encoded. User and password are sent only to the nodes of the configuration,
+/// and to nodes that these list as members of their cluster.
 ///
 /// ```
 /// use std::time::Duration;
@@ -112,13 +118,13 @@ pub struct RqliteConfig {
     preferred: Option<Address>,
     transaction: Options,
     pub(crate) tls: Tls,
-    /// How many bytes an answer may have.
+    /// The longest answer in bytes.
     pub(crate) max_answer: u64,
     pub(crate) coalesce_writes: bool,
     pub(crate) observing: observe::Options,
-    /// What the connections of this configuration and its clones have done.
+    /// The statistics of the connections of this configuration and its clones.
     pub(crate) together: Together,
-    /// What the connections of this configuration and its clones share.
+    /// State shared by the connections of this configuration and its clones.
     #[cfg(feature = "async")]
     pub(crate) shared: Slot,
 }
@@ -132,7 +138,8 @@ struct Address {
 }
 
 impl RqliteConfig {
-    /// One node, by plain HTTP. The host is a name or an address; connecting fails where it is neither.
+    /// Makes a configuration with one node, reached over plain HTTP. The host is a name or an
+    /// address. If it is neither, connecting fails.
     pub fn new(host: impl Into<String>, port: u16) -> Self {
         RqliteConfig {
             nodes: vec![Address {
@@ -164,8 +171,8 @@ impl RqliteConfig {
         }
     }
 
-    /// Another node of the cluster, reached as the first one is (TLS, prefix). Asked where the others can't
-    /// be reached or know no leader.
+    /// Adds another node of the cluster, which is reached like the first one (TLS, prefix). It is
+    /// asked if the others can't be reached or know no leader.
     #[must_use]
     pub fn node(mut self, host: impl Into<String>, port: u16) -> Self {
         let node = self.beside_first(host.into(), port);
@@ -181,41 +188,44 @@ impl RqliteConfig {
         }
     }
 
-    /// Whether nodes that the cluster names, beside those of the configuration, are used as well. They are, unless this
-    /// says `false`.
+    /// Sets whether nodes that the cluster reports are used in addition to those of the
+    /// configuration. The default is `true`.
     #[must_use]
     pub fn discovery(mut self, discovery: bool) -> Self {
         self.discovery = discovery;
         self
     }
 
-    /// Whether nodes that do not lead hand requests on to the leader, instead of saying where it is.
+    /// Sets whether nodes that do not lead forward requests to the leader, instead of replying with
+    /// its address.
     ///
-    /// A write that is handed on can be applied twice, if the connection between the two nodes breaks at the wrong moment.
-    /// Transactions with [`exactly_once`](Self::exactly_once) are not.
+    /// A forwarded write can be applied twice, if the connection between the two nodes breaks at
+    /// the wrong moment. Transactions with [`exactly_once`](Self::exactly_once) are not applied
+    /// twice.
     #[must_use]
     pub fn forwarding(mut self, forwarding: Forwarding) -> Self {
         self.forwarding = forwarding;
         self
     }
 
-    /// The node to read from where any node may answer, a local one, say: at level `none` or `auto`. It is reached as the
-    /// first node is (TLS, prefix). As long as it does not answer, others are asked.
+    /// Sets the node to read from when any node may answer, at level `none` or `auto`. This is
+    /// usually a local node. It is reached like the first node (TLS, prefix). As long as it does
+    /// not answer, others are asked.
     #[must_use]
     pub fn prefer(mut self, host: impl Into<String>, port: u16) -> Self {
         self.preferred = Some(self.beside_first(host.into(), port));
         self
     }
 
-    /// How long the server may work at one statement. What takes longer ends with an error of SQLite's and is not
-    /// applied.
+    /// Sets how long the server may spend on one statement. A statement that takes longer fails
+    /// with an error from SQLite, and is not applied.
     #[must_use]
     pub fn db_timeout(mut self, timeout: Duration) -> Self {
         self.db_timeout = Some(timeout.min(FOREVER));
         self
     }
 
-    /// HTTPS for all nodes.
+    /// Uses HTTPS for all nodes.
     #[must_use]
     pub fn tls(mut self) -> Self {
         for node in self.nodes.iter_mut().chain(&mut self.preferred) {
@@ -224,7 +234,7 @@ impl RqliteConfig {
         self
     }
 
-    /// User and password for HTTP basic authentication. rqlite has no other.
+    /// Sets user and password for HTTP basic authentication, the only kind that rqlite supports.
     #[must_use]
     pub fn credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.credentials = Some(Credentials::new(user, password));
@@ -232,10 +242,12 @@ impl RqliteConfig {
         self
     }
 
-    /// Where user and password come from if they change while the program runs. Each connection asks before its first
-    /// request, and once more when a node answers 401: the request is sent again then, to the same node.
+    /// Sets a provider of user and password, for credentials that change while the program runs.
+    /// Each connection calls it before its first request, and once more when a node answers 401.
+    /// The request is then sent again to the same node.
     ///
-    /// An error of the provider is the error of the request, which was not sent. Its text must not hold a password.
+    /// An error of the provider becomes the error of the request, which was not sent. Its text must
+    /// not contain a password.
     ///
     /// ```
     /// use std::fs;
@@ -257,7 +269,8 @@ impl RqliteConfig {
         self
     }
 
-    /// The same for a provider that has to wait, of asynchronous connections only.
+    /// Sets an asynchronous provider of credentials: see
+    /// [`credentials_from`](Self::credentials_from). Only asynchronous connections can use it.
     #[cfg(feature = "async")]
     #[must_use]
     pub fn credentials_from_async<F>(mut self, provider: F) -> Self
@@ -269,50 +282,58 @@ impl RqliteConfig {
         self
     }
 
-    /// How many bytes an answer may have, 256 MiB if not set. One that is longer is not read to its end: a read fails, and
-    /// the outcome of a write is unknown. What [`NodeHttp`](crate::NodeHttp) streams has no limit.
+    /// Sets the longest answer in bytes, 256 MiB by default. Reading stops when an answer is
+    /// longer. A read fails then, and the outcome of a write is unknown. Streams of
+    /// [`NodeHttp`](crate::NodeHttp) have no limit.
     #[must_use]
     pub fn max_answer(mut self, bytes: u64) -> Self {
         self.max_answer = bytes;
         self
     }
 
-    /// Whether writes outside of transactions share requests, where connections of equal configurations in this process make
-    /// them at the same time.
+    /// Sets whether writes outside of transactions share requests. This applies to writes that
+    /// connections of equal configurations in this process make at the same time.
     ///
-    /// One request is under way then. Writes that come meanwhile go out together as the next one; a write that finds none
-    /// under way goes out at once, and nothing waits for a timer. Many writers at a time are some times faster, since each
-    /// request is an entry of the Raft log, which is written to disk and to the other nodes. A write may wait for the request
-    /// before it as well, so one slow statement is felt by all.
+    /// There is at most one such request in flight. Writes that arrive meanwhile are sent together
+    /// as the next request. A write that finds no request in flight is sent at once, and nothing
+    /// waits for a timer. Many concurrent writers become several times faster, since each request
+    /// is an entry of the Raft log, which is written to disk and sent to the other nodes. A write
+    /// may also have to wait for the previous request, so one slow statement delays all writers.
     ///
-    /// Each write has its own result, and is applied or not by itself: the error of one is not that of the others. Where the
-    /// answer to a request is lost, the outcome of each write in it is unknown, as that of a write by itself is.
+    /// Each write has its own result, and succeeds or fails by itself: an error of one write does
+    /// not affect the others. If the answer to a request is lost, the outcome of each write in it
+    /// is unknown, as for a single write.
     ///
-    /// A write with RETURNING, a batch of several statements, a script, a long write (more than 32 KiB), and what is no
-    /// INSERT, UPDATE or DELETE is a request of its own, as ever. So is a commit.
+    /// A write with RETURNING, a batch of several statements, a script, a long write (more than 32
+    /// KiB), and anything that is not an INSERT, UPDATE or DELETE is always a separate request. So
+    /// is a commit.
     ///
     /// # Errors
     ///
-    /// Connecting fails where [`db_timeout`](Self::db_timeout) is set as well: the server counts it for a request as a whole.
+    /// Connecting fails if [`db_timeout`](Self::db_timeout) is set as well, since the server
+    /// applies it to the request as a whole.
     #[must_use]
     pub fn coalesce_writes(mut self, coalesce: bool) -> Self {
         self.coalesce_writes = coalesce;
         self
     }
 
-    /// From when on an operation is slow: a query, a script or a commit, from the program's call to its result.
+    /// Sets the time from which an operation counts as slow. An operation is a query, a script or a
+    /// commit, measured from the program's call to its result.
     ///
-    /// Slow ones are counted ([`Statistics::slow_queries`]), the slowest is kept ([`Statistics::slowest_query`]), and with the
-    /// feature `tracing` each is a warning, with its text, its requests, the node, and how long the server worked at it: all
-    /// requests ask for that (`timings`) then. They are not, and nothing is slow, unless this is set.
+    /// Slow operations are counted ([`Statistics::slow_queries`]), and the slowest one is kept
+    /// ([`Statistics::slowest_query`]). With the feature `tracing`, each is logged as a warning
+    /// with its text, its requests, the node, and the time that the server spent on it. To get that
+    /// time, all requests ask for it (`timings`). If no threshold is set, requests do not ask for
+    /// it, and no operation counts as slow.
     #[must_use]
     pub fn slow_query_threshold(mut self, threshold: Duration) -> Self {
         self.observing.slow = Some(threshold.min(FOREVER));
         self
     }
 
-    /// Whether spans and slow queries show literals that stand in the text of SQL. A `?` stands in their place, unless this
-    /// says `true`.
+    /// Sets whether spans and slow queries show literals in the text of SQL. By default, literals
+    /// are replaced by a `?`.
     #[must_use]
     pub fn trace_literals(mut self, shown: bool) -> Self {
         self.observing.literals = match shown {
@@ -322,85 +343,91 @@ impl RqliteConfig {
         self
     }
 
-    /// Whether spans show the values of parameters. They do not, unless this says `true`. Where literals are shown as well,
-    /// spans also have the text of errors, which may hold both.
+    /// Sets whether spans show the values of parameters. By default they do not. If literals are
+    /// shown as well, spans also have the text of errors, which may contain both.
     #[must_use]
     pub fn trace_parameters(mut self, shown: bool) -> Self {
         self.observing.parameters = shown;
         self
     }
 
-    /// What the connections of this configuration, its clones and what was built from these have done together.
+    /// Returns the combined statistics of the connections of this configuration, of its clones, and
+    /// of configurations that were built from these.
     pub fn statistics(&self) -> Statistics {
         self.together.statistics()
     }
 
-    /// How fresh reads must be.
+    /// Sets the consistency level of reads.
     #[must_use]
     pub fn read_consistency(mut self, level: ReadConsistency) -> Self {
         self.level = level;
         self
     }
 
-    /// For reads at level `none`: how long ago the node may have heard of its leader. A node that is further
-    /// off answers `stale read`, and the next one is asked.
+    /// Sets the longest time since the node last heard from its leader, for reads at level `none`.
+    /// A node that exceeds it answers `stale read`, and the next one is asked.
     #[must_use]
     pub fn freshness(mut self, freshness: Duration) -> Self {
         self.freshness = Some(freshness.min(FOREVER));
         self
     }
 
-    /// With a [`freshness`](Self::freshness): also count how far the node is behind in applying the log.
+    /// Sets whether [`freshness`](Self::freshness) also limits how far the node lags behind in
+    /// applying the log.
     #[must_use]
     pub fn freshness_strict(mut self, strict: bool) -> Self {
         self.freshness_strict = strict;
         self
     }
 
-    /// How long connecting to one node may take, name resolution and TLS included; of several addresses behind one name the
-    /// next is tried beside the first after a quarter of a second. When it ends, another node is asked; nothing was sent.
+    /// Sets how long connecting to one node may take, including name resolution and TLS. If a name
+    /// has several addresses, the next one is tried in parallel after a quarter of a second. When
+    /// the time is over, another node is asked. Nothing was sent until then.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout.min(FOREVER);
         self.with_own_connections()
     }
 
-    /// How long sending a request may take, then waiting for its answer, then receiving it. Of a long answer that is read
-    /// while it comes, it is the time for the first 64 KiB, and for each piece after them.
+    /// Sets how long each step of a request may take: sending it, waiting for its answer, and
+    /// receiving the answer. If a long answer is read as it arrives, the limit applies to the first
+    /// 64 KiB, and to each piece after them.
     ///
-    /// A write that runs into it may still be applied: the error says that its outcome is unknown. It is for statements that
-    /// take too long on a node that is well: one that no longer leads, or answers nothing while others do, is left after
-    /// some seconds, whatever this says.
+    /// A write that times out may still be applied: the error says that its outcome is unknown. The
+    /// timeout is meant for statements that take too long on a healthy node. A node that no longer
+    /// leads, or that does not answer while others do, is abandoned after some seconds,
+    /// independently of this setting.
     #[must_use]
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout.min(FOREVER);
         self
     }
 
-    /// How long a request waits for a node that leads, and answers. Elections take 1 to 4 seconds with rqlite's default
-    /// settings. When it ends, the error says what each node said; nothing was applied. A cluster of which no node has ever
-    /// answered is not waited for.
+    /// Sets how long a request waits for a node that leads and answers. Elections take 1 to 4
+    /// seconds with rqlite's default settings. When the time is over, the error reports the reply
+    /// of each node, and nothing was applied. If no node of the cluster has ever answered, there is
+    /// no wait.
     #[must_use]
     pub fn leader_timeout(mut self, timeout: Duration) -> Self {
         self.leader_timeout = timeout.min(FOREVER);
         self
     }
 
-    /// What a transaction does before its commit.
+    /// Sets the mode of transactions, which decides what they do before their commit.
     #[must_use]
     pub fn transaction_mode(mut self, mode: TransactionMode) -> Self {
         self.transaction.mode = mode;
         self
     }
 
-    /// The lock that every transaction takes.
+    /// Sets the lock that every transaction takes.
     #[must_use]
     pub fn lock(mut self, lock: &impl TransactionLock) -> Self {
         self.transaction.locking = lock.locking();
         self
     }
 
-    /// Whether a commit whose answer was lost is settled: see
+    /// Sets whether a commit whose answer was lost is settled: see
     /// [`TransactionBuilder::exactly_once`](crate::TransactionBuilder::exactly_once).
     #[must_use]
     pub fn exactly_once(mut self, exactly_once: bool) -> Self {
@@ -408,19 +435,22 @@ impl RqliteConfig {
         self
     }
 
-    /// Certificates in PEM to trust, instead of those the web trusts: those of authorities, and servers' own.
+    /// Sets the certificates to trust, in PEM, instead of the web's roots. They may be certificates
+    /// of authorities, or of servers themselves.
     ///
-    /// A server that shows exactly one of these certificates is trusted, whatever names and times that has: it has the
-    /// key. So the certificate of `openssl req -x509`, which no authority has signed, is trusted by giving it here, and no
-    /// switch turns verification off.
+    /// A server that presents exactly one of these certificates is trusted, regardless of the names
+    /// and times in the certificate, because the server must have its key. So a certificate made by
+    /// `openssl req -x509`, which no authority has signed, is trusted by passing it here. There is
+    /// no option that turns verification off.
     #[must_use]
     pub fn ca_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.tls.ca_pem = Some(pem.into());
         self.with_own_connections()
     }
 
-    /// The certificate that this client shows to nodes that ask for one (`-http-verify-client`), with what leads to its
-    /// authority behind it, and its key; both in PEM.
+    /// Sets the certificate that this client presents to nodes that ask for one
+    /// (`-http-verify-client`), followed by its chain up to the authority, and its key. Both are in
+    /// PEM.
     #[must_use]
     pub fn client_certificate(
         mut self,
@@ -432,7 +462,7 @@ impl RqliteConfig {
         self.with_own_connections()
     }
 
-    /// The authorities that the machine trusts, instead of those the web trusts.
+    /// Trusts the authorities that the operating system trusts, instead of the web's roots.
     #[cfg(feature = "native-roots")]
     #[must_use]
     pub fn system_roots(mut self) -> Self {
@@ -440,8 +470,8 @@ impl RqliteConfig {
         self.with_own_connections()
     }
 
-    /// Everything about TLS, instead of the other options: other versions, ciphers, ways to verify. What it says about ALPN
-    /// is not looked at.
+    /// Sets the whole TLS configuration, in place of the other options: other versions, ciphers, or
+    /// ways to verify. Its ALPN protocols are ignored.
     #[cfg(any(feature = "rustls", feature = "async"))]
     #[must_use]
     pub fn tls_config(mut self, config: Arc<rustls::ClientConfig>) -> Self {
@@ -454,7 +484,8 @@ impl RqliteConfig {
         self.nodes.iter().any(|node| node.tls)
     }
 
-    /// Connections that are made in another way are not those of the configuration that this was cloned from.
+    /// Detaches the shared HTTP connections. Connections that are made in another way must not be
+    /// shared with the configuration that this was cloned from.
     fn with_own_connections(self) -> Self {
         RqliteConfig {
             #[cfg(feature = "async")]
@@ -483,7 +514,7 @@ impl RqliteConfig {
         Ok(())
     }
 
-    /// For a connection that can't wait for a future.
+    /// Checks the configuration for a blocking connection, which can't wait for a future.
     pub(crate) fn check_blocking(&self) -> Result<(), ConfigError> {
         self.check()?;
         match self.provider.as_ref().is_some_and(Provider::is_async) {
@@ -513,7 +544,7 @@ impl RqliteConfig {
         }
     }
 
-    /// The address of a node beside the first one.
+    /// Returns the address of a node that is reached like the first one.
     pub(crate) fn address_of(&self, host: &str, port: u16) -> Result<String, ConfigError> {
         let node = self.beside_first(host.to_owned(), port);
         match node.host.is_valid() {
@@ -559,7 +590,7 @@ impl fmt::Display for Address {
 }
 
 impl fmt::Debug for RqliteConfig {
-    /// Without the password.
+    /// Shows the configuration without the password.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nodes: Vec<_> = self.nodes.iter().map(ToString::to_string).collect();
         formatter

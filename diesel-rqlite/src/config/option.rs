@@ -1,4 +1,4 @@
-//! The options behind the `?` of a URL.
+//! Parsing the options after the `?` of a URL.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -36,7 +36,7 @@ impl RqliteConfig {
             "transaction" => self.transaction.mode = word(key, value)?,
             "lock" => self.transaction.locking = lock(value)?,
             "exactly_once" => self.transaction.exactly_once = boolean(key, value)?,
-            // Not documented: to see what goes wrong without them.
+            // Not documented. It serves to see what goes wrong without guards.
             #[cfg(feature = "guards-off-for-tests")]
             "guards" if value == "off" => self.transaction.guards = false,
             "coalesce_writes" => self.coalesce_writes = boolean(key, value)?,
@@ -92,7 +92,8 @@ pub(super) fn duration(key: &str, value: &str) -> Result<Duration, ConfigError> 
     parsed.ok_or_else(|| invalid(key, "a number with ms, s or m, such as 500ms"))
 }
 
-/// The value is not shown: it may be a password in the wrong place.
+/// Returns the error for an invalid value. The value is not shown: it may be a password in the
+/// wrong place.
 pub(super) fn invalid(key: &str, wanted: &'static str) -> ConfigError {
     Kind::InvalidValue {
         key: key.to_owned(),
@@ -101,7 +102,7 @@ pub(super) fn invalid(key: &str, wanted: &'static str) -> ConfigError {
     .into()
 }
 
-/// A file of PEM.
+/// Reads a PEM file.
 fn file(key: &str, path: &str) -> Result<Vec<u8>, ConfigError> {
     std::fs::read(path).map_err(|error| {
         let file = match looks_like_path(path) {
@@ -117,13 +118,14 @@ fn file(key: &str, path: &str) -> Result<Vec<u8>, ConfigError> {
     })
 }
 
-/// Whether a text may be shown as the path of a file: not the contents of one, a key in PEM.
+/// Returns whether a text may be shown as the path of a file. The contents of a file, such as a key
+/// in PEM, must not be shown.
 fn looks_like_path(text: &str) -> bool {
     const LONGEST: usize = 200;
     text.len() <= LONGEST && !text.contains("-----") && !text.contains(char::is_control)
 }
 
-/// Bytes: a number, also with `k`, `M` or `G`.
+/// Parses a number of bytes, optionally with `k`, `M` or `G`.
 fn size(key: &str, value: &str) -> Result<u64, ConfigError> {
     let units = [("k", 10), ("M", 20), ("G", 30), ("", 0)];
     let (number, shift) = units

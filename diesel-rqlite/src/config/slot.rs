@@ -1,13 +1,13 @@
-//! A place for what connections share that are made from clones of one configuration.
+//! A slot for a value that is shared by the connections of one configuration and its clones.
 
 use std::any::Any;
 use std::sync::{Arc, OnceLock};
 
-/// Holds one value, of a type that is no concern of the configuration.
+/// Holds one value of any type. The configuration does not need to know the type.
 #[derive(Clone, Default)]
 pub(crate) struct Slot(Arc<OnceLock<Box<dyn Any + Send + Sync>>>);
 
-/// What is shared makes no configuration another one.
+/// Slots are always equal: shared state does not make configurations differ.
 impl PartialEq for Slot {
     fn eq(&self, _other: &Self) -> bool {
         true
@@ -15,7 +15,7 @@ impl PartialEq for Slot {
 }
 
 impl Slot {
-    /// The value that is there, or a new one, which is there from now on.
+    /// Returns the stored value, or makes a new one and stores it.
     pub(crate) fn get_or_try_init<T, E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<T, E>
     where
         T: Any + Clone + Send + Sync,
@@ -25,7 +25,7 @@ impl Slot {
             return Ok(value);
         }
         let made = make()?;
-        // Another one may have been faster.
+        // Another thread may have been faster.
         let kept = self.0.get_or_init(|| Box::new(made.clone()));
         Ok(found(kept).unwrap_or(made))
     }

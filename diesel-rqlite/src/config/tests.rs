@@ -193,14 +193,16 @@ fn locks_of_servers_need_their_feature() {
     }
 }
 
-/// What switches off the safety of transactions is there for this workspace's own tests alone.
+/// The option that switches off the safety of transactions exists only for this workspace's own
+/// tests.
 #[cfg(not(feature = "guards-off-for-tests"))]
 #[test]
 fn guards_can_not_be_switched_off() {
     assert_eq!(error("rqlite://h?guards=off"), "unknown option `guards`");
 }
 
-/// Each word is that of one value, in both directions and in a URL; anything else is refused, with all of them named.
+/// Checks that each word stands for one value, in both directions and in a URL. Anything else is
+/// refused, with an error that names all words.
 fn agree<T>(option: &str, values: &[T], configured: impl Fn(T) -> RqliteConfig)
 where
     T: Copy + Debug + Display + PartialEq + FromStr<Err = UnknownWord>,

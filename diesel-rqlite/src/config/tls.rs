@@ -1,31 +1,31 @@
-//! Whom to trust, and who this client is.
+//! The TLS part of the configuration: trusted certificates, and the certificate of the client.
 
 use std::fmt;
 
 #[cfg(any(feature = "rustls", feature = "async"))]
 use std::sync::Arc;
 
-/// Which roots are trusted where the configuration gives no certificates.
+/// The roots that are trusted if the configuration gives no certificates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Roots {
-    /// Mozilla's, as they were when this crate's dependencies were released.
+    /// Mozilla's roots, as of the release of this crate's dependencies.
     #[default]
     Web,
-    /// The machine's own.
+    /// The roots of the operating system.
     #[cfg(feature = "native-roots")]
     System,
 }
 
-/// All that a configuration says about TLS.
+/// The TLS settings of a configuration.
 #[derive(Clone, Default)]
 pub(crate) struct Tls {
-    /// Trusted instead of the roots.
+    /// Certificates that are trusted instead of the roots.
     pub(crate) ca_pem: Option<Vec<u8>>,
     pub(crate) roots: Roots,
-    /// The certificate that this client shows, and its key.
+    /// The certificate that this client presents, and its key.
     pub(crate) certificate_pem: Option<Vec<u8>>,
     pub(crate) key_pem: Option<Vec<u8>>,
-    /// Instead of all of the above.
+    /// Replaces all of the above.
     #[cfg(any(feature = "rustls", feature = "async"))]
     pub(crate) custom: Option<Arc<rustls::ClientConfig>>,
 }
@@ -48,7 +48,7 @@ impl PartialEq for Tls {
 }
 
 impl fmt::Debug for Tls {
-    /// Without the key.
+    /// Shows the settings without the key.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = formatter.debug_struct("Tls");
         text.field("roots", &self.roots)

@@ -1,4 +1,4 @@
-//! The grammar of URLs.
+//! Parsing URLs.
 
 use std::str::FromStr;
 
@@ -15,7 +15,7 @@ impl FromStr for RqliteConfig {
     type Err = ConfigError;
 
     fn from_str(url: &str) -> Result<Self, ConfigError> {
-        // What is wrong is said without the text, which may hold a password.
+        // Errors do not contain the text, which may hold a password.
         let url = Url::parse(url).map_err(Kind::Url)?;
         let (tls, default_port) = match url.scheme() {
             "rqlite" => (false, DEFAULT_PORT),
@@ -31,7 +31,8 @@ impl FromStr for RqliteConfig {
         if url.fragment().is_some() {
             return Err(Kind::Fragment.into());
         }
-        // A password with a `/` or a `?` in it would else be half a path, and shown as such.
+        // Otherwise a password with a `/` or a `?` in it would be parsed as a path, and shown as
+        // such.
         if url.path().contains('@') || url.query().is_some_and(|query| query.contains('@')) {
             return Err(Kind::AtSign.into());
         }
@@ -52,7 +53,7 @@ impl FromStr for RqliteConfig {
     }
 }
 
-/// A URL as it may be shown: without its password, and that of the lock's.
+/// Returns a URL that may be shown: without its password and without the lock's.
 pub(crate) fn redacted(url: &str) -> String {
     match Url::parse(url) {
         Ok(mut url) => {
@@ -68,7 +69,7 @@ pub(crate) fn redacted(url: &str) -> String {
     }
 }
 
-/// A URL of another server may be among the options.
+/// Redacts the options of a URL. They may contain the URL of another server.
 fn redact_query(url: &mut Url) {
     let options: Vec<_> = url.query_pairs().into_owned().collect();
     let mut query = url.query_pairs_mut();

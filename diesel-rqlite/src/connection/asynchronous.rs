@@ -32,8 +32,8 @@ type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A connection to an rqlite cluster for [diesel-async](diesel_async), on tokio.
 ///
-/// [`establish`](AsyncConnection::establish) takes a URL, see [`RqliteConfig`]; all of it means what it means for
-/// [`RqliteConnection`](crate::RqliteConnection), and so do transactions, locks and errors.
+/// [`establish`](AsyncConnection::establish) takes a URL, see [`RqliteConfig`]. Options,
+/// transactions, locks and errors work as for [`RqliteConnection`](crate::RqliteConnection).
 ///
 /// ```no_run
 /// use diesel::prelude::*;
@@ -59,15 +59,17 @@ type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// # }
 /// ```
 ///
-/// It needs a tokio runtime with its timers and I/O (`enable_all`, which `#[tokio::main]` does), and panics without, as
-/// tokio does: in particular in diesel-async's `AsyncConnectionWrapper` outside of a runtime. The wrapper works in a
-/// runtime of several threads that is entered. In one of a single thread that is entered but not running, it waits forever,
-/// as nothing there drives sockets and timers. A blocking program takes [`RqliteConnection`](crate::RqliteConnection).
-/// `AsyncMigrationHarness` needs the runtime of several threads.
+/// It needs a tokio runtime with timers and I/O (`enable_all`, which `#[tokio::main]` uses).
+/// Outside of such a runtime it panics, as tokio does. This includes diesel-async's
+/// `AsyncConnectionWrapper` outside of a runtime. The wrapper works in a multi-threaded runtime
+/// that is entered. In a single-threaded runtime that is entered but not running, it waits forever,
+/// since nothing drives sockets and timers there. Blocking programs should use
+/// [`RqliteConnection`](crate::RqliteConnection). `AsyncMigrationHarness` needs the multi-threaded
+/// runtime.
 ///
 /// # Queries at the same time
 ///
-/// A shared reference runs queries, too, and several at the same time:
+/// A shared reference can run queries as well, and several at the same time:
 ///
 /// ```no_run
 /// # use diesel::prelude::*;
@@ -84,21 +86,23 @@ type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// # }
 /// ```
 ///
-/// Each is a request of its own, so writes are applied in any order. In a transaction, where the order is what
-/// matters, it is `AlreadyInTransaction`.
+/// Each query is a separate request, so writes are applied in any order. Inside a transaction,
+/// where the order matters, such a query fails with `AlreadyInTransaction`.
 ///
 /// # Futures that are dropped
 ///
-/// A query whose future is dropped was applied as a whole or not at all; which of both is not known. In a transaction
-/// it is as if it had not been asked for. A [`transaction`](AsyncConnection::transaction) whose future is dropped is
-/// rolled back and its lock given back, in the background, unless its commit is on the way: then that is applied as a
-/// whole or not at all. The connection can be used again in all cases.
+/// A query whose future is dropped was applied as a whole or not at all, and the outcome is
+/// unknown. In a transaction it has no effect. A [`transaction`](AsyncConnection::transaction)
+/// whose future is dropped is rolled back and its lock is released, in the background. If its
+/// commit is already being sent, the transaction is applied as a whole or not at all. The
+/// connection can be used again in all cases.
 ///
-/// What a *pool* hands out has a `transaction` of its own, which leaves the transaction open when its future is
-/// dropped; what is done with that connection then is never committed. The pool sees that, bb8 when it gets the
-/// connection back, deadpool and mobc when they would hand it out next, and drops it; a lock is given back then, or
-/// when the transaction has not been used for 30 s. Better use [`build_transaction`](Self::build_transaction), or
-/// `(&mut *conn).transaction(…)`, which roll back at once.
+/// A connection from a *pool* has a `transaction` of its own. It leaves the transaction open when
+/// its future is dropped, and later work on that connection is never committed. The pool detects
+/// this and drops the connection: bb8 when the connection is returned, deadpool and mobc before
+/// they hand it out again. The lock is released then, or when the transaction has not been used for
+/// 30 s. Prefer [`build_transaction`](Self::build_transaction) or `(&mut *conn).transaction(…)`,
+/// which roll back at once.
 pub struct AsyncRqliteConnection {
     pub(super) core: Core<AsyncHttp>,
 }
@@ -124,25 +128,27 @@ impl AsyncRqliteConnection {
         Ok(AsyncRqliteConnection { core })
     }
 
-    /// How many HTTP requests this connection has sent, retries and redirects included: to see what a program
-    /// costs.
+    /// Returns the number of HTTP requests that this connection has sent, including retries and
+    /// redirects. It shows what a program costs.
     pub fn http_requests(&self) -> u64 {
         self.core.session.client.requests()
     }
 
-    /// What this connection has done, queries beside others included: see
+    /// Returns the statistics of this connection, including concurrent queries: see
     /// [`RqliteConnection::statistics`](crate::RqliteConnection::statistics).
     pub fn statistics(&self) -> Statistics {
         self.core.session.observer.statistics()
     }
 
-    /// The cluster, for whoever runs it: its nodes, backups, what is loaded into it.
+    /// Returns the cluster, for its administration: its nodes, its backups, and loading a database
+    /// into it.
     pub fn cluster(&mut self) -> AsyncRqliteCluster<'_> {
         let patience = self.core.config.request_timeout;
         AsyncRqliteCluster::new(Administration::new(&mut self.core.session, patience))
     }
 
-    /// A transaction that is not as the connection's configuration says: another mode, another lock, retries.
+    /// Builds a transaction that differs from the configuration of the connection: another mode,
+    /// another lock, retries.
     ///
     /// ```no_run
     /// use diesel_async::{AsyncConnection, RunQueryDsl};
@@ -164,23 +170,24 @@ impl AsyncRqliteConnection {
         TransactionBuilder::new(self, options)
     }
 
-    /// The lock that transactions take from now on: for connections that are made by a URL, such as those of a pool.
+    /// Sets the lock that transactions take from now on. This is for connections that are made from
+    /// a URL, such as those of a pool.
     pub fn set_transaction_lock(&mut self, lock: &impl TransactionLock) {
         self.core.config = self.core.config.clone().lock(lock);
     }
 
-    /// What transactions do before their commit, from now on.
+    /// Sets the mode of transactions from now on, which decides what they do before their commit.
     pub fn set_transaction_mode(&mut self, mode: TransactionMode) {
         self.core.config = self.core.config.clone().transaction_mode(mode);
     }
 
-    /// As [`transaction`](AsyncConnection::transaction), with the lock taken before the closure runs: what `BEGIN
-    /// IMMEDIATE` is on SQLite. Without a lock in the configuration it is an [`RqliteLock`](crate::RqliteLock) named
-    /// `database`.
+    /// Runs a transaction like [`transaction`](AsyncConnection::transaction), but takes the lock
+    /// before the closure runs. This corresponds to `BEGIN IMMEDIATE` on SQLite. If the
+    /// configuration has no lock, an [`RqliteLock`](crate::RqliteLock) named `database` is taken.
     ///
     /// # Errors
     ///
-    /// `AlreadyInTransaction` inside of another one.
+    /// `AlreadyInTransaction` inside another transaction.
     pub async fn immediate_transaction<T, E, F>(&mut self, f: F) -> Result<T, E>
     where
         for<'r> F: AsyncFnOnce(&'r mut Self) -> Result<T, E>
@@ -194,11 +201,12 @@ impl AsyncRqliteConnection {
         run(self, f).await
     }
 
-    /// The same as [`immediate_transaction`](Self::immediate_transaction): readers are never kept out.
+    /// Does the same as [`immediate_transaction`](Self::immediate_transaction). Readers are never
+    /// blocked.
     ///
     /// # Errors
     ///
-    /// `AlreadyInTransaction` inside of another one.
+    /// `AlreadyInTransaction` inside another transaction.
     pub async fn exclusive_transaction<T, E, F>(&mut self, f: F) -> Result<T, E>
     where
         for<'r> F: AsyncFnOnce(&'r mut Self) -> Result<T, E>
@@ -211,7 +219,7 @@ impl AsyncRqliteConnection {
     }
 }
 
-/// Runs a transaction as it was prepared.
+/// Runs a transaction with the options that were prepared.
 pub(crate) async fn run<T, E, F>(connection: &mut AsyncRqliteConnection, f: F) -> Result<T, E>
 where
     for<'r> F: AsyncFnOnce(&'r mut AsyncRqliteConnection) -> Result<T, E>
@@ -236,7 +244,7 @@ where
 }
 
 impl AsyncRqliteConnection {
-    /// Tells instrumentation that a query begins.
+    /// Renders a query, and reports its start to the instrumentation.
     fn start<T: QueryFragment<Rqlite>>(&self, source: &T) -> QueryResult<Rendered> {
         let query = diesel::debug_query::<Rqlite, _>(source);
         self.core.started(&query);
@@ -254,9 +262,10 @@ impl AsyncRqliteConnection {
 }
 
 impl SimpleAsyncConnection for AsyncRqliteConnection {
-    /// Runs a script, all of it or nothing: its statements are one atomic request.
+    /// Runs a script as a whole or not at all: its statements are one atomic request.
     ///
-    /// It may be framed by `BEGIN` and `COMMIT`, which changes nothing. Its SELECTs are run for their errors.
+    /// `BEGIN` and `COMMIT` around the script are allowed, and change nothing. Its SELECTs are run
+    /// for their errors only.
     async fn batch_execute(&mut self, query: &str) -> QueryResult<()> {
         self.core.started(&StrQueryHelper::new(query));
         let outcome = self.core.script(query).await;
@@ -285,7 +294,7 @@ impl AsyncConnectionCore for AsyncRqliteConnection {
                 binds,
                 options,
             } = rendered?;
-            // diesel-async knows the types of the columns, and does not tell.
+            // diesel-async knows the types of the columns, but does not pass them on.
             let outcome = self.core.rows(&sql, is_kept, binds, None, options).await;
             self.finish(&sql, &outcome);
             Ok(RqliteStream::new(outcome?, &self.core.session))
@@ -314,7 +323,7 @@ impl AsyncConnectionCore for AsyncRqliteConnection {
     }
 }
 
-/// A query beside others.
+/// A query that runs concurrently with others.
 struct Beside<'a> {
     of: &'a AsyncRqliteConnection,
     core: Core<AsyncHttp>,
@@ -336,7 +345,7 @@ impl Drop for Beside<'_> {
 }
 
 impl SimpleAsyncConnection for &AsyncRqliteConnection {
-    /// Runs a script beside other queries, all of it or nothing.
+    /// Runs a script concurrently with other queries, as a whole or not at all.
     async fn batch_execute(&mut self, query: &str) -> QueryResult<()> {
         self.core.started(&StrQueryHelper::new(query));
         let outcome = match self.beside() {
@@ -348,7 +357,7 @@ impl SimpleAsyncConnection for &AsyncRqliteConnection {
     }
 }
 
-/// Several queries at the same time, by one connection: each is a request of its own. See
+/// Runs several queries at the same time on one connection. Each is a separate request. See
 /// [`AsyncRqliteConnection`], "Queries at the same time".
 impl AsyncConnectionCore for &AsyncRqliteConnection {
     type ExecuteFuture<'conn, 'query> = BoxFuture<'conn, QueryResult<usize>>;
@@ -412,8 +421,9 @@ impl AsyncConnection for AsyncRqliteConnection {
         Self::connect(&config, &redacted(database_url)).await
     }
 
-    /// In the mode [`Eager`](TransactionMode::Eager) unless the configuration says another one than `Interactive`:
-    /// the commit never comes that would tell the error of a write.
+    /// Begins a transaction in the mode [`Eager`](TransactionMode::Eager), unless the configuration
+    /// sets another mode than `Interactive`. The commit that would report the error of a write
+    /// never comes.
     async fn begin_test_transaction(&mut self) -> QueryResult<()> {
         self.core.prepare_test()?;
         AsyncRqliteTransactionManager::begin_transaction(self).await?;
@@ -422,8 +432,9 @@ impl AsyncConnection for AsyncRqliteConnection {
         Ok(())
     }
 
-    /// In the same mode as [`begin_test_transaction`](Self::begin_test_transaction), unless it stands inside another one.
-    // As `transaction` of the manager: an `async fn` would ask for more.
+    /// Uses the same mode as [`begin_test_transaction`](Self::begin_test_transaction), unless it is
+    /// inside another transaction.
+    // As in the manager's `transaction`: an `async fn` would need more bounds.
     #[allow(clippy::manual_async_fn)]
     fn test_transaction<'conn, 'a, R, E, F>(
         &'conn mut self,
@@ -449,7 +460,7 @@ impl AsyncConnection for AsyncRqliteConnection {
             .await;
             match outcome {
                 Some(Ok(value)) => value,
-                // As in diesel-async's own: this is for tests.
+                // As in diesel-async's own implementation: this is for tests.
                 Some(Err(error)) => panic!("Transaction did not succeed: {error:?}"),
                 None => panic!("Transaction never executed: {rolled_back:?}"),
             }
@@ -468,13 +479,14 @@ impl AsyncConnection for AsyncRqliteConnection {
         self.core.instrument(instrumentation.into());
     }
 
-    /// See [`RqliteConnection`](crate::RqliteConnection): it keeps what it made of a text.
+    /// Sets whether parsed statements are cached: see
+    /// [`RqliteConnection`](crate::RqliteConnection).
     fn set_prepared_statement_cache_size(&mut self, size: CacheSize) {
         self.core.keep_statements(size);
     }
 }
 
-/// `save_changes` is one request, by RETURNING.
+/// Runs `save_changes` as one request, with RETURNING.
 impl<'b, Changes, Output, Tab, V> UpdateAndFetchResults<Changes, Output> for AsyncRqliteConnection
 where
     Output: Send + 'static,
@@ -505,7 +517,8 @@ where
 
 impl PoolableConnection for AsyncRqliteConnection {
     async fn ping(&mut self, config: &RecyclingMethod<Self>) -> QueryResult<()> {
-        // mobc asks nothing else of a connection that comes back: of `is_broken` diesel-async tells it the contrary.
+        // mobc checks nothing else when a connection comes back: diesel-async passes it the
+        // opposite of `is_broken`.
         if self.is_broken() {
             return Err(Error::BrokenTransactionManager);
         }
@@ -521,7 +534,7 @@ impl PoolableConnection for AsyncRqliteConnection {
     }
 }
 
-/// Diesel's view of this crate's transactions: see [`TransactionMode`].
+/// Manages this crate's transactions for Diesel: see [`TransactionMode`].
 #[derive(Debug)]
 pub struct AsyncRqliteTransactionManager;
 
@@ -548,8 +561,8 @@ impl TransactionManager<AsyncRqliteConnection> for AsyncRqliteTransactionManager
         &mut connection.core.session.transaction.status
     }
 
-    /// Rolls back also where the future is dropped, or the callback panics.
-    // An `async fn` would ask for `R: 'conn`, which the trait does not have.
+    /// Rolls back also if the future is dropped or the callback panics.
+    // An `async fn` would need `R: 'conn`, which the trait does not have.
     #[allow(clippy::manual_async_fn)]
     fn transaction<'a, 'conn, F, R, E>(
         connection: &'conn mut AsyncRqliteConnection,

@@ -29,8 +29,9 @@ use crate::transport::node::NodeHttp;
 
 /// A connection to an rqlite cluster.
 ///
-/// [`establish`](Connection::establish) takes a URL, see [`RqliteConfig`]. It holds one HTTP connection,
-/// to the leader where the read level needs one, and follows the leader when that changes.
+/// [`establish`](Connection::establish) takes a URL, see [`RqliteConfig`]. The connection holds one
+/// HTTP connection. That goes to the leader if the read level needs one, and follows the leader
+/// when it changes.
 pub struct RqliteConnection {
     pub(super) core: Core<Http>,
     metadata_lookup: (),
@@ -59,15 +60,17 @@ impl RqliteConnection {
         })
     }
 
-    /// How many HTTP requests this connection has sent, retries and redirects included: to see what a program
-    /// costs.
+    /// Returns the number of HTTP requests that this connection has sent, including retries and
+    /// redirects. It shows what a program costs.
     pub fn http_requests(&self) -> u64 {
         self.core.session.client.requests()
     }
 
-    /// What this connection has done: requests, errors by their kind, transactions, locks, slow queries. Cheap to ask for.
+    /// Returns the statistics of this connection: requests, errors by kind, transactions, locks and
+    /// slow queries. The call is cheap.
     ///
-    /// [`RqliteConfig::statistics`] is of all connections of a configuration, and a pool's.
+    /// [`RqliteConfig::statistics`] covers all connections of a configuration, including those of a
+    /// pool.
     ///
     /// ```no_run
     /// # use diesel::prelude::*;
@@ -84,8 +87,8 @@ impl RqliteConnection {
         self.core.session.observer.statistics()
     }
 
-    /// The node this connection talks to, the leader as of its last request where the read level needs one, for
-    /// requests that are not SQL.
+    /// Returns a client for requests that are not SQL, to the node that this connection talks to.
+    /// If the read level needs a leader, that is the leader as of the last request.
     pub fn node_http(&self) -> NodeHttp {
         let session = &self.core.session;
         let is_trusted = session
@@ -103,13 +106,15 @@ impl RqliteConnection {
         )
     }
 
-    /// The cluster, for whoever runs it: its nodes, backups, what is loaded into it.
+    /// Returns the cluster, for its administration: its nodes, its backups, and loading a database
+    /// into it.
     pub fn cluster(&mut self) -> RqliteCluster<'_> {
         let patience = self.core.config.request_timeout;
         RqliteCluster::new(Administration::new(&mut self.core.session, patience))
     }
 
-    /// A transaction that is not as the connection's configuration says: another mode, another lock, retries.
+    /// Builds a transaction that differs from the configuration of the connection: another mode,
+    /// another lock, retries.
     ///
     /// ```no_run
     /// use diesel::prelude::*;
@@ -130,22 +135,24 @@ impl RqliteConnection {
         TransactionBuilder::new(self, options)
     }
 
-    /// The lock that transactions take from now on: for connections that are made by a URL, such as those of a pool.
+    /// Sets the lock that transactions take from now on. This is for connections that are made from
+    /// a URL, such as those of a pool.
     pub fn set_transaction_lock(&mut self, lock: &impl TransactionLock) {
         self.core.config = self.core.config.clone().lock(lock);
     }
 
-    /// What transactions do before their commit, from now on.
+    /// Sets the mode of transactions from now on, which decides what they do before their commit.
     pub fn set_transaction_mode(&mut self, mode: TransactionMode) {
         self.core.config = self.core.config.clone().transaction_mode(mode);
     }
 
-    /// As [`transaction`](Connection::transaction), with the lock taken before the closure runs: what `BEGIN
-    /// IMMEDIATE` is on SQLite. Without a lock in the configuration it is an [`RqliteLock`](crate::RqliteLock) named `database`.
+    /// Runs a transaction like [`transaction`](Connection::transaction), but takes the lock before
+    /// the closure runs. This corresponds to `BEGIN IMMEDIATE` on SQLite. If the configuration has
+    /// no lock, an [`RqliteLock`](crate::RqliteLock) named `database` is taken.
     ///
     /// # Errors
     ///
-    /// `AlreadyInTransaction` inside of another one.
+    /// `AlreadyInTransaction` inside another transaction.
     pub fn immediate_transaction<T, E, F>(&mut self, f: F) -> Result<T, E>
     where
         F: FnOnce(&mut Self) -> Result<T, E>,
@@ -156,11 +163,12 @@ impl RqliteConnection {
         self.transaction(f)
     }
 
-    /// The same as [`immediate_transaction`](Self::immediate_transaction): readers are never kept out.
+    /// Does the same as [`immediate_transaction`](Self::immediate_transaction). Readers are never
+    /// blocked.
     ///
     /// # Errors
     ///
-    /// `AlreadyInTransaction` inside of another one.
+    /// `AlreadyInTransaction` inside another transaction.
     pub fn exclusive_transaction<T, E, F>(&mut self, f: F) -> Result<T, E>
     where
         F: FnOnce(&mut Self) -> Result<T, E>,
@@ -169,7 +177,7 @@ impl RqliteConnection {
         self.immediate_transaction(f)
     }
 
-    /// Tells instrumentation about a query around running it.
+    /// Runs a query, and reports its start and end to the instrumentation.
     fn observed<T>(
         &mut self,
         query: &dyn diesel::connection::DebugQuery,
@@ -183,9 +191,10 @@ impl RqliteConnection {
 }
 
 impl SimpleConnection for RqliteConnection {
-    /// Runs a script, all of it or nothing: its statements are one atomic request.
+    /// Runs a script as a whole or not at all: its statements are one atomic request.
     ///
-    /// It may be framed by `BEGIN` and `COMMIT`, which changes nothing. Its SELECTs are run for their errors.
+    /// `BEGIN` and `COMMIT` around the script are allowed, and change nothing. Its SELECTs are run
+    /// for their errors only.
     fn batch_execute(&mut self, query: &str) -> QueryResult<()> {
         self.observed(&StrQueryHelper::new(query), |connection| {
             now(connection.core.script(query))
@@ -210,8 +219,9 @@ impl Connection for RqliteConnection {
         Self::connect(&config, &redacted(database_url))
     }
 
-    /// In the mode [`Eager`](crate::TransactionMode::Eager) unless the configuration says another one than `Interactive`:
-    /// the commit never comes that would tell the error of a write.
+    /// Begins a transaction in the mode [`Eager`](crate::TransactionMode::Eager), unless the
+    /// configuration sets another mode than `Interactive`. The commit that would report the error
+    /// of a write never comes.
     fn begin_test_transaction(&mut self) -> QueryResult<()> {
         self.core.prepare_test()?;
         RqliteTransactionManager::begin_transaction(self)?;
@@ -219,7 +229,8 @@ impl Connection for RqliteConnection {
         Ok(())
     }
 
-    /// In the same mode as [`begin_test_transaction`](Self::begin_test_transaction), unless it stands inside another one.
+    /// Uses the same mode as [`begin_test_transaction`](Self::begin_test_transaction), unless it is
+    /// inside another transaction.
     fn test_transaction<T, E, F>(&mut self, f: F) -> T
     where
         F: FnOnce(&mut Self) -> Result<T, E>,
@@ -233,7 +244,7 @@ impl Connection for RqliteConnection {
         });
         match outcome {
             Some(Ok(value)) => value,
-            // As in Diesel's own: this is for tests.
+            // As in Diesel's own implementation: this is for tests.
             Some(Err(error)) => panic!("Transaction did not succeed: {error:?}"),
             None => panic!("Transaction never executed: {rolled_back:?}"),
         }
@@ -263,9 +274,10 @@ impl Connection for RqliteConnection {
         self.core.instrument(instrumentation.into());
     }
 
-    /// rqlite has no prepared statements. What is kept is what the client makes of a text, and in which form its answers
-    /// are exact: some hundred statements, shared by the connections of one configuration. `Disabled`: this connection
-    /// takes no part in that.
+    /// Sets whether parsed statements are cached. rqlite has no prepared statements. The cache
+    /// keeps the result of parsing a text on the client, and the form in which its answers are
+    /// exact. It holds some hundred statements, shared by the connections of one configuration.
+    /// With `Disabled`, this connection does not use the cache.
     fn set_prepared_statement_cache_size(&mut self, size: CacheSize) {
         self.core.keep_statements(size);
     }
@@ -308,7 +320,7 @@ impl MultiConnectionHelper for RqliteConnection {
     }
 }
 
-/// `save_changes` is one request, by RETURNING.
+/// Runs `save_changes` as one request, with RETURNING.
 impl<'b, Changes, Output> UpdateAndFetchResults<Changes, Output> for RqliteConnection
 where
     Changes: Copy + AsChangeset<Target = <Changes as HasTable>::Table> + IntoUpdateTarget,
@@ -333,7 +345,7 @@ impl diesel::r2d2::R2D2Connection for RqliteConnection {
     }
 }
 
-/// Diesel's view of this crate's transactions: see [`TransactionMode`](crate::TransactionMode).
+/// Manages this crate's transactions for Diesel: see [`TransactionMode`](crate::TransactionMode).
 #[derive(Debug)]
 pub struct RqliteTransactionManager;
 

@@ -1,4 +1,4 @@
-//! Transactions that are not as their connection's configuration says.
+//! Transactions that differ from the configuration of their connection.
 
 #[cfg(feature = "async")]
 use std::future::Future;
@@ -15,10 +15,10 @@ use crate::lock::{Locking, TransactionLock};
 use crate::random::jittered;
 use crate::transaction::{Options, TransactionMode};
 
-/// Builds one transaction: see [`RqliteConnection::build_transaction`].
+/// A builder of one transaction: see [`RqliteConnection::build_transaction`].
 ///
-/// Made by [`retries`](Self::retries) it runs its closure again, which then has to be `FnMut`; on an asynchronous
-/// connection, `Clone`.
+/// After [`retries`](Self::retries) the closure may run several times. It must then be `FnMut`, or
+/// `Clone` on an asynchronous connection.
 #[derive(Debug)]
 #[must_use = "nothing happens before `run`"]
 pub struct TransactionBuilder<'a, C, R = RunOnce> {
@@ -27,11 +27,11 @@ pub struct TransactionBuilder<'a, C, R = RunOnce> {
     retries: R,
 }
 
-/// The closure is run once.
+/// The closure runs once.
 #[derive(Debug)]
 pub struct RunOnce;
 
-/// The closure is run again after a conflict, or a read without an answer, so many times.
+/// The closure runs again after a conflict or an unanswered read, up to a number of times.
 #[derive(Debug)]
 pub struct RunAgain {
     left: u32,
@@ -39,7 +39,7 @@ pub struct RunAgain {
 }
 
 impl RunAgain {
-    /// How long to wait before the next attempt; `None`: there is none.
+    /// Returns how long to wait before the next attempt, or `None` if there is none.
     fn after<T, E>(
         &mut self,
         outcome: &Result<T, E>,
@@ -71,7 +71,8 @@ impl TransactionBuilder<'_, RqliteConnection> {
     ///
     /// # Errors
     ///
-    /// Those of [`Connection::transaction`]; `AlreadyInTransaction` inside of another one.
+    /// The errors of [`Connection::transaction`], and `AlreadyInTransaction` inside another
+    /// transaction.
     pub fn run<T, E, F>(self, f: F) -> Result<T, E>
     where
         F: FnOnce(&mut RqliteConnection) -> Result<T, E>,
@@ -83,11 +84,12 @@ impl TransactionBuilder<'_, RqliteConnection> {
 }
 
 impl TransactionBuilder<'_, RqliteConnection, RunAgain> {
-    /// Runs the transaction, and again after a conflict, with growing pauses of random length.
+    /// Runs the transaction, and runs it again after a conflict. The pauses between attempts grow,
+    /// and are of random length.
     ///
     /// # Errors
     ///
-    /// Those of the last attempt.
+    /// The errors of the last attempt.
     pub fn run<T, E, F>(mut self, mut f: F) -> Result<T, E>
     where
         F: FnMut(&mut RqliteConnection) -> Result<T, E>,
@@ -110,8 +112,8 @@ impl TransactionBuilder<'_, AsyncRqliteConnection> {
     ///
     /// # Errors
     ///
-    /// Those of [`AsyncConnection::transaction`](diesel_async::AsyncConnection::transaction);
-    /// `AlreadyInTransaction` inside of another one.
+    /// The errors of [`AsyncConnection::transaction`](diesel_async::AsyncConnection::transaction),
+    /// and `AlreadyInTransaction` inside another transaction.
     pub async fn run<T, E, F>(self, f: F) -> Result<T, E>
     where
         for<'r> F: AsyncFnOnce(&'r mut AsyncRqliteConnection) -> Result<T, E>
@@ -127,12 +129,12 @@ impl TransactionBuilder<'_, AsyncRqliteConnection> {
 
 #[cfg(feature = "async")]
 impl TransactionBuilder<'_, AsyncRqliteConnection, RunAgain> {
-    /// Runs the transaction, and again after a conflict, with growing pauses of random length. Each attempt gets a
-    /// clone of the closure.
+    /// Runs the transaction, and runs it again after a conflict. The pauses between attempts grow,
+    /// and are of random length. Each attempt gets a clone of the closure.
     ///
     /// # Errors
     ///
-    /// Those of the last attempt.
+    /// The errors of the last attempt.
     pub async fn run<T, E, F>(mut self, f: F) -> Result<T, E>
     where
         for<'r> F: AsyncFnOnce(&'r mut AsyncRqliteConnection) -> Result<T, E>
@@ -153,14 +155,14 @@ impl TransactionBuilder<'_, AsyncRqliteConnection, RunAgain> {
     }
 }
 
-/// A closure whose future is `Send`: see diesel-async, which has the same one and does not export it.
+/// A closure whose future is `Send`. diesel-async has the same trait, and does not export it.
 ///
-/// Implemented for all of them, and not to be implemented by anyone else.
+/// It is implemented for all such closures. Do not implement it yourself.
 #[cfg(feature = "async")]
 pub trait AsyncFunc<T, R>:
     AsyncFnOnce(T) -> R + FnOnce(T) -> <Self as AsyncFunc<T, R>>::Fut
 {
-    /// What it returns.
+    /// The future that the closure returns.
     type Fut: Future<Output = R>;
 }
 
@@ -174,71 +176,76 @@ where
 }
 
 impl<'a, C, R> TransactionBuilder<'a, C, R> {
-    /// In [`TransactionMode::Interactive`].
+    /// Uses [`TransactionMode::Interactive`].
     pub fn interactive(self) -> Self {
         self.mode(TransactionMode::Interactive)
     }
 
-    /// In [`TransactionMode::Eager`].
+    /// Uses [`TransactionMode::Eager`].
     pub fn eager(self) -> Self {
         self.mode(TransactionMode::Eager)
     }
 
-    /// In [`TransactionMode::Deferred`].
+    /// Uses [`TransactionMode::Deferred`].
     pub fn deferred(self) -> Self {
         self.mode(TransactionMode::Deferred)
     }
 
-    /// In this mode.
+    /// Uses this mode.
     pub fn mode(mut self, mode: TransactionMode) -> Self {
         self.options.mode = mode;
         self
     }
 
-    /// Under this lock.
+    /// Takes this lock.
     pub fn lock(mut self, lock: &impl TransactionLock) -> Self {
         self.options.locking = lock.locking();
         self
     }
 
-    /// Without the lock of the configuration.
+    /// Does not take the lock of the configuration.
     pub fn without_lock(mut self) -> Self {
         self.options.locking = Locking::None;
         self
     }
 
-    /// The lock is taken before the closure runs, also one that would be taken with its first statement.
+    /// Takes the lock before the closure runs, even if it would otherwise be taken with the first
+    /// statement.
     pub fn immediate(mut self) -> Self {
         self.options.immediate = true;
         self
     }
 
-    /// A write is an error of the kind
+    /// Makes the transaction read-only. A write fails with an error of the kind
     /// [`ReadOnlyTransaction`](diesel::result::DatabaseErrorKind::ReadOnlyTransaction).
     pub fn read_only(mut self) -> Self {
         self.options.read_only = true;
         self
     }
 
-    /// Writes are allowed: the default.
+    /// Allows writes, which is the default.
     pub fn read_write(mut self) -> Self {
         self.options.read_only = false;
         self
     }
 
-    /// A commit whose answer is lost is asked after: it is found to be applied, or is sent again. Costs one row in
-    /// the table `__diesel_rqlite_commits` for each connection, and one request for it, before its first commit.
+    /// Settles a commit whose answer is lost: the connection finds out whether it was applied, and
+    /// sends it again if not. This costs one row in the table `__diesel_rqlite_commits` for each
+    /// connection, and one request for that row before the connection's first commit.
     ///
-    /// Without it, such a commit is an error of the kind
-    /// [`ClosedConnection`](diesel::result::DatabaseErrorKind::ClosedConnection) whose outcome is unknown.
+    /// Without it, such a commit fails with an error of the kind
+    /// [`ClosedConnection`](diesel::result::DatabaseErrorKind::ClosedConnection), and its outcome
+    /// is unknown.
     pub fn exactly_once(mut self) -> Self {
         self.options.exactly_once = true;
         self
     }
 
-    /// Runs the closure up to so many times more, whenever it or its commit ends in a
-    /// [`SerializationFailure`](diesel::result::DatabaseErrorKind::SerializationFailure), or one of its reads had no
-    /// answer. A commit without an answer may have been applied, and is not repeated.
+    /// Runs the closure again, up to `retries` more times. It does so if the closure or its commit
+    /// fails with a
+    /// [`SerializationFailure`](diesel::result::DatabaseErrorKind::SerializationFailure), or if one
+    /// of its reads had no answer. A commit without an answer may have been applied, and is not
+    /// repeated.
     pub fn retries(self, retries: u32) -> TransactionBuilder<'a, C, RunAgain> {
         TransactionBuilder {
             connection: self.connection,

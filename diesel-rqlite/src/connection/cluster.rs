@@ -1,4 +1,4 @@
-//! The cluster behind a connection, for whoever runs it.
+//! Administration of the cluster that a connection belongs to.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -14,8 +14,8 @@ use crate::transport::node::Upload;
 #[cfg(feature = "async")]
 pub use self::asynchronous::{AsyncRqliteBackup, AsyncRqliteCluster};
 
-/// The cluster that a connection belongs to: its nodes, backups, what is loaded into it. Made by
-/// [`RqliteConnection::cluster`](crate::RqliteConnection::cluster).
+/// The cluster that a connection belongs to: its nodes, its backups, and loading a database into
+/// it. Made by [`RqliteConnection::cluster`](crate::RqliteConnection::cluster).
 ///
 /// ```no_run
 /// use diesel::prelude::*;
@@ -33,26 +33,31 @@ pub use self::asynchronous::{AsyncRqliteBackup, AsyncRqliteCluster};
 /// # }
 /// ```
 ///
-/// All of it is outside of transactions, and none of it is part of the connection's own.
+/// These requests are outside of transactions. None of them is part of the connection's own
+/// transaction.
 ///
-/// # Who answers
+/// # The node that answers
 ///
-/// [`status`](Self::status), [`ready`](Self::ready) and [`backup`](Self::backup) of a value that was turned
-/// [to a node](Self::at) are those of this node, and [`nodes`](Self::nodes) and [`leader`](Self::leader) are as it sees them.
-/// Without, they are those of the node the connection talks to; of another one where that does not answer `nodes` or
-/// `leader`; and backups are the leader's. [`remove_node`](Self::remove_node), [`transfer_leadership`](Self::transfer_leadership)
-/// and [`load`](Self::load) always go to the leader, which is looked for during `leader_timeout`, as for a write.
+/// With a value that was directed [to a node](Self::at), [`status`](Self::status),
+/// [`ready`](Self::ready) and [`backup`](Self::backup) ask that node, and [`nodes`](Self::nodes)
+/// and [`leader`](Self::leader) return its view of the cluster. Otherwise they ask the node that
+/// the connection talks to, except that backups come from the leader. If that node does not answer
+/// `nodes` or `leader`, another one is asked.
+///
+/// [`remove_node`](Self::remove_node), [`transfer_leadership`](Self::transfer_leadership) and
+/// [`load`](Self::load) always go to the leader. It is searched for during `leader_timeout`, as for
+/// a write.
 ///
 /// # Permissions
 ///
-/// | | of the user |
+/// | request | permissions of the user |
 /// |---|---|
 /// | `status`, `nodes`, `leader` | `status` |
 /// | `ready` | `ready` |
 /// | `remove_node` | `remove` |
 /// | `transfer_leadership` | `leader-ops`, `status` |
 /// | `backup` | `backup` |
-/// | `load` | `load`; with `status`, a single node is loaded by the way that needs no memory |
+/// | `load` | `load`; with `status` as well, a single node is loaded in the way that does not hold the file in memory |
 ///
 /// A connection itself needs `query`.
 #[derive(Debug)]
@@ -63,8 +68,9 @@ impl<'c> RqliteCluster<'c> {
         RqliteCluster(administration)
     }
 
-    /// Turns to this node: `host:port`, or as in [`ClusterNode::api_address`]. With credentials, it must be one that the
-    /// configuration names, or a node of the cluster.
+    /// Directs requests to this node: `host:port`, or an address in the form of
+    /// [`ClusterNode::api_address`]. If the connection has credentials, the node must be named by
+    /// the configuration or belong to the cluster.
     ///
     /// ```no_run
     /// # use diesel_rqlite::{ClusterError, RqliteConnection};
@@ -77,37 +83,40 @@ impl<'c> RqliteCluster<'c> {
     ///
     /// # Errors
     ///
-    /// [`ClusterError::Invalid`] for what is no address.
+    /// [`ClusterError::Invalid`] if this is not an address.
     pub fn at(mut self, node: &str) -> Result<Self, ClusterError> {
         self.0.turn_to(node)?;
         Ok(self)
     }
 
-    /// The node that is asked, as `http://host:4001`.
+    /// Returns the address of the node that is asked, as `http://host:4001`.
     pub fn node(&self) -> &str {
         self.0.node()
     }
 
-    /// What a node says of itself.
+    /// Returns the node's own status.
     ///
     /// # Errors
     ///
-    /// [`ClusterError`]; `Unreadable` from a node that is starting, which says nothing of its database.
+    /// [`ClusterError`]. It is `Unreadable` if the node is still starting, since it does not report
+    /// on its database then.
     pub fn status(&mut self) -> Result<NodeStatus, ClusterError> {
         now(self.0.status())
     }
 
-    /// Whether a node is ready, asked once.
+    /// Returns whether the node is ready. It is asked once.
     ///
     /// # Errors
     ///
-    /// [`ClusterError`], where it does not answer that. That it is not ready is no error.
+    /// [`ClusterError`] if the node does not answer the question. It is not an error if the node is
+    /// not ready.
     pub fn ready(&mut self, options: ReadyOptions) -> Result<Readiness, ClusterError> {
         now(self.0.ready(options))
     }
 
-    /// All nodes of the cluster, those that only read included. One that does not answer within two seconds is not
-    /// reachable. A node that was removed may go on to list itself.
+    /// Returns all nodes of the cluster, including read-only nodes. A node that does not answer
+    /// within two seconds is reported as not reachable. A node that was removed may continue to
+    /// list itself.
     ///
     /// # Errors
     ///
@@ -116,7 +125,8 @@ impl<'c> RqliteCluster<'c> {
         now(self.0.nodes())
     }
 
-    /// The node that leads. `None`: none does, as far as is known to the nodes that answer.
+    /// Returns the node that leads, or `None` if there is no leader as far as the nodes that answer
+    /// know.
     ///
     /// # Errors
     ///
@@ -125,8 +135,8 @@ impl<'c> RqliteCluster<'c> {
         now(self.0.leader())
     }
 
-    /// Removes a node from the cluster by its id. It does not stop: stop it first, or it may want to come back. Removing
-    /// an id that no node has is no error.
+    /// Removes a node from the cluster by its id. The node does not stop. Stop it first, or it may
+    /// try to rejoin. It is not an error if no node has this id.
     ///
     /// # Errors
     ///
@@ -135,25 +145,27 @@ impl<'c> RqliteCluster<'c> {
         now(self.0.remove_node(id))
     }
 
-    /// Lets another node lead, this one or any, and waits until it does, for no longer than `leader_timeout`. The other nodes
-    /// hear of it a moment later.
+    /// Transfers leadership to this node, or to any other node if `to` is `None`. Waits until the
+    /// new leader leads, for at most `leader_timeout`. The other nodes learn of the new leader a
+    /// moment later.
     ///
-    /// rqlite can do so from 8.40 on, and to a node of choice from 8.41.
+    /// This needs rqlite 8.40 or newer, and 8.41 or newer for a particular node.
     ///
     /// # Errors
     ///
-    /// [`ClusterError`]; `Unsupported` of an older server, `NotTransferred` where another node leads in the end, `Refused`
-    /// where the node leads already, is none of the cluster, or is the only one.
+    /// [`ClusterError`]. It is `Unsupported` if the server is older, and `NotTransferred` if
+    /// another node leads in the end. It is `Refused` if the node leads already, does not belong to
+    /// the cluster, or is its only node.
     pub fn transfer_leadership(&mut self, to: Option<&str>) -> Result<ClusterNode, ClusterError> {
         now(self.0.transfer_leadership(to))
     }
 
-    /// A backup, read while it comes, so that it may be of any size. The node must begin with it within
-    /// `request_timeout`; then it may take any time.
+    /// Starts a backup. It is read as it arrives, so it may be of any size. The node must begin to
+    /// send it within `request_timeout`. The rest may take any time.
     ///
     /// # Errors
     ///
-    /// [`ClusterError`]; `Invalid` for options that can't be had together.
+    /// [`ClusterError`]. It is `Invalid` if the options can't be combined.
     pub fn backup(&mut self, options: BackupOptions) -> Result<RqliteBackup, ClusterError> {
         Ok(RqliteBackup {
             download: now(self.0.backup(options))?,
@@ -161,12 +173,13 @@ impl<'c> RqliteCluster<'c> {
         })
     }
 
-    /// Replaces the database by a SQLite file, which is sent while it is read, to its end. All that was in the database is
-    /// gone. A file that is cut off is refused, as far as it says itself how long it is.
+    /// Replaces the database by a SQLite file. The file is sent while it is read, up to its end.
+    /// All previous contents of the database are lost. A truncated file is refused, as far as its
+    /// header states the length.
     ///
-    /// A single node takes a file of any size; all nodes of a cluster hold it in memory at once. For SQL text there is
-    /// [`batch_execute`](diesel::connection::SimpleConnection::batch_execute), and `diesel-rqlite load` for one that does not
-    /// fit into memory.
+    /// A single node accepts a file of any size. In a cluster, every node holds the whole file in
+    /// memory. Use [`batch_execute`](diesel::connection::SimpleConnection::batch_execute) for SQL
+    /// text, and `diesel-rqlite load` for SQL text that does not fit into memory.
     ///
     /// ```no_run
     /// # use std::fs::File;
@@ -179,8 +192,8 @@ impl<'c> RqliteCluster<'c> {
     ///
     /// # Errors
     ///
-    /// [`ClusterError`]; `File` for what can't be read or is no whole SQLite file, `Unknown` where no answer tells what became
-    /// of it.
+    /// [`ClusterError`]. It is `File` if the file can't be read or is not a complete SQLite file.
+    /// It is `Unknown` if no answer tells whether the file was loaded.
     pub fn load(&mut self, mut file: impl Read) -> Result<(), ClusterError> {
         let whole = Whole::default();
         let upload = Upload::new(&mut file, whole.clone());
@@ -188,10 +201,10 @@ impl<'c> RqliteCluster<'c> {
     }
 }
 
-/// A backup that is read while it comes. Where it ends too early, that is an error.
+/// A backup that is read as it arrives. Reading fails if the backup ends too early.
 pub struct RqliteBackup {
     download: Box<dyn Read + Send>,
-    /// Of a SQLite file, which says itself how long it is.
+    /// Set for a SQLite file, whose header states its length.
     whole: Option<Whole>,
 }
 
@@ -225,11 +238,11 @@ mod asynchronous {
     use crate::transport::asynchronous::AsyncHttp;
     use crate::transport::carrying::{Download, Upload};
 
-    /// The same as [`RqliteCluster`], for tasks. Made by
+    /// The asynchronous counterpart of [`RqliteCluster`]. Made by
     /// [`AsyncRqliteConnection::cluster`](crate::AsyncRqliteConnection::cluster).
     ///
-    /// What is streamed is tokio's [`AsyncRead`], the twin of [`Read`]: files, sockets and `tokio::io::copy` of tokio take it
-    /// as it is.
+    /// Data is streamed through tokio's [`AsyncRead`], the counterpart of [`Read`]. It works
+    /// directly with tokio's files, sockets and `tokio::io::copy`.
     ///
     /// ```no_run
     /// use diesel_async::AsyncConnection;
@@ -244,7 +257,8 @@ mod asynchronous {
     /// # }
     /// ```
     ///
-    /// A future that is dropped was done or not, as with any write.
+    /// If a future is dropped, its operation may or may not have been carried out, as with any
+    /// write.
     #[derive(Debug)]
     pub struct AsyncRqliteCluster<'c>(Administration<'c, AsyncHttp>);
 
@@ -257,13 +271,13 @@ mod asynchronous {
         ///
         /// # Errors
         ///
-        /// [`ClusterError::Invalid`] for what is no address.
+        /// [`ClusterError::Invalid`] if this is not an address.
         pub fn at(mut self, node: &str) -> Result<Self, ClusterError> {
             self.0.turn_to(node)?;
             Ok(self)
         }
 
-        /// The node that is asked, as `http://host:4001`.
+        /// Returns the address of the node that is asked, as `http://host:4001`.
         pub fn node(&self) -> &str {
             self.0.node()
         }
@@ -355,11 +369,11 @@ mod asynchronous {
         }
     }
 
-    /// A backup that is read while it comes. Where it ends too early, that is an error.
+    /// A backup that is read as it arrives. Reading fails if the backup ends too early.
     #[derive(Debug)]
     pub struct AsyncRqliteBackup {
         download: Download,
-        /// Of a SQLite file, which says itself how long it is.
+        /// Set for a SQLite file, whose header states its length.
         whole: Option<Whole>,
     }
 

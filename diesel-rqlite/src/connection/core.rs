@@ -1,4 +1,6 @@
-//! What both connections do: transactions, their locks, scripts. Diesel's traits are beside it, one file for each.
+//! The common part of the blocking and the asynchronous connection: transactions, their locks, and
+//! scripts. Diesel's traits are implemented in the neighbouring files, one for each kind of
+//! connection.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -41,39 +43,40 @@ use crate::statement::Did;
 use crate::statement::{Kept, Query, strip_begin_and_commit};
 use crate::transaction::{Options, TransactionMode};
 
-/// A connection, whichever way it waits.
+/// The core of a connection, blocking or asynchronous.
 pub(crate) struct Core<C: Client> {
     pub(crate) session: Session<C>,
     pub(crate) config: RqliteConfig,
-    /// How queries are run that say nothing else. What it says is in the session's settings.
+    /// The options of queries that have none of their own. They are already applied to the
+    /// session's settings.
     pub(crate) options: QueryOptions,
-    /// Of the next transaction, if it is not to be as the configuration says.
+    /// The options of the next transaction, if they differ from the configuration.
     next: Option<Options>,
     holding: Holding,
     observed: Observed,
-    /// Queries may be told from several places at the same time.
+    /// Behind a mutex, since several queries may be reported at the same time.
     instrumentation: Mutex<DynInstrumentation>,
-    /// What queries beside this connection's own have learnt.
+    /// State learned by queries that ran concurrently with this connection's own.
     #[cfg(feature = "async")]
     beside: Beside,
-    /// It is used for one query, and must leave no transaction open.
+    /// `true` if the core serves a single query, and must leave no transaction open.
     is_passing: bool,
     /// See [`Statements`](crate::statement::Statements).
     keeps_statements: bool,
-    /// How many transactions Diesel believes to be open: SQL may have ended them.
+    /// The number of transactions that Diesel believes to be open. SQL may have ended some of them.
     own: usize,
 }
 
-/// What queries beside a connection's own have learnt: which node leads, say.
+/// State learned by concurrent queries, for example which node leads.
 #[cfg(feature = "async")]
 #[derive(Default)]
 struct Beside {
     nodes: Mutex<Option<Nodes>>,
-    /// One of them wrote something.
+    /// Set if one of them wrote something.
     wrote: AtomicBool,
 }
 
-/// How a transaction ends.
+/// The way a transaction ends.
 #[derive(Clone, Copy)]
 enum End {
     Commit,
@@ -88,7 +91,7 @@ impl End {
         }
     }
 
-    /// What Diesel sends to SQLite for the innermost of so many transactions.
+    /// Returns the SQL that Diesel sends to SQLite to end the innermost of `depth` transactions.
     fn as_sql(self, depth: usize) -> Cow<'static, str> {
         match (self, depth) {
             (End::Commit, 0 | 1) => "COMMIT".into(),
@@ -100,7 +103,7 @@ impl End {
         }
     }
 
-    /// What SQLite says where there is none.
+    /// Returns SQLite's error message for the case that no transaction is active.
     fn without_transaction(self) -> &'static str {
         match self {
             End::Commit => "cannot commit - no transaction is active",
@@ -161,8 +164,8 @@ impl<C: Client> Core<C> {
         options
     }
 
-    /// The next transaction is one whose commit never comes: each write is run at the server at once, or nobody would
-    /// ever see its error.
+    /// Prepares the next transaction as a test transaction, whose commit never comes. Each write
+    /// runs on the server at once, since an error would otherwise never be reported.
     pub(crate) fn prepare_test(&mut self) -> QueryResult<()> {
         let mut options = self.config.transaction_options();
         if options.mode == TransactionMode::Interactive {
@@ -171,13 +174,14 @@ impl<C: Client> Core<C> {
         self.prepare(options)
     }
 
-    /// As [`prepare_test`](Self::prepare_test), where the next transaction is an outermost one.
+    /// Does the same as [`prepare_test`](Self::prepare_test) if the next transaction is an
+    /// outermost one.
     pub(crate) fn prepare_test_if_outermost(&mut self) {
-        // An error says that it is not.
+        // An error means that it is not an outermost one.
         let _ = self.prepare_test();
     }
 
-    /// The next transaction, which must be an outermost one, is to be as these options say.
+    /// Sets the options of the next transaction, which must be an outermost one.
     pub(crate) fn prepare(&mut self, options: Options) -> QueryResult<()> {
         if self.is_in_transaction() {
             return Err(Error::AlreadyInTransaction);
@@ -186,8 +190,8 @@ impl<C: Client> Core<C> {
         Ok(())
     }
 
-    /// Whether the last transaction failed because something it was shown had changed, its lock was lost, or what it read
-    /// had no answer: nothing of it was applied.
+    /// Returns whether the last transaction failed because data it had read was changed, its lock
+    /// was lost, or one of its reads had no answer. Nothing of it was applied.
     pub(crate) fn has_conflicted(&self) -> bool {
         let transaction = &self.session.transaction;
         transaction.conflicted || transaction.interrupted
@@ -197,8 +201,9 @@ impl<C: Client> Core<C> {
         self.session.transaction.is_open()
     }
 
-    /// Whether the node is there; not whether it leads, which would cost a round of the cluster. It is asked only if the
-    /// last request had no answer or was long ago: HTTP has no session that could be lost, and each query finds a node
+    /// Checks that the node is reachable. It does not check whether the node leads, which would
+    /// cost a round trip within the cluster. The node is asked only if the last request had no
+    /// answer or was long ago. HTTP has no session that could be lost, and each query finds a node
     /// that works.
     #[cfg(any(feature = "async", feature = "r2d2"))]
     pub(crate) async fn ping(&mut self) -> QueryResult<()> {
@@ -211,7 +216,8 @@ impl<C: Client> Core<C> {
         answered.map(|_| ()).map_err(error::failure)
     }
 
-    /// Opens a transaction for Diesel, which is told to instrumentation as Diesel's own backends tell it.
+    /// Opens a transaction for Diesel. It is reported to the instrumentation as by Diesel's own
+    /// backends.
     pub(crate) async fn begin_own(&mut self) -> QueryResult<()> {
         let depth = self.session.transaction.depth();
         let is_immediate = self.next.as_ref().is_some_and(|options| options.immediate);
@@ -231,18 +237,18 @@ impl<C: Client> Core<C> {
         outcome
     }
 
-    /// Opens a transaction for SQL.
+    /// Opens a transaction for a `BEGIN` or `SAVEPOINT` in SQL.
     async fn begin(&mut self, name: Option<String>) -> QueryResult<()> {
         self.event(self.depth(1), InstrumentationEvent::begin_transaction);
         self.open(name).await
     }
 
-    /// Opens a transaction, which takes its lock if it is the outermost one.
+    /// Opens a transaction. An outermost one takes its lock.
     async fn open(&mut self, name: Option<String>) -> QueryResult<()> {
         if self.is_in_transaction() {
             return self.session.transaction.begin(name);
         }
-        // Also where the lock can't be had, which is no conflict.
+        // These are reset even if the lock can't be acquired, which is not a conflict.
         self.session.transaction.conflicted = false;
         self.session.transaction.interrupted = false;
         self.session.transaction.committing = false;
@@ -272,7 +278,7 @@ impl<C: Client> Core<C> {
         Ok(())
     }
 
-    /// Takes the lock that is not in rqlite.
+    /// Takes a lock that is not in rqlite.
     async fn hold(&mut self, options: &Options) -> QueryResult<()> {
         let taking = self
             .holding
@@ -290,7 +296,8 @@ impl<C: Client> Core<C> {
         taken
     }
 
-    /// The span of the outermost transaction, which has just begun; none for one inside another.
+    /// Returns the span of the outermost transaction if it has just begun. For a nested transaction
+    /// the span is empty.
     pub(crate) fn span_of_begun(&self) -> Span {
         match self.session.transaction.depth() {
             1 => self.observed.span(),
@@ -302,7 +309,7 @@ impl<C: Client> Core<C> {
         self.session.observer.begin(what, &self.observed.parent())
     }
 
-    /// The outermost transaction is over.
+    /// Records the end of the outermost transaction.
     fn end_transaction(&mut self, ended: Ended) {
         let ended = match self.session.transaction.conflicted {
             true => Ended::Conflicted,
@@ -311,18 +318,19 @@ impl<C: Client> Core<C> {
         self.observed.end(ended);
     }
 
-    /// Gives the lock back of a transaction that nobody goes on with, see [`Holding::watch`].
+    /// Releases the lock of an abandoned transaction after a while, see [`Holding::watch`].
     #[cfg(feature = "async")]
     pub(crate) fn watch(&mut self) {
         self.holding.watch::<C::Runtime>(&self.session.transaction);
     }
 
-    /// Commits the innermost transaction, savepoint or not.
+    /// Commits the innermost transaction, which may be a savepoint.
     async fn commit(&mut self) -> QueryResult<()> {
         if self.session.transaction.depth() != 1 {
             return self.session.commit().await;
         }
-        // A commit that is not waited for is over all the same: nobody may send it again.
+        // If the future of the commit is dropped, the transaction is over nevertheless. The commit
+        // must not be sent again.
         let mut scope = Scope::above(self, 0);
         let core = scope.core();
         let _in_use = core.holding.in_use();
@@ -348,8 +356,8 @@ impl<C: Client> Core<C> {
         outcome
     }
 
-    /// Commits, and gives the lock back when it is known what came of that, even if nobody waits for it any more:
-    /// else the next holder could read what this commit is about to change.
+    /// Commits, and releases the lock once the outcome is known, even if the future is dropped.
+    /// Otherwise the next holder could read data that this commit is about to change.
     async fn commit_under_lock(&mut self) -> QueryResult<()> {
         let another = self.session.another();
         let mut session = std::mem::replace(&mut self.session, another);
@@ -376,7 +384,8 @@ impl<C: Client> Core<C> {
         outcome
     }
 
-    /// Rolls back what is open above a depth, without waiting: a lock is given back in the background.
+    /// Rolls back the open transactions above a depth, without waiting. A lock is released in the
+    /// background.
     pub(crate) fn abandon(&mut self, depth: usize) {
         while self.session.transaction.depth() > depth {
             let level = self.depth(0);
@@ -391,7 +400,7 @@ impl<C: Client> Core<C> {
         }
     }
 
-    /// Keeps a lock alive that was taken since `began`.
+    /// Starts to renew a lock that was acquired by an operation that began at `began`.
     fn keep_lock(&mut self, began: Instant) {
         if let Some(lease) = &self.session.transaction.lease {
             if lease.is_held() {
@@ -401,7 +410,8 @@ impl<C: Client> Core<C> {
         }
     }
 
-    /// Reads a text, unless it is known already. `is_kept`: it is likely to come again.
+    /// Returns the parsed statement of a text if it is cached. `is_kept` means that the text is
+    /// likely to be run again.
     fn known_statement(&self, sql: &str, is_kept: bool) -> Option<Arc<Kept>> {
         (is_kept && self.keeps_statements)
             .then(|| self.session.statements.get(sql))
@@ -426,14 +436,14 @@ impl<C: Client> Core<C> {
         Ok(query)
     }
 
-    /// The error of a text that can't be read.
+    /// Returns the error for a text that can't be parsed.
     pub(super) fn not_sent(&self, error: SqlError) -> Error {
         let error = error::not_sent(error);
         self.session.observer.refuse(&error);
         error
     }
 
-    /// Whether statements are kept, see [`Statements`](crate::statement::Statements).
+    /// Sets whether statements are cached, see [`Statements`](crate::statement::Statements).
     pub(crate) fn keep_statements(&mut self, size: CacheSize) {
         self.keeps_statements = !matches!(size, CacheSize::Disabled);
     }
@@ -499,7 +509,8 @@ impl<C: Client> Core<C> {
         outcome
     }
 
-    /// For a query beside others, which can't be one of a transaction.
+    /// Returns a core for a query that runs concurrently with others. Such a query can't be part of
+    /// a transaction.
     #[cfg(feature = "async")]
     pub(crate) fn beside(&self) -> QueryResult<Self> {
         if self.is_in_transaction() {
@@ -515,7 +526,7 @@ impl<C: Client> Core<C> {
         Ok(core)
     }
 
-    /// Learns from a query that was beside others.
+    /// Takes over state that a concurrent query has learned.
     #[cfg(feature = "async")]
     pub(crate) fn was_beside(&self, other: &mut Self) {
         let nodes = other.session.nodes.clone();
@@ -525,7 +536,7 @@ impl<C: Client> Core<C> {
         }
     }
 
-    /// What was learnt beside is known from now on.
+    /// Applies state that concurrent queries have learned.
     pub(super) fn learn_from_beside(&mut self) {
         #[cfg(feature = "async")]
         if let Some(nodes) = inner(&mut self.beside.nodes).take() {
@@ -536,7 +547,7 @@ impl<C: Client> Core<C> {
         }
     }
 
-    /// Nobody could end a transaction that a query beside others began.
+    /// Refuses to begin a transaction in a concurrent query, since nothing could end it.
     fn check_may_begin(&self) -> QueryResult<()> {
         match self.is_passing {
             true => Err(error::statement_error(
@@ -547,13 +558,13 @@ impl<C: Client> Core<C> {
         }
     }
 
-    /// Runs a script: its statements as one atomic request, unless it begins and ends transactions of its own, or
-    /// switches foreign keys on or off.
+    /// Runs a script. Its statements are one atomic request, unless the script begins and ends
+    /// transactions of its own, or switches foreign keys on or off.
     pub(crate) async fn script(&mut self, sql: &str) -> QueryResult<()> {
         let found = parse(sql).map_err(|error| self.not_sent(error))?;
         self.learn_from_beside();
         if found.iter().all(|parsed| parsed.form().is_control()) {
-            // Transactions have spans of their own, which do not end with the script.
+            // Transactions have their own spans, which may outlive the script.
             return self.statements_of_script(found).await;
         }
         let operation = self.begin_operation(What::Script(&found));
@@ -576,7 +587,7 @@ impl<C: Client> Core<C> {
         }
         let outcome = self.sections(sections).await;
         if outcome.is_err() && last == Some(true) && !self.is_in_transaction() {
-            // What it switched off is not left so.
+            // If the script switched foreign keys off, they are switched on again.
             self.session.set(Setting::ForeignKeys(true)).await?;
         }
         outcome
@@ -611,7 +622,8 @@ impl<C: Client> Core<C> {
         outcome
     }
 
-    /// VACUUM runs in no transaction, so that what is before and behind it are requests of their own.
+    /// Runs statements that may include VACUUM. VACUUM can't run in a transaction, so the
+    /// statements before and after it are separate requests.
     async fn run_around_vacuums(&mut self, found: &[Parsed<'_>]) -> QueryResult<()> {
         let is_vacuum = |parsed: &Parsed<'_>| parsed.form() == Form::Vacuum;
         if self.is_in_transaction() || !found.iter().any(is_vacuum) {
@@ -653,7 +665,7 @@ impl<C: Client> Core<C> {
         outcome
     }
 
-    /// `BEGIN`, `COMMIT` and the like, done to the client's transaction.
+    /// Applies `BEGIN`, `COMMIT` and similar statements to the client's transaction.
     async fn control(&mut self, control: Control) -> QueryResult<()> {
         let depth = self.session.transaction.depth();
         let sqlite = |message: &str| Err(error::statement_error(message, None));
@@ -685,7 +697,8 @@ impl<C: Client> Core<C> {
         }
     }
 
-    /// Commits the innermost transaction that Diesel began. One that can't be is rolled back.
+    /// Commits the innermost transaction that Diesel began. If its savepoints can't be closed, it
+    /// is rolled back.
     pub(crate) async fn commit_own(&mut self) -> QueryResult<()> {
         let committed = self.close_savepoints(End::Commit).await;
         if committed.is_err() {
@@ -700,7 +713,8 @@ impl<C: Client> Core<C> {
         self.end_own(End::RollBack).await
     }
 
-    /// Ends the innermost transaction that Diesel began, which is told as Diesel's own backends tell it.
+    /// Ends the innermost transaction that Diesel began. The end is reported to the instrumentation
+    /// as by Diesel's own backends.
     async fn end_own(&mut self, end: End) -> QueryResult<()> {
         let depth = self.session.transaction.depth();
         let was_ended = depth == 0 && self.own > 0;
@@ -721,8 +735,9 @@ impl<C: Client> Core<C> {
         outcome
     }
 
-    /// Ends the savepoints that were opened as SQL inside the innermost transaction that Diesel began: they end with
-    /// it, as on SQLite, or their end would be taken for its own.
+    /// Ends the savepoints that SQL opened inside the innermost transaction that Diesel began. They
+    /// end with it, as on SQLite. Otherwise the end of the transaction would be taken for the end
+    /// of a savepoint.
     async fn close_savepoints(&mut self, end: End) -> QueryResult<()> {
         match self.session.transaction.depth_without_savepoints() {
             Some(depth) => self.close_to(depth, end).await,
@@ -730,7 +745,7 @@ impl<C: Client> Core<C> {
         }
     }
 
-    /// Ends transactions until only so many are open.
+    /// Ends transactions until only `depth` of them are open.
     async fn close_to(&mut self, depth: usize, end: End) -> QueryResult<()> {
         while self.session.transaction.depth() > depth {
             self.event(self.depth(0), end.event());
@@ -772,7 +787,7 @@ impl<C: Client> Core<C> {
         });
     }
 
-    /// A query as it is told, with what its closure or connection calls it.
+    /// Reports a query, with the comment of its options put before its text.
     fn named(&self, query: &dyn DebugQuery, tell: impl FnOnce(&dyn DebugQuery)) {
         match self.options.comment() {
             None => tell(query),
@@ -780,7 +795,7 @@ impl<C: Client> Core<C> {
         }
     }
 
-    /// The depth of the innermost open transaction, after `change` more have begun.
+    /// Returns the depth of the innermost open transaction after `change` more have begun.
     fn depth(&self, change: usize) -> Option<NonZeroU32> {
         let depth = u32::try_from(self.session.transaction.depth() + change).ok()?;
         NonZeroU32::new(depth)
@@ -798,17 +813,17 @@ impl<C: Client> Core<C> {
 }
 
 impl<C: Client> Drop for Core<C> {
-    /// Gives back the lock of a transaction that is still open.
+    /// Releases the lock of a transaction that is still open.
     fn drop(&mut self) {
         if std::thread::panicking() {
-            // One that panics as well would end the process.
+            // An instrumentation that panics as well would abort the process.
             self.instrument(DynInstrumentation::none());
         }
         self.abandon(0);
     }
 }
 
-/// What has a [`Core`].
+/// A type that contains a [`Core`].
 pub(crate) trait HasCore {
     type Client: Client;
 
@@ -823,12 +838,13 @@ impl<C: Client> HasCore for Core<C> {
     }
 }
 
-/// Rolls back what was opened in it and is still open when it is dropped: behind a panic, or when nobody waits for a
-/// future any more. A later user of the connection must not commit it.
+/// A scope that rolls back transactions on drop if they were opened inside it and are still open,
+/// after a panic or when a future is dropped. A later user of the connection must not commit them.
 pub(crate) struct Scope<'a, T: HasCore> {
     of: &'a mut T,
     depth: usize,
-    /// Of a query: the outermost transaction it is in, and what was in there before.
+    /// For a query: the serial number of the outermost transaction, and the length of its journal
+    /// before the query.
     query: Option<(u64, usize)>,
 }
 
@@ -846,7 +862,8 @@ impl<'a, T: HasCore> Scope<'a, T> {
         }
     }
 
-    /// Of one query, perhaps of several statements: it is collected as a whole, or nothing of it is.
+    /// Opens a scope for one query, which may consist of several statements. Either the whole query
+    /// is collected, or nothing of it.
     fn of_query(of: &'a mut T) -> Self {
         let transaction = &of.core().session.transaction;
         let query = transaction.is_open();
@@ -864,7 +881,7 @@ impl<'a, T: HasCore> Scope<'a, T> {
         self.of.core()
     }
 
-    /// All went its way: what is open now stays open.
+    /// Closes the scope after success: transactions that are open now stay open.
     fn keep(self) {
         std::mem::forget(self);
     }
@@ -875,7 +892,7 @@ impl<T: HasCore> Drop for Scope<'_, T> {
         let (mut depth, query) = (self.depth, self.query);
         let core = self.core();
         if query.is_some_and(|(serial, _)| serial != core.session.transaction.serial()) {
-            // A script has ended the transaction it was in, and begun another one.
+            // A script has ended the transaction it was in, and has begun another one.
             depth = 0;
         }
         core.abandon(depth);

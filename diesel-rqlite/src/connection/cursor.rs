@@ -1,4 +1,4 @@
-//! The rows of a query, of which the last may not have come yet.
+//! The rows of a query, some of which may not have arrived yet.
 
 use diesel::QueryResult;
 
@@ -10,14 +10,14 @@ use crate::transport::blocking::Http;
 #[cfg(feature = "async")]
 pub use self::asynchronous::RqliteStream;
 
-/// The rows of a query. A long answer is read while it is iterated over.
+/// The rows of a query. A long answer is read during the iteration.
 #[derive(Debug)]
 pub struct RqliteCursor<'conn> {
     received: Received,
     more: Option<More<'conn>>,
 }
 
-/// What is still to come.
+/// The part of the answer that has not arrived yet.
 #[derive(Debug)]
 struct More<'conn> {
     streaming: Box<Streaming<Http>>,
@@ -66,13 +66,13 @@ mod asynchronous {
     use crate::protocol::rows::Rows;
     use crate::transport::asynchronous::AsyncHttp;
 
-    /// The rows of a query. A long answer is read while they are polled.
+    /// The rows of a query. A long answer is read while the stream is polled.
     pub struct RqliteStream {
         received: Received,
         more: More,
     }
 
-    /// What is still to come.
+    /// The part of the answer that has not arrived yet.
     enum More {
         Nothing,
         Idle(Box<Coming>),
@@ -81,7 +81,8 @@ mod asynchronous {
 
     type Next = QueryResult<Option<Rows>>;
 
-    /// Not the connection's own session: that may be used meanwhile.
+    /// The rest of an answer, with a session of its own. The connection's session may be in use
+    /// meanwhile.
     struct Coming {
         streaming: Box<Streaming<AsyncHttp>>,
         session: Session<AsyncHttp>,

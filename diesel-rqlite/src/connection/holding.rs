@@ -1,4 +1,5 @@
-//! The lock of a connection's transaction, from before its first statement until its outcome is known.
+//! The lock of a connection's transaction, held from before its first statement until its outcome
+//! is known.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -18,10 +19,11 @@ use crate::session::{Client, Session};
 use crate::statement::{self, Batch};
 use crate::transaction::{Options, Transaction};
 
-/// For how long nobody has used a transaction when its lock is given back, where its end may go unnoticed.
+/// The time without any use after which a transaction's lock is released. It applies to
+/// transactions whose end may go unnoticed.
 const FORGOTTEN: Duration = Duration::from_secs(30);
 
-/// What a connection holds.
+/// The lock that a connection holds, if any.
 #[derive(Default)]
 pub(crate) struct Holding {
     kept: Arc<Mutex<Kept>>,
@@ -38,7 +40,7 @@ struct Kept {
     forgotten: bool,
 }
 
-/// When somebody used the transaction last.
+/// The time of the last use of the transaction.
 #[derive(Clone, Copy, Debug, Default)]
 enum Used {
     #[default]
@@ -46,7 +48,7 @@ enum Used {
     Until(Instant),
 }
 
-/// The transaction is in use until this is dropped.
+/// Marks the transaction as in use until it is dropped.
 pub(crate) struct InUse(Arc<Mutex<Kept>>);
 
 impl Drop for InUse {
@@ -55,7 +57,7 @@ impl Drop for InUse {
     }
 }
 
-/// Gives the lock back of a transaction that nobody has used for a while.
+/// Releases the lock of a transaction that has not been used for a while.
 async fn watch(kept: Arc<Mutex<Kept>>, mut ticker: impl Ticker) {
     while ticker.tick(FORGOTTEN / 10).await {
         let mut kept = locked(&kept);
@@ -71,27 +73,29 @@ async fn watch(kept: Arc<Mutex<Kept>>, mut ticker: impl Ticker) {
 }
 
 impl Holding {
-    /// Notes that a statement runs, as long as what is returned lives.
+    /// Marks the transaction as in use for as long as the returned value lives.
     pub(crate) fn in_use(&self) -> InUse {
         locked(&self.kept).used = Used::Now;
         InUse(Arc::clone(&self.kept))
     }
 
-    /// From now on the lock is given back when the transaction has not been used for a while. For one that a pool's own
-    /// `transaction` began: when that future is dropped nobody tells the connection, which waits in the pool with the
-    /// transaction open, perhaps for long.
+    /// From now on, releases the lock when the transaction has not been used for a while. This is
+    /// for a transaction that a pool's own `transaction` began. When that future is dropped, the
+    /// connection is not told. It waits in the pool with the transaction open, perhaps for a long
+    /// time.
     #[cfg_attr(not(feature = "async"), allow(dead_code))]
     pub(crate) fn watch<R: Runtime>(&mut self, transaction: &Transaction) {
         if locked(&self.kept).outside.is_some() || transaction.lease.is_some() {
-            // From now on, whatever the connection did before, or if it never does anything.
+            // The time counts from now, no matter what the connection did before, and even if it
+            // never does anything.
             locked(&self.kept).used = Used::Until(Instant::now());
             let kept = Arc::clone(&self.kept);
-            // Nothing runs in the background where there is no runtime, and then no lock is renewed either.
+            // Without a runtime nothing runs in the background, and no lock is renewed either.
             self._watch = R::in_background(move |ticker| watch(kept, ticker)).ok();
         }
     }
 
-    /// Takes a lock that is elsewhere; one in rqlite is taken with the first statement.
+    /// Takes a lock that is not in rqlite. A lock in rqlite is taken with the first statement.
     pub(crate) async fn begin<R: Acquire>(
         &mut self,
         transaction: &mut Transaction,
@@ -114,7 +118,7 @@ impl Holding {
         Ok(())
     }
 
-    /// Renews a lease that was taken since `began`.
+    /// Renews a lease that was acquired by an operation that began at `began`.
     pub(crate) fn keep_alive<C: Client>(
         &mut self,
         lease: &Lease,
@@ -130,14 +134,14 @@ impl Holding {
             config: config.clone(),
             session: None,
         };
-        // Where nothing runs in the background the lease just ends, which the commit will find out.
+        // If nothing can run in the background, the lease simply expires, which the commit detects.
         if let Ok(renewal) = Renewal::start::<C::Runtime>(began, lease.lock.lease, signs) {
             lease.lock.name.clone_into(&mut kept.name);
             kept.renewal = Some(renewal);
         }
     }
 
-    /// Whether all is still held, as far as is known here.
+    /// Returns an error if the lock is known to be lost. Nothing is sent.
     pub(crate) fn check(&self) -> Result<(), LockError> {
         let kept = locked(&self.kept);
         if kept.forgotten {
@@ -153,12 +157,12 @@ impl Holding {
         }
     }
 
-    /// Whether a lock is held that is not in rqlite.
+    /// Returns whether a lock is held that is not in rqlite.
     pub(crate) fn is_outside(&self) -> bool {
         locked(&self.kept).outside.is_some()
     }
 
-    /// Gives back what is held. Where that fails, the lock stays held until its lease ends.
+    /// Releases the lock. If that fails, the lock stays held until its lease ends.
     pub(crate) async fn end(&mut self) {
         let guard = self.clear();
         if let Some(guard) = guard {
@@ -166,12 +170,12 @@ impl Holding {
         }
     }
 
-    /// Gives back what is held without waiting for it, as a guard does when it is dropped.
+    /// Releases the lock without waiting for it, as a guard does when it is dropped.
     pub(crate) fn abandon(&mut self) {
         drop(self.clear());
     }
 
-    /// Holds nothing any more but what is returned.
+    /// Resets everything that is held, and returns the guard of the lock, if any.
     fn clear(&mut self) -> Option<Guard> {
         self._watch = None;
         let mut kept = locked(&self.kept);
@@ -181,7 +185,7 @@ impl Holding {
     }
 }
 
-/// Signs of life for a lock in rqlite, by a connection of its own, made when the first one is due.
+/// Renews a lock in rqlite. It uses its own connection, which is opened for the first renewal.
 struct SignsOfLife<C: Client> {
     lease: Lease,
     config: RqliteConfig,
@@ -232,7 +236,7 @@ mod tests {
             RqliteLock::new("l"),
             token().expect("is random"),
         ));
-        // What the connection did last, or that it has done nothing yet, is not what it is measured by.
+        // The time must count neither from the connection's last use nor from its creation.
         for used in [Some(before), None] {
             locked(&holding.kept).used = used.map_or(Used::Now, Used::Until);
             holding.watch::<Blocking>(&transaction);

@@ -1,4 +1,4 @@
-//! The connections: Diesel's traits on one side, requests and answers on the other.
+//! The connections. They implement Diesel's traits by requests to rqlite.
 
 #[cfg(feature = "async")]
 mod asynchronous;
@@ -46,12 +46,12 @@ fn render<T: QueryFragment<Rqlite>>(source: &T) -> QueryResult<String> {
     Ok(migration::with_run_on(builder.finish()))
 }
 
-/// Whether a query is likely to come again with the same text.
+/// Returns whether a query is likely to be run again with the same text.
 fn is_kept<T: QueryFragment<Rqlite>>(source: &T) -> QueryResult<bool> {
     source.is_safe_to_cache_prepared(&Rqlite)
 }
 
-/// The values of a query, and how it is run if not as the connection's others.
+/// Collects the values of a query, and its options if it has its own.
 fn collect_binds<T: QueryFragment<Rqlite>>(
     source: &T,
 ) -> QueryResult<(Vec<Bind<'_>>, Option<Box<QueryOptions>>)> {
@@ -60,7 +60,7 @@ fn collect_binds<T: QueryFragment<Rqlite>>(
     Ok((collector.binds, collector.options))
 }
 
-/// The types of a query's columns; `None`: it is raw SQL, which has none.
+/// Returns the types of a query's columns, or `None` for raw SQL, which has no types.
 fn types_of<T>() -> Option<Vec<RqliteType>>
 where
     Rqlite: QueryMetadata<T>,

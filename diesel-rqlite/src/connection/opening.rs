@@ -1,4 +1,4 @@
-//! From a configuration to a connection.
+//! Opening a connection from a configuration.
 
 use diesel::ConnectionResult;
 #[cfg(feature = "async")]
@@ -10,35 +10,37 @@ use super::RqliteConnection;
 use crate::config::RqliteConfig;
 
 impl RqliteConfig {
-    /// Connects, and asks the leader once (at level `none`: the node) whether it answers.
+    /// Connects, and sends one request to check that the leader answers. At level `none` any node
+    /// may answer.
     ///
     /// # Errors
     ///
-    /// `BadConnection` where no node answers, or refuses the credentials; `InvalidConnectionUrl` where options
-    /// contradict each other.
+    /// `BadConnection` if no node answers or a node refuses the credentials. `InvalidConnectionUrl`
+    /// if options contradict each other.
     pub fn connect(&self) -> ConnectionResult<RqliteConnection> {
         self.check_blocking()?;
         RqliteConnection::connect(self, &format!("{self:?}"))
     }
 
-    /// The same for an asynchronous connection.
+    /// Opens an asynchronous connection; otherwise the same as [`connect`](Self::connect).
     ///
-    /// Those of one configuration, its clones included, share their HTTP connections: there are as many as there are
-    /// requests at one time. They belong to the runtime in which they were made, which must run as long as they are
-    /// used; do not share a configuration between runtimes.
+    /// The asynchronous connections of one configuration and its clones share their HTTP
+    /// connections. There are as many HTTP connections as there are concurrent requests. They
+    /// belong to the runtime in which they were made, which must run as long as they are used. Do
+    /// not share a configuration between runtimes.
     ///
     /// # Errors
     ///
-    /// Those of [`connect`](Self::connect).
+    /// The same as for [`connect`](Self::connect).
     #[cfg(feature = "async")]
     pub async fn connect_async(&self) -> ConnectionResult<AsyncRqliteConnection> {
         self.check()?;
         AsyncRqliteConnection::connect(self, &format!("{self:?}")).await
     }
 
-    /// What a pool of asynchronous connections does to make one:
-    /// [`connect_async`](Self::connect_async), so that they share their HTTP connections. The URL that is given to
-    /// the manager along with it is not looked at.
+    /// Returns a configuration for a pool of asynchronous connections. The pool makes each
+    /// connection with [`connect_async`](Self::connect_async), so that they share their HTTP
+    /// connections. The URL that is passed to the manager along with this configuration is ignored.
     ///
     /// ```no_run
     /// # #[cfg(feature = "deadpool")]

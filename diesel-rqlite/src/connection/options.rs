@@ -1,4 +1,4 @@
-//! Options of a connection while it is used: of one query, of a closure, from now on.
+//! Options of a connection in use: for one query, for a closure, or from now on.
 
 #[cfg(feature = "async")]
 use std::ops::AsyncFnOnce;
@@ -14,7 +14,8 @@ use crate::protocol::request::Settings;
 use crate::session::Client;
 
 impl<C: Client> Core<C> {
-    /// Queries are run as these options say, and where they say nothing as before. Returns how that was.
+    /// Applies these options to queries. Anything they leave unset stays as before. Returns the
+    /// previous state.
     pub(super) fn steer(&mut self, options: QueryOptions) -> QueryResult<Before> {
         let preferred = self.preferred(&options)?;
         let settings = self.session.settings.with(&options, preferred);
@@ -25,7 +26,7 @@ impl<C: Client> Core<C> {
         })
     }
 
-    /// Queries are run as these options say, and where they say nothing as the configuration does.
+    /// Applies these options to queries. Anything they leave unset is as in the configuration.
     fn set_options(&mut self, options: QueryOptions) -> QueryResult<()> {
         let preferred = self.preferred(&options)?;
         let configured = Settings {
@@ -37,7 +38,8 @@ impl<C: Client> Core<C> {
         Ok(())
     }
 
-    /// The address of the node that options name, which is one of the cluster from now on.
+    /// Returns the address of the node that the options prefer. The node counts as part of the
+    /// cluster from now on.
     fn preferred(&self, options: &QueryOptions) -> QueryResult<Option<String>> {
         let Some((host, port)) = options.preferred() else {
             return Ok(None);
@@ -49,14 +51,14 @@ impl<C: Client> Core<C> {
     }
 }
 
-/// How queries were run.
+/// The previous options and settings of a connection.
 pub(super) struct Before {
     options: QueryOptions,
     settings: Settings,
 }
 
-/// A connection that is steered otherwise until this is dropped: behind an error, a panic, or a future that nobody waits
-/// for any more, too.
+/// A connection with other options until this is dropped. They are restored after an error or a
+/// panic, too, and when the future is dropped.
 pub(crate) struct Steered<'a, T: HasCore> {
     of: &'a mut T,
     before: Option<Before>,
@@ -68,7 +70,7 @@ impl<'a, T: HasCore> Steered<'a, T> {
         Ok(Steered { of, before })
     }
 
-    /// For one query, which may have options.
+    /// Applies the options of one query, if it has any.
     pub(super) fn for_query(
         of: &'a mut T,
         options: Option<Box<QueryOptions>>,
@@ -99,8 +101,9 @@ impl<T: HasCore> Drop for Steered<'_, T> {
 }
 
 impl RqliteConnection {
-    /// Runs a closure whose queries are run with these options. What they do not say is as before. Behind the closure all
-    /// is as it was, also when it ends with an error, or panics.
+    /// Runs a closure with these options for its queries. Anything they leave unset stays as
+    /// before. The previous options are restored after the closure, also if it returns an error or
+    /// panics.
     ///
     /// ```no_run
     /// use diesel::prelude::*;
@@ -121,8 +124,8 @@ impl RqliteConnection {
     ///
     /// # Errors
     ///
-    /// Those of the closure; `QueryBuilderError` where the node that is to be preferred has no host, and the closure is not
-    /// run.
+    /// The errors of the closure. `QueryBuilderError` if the preferred node has no valid host; the
+    /// closure does not run then.
     pub fn with<T, E, F>(&mut self, options: QueryOptions, f: F) -> Result<T, E>
     where
         F: FnOnce(&mut Self) -> Result<T, E>,
@@ -132,18 +135,19 @@ impl RqliteConnection {
         f(steered.get())
     }
 
-    /// How queries are run from now on, in place of options that were set before. What they do not say is as the
-    /// configuration says, so that `QueryOptions::new()` takes all of them back. Inside of [`with`](Self::with) it counts to the end
-    /// of the closure.
+    /// Sets the options of queries from now on, in place of the options that were set before.
+    /// Anything they leave unset is as in the configuration, so that `QueryOptions::new()` resets
+    /// all of them. Inside [`with`](Self::with) they apply until the end of the closure.
     ///
     /// # Errors
     ///
-    /// `QueryBuilderError` where the node that is to be preferred has no host; nothing is changed then.
+    /// `QueryBuilderError` if the preferred node has no valid host. Nothing is changed then.
     pub fn set_options(&mut self, options: QueryOptions) -> QueryResult<()> {
         self.core().set_options(options)
     }
 
-    /// How queries are run that have no options of their own, as far as that is not as the configuration says.
+    /// Returns the options of queries that have none of their own. Options that are unset are as in
+    /// the configuration.
     pub fn options(&self) -> &QueryOptions {
         &self.core.options
     }
@@ -151,8 +155,9 @@ impl RqliteConnection {
 
 #[cfg(feature = "async")]
 impl AsyncRqliteConnection {
-    /// Runs a closure whose queries are run with these options. What they do not say is as before. Behind the closure all
-    /// is as it was, also when it ends with an error, panics, or its future is dropped.
+    /// Runs a closure with these options for its queries. Anything they leave unset stays as
+    /// before. The previous options are restored after the closure, also if it returns an error,
+    /// panics, or its future is dropped.
     ///
     /// ```no_run
     /// use diesel::prelude::*;
@@ -172,8 +177,8 @@ impl AsyncRqliteConnection {
     ///
     /// # Errors
     ///
-    /// Those of the closure; `QueryBuilderError` where the node that is to be preferred has no host, and the closure is not
-    /// run.
+    /// The errors of the closure. `QueryBuilderError` if the preferred node has no valid host; the
+    /// closure does not run then.
     pub async fn with<T, E, F>(&mut self, options: QueryOptions, f: F) -> Result<T, E>
     where
         for<'r> F: AsyncFnOnce(&'r mut Self) -> Result<T, E>
@@ -186,16 +191,17 @@ impl AsyncRqliteConnection {
         f(steered.get()).await
     }
 
-    /// As [`RqliteConnection::set_options`].
+    /// Sets the options of queries from now on: see [`RqliteConnection::set_options`].
     ///
     /// # Errors
     ///
-    /// `QueryBuilderError` where the node that is to be preferred has no host; nothing is changed then.
+    /// `QueryBuilderError` if the preferred node has no valid host. Nothing is changed then.
     pub fn set_options(&mut self, options: QueryOptions) -> QueryResult<()> {
         self.core().set_options(options)
     }
 
-    /// How queries are run that have no options of their own, as far as that is not as the configuration says.
+    /// Returns the options of queries that have none of their own. Options that are unset are as in
+    /// the configuration.
     pub fn options(&self) -> &QueryOptions {
         &self.core.options
     }

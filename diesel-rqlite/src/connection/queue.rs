@@ -1,4 +1,5 @@
-//! Queued writes: a node takes them at once, and sends them later with those of others.
+//! Queued writes. A node accepts them at once, and applies them later together with those of other
+//! clients.
 
 use std::time::Duration;
 
@@ -17,28 +18,28 @@ use crate::runtime::now;
 use crate::session::Client;
 use crate::statement::Query;
 
-/// What a node's queue calls the writes that it was given. Later ones have greater numbers; another node counts for
-/// itself, and so does the same one after a restart.
+/// The sequence number that a node's queue gave to writes. Later writes have greater numbers. Each
+/// node counts separately, and starts again after a restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SequenceNumber(u64);
 
 impl SequenceNumber {
-    /// The number itself.
+    /// Returns the number.
     pub fn get(self) -> u64 {
         self.0
     }
 }
 
-/// What has become of queued writes that were waited for.
+/// The outcome of queued writes that were waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueueOutcome {
-    /// They were run, each by itself. Whether one of them failed, the server does not say.
+    /// The writes were run, each by itself. The server does not report whether one of them failed.
     Done(SequenceNumber),
-    /// They are in the queue, and were not run within the time.
+    /// The writes are in the queue, and were not run within the timeout.
     Pending,
 }
 
-/// Writes for the queue of a node: see [`RqliteConnection::queue`].
+/// A builder of writes for the queue of a node: see [`RqliteConnection::queue`].
 #[must_use = "nothing is queued before `send` or `send_and_wait`"]
 pub struct WriteQueue<'a, C> {
     connection: &'a mut C,
@@ -46,12 +47,12 @@ pub struct WriteQueue<'a, C> {
 }
 
 impl<C> WriteQueue<'_, C> {
-    /// One more INSERT, UPDATE or DELETE.
+    /// Adds one INSERT, UPDATE or DELETE.
     ///
     /// # Errors
     ///
-    /// Those of making SQL and values of it. What can't be queued is an error of sending.
-    // As an operator it would have no error.
+    /// The errors of building SQL and values. A write that can't be queued is an error of sending.
+    // An implementation of the operator could not return an error.
     #[allow(clippy::should_implement_trait)]
     pub fn add<T: QueryFragment<Rqlite>>(mut self, write: &T) -> QueryResult<Self> {
         self.writes.push(Rendered::of(write)?);
@@ -60,7 +61,7 @@ impl<C> WriteQueue<'_, C> {
 }
 
 impl<C> std::fmt::Debug for WriteQueue<'_, C> {
-    /// Without values.
+    /// Shows the SQL without values.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let writes = self.writes.iter().map(|write| &write.sql);
         formatter.debug_list().entries(writes).finish()
@@ -68,7 +69,7 @@ impl<C> std::fmt::Debug for WriteQueue<'_, C> {
 }
 
 impl WriteQueue<'_, RqliteConnection> {
-    /// Gives the writes to the queue, and does not wait for them.
+    /// Queues the writes, and does not wait for them to be run.
     ///
     /// # Errors
     ///
@@ -77,7 +78,7 @@ impl WriteQueue<'_, RqliteConnection> {
         now(self.connection.core().send_queued(self.writes))
     }
 
-    /// Gives the writes to the queue, and waits until they were run, for no longer than this.
+    /// Queues the writes, and waits until they were run, for at most `timeout`.
     ///
     /// # Errors
     ///
@@ -89,7 +90,7 @@ impl WriteQueue<'_, RqliteConnection> {
 
 #[cfg(feature = "async")]
 impl WriteQueue<'_, AsyncRqliteConnection> {
-    /// Gives the writes to the queue, and does not wait for them.
+    /// Queues the writes, and does not wait for them to be run.
     ///
     /// # Errors
     ///
@@ -98,7 +99,7 @@ impl WriteQueue<'_, AsyncRqliteConnection> {
         self.connection.core().send_queued(self.writes).await
     }
 
-    /// Gives the writes to the queue, and waits until they were run, for no longer than this.
+    /// Queues the writes, and waits until they were run, for at most `timeout`.
     ///
     /// # Errors
     ///
@@ -110,8 +111,9 @@ impl WriteQueue<'_, AsyncRqliteConnection> {
 }
 
 impl RqliteConnection {
-    /// Writes that a node takes into its queue, and sends to the cluster with those of other clients, some dozens of
-    /// milliseconds later: many small writes then cost a fraction of what they do by themselves.
+    /// Starts a set of queued writes. A node accepts them into its queue, and sends them to the
+    /// cluster together with those of other clients some tens of milliseconds later. Many small
+    /// writes then cost a fraction of what they cost as separate requests.
     ///
     /// ```no_run
     /// use std::time::Duration;
@@ -132,30 +134,38 @@ impl RqliteConnection {
     /// # }
     /// ```
     ///
-    /// # What is promised
+    /// # Guarantees
     ///
-    /// Next to nothing: it is for what may be lost or doubled, such as samples and counters for a chart.
+    /// Very little. Use the queue for data that may be lost or duplicated, such as samples and
+    /// counters for a chart.
     ///
-    /// * **A write may be lost**: the queue is in the memory of one node, and is gone with it.
-    /// * **A write may be applied twice**, where a node sends it again since it does not know what became of it.
-    /// * **Nobody hears of an error.** A write that violates a constraint, or names a table that is not there, is dropped
-    ///   without a word, with [`send_and_wait`](WriteQueue::send_and_wait), too. The others are applied.
-    /// * **Several writes are not one**: other clients may see some of them, and some of them may fail.
-    /// * Reads see them some time later; behind [`QueueOutcome::Done`], at once. Until then nobody can ask for them.
-    /// * `last_insert_rowid()` and `changes()` are not known behind them.
+    /// * **A write may be lost.** The queue is in the memory of one node, and is lost with it.
+    /// * **A write may be applied twice.** A node sends a write again if it does not know the
+    ///   outcome of the first attempt.
+    /// * **Errors are not reported.** A write that violates a constraint, or names a missing table,
+    ///   is silently dropped, even with [`send_and_wait`](WriteQueue::send_and_wait). The others
+    ///   are applied.
+    /// * **Several writes are not atomic.** Other clients may see some of them, and some of them
+    ///   may fail.
+    /// * Reads see the writes some time later, and immediately after [`QueueOutcome::Done`]. Until
+    ///   then they can't be queried.
+    /// * `last_insert_rowid()` and `changes()` are unknown afterwards.
     ///
-    /// Values that each node would make for itself are replaced as in any other write. What can't be done so is refused
-    /// before anything is sent: anything but an INSERT, UPDATE or DELETE, RETURNING, `OR ROLLBACK`, a batch of rows that
-    /// takes several statements, writes behind `PRAGMA foreign_keys = OFF`.
+    /// Values that each node would compute by itself are replaced, as in any other write. A
+    /// statement that can't be queued is refused before anything is sent: anything but an INSERT,
+    /// UPDATE or DELETE, RETURNING, `OR ROLLBACK`, a batch of rows that takes several statements,
+    /// and writes after `PRAGMA foreign_keys = OFF`.
     ///
-    /// A server that was started with `-write-queue-tx` makes a transaction of what is queued at the same time, whoever
-    /// sent it: an error of one write is then the end of all of them, and a deferred foreign key that is violated stops
-    /// that node's queue until it is started again.
+    /// A server that was started with `-write-queue-tx` runs writes that are queued at the same
+    /// time in one transaction, no matter which clients sent them. An error of one write then
+    /// discards all of them. A violated deferred foreign key stops that node's queue until the node
+    /// is restarted.
     ///
     /// # Errors
     ///
-    /// `AlreadyInTransaction` in a transaction; `QueryBuilderError` for what can't be queued, or if there is nothing. A lost
-    /// answer is `ClosedConnection`: the writes may be in the queue.
+    /// `AlreadyInTransaction` inside a transaction. `QueryBuilderError` if a write can't be queued,
+    /// or if there are no writes. `ClosedConnection` if the answer is lost: the writes may be in
+    /// the queue.
     pub fn queue(&mut self) -> WriteQueue<'_, Self> {
         WriteQueue {
             connection: self,
@@ -163,7 +173,7 @@ impl RqliteConnection {
         }
     }
 
-    /// Queues one write, and does not wait for it: see [`queue`](Self::queue).
+    /// Queues one write, and does not wait for it to be run: see [`queue`](Self::queue).
     ///
     /// # Errors
     ///
@@ -175,7 +185,8 @@ impl RqliteConnection {
         self.queue().add(write)?.send()
     }
 
-    /// Queues one write, and waits until it was run, for no longer than this: see [`queue`](Self::queue).
+    /// Queues one write, and waits until it was run, for at most `timeout`: see
+    /// [`queue`](Self::queue).
     ///
     /// # Errors
     ///
@@ -191,7 +202,8 @@ impl RqliteConnection {
 
 #[cfg(feature = "async")]
 impl AsyncRqliteConnection {
-    /// Writes that a node takes into its queue: see [`RqliteConnection::queue`], which says what is promised.
+    /// Starts a set of queued writes: see [`RqliteConnection::queue`], which also describes the
+    /// guarantees.
     pub fn queue(&mut self) -> WriteQueue<'_, Self> {
         WriteQueue {
             connection: self,
@@ -199,7 +211,7 @@ impl AsyncRqliteConnection {
         }
     }
 
-    /// Queues one write, and does not wait for it: see [`RqliteConnection::queue`].
+    /// Queues one write, and does not wait for it to be run: see [`RqliteConnection::queue`].
     ///
     /// # Errors
     ///
@@ -211,7 +223,8 @@ impl AsyncRqliteConnection {
         self.queue().add(write)?.send().await
     }
 
-    /// Queues one write, and waits until it was run, for no longer than this: see [`RqliteConnection::queue`].
+    /// Queues one write, and waits until it was run, for at most `timeout`: see
+    /// [`RqliteConnection::queue`].
     ///
     /// # Errors
     ///
@@ -281,7 +294,8 @@ impl<C: Client> Core<C> {
         outcome
     }
 
-    /// Those of the writes. The answer comes when they are done.
+    /// Combines the options of the writes. The request timeout is extended by `wait`, since the
+    /// answer arrives only when the writes are done.
     fn options_of_queued(&self, writes: &[Rendered], wait: Option<Duration>) -> QueryOptions {
         let options = writes.iter().filter_map(|write| write.options.as_deref());
         let options = options.fold(QueryOptions::new(), |before, options| {

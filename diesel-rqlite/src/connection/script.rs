@@ -1,16 +1,17 @@
-//! The parts of a script between what sets up a connection.
+//! Splitting a script at the statements that set up a connection.
 
 use diesel_rqlite_sql::{Control, Parsed, Setting};
 
-/// See the module.
+/// A part of a script: a setting, or the statements between two settings.
 #[derive(Debug)]
 pub(crate) enum Section<'a> {
     Set(Setting),
     Statements(Vec<Parsed<'a>>),
 }
 
-/// Cuts a script where it switches foreign keys on or off. What sets up anything else does nothing, and stands in front.
-/// Behind a BEGIN, as in a transaction, SQLite ignores `foreign_keys`.
+/// Splits a script where it switches foreign keys on or off. Other settings have no effect, and are
+/// put before the statements that precede them. After a BEGIN, as in any transaction, SQLite
+/// ignores `foreign_keys`.
 pub(crate) fn sections(found: Vec<Parsed<'_>>, in_transaction: bool) -> Vec<Section<'_>> {
     let mut begun = in_transaction;
     let mut sections = Vec::new();
@@ -39,7 +40,7 @@ pub(crate) fn sections(found: Vec<Parsed<'_>>, in_transaction: bool) -> Vec<Sect
     sections
 }
 
-/// How foreign keys are to be behind the script, if it says so.
+/// Returns the state of foreign keys after the script, if the script sets it.
 pub(crate) fn last_foreign_keys(sections: &[Section<'_>]) -> Option<bool> {
     sections.iter().rev().find_map(|section| match section {
         Section::Set(Setting::ForeignKeys(wanted)) => Some(*wanted),

@@ -1,5 +1,5 @@
-//! Connections to the same nodes, made in the same way, share what they know of the cluster and of statements, as long as
-//! one of them lives.
+//! State that connections share. Connections to the same nodes, made in the same way, share their
+//! knowledge of the cluster and of statements as long as one of them lives.
 
 use std::sync::{Arc, Mutex, Weak};
 
@@ -12,7 +12,7 @@ use crate::runtime::Runtime;
 use crate::session::Coalescer;
 use crate::statement::Statements;
 
-/// What makes two configurations ways to the same cluster.
+/// The parts of a configuration that decide whether two configurations share their state.
 #[derive(Clone, PartialEq)]
 struct Place {
     seeds: Vec<String>,
@@ -32,7 +32,7 @@ impl Place {
     }
 }
 
-/// What is known by the connections to one place.
+/// The state that the connections to one place share.
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) known: Known,
@@ -79,7 +79,8 @@ impl Shared {
 
 static COALESCERS: Mutex<Vec<Weak<Coalescer>>> = Mutex::new(Vec::new());
 
-/// What the writes of all connections go through that are made by an equal configuration, and wait in the same way.
+/// Returns the coalescer for this configuration, if it coalesces writes. All connections with an
+/// equal configuration and the same runtime use the same one.
 pub(super) fn coalescer<R: Runtime>(config: &RqliteConfig) -> Option<Arc<Coalescer>> {
     if !config.coalesce_writes {
         return None;

@@ -1,17 +1,18 @@
-//! Locks that a task waits for.
+//! Asynchronous locks.
 
 use std::future::Future;
 use std::pin::Pin;
 
 use super::{Fence, Lock, LockError};
 
-/// What an [`AsyncLock`] returns.
+/// The future that an [`AsyncLock`] returns.
 pub type LockFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, LockError>> + Send + 'a>>;
 
-/// The asynchronous side of a [`Lock`]: the same lock, waited for by a task and not by a thread.
+/// The asynchronous side of a [`Lock`]: the same lock, for which a task waits instead of a thread.
 ///
-/// [`ThreadLock`](crate::ThreadLock), `ValkeyLock` and `RedisLock` have one, so that blocking and asynchronous
-/// connections exclude each other. For a lock of your own implement this, and [`Lock::as_async`].
+/// [`ThreadLock`](crate::ThreadLock), `ValkeyLock` and `RedisLock` implement it, so that blocking
+/// and asynchronous connections exclude each other. For your own lock, implement this trait and
+/// [`Lock::as_async`].
 ///
 /// ```
 /// use diesel_rqlite::{AsyncLock, AsyncLockGuard, Lock, LockError, LockFuture, LockGuard};
@@ -48,38 +49,38 @@ pub type LockFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, LockError>> +
 /// }
 /// ```
 pub trait AsyncLock: Lock {
-    /// Waits until nobody else holds the lock, for no longer than the lock's own limit.
+    /// Waits until the lock is free and acquires it, for at most the lock's own limit.
     ///
-    /// Dropping the future gives up the wait. A lock that is granted all the same must not stay held: by a lease
-    /// at the latest.
+    /// Dropping the future cancels the wait. If the lock is granted nevertheless, it must not stay
+    /// held; a lease must release it at the latest.
     ///
     /// # Errors
     ///
-    /// [`LockError`], if it is not held when this is done.
+    /// [`LockError`] if the lock was not acquired.
     fn acquire_async(&self) -> LockFuture<'_, Box<dyn AsyncLockGuard>>;
 }
 
-/// A lock while a task holds it. Dropping it gives it back in the background, without saying whether that worked:
-/// that is what happens where a transaction's future is dropped.
+/// A lock that a task holds. Dropping the guard releases the lock in the background, without
+/// reporting errors. This happens when the future of a transaction is dropped.
 pub trait AsyncLockGuard: Send {
-    /// As [`LockGuard::fence`](crate::LockGuard::fence).
+    /// Returns the fence of this acquisition: see [`LockGuard::fence`](crate::LockGuard::fence).
     fn fence(&self) -> Option<Fence> {
         None
     }
 
-    /// As [`LockGuard::check`](crate::LockGuard::check).
+    /// Checks that the lock is still held: see [`LockGuard::check`](crate::LockGuard::check).
     ///
     /// # Errors
     ///
-    /// [`LockError`], if the lock was lost.
+    /// [`LockError`] if the lock was lost.
     fn check(&self) -> Result<(), LockError> {
         Ok(())
     }
 
-    /// Gives the lock back.
+    /// Releases the lock.
     ///
     /// # Errors
     ///
-    /// [`LockError`], if that failed. A lock with a lease then stays held until the lease ends.
+    /// [`LockError`] if that failed. A lock with a lease then stays held until the lease ends.
     fn release_async(self: Box<Self>) -> LockFuture<'static, ()>;
 }

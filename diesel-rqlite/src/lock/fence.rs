@@ -1,7 +1,9 @@
-//! Keeps those out who lost a lock that is not in rqlite: the highest number that was ever here is in a table.
+//! Protection against transactions that have lost a lock outside of rqlite. A table stores the
+//! highest fence that was seen for each lock.
 //!
-//! Every commit brings its number. A transaction whose commit does not compare what it read brings it before its
-//! first read, too: from there on nobody with a lower number can change what it is about to see.
+//! Every commit presents its fence. A transaction whose commit does not compare what it read
+//! presents the fence before its first read as well. From there on, no transaction with a lower
+//! fence can change the data it is about to read.
 
 use super::Fence;
 use crate::bind_collector::Bind;
@@ -11,7 +13,7 @@ use crate::statement::Statement;
 pub(crate) const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS __diesel_rqlite_fences (name TEXT PRIMARY KEY, \
      fence INTEGER NOT NULL, owner TEXT NOT NULL) WITHOUT ROWID";
 
-/// Fails if a later acquisition has been here.
+/// Fails if a later acquisition was seen.
 pub(crate) fn check(lock: &str, fence: &Fence) -> Statement<'static> {
     let sql = format!(
         "INSERT INTO __diesel_rqlite_fences AS seen VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET \

@@ -1,4 +1,4 @@
-//! Taking a lock that is not in rqlite, and holding it.
+//! Acquiring and holding a lock that is not in rqlite.
 
 use std::future::Future;
 
@@ -9,7 +9,7 @@ use super::{Fence, Lock, LockError, LockGuard};
 use crate::runtime::Tokio;
 use crate::runtime::{Blocking, Runtime};
 
-/// Waits for locks in the way in which it waits for all else.
+/// A runtime that can acquire locks in its own way of waiting.
 pub(crate) trait Acquire: Runtime {
     fn acquire(lock: &dyn Lock) -> impl Future<Output = Result<Guard, LockError>> + Send;
 }
@@ -31,7 +31,7 @@ impl Acquire for Tokio {
     }
 }
 
-/// A lock while it is held, by whichever side it was taken.
+/// A lock that is held. It was acquired by the blocking or by the asynchronous side.
 pub(crate) enum Guard {
     Blocking(Box<dyn LockGuard>),
     #[cfg(feature = "async")]

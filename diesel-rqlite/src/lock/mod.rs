@@ -1,9 +1,10 @@
-//! Who may run a transaction now.
+//! Locks that transactions take.
 //!
-//! [`Connection::transaction`](diesel::Connection::transaction) takes the lock of its connection before it sends
-//! anything, and gives it back once the outcome is known: after a commit, a rollback, an error or a panic.
-//! Transactions are correct without any lock, since a commit applies only if what its closure saw is still
-//! true; a lock makes them wait for each other instead of failing and running again.
+//! [`Connection::transaction`](diesel::Connection::transaction) takes the lock of its connection
+//! before it sends anything. It releases the lock once the outcome is known: after a commit, a
+//! rollback, an error or a panic. Transactions are correct without any lock, since a commit applies
+//! only if the data that its closure read is unchanged. With a lock, transactions wait for each
+//! other instead of failing and running again.
 
 #[cfg(feature = "async")]
 mod asynchronous;
@@ -31,8 +32,8 @@ use crate::error;
 
 /// A lock that transactions take.
 ///
-/// Implement it for a mutex of your own. Each [`acquire`](Self::acquire) is an acquisition of its own and waits
-/// for all others, those made through the same value included.
+/// Implement it for your own mutex. Each [`acquire`](Self::acquire) is a separate acquisition and
+/// waits for all others, including those made through the same value.
 ///
 /// ```
 /// use diesel_rqlite::{Lock, LockError, LockGuard};
@@ -59,47 +60,49 @@ use crate::error;
 /// }
 /// ```
 pub trait Lock: Send + Sync {
-    /// What is locked, to name it in errors.
+    /// Returns the name of the lock, which appears in errors.
     fn name(&self) -> &str;
 
-    /// Waits until nobody else holds the lock, for no longer than the lock's own limit.
+    /// Waits until the lock is free and acquires it, for at most the lock's own limit.
     ///
     /// # Errors
     ///
-    /// [`LockError`], if it is not held when this returns.
+    /// [`LockError`] if the lock was not acquired.
     fn acquire(&self) -> Result<Box<dyn LockGuard>, LockError>;
 
-    /// The same lock for tasks: what transactions of an [`AsyncRqliteConnection`](crate::AsyncRqliteConnection) take.
-    /// Without one they can't begin.
+    /// Returns the asynchronous side of the same lock, which transactions of an
+    /// [`AsyncRqliteConnection`](crate::AsyncRqliteConnection) take. Without it, these transactions
+    /// can't begin.
     #[cfg(feature = "async")]
     fn as_async(&self) -> Option<&dyn AsyncLock> {
         None
     }
 }
 
-/// A lock while it is held. Dropping it gives it back, without saying whether that worked.
+/// A lock that is held. Dropping the guard releases the lock, without reporting errors.
 pub trait LockGuard: Send {
-    /// The number of this acquisition, for a lock that can be lost while it is held. The commit checks it in the
-    /// database; in the mode [`Deferred`](crate::TransactionMode::Deferred) so does the first read, by a request of
-    /// its own.
+    /// Returns the fence of this acquisition, for a lock that can be lost while it is held. The
+    /// commit checks it in the database. In the mode [`Deferred`](crate::TransactionMode::Deferred)
+    /// the first read checks it as well, by a separate request.
     fn fence(&self) -> Option<Fence> {
         None
     }
 
-    /// Whether it is still held, as far as is known without asking anyone. Called right before the commit.
+    /// Checks that the lock is still held, as far as is known without sending a request. It is
+    /// called right before the commit.
     ///
     /// # Errors
     ///
-    /// [`LockError`], if the lock was lost.
+    /// [`LockError`] if the lock was lost.
     fn check(&self) -> Result<(), LockError> {
         Ok(())
     }
 
-    /// Gives the lock back.
+    /// Releases the lock.
     ///
     /// # Errors
     ///
-    /// [`LockError`], if that failed. A lock with a lease then stays held until the lease ends.
+    /// [`LockError`] if that failed. A lock with a lease then stays held until the lease ends.
     fn release(self: Box<Self>) -> Result<(), LockError>;
 }
 
@@ -118,8 +121,9 @@ impl<L: Lock + ?Sized> Lock for Arc<L> {
     }
 }
 
-/// What a transaction may be given as its lock: any [`Lock`] that can be cloned (an `Arc` of it can), and
-/// [`RqliteLock`], which needs the transaction's own connection to work.
+/// A lock that can be passed to a transaction. It is implemented for any [`Lock`] that can be
+/// cloned (such as an `Arc` of one), and for [`RqliteLock`], which needs the transaction's own
+/// connection to work.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a lock that a transaction can take",
     label = "neither `RqliteLock` nor a `Lock` that is `Clone + 'static`",
@@ -131,7 +135,7 @@ impl<L: Lock + Clone + 'static> TransactionLock for L {}
 
 impl TransactionLock for RqliteLock {}
 
-/// What only this crate may say of a lock.
+/// The sealed part of [`TransactionLock`].
 mod sealed {
     use super::Locking;
 
@@ -154,7 +158,8 @@ impl Locks for RqliteLock {
     }
 }
 
-/// The lock of a transaction. Public as a type in a sealed trait, and not exported.
+/// The lock of a transaction. It is public only because a sealed trait uses it, and is not
+/// exported.
 #[derive(Clone, Default)]
 pub enum Locking {
     #[default]
@@ -184,19 +189,19 @@ impl fmt::Debug for Locking {
     }
 }
 
-/// Tells acquisitions of a lock apart: a later one has a higher number.
+/// A number that orders the acquisitions of a lock: a later one has a higher number.
 ///
-/// A commit is refused in the database if one with a higher number was there before, or one with the same
-/// number and another owner (two stores of a lock may count the same after a fail-over).
+/// The database refuses a commit if it has seen a higher number before, or the same number with
+/// another owner. The latter happens if two stores of a lock count the same after a fail-over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fence {
-    /// Counts acquisitions.
+    /// The number of this acquisition.
     pub number: i64,
-    /// The random token of this one.
+    /// The random token of this acquisition.
     pub owner: String,
 }
 
-/// Why a lock is not held.
+/// The error of a lock that is not held.
 #[derive(Debug, thiserror::Error)]
 #[error("lock `{name}`: {kind}")]
 pub struct LockError {
@@ -215,7 +220,7 @@ enum Kind {
 }
 
 impl LockError {
-    /// Somebody else held it all the time.
+    /// Makes the error for a lock that somebody else held all the time.
     pub fn timeout(name: impl Into<String>, waited: std::time::Duration) -> Self {
         LockError {
             name: name.into(),
@@ -223,7 +228,7 @@ impl LockError {
         }
     }
 
-    /// It was held, and is no longer.
+    /// Makes the error for a lock that was held and then lost.
     pub fn lost(name: impl Into<String>, reason: impl Into<String>) -> Self {
         LockError {
             name: name.into(),
@@ -231,7 +236,8 @@ impl LockError {
         }
     }
 
-    /// Its server can't be asked. The reason must not hold a password.
+    /// Makes the error for a lock whose server can't be asked. The reason must not contain a
+    /// password.
     pub fn unavailable(name: impl Into<String>, reason: impl Into<String>) -> Self {
         LockError {
             name: name.into(),
@@ -239,17 +245,17 @@ impl LockError {
         }
     }
 
-    /// Whether the wait for it ended without getting it.
+    /// Returns whether the wait for the lock timed out.
     pub fn is_timeout(&self) -> bool {
         matches!(self.kind, Kind::Timeout(_))
     }
 
-    /// Whether it was held and lost.
+    /// Returns whether the lock was held and then lost.
     pub fn is_lost(&self) -> bool {
         matches!(self.kind, Kind::Lost(_))
     }
 
-    /// As the error of a transaction.
+    /// Converts this into the error of a transaction.
     pub(crate) fn of_transaction(&self) -> Error {
         match self.is_lost() {
             true => error::conflict(self.to_string(), None),

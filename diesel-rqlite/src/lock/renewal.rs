@@ -1,4 +1,4 @@
-//! Keeps a lease alive in the background.
+//! Renewal of a lease in the background.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex};
@@ -7,42 +7,43 @@ use std::time::{Duration, Instant};
 use crate::mutex::locked;
 use crate::runtime::{Background, Runtime, Ticker};
 
-/// What the background has to say about a lease.
+/// The state of a lease, as the background task knows it.
 #[derive(Debug)]
 struct State {
-    /// Until when it is certainly held.
+    /// The time until which the lease is certainly held.
     #[cfg_attr(not(feature = "redis"), allow(dead_code))]
     until: Instant,
     lost: Option<String>,
 }
 
-/// Renews a lease every third of it, until this is dropped. Without an answer it asks again sooner, so that a hiccup
-/// of the server costs no lease.
+/// Renews a lease after every third of its duration, until this is dropped. If there is no answer,
+/// it tries again sooner, so that a hiccup of the server does not cost the lease.
 ///
-/// A lock that is held for less than that never hears of it.
+/// A lock that is held for less than a third of its lease is never renewed.
 #[derive(Debug)]
 pub(crate) struct Renewal {
     state: Arc<Mutex<State>>,
     _background: Background,
 }
 
-/// Renews once.
+/// A lease that can be renewed.
 pub(crate) trait Renew: Send + 'static {
     fn renew(&mut self) -> impl Future<Output = Renewed> + Send;
 }
 
-/// What came of one renewal.
+/// The outcome of one renewal.
 #[derive(Debug)]
 pub(crate) enum Renewed {
     Yes,
-    /// Somebody else holds the lock, or nobody.
+    /// The lock is held by somebody else, or by nobody.
     Lost(String),
-    /// No answer; the next attempt may have one.
+    /// There was no answer. The next attempt may succeed.
     Unknown,
 }
 
 impl Renewal {
-    /// `since` is when the acquisition was *sent*: the lease began after it.
+    /// Starts the renewal. `since` is when the request of the acquisition was *sent*: the lease
+    /// began after it.
     pub(crate) fn start<R: Runtime>(
         since: Instant,
         lease: Duration,
@@ -61,12 +62,13 @@ impl Renewal {
         })
     }
 
-    /// Why the lease is over, if a renewal was told so. One that merely ran out may still be ours.
+    /// Returns why the lease is over, if a renewal found out. A lease that merely ran out may still
+    /// be ours.
     pub(crate) fn is_known_lost(&self) -> Option<String> {
         locked(&self.state).lost.clone()
     }
 
-    /// Why the lease is over, if it is.
+    /// Returns why the lease is over, or `None` if it is not.
     #[cfg(feature = "redis")]
     pub(crate) fn lost(&self) -> Option<String> {
         let state = locked(&self.state);

@@ -1,8 +1,9 @@
 //! A lock that is a row in rqlite itself.
 //!
-//! No clocks are compared. A contender takes the lock over when the row has not changed for a whole lease *as the
-//! contender's own clock has it*, and by naming the very state it saw: a stale read can't steal a live lock. The
-//! commit checks in the database that the row is still its own, and gives the lock back in the same request.
+//! No clocks are compared. A contender takes the lock over when the row has not changed for a whole
+//! lease *by the contender's own clock*. The statement names the exact state that the contender
+//! saw, so that a stale read can't steal a live lock. The commit checks in the database that the
+//! lock is still held by its own transaction, and releases it in the same request.
 
 use std::time::Duration;
 
@@ -11,13 +12,16 @@ use crate::protocol::rows::{Rows, Value};
 use crate::sql::cells::GUARD;
 use crate::statement::Statement;
 
-/// A lock in the database that the transaction is about: no second system, and no extra request while nobody else
-/// wants it. It is taken with the first read, and given back with the commit.
+/// A lock in the same database that the transaction uses. It needs no second system, and no extra
+/// request while there is no contention. It is taken with the first read, and released with the
+/// commit.
 ///
-/// Its rows are in the table `__diesel_rqlite_locks`, which is made when it is missing. A transaction that outlasts
-/// the lease renews it in the background with a connection of its own. One that could not (its process was stopped, or
-/// cut off) may find the lock taken over; its commit is then a
-/// [`SerializationFailure`](diesel::result::DatabaseErrorKind::SerializationFailure), and nothing of it is applied.
+/// Its rows are in the table `__diesel_rqlite_locks`, which is created if it is missing. If a
+/// transaction outlasts the lease, it renews the lease in the background over a separate
+/// connection. If it could not (because its process was stopped, or was cut off), another
+/// transaction may have taken the lock over. Its commit then fails with a
+/// [`SerializationFailure`](diesel::result::DatabaseErrorKind::SerializationFailure), and nothing
+/// of it is applied.
 ///
 /// ```no_run
 /// use diesel::prelude::*;
@@ -40,7 +44,8 @@ pub struct RqliteLock {
 }
 
 impl RqliteLock {
-    /// A lease of 10 seconds, waited for up to 30, asked for every 20 milliseconds or so.
+    /// Makes a lock with a lease of 10 seconds, a timeout of 30 seconds, and a retry interval of
+    /// about 20 milliseconds.
     pub fn new(name: impl Into<String>) -> Self {
         RqliteLock {
             name: name.into(),
@@ -50,21 +55,24 @@ impl RqliteLock {
         }
     }
 
-    /// How long others wait for a sign of life before they take the lock over: from a millisecond to a day.
+    /// Sets how long others wait for a sign of life before they take the lock over: from a
+    /// millisecond to a day.
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease.clamp(Duration::from_millis(1), Duration::from_secs(86_400));
         self
     }
 
-    /// How long to wait for it. Shorter than a lease, it never outlasts a holder that died.
+    /// Sets how long to wait for the lock. A timeout shorter than a lease is never enough to
+    /// outlast a holder that died.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// How often to look whether it is free, give or take a half: from a millisecond to a minute.
+    /// Sets how often to check whether the lock is free: from a millisecond to a minute. The actual
+    /// interval varies by up to a half.
     #[must_use]
     pub fn retry_interval(mut self, interval: Duration) -> Self {
         self.retry_interval = interval.clamp(Duration::from_millis(1), Duration::from_secs(60));
@@ -75,18 +83,18 @@ impl RqliteLock {
 pub(crate) const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS __diesel_rqlite_locks (name TEXT PRIMARY KEY, \
      fence INTEGER NOT NULL, owner TEXT, beat INTEGER NOT NULL, lease_ms INTEGER NOT NULL) WITHOUT ROWID";
 
-/// One transaction's claim to a lock.
+/// The claim of one transaction to a lock.
 #[derive(Clone, Debug)]
 pub(crate) struct Lease {
     pub(crate) lock: RqliteLock,
     token: String,
-    /// The number of the acquisition, while it is held.
+    /// The number of the acquisition, while the lock is held.
     pub(crate) fence: Option<i64>,
-    /// It was asked for, and may be held also where no answer says so.
+    /// Set if the lock was requested. It may then be held even if no answer says so.
     pub(crate) asked: bool,
 }
 
-/// The lock's row as it was seen.
+/// The state of the lock's row when it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     fence: i64,
@@ -96,7 +104,7 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// `None`: there is no row yet.
+    /// Reads the state from the rows of an answer. Returns `None` if there is no row yet.
     pub(crate) fn of(rows: &Rows) -> Option<Self> {
         if rows.is_empty() || rows.width() != 4 {
             return None;
@@ -121,7 +129,7 @@ impl Seen {
         self.owner.is_none()
     }
 
-    /// How long it must not change before it may be taken over.
+    /// Returns how long the row must stay unchanged before the lock may be taken over.
     pub(crate) fn lease(&self) -> Duration {
         Duration::from_millis(self.lease_ms.try_into().unwrap_or(0))
     }
@@ -150,7 +158,8 @@ impl Lease {
         Bind::Integer(milliseconds.try_into().unwrap_or(i64::MAX))
     }
 
-    /// Takes the lock if it is free. May be sent again: the token is that of this acquisition only.
+    /// Takes the lock if it is free. The statement may be sent again, since the token is unique to
+    /// this acquisition.
     pub(crate) fn acquire(&self) -> Statement<'static> {
         Statement::with_binds(
             "INSERT INTO __diesel_rqlite_locks VALUES (?, 1, ?, 0, ?) ON CONFLICT (name) DO UPDATE SET \
@@ -171,7 +180,8 @@ impl Lease {
         )
     }
 
-    /// Takes the lock away from a holder that gave no sign of life, unless the row has changed since.
+    /// Takes the lock over from a holder that gave no sign of life, unless the row has changed
+    /// since.
     pub(crate) fn take_over(&self, seen: &Seen) -> Statement<'static> {
         Statement::with_binds(
             "UPDATE __diesel_rqlite_locks SET fence = fence + 1, owner = ?, beat = 0, lease_ms = ? \
@@ -187,14 +197,14 @@ impl Lease {
         )
     }
 
-    /// Notes what the row says. Whether the lock is held now.
+    /// Records the state of the row. Returns whether the lock is held now.
     pub(crate) fn learn(&mut self, seen: Option<&Seen>) -> bool {
         let own = seen.filter(|seen| seen.owner.as_deref() == Some(&self.token));
         self.fence = own.map(|seen| seen.fence);
         self.is_held()
     }
 
-    /// A sign of life. Affects no row if the lock was lost.
+    /// Gives a sign of life. It affects no row if the lock was lost.
     pub(crate) fn beat(&self) -> Statement<'static> {
         Statement::with_binds(
             "UPDATE __diesel_rqlite_locks SET beat = beat + 1 WHERE name = ? AND owner = ?",
@@ -202,7 +212,7 @@ impl Lease {
         )
     }
 
-    /// Fails unless the lock is held by this acquisition.
+    /// Fails unless this acquisition holds the lock.
     pub(crate) fn check(&self) -> Statement<'static> {
         let sql = format!(
             "SELECT CASE WHEN EXISTS (SELECT 1 FROM __diesel_rqlite_locks WHERE name = ? AND owner = ?) \

@@ -9,9 +9,11 @@ use super::{AsyncLock, AsyncLockGuard, LockFuture};
 use super::{Lock, LockError, LockGuard};
 use crate::mutex::locked;
 
-/// A lock between the threads, and the tasks, of one process, by name: two values with the same name are the same lock.
+/// A lock between the threads and tasks of one process, identified by its name: two values with the
+/// same name are the same lock.
 ///
-/// First come, first served. It never outlives the process, so it has no lease and no fence.
+/// It is granted in the order of arrival. It never outlives the process, so it has no lease and no
+/// fence.
 ///
 /// ```
 /// use std::time::Duration;
@@ -31,7 +33,7 @@ pub struct ThreadLock {
     queue: Arc<Queue>,
 }
 
-/// Who holds it, at the front, and who waits behind.
+/// The queue of a lock. The holder is at the front, and the others wait in order.
 #[derive(Debug, Default)]
 struct Queue {
     tickets: Mutex<Tickets>,
@@ -47,7 +49,7 @@ struct Tickets {
 #[derive(Debug)]
 struct Ticket {
     number: u64,
-    /// Of a task; a thread waits for the change.
+    /// The waker of a task. A thread waits for `changed` instead.
     #[cfg(feature = "async")]
     waker: Option<std::task::Waker>,
 }
@@ -64,7 +66,7 @@ impl Queue {
         locked(&self.tickets)
     }
 
-    /// The last place in the queue, until what is returned is dropped.
+    /// Joins the end of the queue. The place is given up when the returned value is dropped.
     fn join(self: &Arc<Self>) -> Held {
         let mut tickets = self.tickets();
         let number = tickets.next;
@@ -96,14 +98,14 @@ impl Queue {
     }
 }
 
-/// The queues in use, by name.
+/// Returns the queues in use, by name.
 fn queues() -> MutexGuard<'static, HashMap<String, Weak<Queue>>> {
     static QUEUES: OnceLock<Mutex<HashMap<String, Weak<Queue>>>> = OnceLock::new();
     locked(QUEUES.get_or_init(Mutex::default))
 }
 
 impl ThreadLock {
-    /// Waits up to 30 seconds.
+    /// Makes a lock with a timeout of 30 seconds.
     pub fn new(name: impl Into<String>) -> Self {
         let name = name.into();
         let mut queues = queues();
@@ -118,7 +120,7 @@ impl ThreadLock {
         Self::on(name, queue)
     }
 
-    /// The same lock as no other value but its clones.
+    /// Makes a lock that is shared only with its clones, not by name.
     #[cfg(feature = "redis")]
     pub(super) fn unshared(name: impl Into<String>) -> Self {
         Self::on(name.into(), Arc::default())
@@ -132,14 +134,14 @@ impl ThreadLock {
         }
     }
 
-    /// How long to wait for it.
+    /// Sets how long to wait for the lock.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Waits for it, in turn.
+    /// Waits for the lock, in the order of arrival.
     pub(super) fn enter(&self) -> Result<Held, LockError> {
         let began = Instant::now();
         let held = self.queue.join();
@@ -157,7 +159,7 @@ impl ThreadLock {
         Ok(held)
     }
 
-    /// The same for a task.
+    /// Waits for the lock in a task, in the order of arrival.
     #[cfg(feature = "async")]
     pub(super) async fn enter_async(&self) -> Result<Held, LockError> {
         let held = self.queue.join();
@@ -249,7 +251,7 @@ mod tests {
                     let _held = mine.acquire().expect("in turn");
                     served.lock().expect("no panic").push(worker);
                 });
-                // The next one queues up behind this one.
+                // The next thread queues up after this one.
                 while lock.queue.tickets().waiting.len() < worker + 2 {
                     std::thread::yield_now();
                 }

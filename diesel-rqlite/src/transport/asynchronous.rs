@@ -1,4 +1,4 @@
-//! HTTP by hyper, on connections that are shared by the connections of one configuration.
+//! HTTP over hyper. The connections of one configuration share their HTTP connections.
 
 use std::error::Error;
 use std::fmt;
@@ -39,7 +39,7 @@ use super::tcp::HEAD_START;
 use super::tls::{Asked, client_tls};
 use super::{PIECE, too_long};
 
-/// An HTTP client. It follows no redirects: `protocol::call` does.
+/// An HTTP client. It does not follow redirects; `protocol::call` does.
 #[derive(Clone)]
 pub(crate) struct AsyncHttp {
     pub(super) pool: Pool,
@@ -47,24 +47,24 @@ pub(crate) struct AsyncHttp {
     max_answer: u64,
     connect_timeout: Duration,
     request_timeout: Duration,
-    /// Of all clones: those of queries beside others, too.
+    /// The number of requests of all clones, including concurrent queries.
     requests: Arc<AtomicU64>,
 }
 
-/// How long after the end of connecting its own error is waited for.
+/// The additional wait for the connector's own error after the time to connect is over.
 const GRACE: Duration = Duration::from_millis(100);
-/// What a node says of its cluster is never longer.
+/// The longest description of the cluster by a node.
 const LONGEST_VIEW: usize = 1 << 20;
 
 /// The HTTP connections of a configuration and its clones.
 type Pool = Connections<Watched>;
-/// Connections that send bodies of this kind.
+/// Connections that send bodies of this type.
 pub(super) type Connections<B> = pool::Pool<InTime<HttpsConnector<Tcp>>, Stream, B>;
 type Connection = pool::Open<Stream, Watched>;
 pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 impl AsyncHttp {
-    /// How many requests have been sent.
+    /// Returns the number of requests that have been sent.
     pub(crate) fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
@@ -79,7 +79,7 @@ impl AsyncHttp {
         let headers = request.headers_mut();
         headers.insert(USER_AGENT, HeaderValue::from_static(super::USER_AGENT));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        // hyper's connections leave that to their user.
+        // hyper's connections leave this header to the caller.
         if let Some(host) = host_of(request.uri()) {
             request.headers_mut().insert(HOST, host);
         }
@@ -99,8 +99,8 @@ impl AsyncHttp {
         })
     }
 
-    /// Sends a request on a connection that is kept or a new one, and reads the first bytes of its answer, or an answer
-    /// that says something else than rows to its end.
+    /// Sends a request on a kept or a new connection. Reads the first bytes of its answer, or the
+    /// whole answer if it is not rows.
     async fn exchange(
         &self,
         mut request: http::Request<Watched>,
@@ -125,7 +125,7 @@ impl AsyncHttp {
             };
             match within(open.send(request), sent, &mut vigil, ends).await? {
                 Ok(response) => break response,
-                // The node closed it while nobody used it.
+                // The node closed the connection while it was idle.
                 Err(NoAnswer {
                     request: Some(again),
                     ..
@@ -163,13 +163,13 @@ impl AsyncHttp {
         sent: &Departure,
         vigil: &mut Vigil,
     ) -> Result<Connection, Lost> {
-        // The connector says itself that its time is over.
+        // The connector reports a timeout by itself.
         let ends = Instant::now() + self.connect_timeout + GRACE;
         let connected = within(self.pool.connect(uri), sent, vigil, || (ends, "connect")).await?;
         connected.map_err(|error| (chain(&*error), is_timeout(&*error)))
     }
 
-    /// Asks something small, once more on a new connection if the one that was kept was of no use.
+    /// Sends a small request. If a kept connection fails, it is sent once more on a new one.
     async fn ask(&self, request: &http::Request<Bytes>) -> Result<http::Response<Bytes>, String> {
         let uri = request.uri();
         let mut kept = self.pool.idle(uri);
@@ -204,9 +204,9 @@ impl AsyncHttp {
     }
 }
 
-/// The rest of an answer. Its connection is closed where this is dropped before the end.
+/// The rest of an answer. If this is dropped before the end, its connection is closed.
 pub(crate) struct Remainder {
-    /// `None`: it was read to its end.
+    /// The connection, or `None` if the answer was read completely.
     open: Option<Connection>,
     body: Limited<Incoming>,
     vigil: Vigil,
@@ -214,13 +214,13 @@ pub(crate) struct Remainder {
 }
 
 impl Remainder {
-    /// At least so many bytes, or all.
+    /// Returns at least `wanted` bytes, or all of them.
     async fn first(&mut self, wanted: usize) -> Result<Bytes, Lost> {
         let ends = Instant::now() + self.http.request_timeout;
         let Some(piece) = self.piece(ends).await? else {
             return Ok(Bytes::new());
         };
-        // Most answers are one piece, which need not be copied.
+        // Most answers are a single piece, which need not be copied.
         if self.open.is_none() || piece.len() >= wanted {
             return Ok(piece);
         }
@@ -233,7 +233,7 @@ impl Remainder {
         Ok(bytes.into())
     }
 
-    /// The next bytes.
+    /// Returns the next bytes, or `None` at the end.
     async fn piece(&mut self, ends: Instant) -> Result<Option<Bytes>, Lost> {
         loop {
             let Some(open) = &mut self.open else {
@@ -246,10 +246,10 @@ impl Remainder {
                 None => None,
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(bytes) => Some(bytes),
-                    // Trailers.
+                    // The frame contains trailers.
                     Err(_) => continue,
                 },
-                // It would be as long again.
+                // A new answer would be as long.
                 Some(Err(error)) if error.is::<LengthLimitError>() => {
                     return Err((too_long(self.http.max_answer), true));
                 }
@@ -268,7 +268,7 @@ impl Remainder {
 impl Rest for Remainder {
     async fn read(&mut self, bytes: &mut Vec<u8>) -> Result<usize, SendError> {
         let now = Instant::now();
-        // However long nobody has waited for it.
+        // The time in which nobody waited for it does not count.
         self.vigil.heard();
         let piece = self.piece(now + self.http.request_timeout).await;
         let piece = piece.map_err(|(message, timed_out)| SendError {
@@ -282,12 +282,14 @@ impl Rest for Remainder {
     }
 }
 
-/// Why there is no answer, and whether all the time it had is over.
+/// The reason why there is no answer, and whether the whole time is over.
 type Lost = (String, bool);
 
-/// Waits for something until its time is over, which may turn out to be later, or until there is no use in waiting.
+/// Waits for a future until its time is over, or until waiting is pointless. The deadline may move
+/// to a later time meanwhile.
 ///
-/// A request that the node has to take first is looked at more often: when it is taken, something was heard.
+/// A request that the node must accept first is checked more often. When the node accepts it, that
+/// counts as a sign of life.
 async fn within<F: Future>(
     future: F,
     sent: &Departure,
@@ -322,7 +324,7 @@ pub(super) fn host_of(uri: &http::Uri) -> Option<HeaderValue> {
     HeaderValue::try_from(uri.authority()?.as_str()).ok()
 }
 
-/// A server that is no proxy is told the path only.
+/// Reduces the URI of a request to its path, as for a server that is not a proxy.
 pub(super) fn to_path<B>(request: &mut http::Request<B>) {
     let path = request.uri().path_and_query().cloned();
     if let Some(path) = path {
@@ -393,7 +395,7 @@ fn pool(config: &RqliteConfig) -> Result<(Pool, Asked), ConnectionError> {
     Ok((pool::Pool::new(connector), tls.asked))
 }
 
-/// Looks up a name and connects, to the first of its addresses that answers.
+/// A connector that looks up a name and connects to the first of its addresses that answers.
 #[derive(Clone)]
 pub(super) struct Tcp;
 
@@ -469,7 +471,8 @@ async fn race(addresses: Vec<SocketAddr>) -> std::io::Result<TcpStream> {
     }
 }
 
-/// Connects in time or not at all, looking up the address and the TLS handshake included.
+/// A connector that fails if connecting takes too long, including address lookup and the TLS
+/// handshake.
 #[derive(Clone)]
 pub(super) struct InTime<S> {
     connector: S,
@@ -503,14 +506,14 @@ where
     }
 }
 
-/// A body that knows when the last of it was taken. Before that no server can have understood the request, whatever
-/// else happened to the connection.
+/// A body that knows when its last piece was taken. Before that, no server can have understood the
+/// request, regardless of what happened to the connection.
 pub(super) struct Watched {
     body: Bytes,
     sent: Arc<Departure>,
 }
 
-/// When the last of a body was taken, if it was.
+/// The time at which the last piece of a body was taken, if it was.
 #[derive(Default)]
 struct Departure(Mutex<Departed>);
 
@@ -518,10 +521,10 @@ struct Departure(Mutex<Departed>);
 enum Departed {
     #[default]
     NotYet,
-    /// The node has not said yet that it takes the request. Who is to be told.
+    /// The node has not accepted the request yet. Contains the waker to notify.
     Held(Option<Waker>),
     At(Instant),
-    /// It was given up before: it must not be taken any more.
+    /// The request was given up before, and must not be sent any more.
     Never,
 }
 
@@ -530,7 +533,7 @@ impl Departure {
         locked(&self.0)
     }
 
-    /// Of a request that the node has to take first.
+    /// Makes the state of a request that the node must accept first.
     fn until_taken(request: &mut http::Request<Bytes>) -> Arc<Self> {
         let departure = Arc::new(Departure(Mutex::new(Departed::Held(None))));
         let taken = Arc::clone(&departure);
@@ -546,7 +549,7 @@ impl Departure {
         matches!(*self.state(), Departed::Held(_))
     }
 
-    /// Waits for as long as it is held.
+    /// Waits as long as the request is held.
     fn poll_release(&self, context: &Context<'_>) -> Poll<()> {
         match &mut *self.state() {
             Departed::Held(waker) => {
@@ -557,7 +560,7 @@ impl Departure {
         }
     }
 
-    /// The node takes it.
+    /// Records that the node accepts the request.
     fn release(&self) {
         self.release_as(Departed::NotYet);
     }
@@ -574,7 +577,7 @@ impl Departure {
         }
     }
 
-    /// Whether the last of it may be taken now.
+    /// Returns whether the last piece may be taken now.
     fn depart(&self) -> bool {
         let mut state = self.state();
         match *state {
@@ -593,7 +596,8 @@ impl Departure {
         }
     }
 
-    /// Whether it has left; if not, it never will: a task of hyper may still be about to write it.
+    /// Returns whether the request has been sent. If not, it never will be: a task of hyper may
+    /// still be about to write it.
     fn has_happened_or_never_will(&self) -> bool {
         self.release_as(Departed::Never);
         let mut state = self.state();
@@ -615,7 +619,8 @@ impl Body for Watched {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        // In pieces, so that a connection that breaks in the middle is seen as such.
+        // The body is sent in pieces, so that a connection that breaks in the middle is recognized
+        // as such.
         if self.is_end_stream() {
             return Poll::Ready(None);
         }
@@ -639,13 +644,13 @@ impl Body for Watched {
     }
 }
 
-/// What an error says, and what is behind it: hyper's own says little.
+/// Returns the text of an error and of its sources: hyper's own texts say little.
 pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(error) = next {
         let reason = error.to_string();
-        // Some repeat what is behind them.
+        // Some texts already contain their sources.
         if !text.contains(&reason) {
             text.push_str(": ");
             text.push_str(&reason);
@@ -681,7 +686,7 @@ mod tests {
         let hole = Link::start(&alive.to_string());
         hole.cut();
         let dead = hole.address().parse().expect("is an address");
-        // The system itself gives up after minutes.
+        // The operating system gives up only after minutes.
         let stream = timeout(Duration::from_secs(30), race(vec![dead, dead, alive])).await;
         let stream = stream.expect("in time").expect("connects");
         assert_eq!(stream.peer_addr().ok(), Some(alive));

@@ -1,19 +1,20 @@
 //! A waker between a connection and the task that waits for it.
 //!
-//! hyper's connection and its users wake each other, since they are thought to be tasks of their own. Here one task polls
-//! both. A task that is woken while it runs is polled again afterwards, and a runtime of several threads wakes another
-//! thread for that. So the task is only woken while it waits; what rings before is looked at again at once.
+//! hyper's connection and its users wake each other, since they are expected to be separate tasks.
+//! Here one task polls both. A task that is woken while it runs is polled again afterwards, and a
+//! multi-threaded runtime wakes another thread for that. So the task is woken only while it waits.
+//! If it is woken before, it polls again at once.
 
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::mutex::locked;
 
-/// How often something is polled in a row. It would be polled forever where tokio makes a task give way to others: nothing is
-/// ready then, and all of it rings.
+/// The number of polls in a row. Without a limit, polling would never end when tokio forces a task
+/// to yield: nothing is ready then, and everything wakes the task.
 const ROUNDS: usize = 3;
 
-/// What a connection rings.
+/// The waker of a connection.
 pub(super) struct Bell {
     state: Arc<State>,
     waker: Waker,
@@ -24,7 +25,7 @@ struct State(Mutex<Rung>);
 
 #[derive(Default)]
 struct Rung {
-    /// The task, while it waits.
+    /// The waker of the task, while it waits.
     task: Option<Waker>,
     has_rung: bool,
 }
@@ -54,13 +55,13 @@ impl Bell {
         }
     }
 
-    /// Polls something while nobody waits for it.
+    /// Polls something while no task waits for it.
     pub(super) fn poll_once<T>(&self, poll: impl FnOnce(&mut Context<'_>) -> T) -> T {
         *locked(&self.state.0) = Rung::default();
         poll(&mut Context::from_waker(&self.waker))
     }
 
-    /// Polls something for a task, which is woken when it is worth while to poll again.
+    /// Polls something for a task, which is woken when it should be polled again.
     pub(super) fn poll<T>(
         &self,
         task: &Context<'_>,
@@ -76,7 +77,7 @@ impl Bell {
         Poll::Pending
     }
 
-    /// Lets the task wait, unless it rang meanwhile.
+    /// Lets the task wait, unless the bell rang meanwhile. Returns whether it waits.
     fn waits(&self, task: &Waker) -> bool {
         let mut rung = locked(&self.state.0);
         if !rung.has_rung {
@@ -101,7 +102,7 @@ mod tests {
         }
     }
 
-    /// A task, and how often it was woken.
+    /// Returns the waker of a task, and a function that returns how often it was woken.
     fn task() -> (Waker, impl Fn() -> usize) {
         let counted = Arc::<Counted>::default();
         let waker = Waker::from(Arc::clone(&counted));
@@ -139,7 +140,7 @@ mod tests {
             }
         });
         assert_eq!((polled, woken()), (Poll::Ready(2), 0));
-        // It is over, and nobody waits.
+        // The poll is over, and no task waits.
         bell.waker.wake_by_ref();
         assert_eq!(woken(), 0);
     }

@@ -1,4 +1,4 @@
-//! HTTP by ureq: one connection, kept alive.
+//! HTTP over ureq, with connections that are kept alive.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -32,12 +32,12 @@ use super::tls::{ClientTls, client_tls};
 use super::tls_socket::TlsConnector;
 use super::{PIECE, USER_AGENT, too_long};
 
-/// Idle connections of one connection: to the leader, and to a node that is read from.
+/// The number of idle HTTP connections of a client: one to the leader, and one to a node for reads.
 const IDLE: usize = 2;
-/// What a node says of its cluster is never longer.
+/// The longest description of the cluster by a node.
 const LONGEST_VIEW: u64 = 1 << 20;
 
-/// How long requests may take, of a client or of one request, which are built by different types.
+/// Sets the timeouts of a client or of one request, which have different builder types.
 macro_rules! in_time {
     ($builder:expr, $timeout:expr) => {
         $builder
@@ -47,11 +47,12 @@ macro_rules! in_time {
     };
 }
 
-/// An HTTP client. Its redirects are off: `protocol::call` follows them.
+/// An HTTP client. It does not follow redirects; `protocol::call` does.
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
     agent: ureq::Agent,
-    /// For what is asked beside a request, and within a short time unless the request says another one.
+    /// A separate agent for requests outside of the session. They have a short timeout, unless the
+    /// request sets another one.
     probes: ureq::Agent,
     concealed: Concealed,
     request_timeout: Duration,
@@ -68,7 +69,7 @@ impl Http {
         let tls = tls(config)?;
         let concealed = Concealed::default();
         let requests = builder(config);
-        // The second question goes where the first went.
+        // Both clients share the addresses, so that a second request goes where the first one went.
         let probes = builder(config).timeout_global(Some(PROBE));
         Ok(Http {
             agent: agent(
@@ -97,30 +98,30 @@ impl Http {
         })
     }
 
-    /// For requests that are not part of a session. Not the session's own: what it holds back is told of one request at a
-    /// time.
+    /// Returns the agent for requests that are not part of a session. The session's own agent can't
+    /// be used, since it tracks the held-back bytes of one request at a time.
     pub(crate) fn agent(&self) -> ureq::Agent {
         self.probes.clone()
     }
 
-    /// What [`Self::agent`] is given in place of a secret header's value.
+    /// Returns the substitute for a secret header's value, to be passed to [`Self::agent`].
     pub(crate) fn concealed(&self, value: &HeaderValue) -> HeaderValue {
         self.concealed.instead_of(value)
     }
 
-    /// The same in a request.
+    /// Replaces the secret header of a request by its substitute.
     pub(super) fn conceal(&self, headers: &mut HeaderMap) {
         if let Some(value) = headers.get_mut(AUTHORIZATION) {
             *value = self.concealed(value);
         }
     }
 
-    /// How the loss of an answer is told.
+    /// Converts the error of a lost answer.
     pub(super) fn lost(&self, error: ureq::Error, sent: bool) -> SendError {
         self.lost.error(error, sent)
     }
 
-    /// How many requests have been sent.
+    /// Returns the number of requests that have been sent.
     pub(crate) fn requests(&self) -> u64 {
         self.requests
     }
@@ -133,7 +134,7 @@ impl Http {
     ) -> Result<Received<Remainder>, SendError> {
         self.waiting.begin(vigil);
         match self.try_to_post(request, first) {
-            // There is more to wait for.
+            // The wait continues with the rest of the answer.
             Ok((response, Some(rest))) => Ok((response, Some(rest))),
             outcome => with_reason(outcome, self.waiting.end()),
         }
@@ -146,7 +147,7 @@ impl Http {
     ) -> Result<Received<Remainder>, SendError> {
         let known = self.addresses.any();
         match self.attempt(request.clone(), first) {
-            // The name may stand for another address by now.
+            // The name may resolve to another address by now.
             Err(error)
                 if known && !error.sent && !error.timed_out && !self.waiting.is_given_up() =>
             {
@@ -183,7 +184,7 @@ impl Http {
         })
     }
 
-    /// Reads the first bytes of an answer, or an answer that says something else than rows to its end.
+    /// Reads the first bytes of an answer, or the whole answer if it is not rows.
     fn receive(
         &self,
         response: http::Response<ureq::Body>,
@@ -199,7 +200,7 @@ impl Http {
             _ => usize::MAX,
         };
         let mut bytes = Vec::new();
-        // One byte more shows the end.
+        // Room for one more byte detects the end.
         let expected = length.and_then(|length| usize::try_from(length).ok());
         let mut room = expected.map_or(PIECE, |length| length.saturating_add(1).min(PIECE));
         let mut has_ended = false;
@@ -221,7 +222,7 @@ impl Http {
     }
 }
 
-/// Adds what is there of a body, so many bytes at most.
+/// Appends the available bytes of a body, at most `most`.
 fn read_some(
     reader: &mut BodyReader<'_>,
     bytes: &mut Vec<u8>,
@@ -234,7 +235,7 @@ fn read_some(
     outcome
 }
 
-/// If a request was given up, its error says why.
+/// Replaces the error of a request that was given up by the reason.
 fn with_reason<T>(outcome: Result<T, SendError>, reason: Option<String>) -> Result<T, SendError> {
     outcome.map_err(|error| match reason {
         Some(message) => SendError {
@@ -246,7 +247,7 @@ fn with_reason<T>(outcome: Result<T, SendError>, reason: Option<String>) -> Resu
     })
 }
 
-/// How the loss of an answer is told.
+/// Converts the errors of lost answers.
 #[derive(Clone, Debug)]
 struct Lost {
     tls: ClientTls,
@@ -257,7 +258,7 @@ impl Lost {
     fn error(&self, error: ureq::Error, sent: bool) -> SendError {
         SendError {
             sent,
-            // What is too long would be as long again.
+            // A new answer would also be too long.
             timed_out: matches!(
                 error,
                 ureq::Error::Timeout(_) | ureq::Error::BodyExceedsLimit(_)
@@ -270,7 +271,7 @@ impl Lost {
     }
 }
 
-/// The rest of an answer. Its connection is closed where this is dropped before the end.
+/// The rest of an answer. If this is dropped before the end, its connection is closed.
 pub(crate) struct Remainder {
     reader: BodyReader<'static>,
     waiting: Waiting,
@@ -333,8 +334,8 @@ impl Client for Http {
     }
 }
 
-/// The addresses behind host names. ureq asks for them before each request, also when it has a connection,
-/// and with a timeout starts a thread to ask the system.
+/// A cache of the addresses of host names. ureq resolves names before each request, even if it has
+/// a connection. With a timeout it starts a thread for each lookup.
 #[derive(Clone, Debug, Default)]
 struct Addresses(Arc<Mutex<HashMap<String, Vec<SocketAddr>>>>);
 
@@ -373,8 +374,8 @@ impl Resolver for Addresses {
     }
 }
 
-/// A body that knows how much of it was taken. As long as its last byte, a `]`, is still here, no server can
-/// have understood the request, whatever else happened to the connection.
+/// A body that knows how much of it was taken. Until its last byte, a `]`, is sent, no server can
+/// have understood the request, regardless of what happened to the connection.
 struct Watched {
     body: Bytes,
     read: usize,
@@ -401,15 +402,16 @@ fn builder(config: &RqliteConfig) -> Builder {
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
-        // A database is not behind the proxy of the environment.
+        // The proxy of the environment is not used to reach a database.
         .proxy(None)
         .max_idle_connections_per_host(1)
         .max_idle_connections(IDLE)
         .timeout_resolve(Some(config.connect_timeout))
         .timeout_connect(Some(config.connect_timeout))
-        // Where a node has to take a request first, it is sent then or never: the vigil says when.
+        // If a node must accept a request first, the request is sent then or never. The vigil
+        // decides how long to wait.
         .timeout_await_100(None)
-        // The socket knows which: that of a whole body, or of its next piece.
+        // The socket handles this timeout: it applies to a whole body, or to the next piece of one.
         .timeout_recv_body(None);
     in_time!(builder, config.request_timeout)
 }
@@ -446,7 +448,7 @@ fn tls(config: &RqliteConfig) -> Result<ClientTls, ConnectionError> {
     client_tls(&config.tls)
 }
 
-/// There is none.
+/// A placeholder: there is no TLS.
 #[cfg(not(feature = "rustls"))]
 #[derive(Clone, Debug)]
 struct ClientTls;

@@ -1,5 +1,5 @@
-//! Requests to one node that are not SQL, with bodies that are streamed, by hyper. Each has a connection of its own, which
-//! is driven by the task that waits for it.
+//! Requests to one node that are not SQL, with streamed bodies, over hyper. Each has its own
+//! connection, which is driven by the task that waits for it.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -22,7 +22,7 @@ use crate::protocol::backup::Whole;
 use crate::protocol::call::SendError;
 use crate::session::Rest;
 
-/// A SQLite file, looked at while it is read.
+/// A SQLite file that is inspected while it is read.
 pub(crate) struct Upload {
     reader: Pin<Box<dyn AsyncRead + Send>>,
     whole: Whole,
@@ -48,7 +48,7 @@ impl Upload {
     }
 }
 
-/// The body of a request: nothing, or what is read while it is sent.
+/// The body of a request: empty, or a file that is read while it is sent.
 pub(super) struct Content(Option<Upload>);
 
 impl Body for Content {
@@ -77,11 +77,12 @@ impl Body for Content {
     }
 }
 
-/// What comes back, as it comes. Its connection is closed where this is dropped before the end.
+/// The body of an answer, as it arrives. If this is dropped before the end, its connection is
+/// closed.
 pub(crate) struct Download {
     open: pool::Open<Stream, Content>,
     body: Incoming,
-    /// What came and was not taken yet.
+    /// Bytes that have arrived but were not read yet.
     left: Bytes,
 }
 
@@ -92,7 +93,7 @@ impl fmt::Debug for Download {
 }
 
 impl Download {
-    /// The next bytes; none: that was all.
+    /// Returns the next bytes. They are empty at the end.
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         loop {
             if !self.left.is_empty() {
@@ -103,7 +104,7 @@ impl Download {
                 open.poll_driving(context, |context| Pin::new(&mut *body).poll_frame(context));
             match ready!(frame) {
                 None => return Poll::Ready(Ok(Bytes::new())),
-                // Trailers are none.
+                // Trailers are skipped.
                 Some(Ok(frame)) => self.left = frame.into_data().unwrap_or_default(),
                 Some(Err(error)) => return Poll::Ready(Err(io::Error::other(chain(&error)))),
             }

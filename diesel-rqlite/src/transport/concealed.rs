@@ -1,7 +1,8 @@
-//! User and password behind the HTTP client's back.
+//! Hides user and password from the HTTP client.
 //!
-//! At the level `trace` ureq logs every byte that it writes, in hexadecimal. So it is given something else for the value of
-//! the header, random and of the same length, which is replaced on its way to the socket.
+//! At the level `trace`, ureq logs every byte that it writes, in hexadecimal. So it is given a
+//! random value of the same length for the header. That is replaced by the real value on its way to
+//! the socket.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -13,10 +14,10 @@ use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTi
 use crate::mutex::locked;
 use crate::random::token;
 
-/// Passwords change seldom.
+/// The number of values to keep. Passwords change rarely.
 const KEPT: usize = 8;
 
-/// What is shown for each value, and these. Its clones are one.
+/// The real values and their substitutes. Clones share them.
 #[derive(Clone, Default)]
 pub(super) struct Concealed(Arc<Mutex<Vec<Pair>>>);
 
@@ -33,7 +34,8 @@ impl fmt::Debug for Concealed {
 }
 
 impl Concealed {
-    /// What stands for a value. Without randomness it is the value itself.
+    /// Returns the substitute of a value. If there is no source of randomness, returns the value
+    /// itself.
     pub(super) fn instead_of(&self, real: &HeaderValue) -> HeaderValue {
         let mut pairs = locked(&self.0);
         if let Some(pair) = pairs.iter().find(|pair| pair.real == real) {
@@ -52,7 +54,7 @@ impl Concealed {
         shown
     }
 
-    /// Puts the values back into the head of a request. A body never begins like one.
+    /// Puts the real values back into the head of a request. A body never begins like a head.
     fn reveal(&self, output: &mut [u8]) {
         let methods: [&[u8]; 3] = [b"POST ", b"GET ", b"DELETE "];
         if !methods.iter().any(|method| output.starts_with(method)) {
@@ -81,7 +83,7 @@ fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
     places.position(|place| place == wanted)
 }
 
-/// Above TLS, where there is some.
+/// Replaces values above TLS, if there is TLS.
 impl<In: Transport> Connector<In> for Concealed {
     type Out = Revealing<In>;
 
@@ -97,7 +99,7 @@ impl<In: Transport> Connector<In> for Concealed {
     }
 }
 
-/// A connection on which values are put back.
+/// A connection that puts the real values back.
 #[derive(Debug)]
 pub(super) struct Revealing<In> {
     below: In,

@@ -1,4 +1,4 @@
-//! Sends one request to one node, nothing else.
+//! The transport, which sends one request to one node.
 
 #[cfg(feature = "async")]
 pub(crate) mod asynchronous;
@@ -17,12 +17,12 @@ mod tls;
 #[cfg(feature = "rustls")]
 mod tls_socket;
 
-/// How these clients call themselves.
+/// The user agent of these clients.
 const USER_AGENT: &str = concat!("diesel-rqlite/", env!("CARGO_PKG_VERSION"));
-/// How much of a body is read at a time, in bytes.
+/// The number of bytes of a body that are read at a time.
 const PIECE: usize = 64 * 1024;
 
-/// Why an answer was not read to its end.
+/// Returns the error of an answer that exceeds the limit and was not read completely.
 fn too_long(limit: u64) -> String {
     format!("the answer is longer than {limit} bytes, see `max_answer`")
 }

@@ -1,4 +1,4 @@
-//! Requests to one node that are not SQL, with bodies that are streamed, by ureq.
+//! Requests to one node that are not SQL, with streamed bodies, over ureq.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -15,11 +15,12 @@ use crate::protocol::backup::Whole;
 use crate::protocol::call::SendError;
 use crate::session::Rest;
 
-/// The node that a connection talks to, for the parts of rqlite's HTTP API that are not SQL: backups, loading a
-/// database, the state of the cluster. Made by [`RqliteConnection::node_http`](crate::RqliteConnection::node_http).
+/// A client for the node that a connection talks to. It is for the parts of rqlite's HTTP API that
+/// are not SQL: backups, loading a database, the state of the cluster. Made by
+/// [`RqliteConnection::node_http`](crate::RqliteConnection::node_http).
 ///
-/// Addresses, credentials and TLS are those of the connection. Nothing is sent a second time, and no redirect is
-/// followed: whatever the node answers is the answer.
+/// Addresses, credentials and TLS are those of the connection. Requests are never sent a second
+/// time, and redirects are not followed: the node's answer is returned unchanged.
 ///
 /// ```no_run
 /// use std::io;
@@ -41,7 +42,7 @@ pub struct NodeHttp {
     timeout: Duration,
 }
 
-/// An answer whose body is read as it comes.
+/// An answer whose body is read as it arrives.
 pub type NodeAnswer = Response<Box<dyn Read + Send>>;
 
 impl fmt::Debug for NodeHttp {
@@ -66,27 +67,28 @@ impl NodeHttp {
         }
     }
 
-    /// Where the node is, without credentials: `http://host:4001`.
+    /// Returns the address of the node, without credentials: `http://host:4001`.
     pub fn base(&self) -> &str {
         &self.base
     }
 
-    /// GET. The path begins with `/` and may have a query. The answer must begin within the request timeout of the
-    /// connection; its body may take any time.
+    /// Sends a GET request. The path begins with `/` and may have a query. The answer must begin
+    /// within the request timeout of the connection; its body may take any time.
     ///
     /// # Errors
     ///
-    /// When there is no answer, with the node and the reason.
+    /// An error with the node and the reason, if there is no answer.
     pub fn get(&self, path: &str) -> io::Result<NodeAnswer> {
         let request = self.request("GET", path).body(SendBody::none());
         self.run(request, Some(self.timeout))
     }
 
-    /// POST. Without a length the body is sent in chunks. Sending and answering may take any time.
+    /// Sends a POST request. Without a length, the body is sent in chunks. Sending and answering
+    /// may take any time.
     ///
     /// # Errors
     ///
-    /// When there is no answer. The node may have done what was asked all the same.
+    /// An error if there is no answer. The node may nevertheless have carried out the request.
     pub fn post(
         &self,
         path: &str,
@@ -126,7 +128,8 @@ impl NodeHttp {
     }
 }
 
-/// Sends a request, and waits for the begin of its answer, if not for any time. The bodies may take any.
+/// Sends a request, and waits for the beginning of its answer, for at most `patience` if it is set.
+/// Both bodies may take any time.
 fn run(
     agent: &ureq::Agent,
     request: Request<SendBody<'_>>,
@@ -143,7 +146,7 @@ fn run(
     Ok(Response::from_parts(head, Box::new(body.into_reader())))
 }
 
-/// A SQLite file, looked at while it is read.
+/// A SQLite file that is inspected while it is read.
 pub(crate) struct Upload<'u> {
     reader: &'u mut dyn Read,
     whole: Whole,

@@ -1,7 +1,9 @@
-//! HTTP/1.1 connections that are kept alive, each driven by the task that waits for its answer.
+//! A pool of HTTP/1.1 connections that are kept alive. Each is driven by the task that waits for
+//! its answer.
 //!
-//! A connection with a task of its own would cost each request two wake-ups, on a runtime of several threads of another
-//! thread each. Here nobody else is woken: whoever waits for an answer reads it from the socket.
+//! A connection with its own task would cost two wake-ups for each request, and each of them would
+//! wake another thread in a multi-threaded runtime. Here no other task is woken: the task that
+//! waits for an answer reads it from the socket.
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
@@ -21,13 +23,13 @@ use crate::mutex::locked;
 
 use super::bell::Bell;
 
-/// Connections to one node that are kept while nobody uses them, and for how long.
+/// The number of idle connections to keep for one node, and for how long.
 const IDLE: usize = 32;
 const IDLE_TIME: Duration = Duration::from_secs(30);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Idle connections, and what makes new ones.
+/// A pool of idle connections, and a connector that makes new ones.
 pub(super) struct Pool<C, S, B>
 where
     S: Read + Write + Unpin,
@@ -50,7 +52,7 @@ where
     }
 }
 
-/// The idle connections to each node, by scheme and authority. The last one was used last.
+/// The idle connections to each node, by scheme and authority. The most recently used one is last.
 struct Idle<S, B>
 where
     S: Read + Write + Unpin,
@@ -65,14 +67,14 @@ where
     B: Body + 'static,
 {
     connections: HashMap<String, Vec<Rested<S, B>>>,
-    /// Somebody will close what is idle for too long.
+    /// Set if a task is running that closes connections after some time without use.
     is_swept: bool,
 }
 
-/// A connection, and since when nobody uses it.
+/// A connection, and the time since which it is unused.
 type Rested<S, B> = (Instant, Open<S, B>);
 
-/// A connection. Nothing happens on it unless it is driven.
+/// A connection. It makes progress only while it is driven.
 pub(super) struct Open<S, B>
 where
     S: Read + Write + Unpin,
@@ -82,13 +84,13 @@ where
     sender: SendRequest<B>,
     driven: Driven<S, B>,
     bell: Bell,
-    /// What it is made on.
+    /// The TCP socket of the connection.
     socket: TcpStream,
-    /// It has answered before.
+    /// Set if the connection has answered before.
     pub(super) is_reused: bool,
 }
 
-/// What moves the bytes of a connection, as far as it is polled.
+/// The part of a connection that moves bytes while it is polled.
 struct Driven<S, B>
 where
     S: Read + Write + Unpin,
@@ -98,16 +100,16 @@ where
     has_ended: bool,
 }
 
-/// What is made on a socket of TCP.
+/// A stream on top of a TCP socket.
 pub(super) trait OnTcp {
-    /// Another handle of the socket.
+    /// Returns another handle of the socket.
     fn socket(&self) -> io::Result<TcpStream>;
 }
 
-/// Why a request has no answer.
+/// The error of a request that has no answer.
 pub(super) struct NoAnswer<B> {
     pub(super) error: hyper::Error,
-    /// The request, if nothing of it was taken.
+    /// The request, if hyper has not started to send it.
     pub(super) request: Option<http::Request<B>>,
 }
 
@@ -132,7 +134,7 @@ where
         }
     }
 
-    /// Connections made in the same way, for requests with other bodies.
+    /// Returns a pool with the same connector, for requests with other bodies.
     pub(super) fn for_others<O>(&self) -> Pool<C, S, O>
     where
         O: Body + Send + 'static,
@@ -142,12 +144,12 @@ where
         Pool::new(self.connector.clone())
     }
 
-    /// A connection that was kept alive, if there is one.
+    /// Returns a connection that was kept alive, if there is one.
     pub(super) fn idle(&self, uri: &http::Uri) -> Option<Open<S, B>> {
         let node = node_of(uri);
         loop {
             let mut open = self.idle.take(&node)?;
-            // The node may have closed it meanwhile.
+            // The node may have closed the connection meanwhile.
             open.settle();
             if open.is_ready() && open.is_silent() {
                 return Some(open);
@@ -155,7 +157,7 @@ where
         }
     }
 
-    /// A new connection.
+    /// Opens a new connection.
     pub(super) async fn connect(&self, uri: &http::Uri) -> Result<Open<S, B>, BoxError> {
         let mut connector = self.connector.clone();
         poll_fn(|context| connector.poll_ready(context))
@@ -177,7 +179,7 @@ where
         })
     }
 
-    /// Keeps a connection whose answer was read to its end.
+    /// Keeps a connection whose answer was read completely.
     pub(super) fn keep(&self, mut open: Open<S, B>) {
         open.settle();
         if open.is_ready() && self.idle.put(open) {
@@ -186,7 +188,7 @@ where
     }
 }
 
-/// Scheme, host and port.
+/// Returns the scheme, host and port.
 fn node_of(uri: &http::Uri) -> String {
     let scheme = uri.scheme_str().unwrap_or_default();
     let authority = uri.authority().map_or("", |authority| authority.as_str());
@@ -204,12 +206,12 @@ where
         idle.pop().map(|(_, open)| open)
     }
 
-    /// Whether a sweeper is to be started.
+    /// Adds an idle connection. Returns whether a sweeper must be started.
     fn put(&self, mut open: Open<S, B>) -> bool {
         open.is_reused = true;
         let mut nodes = locked(&self.nodes);
         let now = Instant::now();
-        // Most often the node is known, and its name need not be copied.
+        // Usually the node is known, and its name need not be copied.
         let idle = match nodes.connections.get_mut(&open.node) {
             Some(idle) => idle,
             None => nodes.connections.entry(open.node.clone()).or_default(),
@@ -220,7 +222,7 @@ where
         !std::mem::replace(&mut nodes.is_swept, true)
     }
 
-    /// Closes what has been idle for too long. Whether anything is left.
+    /// Closes connections that were idle for too long. Returns whether any are left.
     fn sweep(&self) -> bool {
         let mut nodes = locked(&self.nodes);
         let now = Instant::now();
@@ -254,7 +256,7 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    /// Moves what can be moved while nobody waits.
+    /// Makes the progress that is possible without waiting.
     fn settle(&mut self) {
         let Open { bell, driven, .. } = self;
         bell.poll_once(|context| driven.drive(context));
@@ -264,21 +266,22 @@ where
         !self.driven.has_ended && self.sender.is_ready()
     }
 
-    /// Whether nothing has come since the last answer: an end, or what would be taken for the next one. The socket itself
-    /// is asked, since a runtime knows only what it has looked for: one without threads of its own does not look between
-    /// two calls.
+    /// Returns whether nothing was received since the last answer: neither the end of the
+    /// connection, nor bytes that would be taken for the next answer. The socket itself is asked,
+    /// since a runtime learns of events only when it polls for them. A runtime without its own
+    /// threads does not poll between two calls.
     fn is_silent(&self) -> bool {
         let peeked = self.socket.peek(&mut [0]);
         peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Waits for something of this connection, which is driven meanwhile.
+    /// Waits for a future that depends on this connection, and drives the connection meanwhile.
     pub(super) async fn driving<F: Future>(&mut self, future: F) -> F::Output {
         let mut future = pin!(future);
         poll_fn(|context| self.poll_driving(context, |context| future.as_mut().poll(context))).await
     }
 
-    /// Polls something of this connection, which is driven for it.
+    /// Polls something that depends on this connection, and drives the connection for it.
     pub(super) fn poll_driving<T>(
         &mut self,
         context: &Context<'_>,
@@ -291,7 +294,7 @@ where
                 return polled;
             }
             driven.drive(context);
-            // What it was waiting for may be there now.
+            // The awaited event may have happened by now.
             poll(context)
         })
     }
@@ -317,7 +320,7 @@ where
     B::Error: Into<BoxError>,
 {
     fn drive(&mut self, context: &mut Context<'_>) {
-        // Its error is that of the request, too.
+        // The request reports the same error.
         if !self.has_ended && self.connection.as_mut().poll(context).is_ready() {
             self.has_ended = true;
         }

@@ -1,4 +1,5 @@
-//! The socket of a blocking connection. It waits in slices, and between them asks whether to go on waiting.
+//! The socket of a blocking connection. It waits in slices, and checks between them whether to go
+//! on waiting.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -18,14 +19,15 @@ use crate::mutex::locked;
 use crate::protocol::watch::INTERVAL;
 use crate::session::Vigil;
 
-/// How long one address of several has for itself before the next is tried beside it (RFC 8305).
+/// The time that one of several addresses has alone, before the next one is tried in parallel (RFC
+/// 8305).
 pub(super) const HEAD_START: Duration = Duration::from_millis(250);
-/// Bytes from which on nothing is held back.
+/// The number of bytes from which nothing is held back.
 const MANY: usize = 16 * 1024;
-/// A slice of waiting while there is nothing to ask yet.
+/// The slice of waiting while no check is due.
 const LONG_SLICE: Duration = Duration::from_secs(1);
 
-/// The vigil over the request that is under way.
+/// The vigil over the request in flight.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Watched(Arc<Mutex<Watching>>);
 
@@ -33,9 +35,9 @@ pub(super) struct Watched(Arc<Mutex<Watching>>);
 struct Watching {
     vigil: Option<Vigil>,
     given_up: Option<String>,
-    /// When the body of the answer has to be here, or the next piece of it.
+    /// The deadline of the answer's body, or of its next piece.
     body_ends: Option<Instant>,
-    /// Part of the request was taken, but is still here.
+    /// Set if part of the request was accepted, but not sent yet.
     holds_back: bool,
 }
 
@@ -47,23 +49,24 @@ impl Watched {
         };
     }
 
-    /// The head of the answer is here. The body, or the next piece of it, is to come within this time.
+    /// Records that the head of the answer has arrived. The body, or its next piece, must arrive
+    /// within this time.
     pub(super) fn await_body(&self, limit: Duration) {
         let mut watching = locked(&self.0);
         let now = Instant::now();
         watching.body_ends = now.checked_add(limit);
         if let Some(vigil) = &mut watching.vigil {
-            // However long nobody has waited for it.
+            // The time in which nobody waited for the body does not count.
             vigil.heard();
         }
     }
 
-    /// Why it was given up, if it was.
+    /// Ends the vigil. Returns why the request was given up, if it was.
     pub(super) fn end(&self) -> Option<String> {
         std::mem::take(&mut *locked(&self.0)).given_up
     }
 
-    /// Whether a part of the request, and so its end, has not left.
+    /// Returns whether a part of the request, and so its end, has not been sent.
     pub(super) fn holds_back(&self) -> bool {
         locked(&self.0).holds_back
     }
@@ -100,7 +103,7 @@ impl Watched {
         }
     }
 
-    /// How long to wait before the next check. `None`: the time for the body is over.
+    /// Returns how long to wait before the next check, or `None` if the time for the body is over.
     fn slice(&self) -> Option<Duration> {
         let now = Instant::now();
         let watching = locked(&self.0);
@@ -119,7 +122,7 @@ impl Watched {
     }
 }
 
-/// Makes sockets.
+/// The connector that makes sockets.
 #[derive(Debug)]
 pub(super) struct Tcp(pub(super) Watched);
 
@@ -168,7 +171,7 @@ fn race(addresses: &[SocketAddr], limit: Duration) -> io::Result<TcpStream> {
             let left = ends.saturating_duration_since(Instant::now());
             let left = left.max(Duration::from_millis(1));
             let connect = move || {
-                // Nobody listens any more if another was faster.
+                // If another one was faster, nobody listens any more.
                 let _ = won.send(TcpStream::connect_timeout(&address, left));
             };
             thread::Builder::new().spawn(connect)?;
@@ -192,13 +195,15 @@ fn race(addresses: &[SocketAddr], limit: Duration) -> io::Result<TcpStream> {
     }
 }
 
-/// A connection without TLS, or what is below it.
+/// A connection without TLS, or the socket below TLS.
 pub(super) struct Socket {
     stream: TcpStream,
     buffers: LazyBuffers,
-    /// What is written when it is many bytes, or an answer is waited for: head and body of a small request are one packet.
+    /// Bytes to be written later: when there are many of them, or when an answer is awaited. Head
+    /// and body of a small request are thus one packet.
     held_back: Vec<u8>,
-    /// Why no more of the request is taken. There may be an answer all the same, which says why.
+    /// The reason why the rest of the request is not sent. There may nevertheless be an answer that
+    /// explains it.
     hung_up: Option<io::Error>,
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
@@ -212,7 +217,7 @@ impl fmt::Debug for Socket {
     }
 }
 
-/// When a wait ends; `None`: never.
+/// Returns the end of a wait, or `None` if it never ends.
 fn end_of(timeout: NextTimeout) -> Option<Instant> {
     let after = timeout.not_zero().map(|after| *after);
     after.and_then(|after| Instant::now().checked_add(after))
@@ -225,7 +230,7 @@ fn is_pause(error: &io::Error) -> bool {
     )
 }
 
-/// Whether the node does not listen any more.
+/// Returns whether the node has stopped listening.
 fn is_end(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -234,7 +239,7 @@ fn is_end(error: &io::Error) -> bool {
 }
 
 impl Socket {
-    /// How long to wait now, or that the time is over.
+    /// Returns how long to wait now, or an error if the time is over.
     fn slice(&self, ends: Option<Instant>, timeout: NextTimeout) -> Result<Duration, Error> {
         let over = Error::Timeout(Timeout::RecvBody);
         let slice = self.watched.slice().ok_or(over)?;
@@ -245,7 +250,7 @@ impl Socket {
         }
     }
 
-    /// Sends what was held back.
+    /// Sends the bytes that were held back.
     fn flush(&mut self, timeout: NextTimeout) -> Result<(), Error> {
         let timeout = timeout.for_write();
         let ends = end_of(timeout);
@@ -346,7 +351,8 @@ impl Transport for Socket {
             .set_nonblocking(true)
             .and_then(|()| self.stream.peek(&mut [0]));
         let blocking = self.stream.set_nonblocking(false).is_ok();
-        // An end, or an answer that nobody asked for: not to be used again.
+        // If the peer has closed the connection, or has sent an answer that nobody asked for, the
+        // connection is not reused.
         let idle = peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
         blocking && idle && self.hung_up.is_none()
     }

@@ -1,4 +1,4 @@
-//! TLS of both connections: whom to trust, and what this client shows of itself.
+//! TLS of both connections: trusted certificates, and the certificate of the client.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, Signatur
 
 use crate::config::tls::{Roots, Tls};
 
-/// What connections are made with.
+/// The TLS setup of connections.
 #[derive(Clone, Debug)]
 pub(super) struct ClientTls {
     pub(super) config: Arc<ClientConfig>,
@@ -28,13 +28,13 @@ impl ClientTls {
     }
 }
 
-/// Whether a node has asked for a certificate that this client does not have. It hangs up then, and the error that comes of
-/// that may be any.
+/// Records whether a node has asked for a certificate that this client does not have. The node
+/// closes the connection then, which may cause any error.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Asked(Arc<AtomicBool>);
 
 impl Asked {
-    /// An error, and what may be behind it.
+    /// Returns the text of an error, extended by the likely cause.
     pub(super) fn explain(&self, message: String) -> String {
         match self.0.load(Ordering::Relaxed) {
             true => format!(
@@ -45,7 +45,7 @@ impl Asked {
     }
 }
 
-/// Shows nothing, and notes that something was wanted.
+/// A resolver without a certificate, which records that one was requested.
 #[derive(Debug)]
 struct Nothing(Asked);
 
@@ -68,7 +68,7 @@ pub(super) fn client_tls(tls: &Tls) -> Result<ClientTls, ConnectionError> {
     let asked = Asked::default();
     if let Some(custom) = &tls.custom {
         let mut config = ClientConfig::clone(custom);
-        // These clients speak HTTP/1.1.
+        // These clients use HTTP/1.1.
         config.alpn_protocols.clear();
         return Ok(ClientTls {
             config: Arc::new(config),
@@ -110,7 +110,7 @@ fn certificates(what: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, 
     match found {
         Ok(found) if found.is_empty() => Err(bad(what, "no certificate in the PEM")),
         Ok(found) => Ok(found),
-        // What the text is like may be a secret.
+        // The error does not describe the text, which may be a secret.
         Err(_) => Err(bad(what, "not PEM")),
     }
 }
@@ -132,9 +132,10 @@ fn roots(roots: Roots) -> Result<RootCertStore, ConnectionError> {
     }
 }
 
-/// Trusts what an authority among these certificates has signed, and a server that shows exactly one of them: it has the
-/// key, or the handshake fails. WebPKI refuses the latter where the certificate is an authority's (`CaUsedAsEndEntity`), as
-/// those of `openssl req -x509` are.
+/// A verifier that trusts certificates signed by an authority among these, and a server that
+/// presents exactly one of these: it must have the key, or the handshake fails. WebPKI refuses the
+/// latter if the certificate is that of an authority (`CaUsedAsEndEntity`), as certificates of
+/// `openssl req -x509` are.
 #[derive(Debug)]
 struct OrExactly {
     certificates: Vec<CertificateDer<'static>>,

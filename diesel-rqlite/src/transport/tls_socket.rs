@@ -1,4 +1,4 @@
-//! TLS over the socket of a blocking connection.
+//! TLS on top of the socket of a blocking connection.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -13,7 +13,7 @@ use ureq::unversioned::transport::{
     TransportAdapter,
 };
 
-/// Puts TLS over what was connected, where the URL says so.
+/// The connector that adds TLS to a connection if the URL requires it.
 #[derive(Debug)]
 pub(super) struct TlsConnector(pub(super) Arc<ClientConfig>);
 
@@ -52,7 +52,7 @@ impl<In: Transport> Connector<In> for TlsConnector {
     }
 }
 
-/// The time to connect, without what connecting the socket took.
+/// Returns the remaining time to connect, after connecting the socket.
 fn left(details: &ConnectionDetails<'_>) -> NextTimeout {
     let mut timeout = details.timeout;
     if let (Duration::Exact(limit), Instant::Exact(began), Instant::Exact(now)) =

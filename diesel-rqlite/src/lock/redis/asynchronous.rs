@@ -1,4 +1,4 @@
-//! The server as tasks ask it: by one connection for all.
+//! Asynchronous access to the server, over one connection for all tasks.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use redis::{AsyncConnectionConfig, Cmd, RedisError, RedisResult};
 use super::store::{Answer, Call, Failure, Server, Store, command, trusted_cryptography};
 use crate::mutex::locked;
 
-/// Carries the requests of many tasks at once.
+/// A connection that carries the requests of many tasks at once.
 #[derive(Clone)]
 pub(super) enum Link {
     Single(MultiplexedConnection),
@@ -33,7 +33,7 @@ pub(super) async fn run(store: &Store, call: Call<'_>, limit: Duration) -> Resul
             }
             Err(error) => {
                 *locked(&store.shared) = None;
-                // The server closed it, perhaps long ago.
+                // The server closed the connection, perhaps long ago.
                 if !error.is_connection_dropped() {
                     return Err(store.failure(&error));
                 }
@@ -52,8 +52,9 @@ pub(super) async fn run(store: &Store, call: Call<'_>, limit: Duration) -> Resul
     })
 }
 
-/// The limit of a single request is the caller's, and so is that of connecting: what the connection would add to it is
-/// off, or so late that the caller's comes first, since a cluster does not say that its own was a timeout.
+/// Connects. The caller limits the time of connecting and of each request. The connection's own
+/// limits are off, or so long that the caller's come first, since a cluster client does not report
+/// its own timeout as one.
 async fn connect(server: &Server, limit: Duration) -> RedisResult<Link> {
     trusted_cryptography();
     match server {

@@ -1,4 +1,5 @@
-//! One acquisition: asks until it is granted, keeps it, gives it back.
+//! One acquisition of a lock: it is requested until it is granted, then renewed, and finally
+//! released.
 
 use std::fmt::Write;
 use std::marker::PhantomData;
@@ -16,13 +17,14 @@ use crate::random::jittered;
 use crate::runtime::Tokio;
 use crate::runtime::{Blocking, now};
 
-/// However long the lease: nobody waits longer for one answer.
+/// The longest wait for one answer, however long the lease.
 const LONGEST_CALL: Duration = Duration::from_secs(2);
 
-/// What the last request gets, even if the time to wait is over: a lock may be asked for without waiting.
+/// The time for the last request, even if the timeout of the lock is over: a lock may be requested
+/// without waiting.
 const LAST_CALL: Duration = Duration::from_millis(500);
 
-/// What is the same for all requests of an acquisition.
+/// The data that all requests of an acquisition share.
 pub(super) struct Lease<R> {
     store: Arc<Store>,
     name: String,
@@ -32,7 +34,7 @@ pub(super) struct Lease<R> {
     runtime: PhantomData<R>,
 }
 
-// Derived it would ask for a runtime that can be cloned.
+// A derived implementation would require `R: Clone`.
 impl<R> Clone for Lease<R> {
     fn clone(&self) -> Self {
         Lease {
@@ -69,7 +71,8 @@ impl<R: Caller> Lease<R> {
         })
     }
 
-    /// `began` is when the waiting did, for the lock or for the `turn` to ask for it.
+    /// Acquires the lock. `began` is when the wait began, including the wait for the `turn` to ask
+    /// for it.
     pub(super) async fn acquire(
         self,
         turn: Turn,
@@ -87,7 +90,7 @@ impl<R: Caller> Lease<R> {
             let since = Instant::now();
             let wait = match claim.ask(left.max(LAST_CALL)).await {
                 Ok(Asked::Granted(number)) => return claim.keep(since, number),
-                // Not longer than the other's lease lasts if nobody renews it.
+                // The wait is at most the remaining lease of the other holder.
                 Ok(Asked::Held(_)) if left.is_zero() => {
                     return Err(LockError::timeout(&claim.lease.name, timeout));
                 }
@@ -109,7 +112,7 @@ impl<R: Caller> Lease<R> {
         let answer = R::call(&self.store, call, self.patience().min(limit)).await?;
         match answer.numbers[..] {
             [1, fence] => Ok(Asked::Granted(fence)),
-            // No end, if the key was made by somebody else: then the interval is what counts.
+            // Without an expiry (somebody else made the key), only the retry interval counts.
             [0, ends] => Ok(Asked::Held(match u64::try_from(ends) {
                 Ok(ends) => Duration::from_millis(ends.saturating_add(1)),
                 Err(_) => Duration::MAX,
@@ -128,14 +131,15 @@ impl<R: Caller> Lease<R> {
         let answer = answer.map_err(|failure| self.unavailable(failure))?;
         match answer.numbers[..] {
             [1] => Ok(()),
-            // The first request may have done it.
+            // The first request may have released it.
             [_] if answer.sent_again => Ok(()),
             [number] => Err(LockError::lost(&self.name, gone(number))),
             _ => Err(self.unavailable(self.store.senseless())),
         }
     }
 
-    /// How long to wait for an answer: a renewal that fails must leave time for the next.
+    /// Returns how long to wait for an answer. A renewal that fails must leave time for the next
+    /// one.
     fn patience(&self) -> Duration {
         (self.lease / 3).min(LONGEST_CALL)
     }
@@ -149,11 +153,11 @@ impl<R: Caller> Lease<R> {
 enum Asked {
     /// The fence.
     Granted(i64),
-    /// When the lease of the other ends.
+    /// The remaining time of the other holder's lease.
     Held(Duration),
 }
 
-/// What renewing or releasing found instead of our token.
+/// Returns the reason for a failed renewal or release, which did not find our token.
 fn gone(number: i64) -> &'static str {
     if number == 0 {
         "its lease ended, or the server lost its data"
@@ -183,7 +187,7 @@ impl<R: Caller> Renew for Lease<R> {
 /// An acquisition from its first request to its release.
 struct Claim<R: Caller> {
     lease: Lease<R>,
-    /// Ends after the lock is given back.
+    /// The place in the process's queue. It is given up after the lock is released.
     turn: Option<Turn>,
     may_be_held: bool,
 }
@@ -192,13 +196,14 @@ impl<R: Caller> Claim<R> {
     async fn ask(&mut self, limit: Duration) -> Result<Asked, Failure> {
         self.may_be_held = true;
         let asked = self.lease.ask(limit).await;
-        // Where there is no answer, a lease that was granted ends by itself: the server has no time for us.
+        // Without an answer no release is sent, since the server does not respond. A lease that was
+        // granted ends by itself.
         self.may_be_held = matches!(asked, Ok(Asked::Granted(_)));
         asked
     }
 
     fn keep(self, since: Instant, number: i64) -> Result<Held<R>, LockError> {
-        // Without a renewal it is given back at once: dropping it does.
+        // Without a renewal the lock is released at once, since the claim is dropped.
         let renewal = Renewal::start::<R>(since, self.lease.lease, self.lease.clone());
         let renewal = renewal.map_err(|error| {
             let reason = format!("nothing to renew it in the background: {error}");
@@ -222,7 +227,8 @@ impl<R: Caller> Claim<R> {
 }
 
 impl<R: Caller> Drop for Claim<R> {
-    /// Nobody is there to be told whether that works; if not, the lease ends by itself.
+    /// Releases the lock in the background. Errors can't be reported. If the release fails, the
+    /// lease ends by itself.
     fn drop(&mut self) {
         if self.may_be_held {
             let (lease, turn) = (self.lease.clone(), self.turn.take());
@@ -234,7 +240,7 @@ impl<R: Caller> Drop for Claim<R> {
     }
 }
 
-/// The lock while it is held.
+/// A lock that is held.
 pub(super) struct Held<R: Caller> {
     fence: Fence,
     renewal: Renewal,

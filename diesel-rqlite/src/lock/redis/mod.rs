@@ -20,28 +20,31 @@ use crate::runtime::{Blocking, now};
 
 const PREFIX: &str = "diesel-rqlite:";
 
-/// How often a lock may be asked for.
+/// The limits of the retry interval.
 const INTERVALS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(60));
-/// A shorter one would end on its way; no transaction takes longer than the other.
+/// The limits of the lease. A shorter lease would end in transit, and no transaction takes longer
+/// than the upper limit.
 const LEASES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(24 * 60 * 60));
 
-/// The two public locks are one: Valkey and Redis speak the same language.
+/// Defines the two public locks, which are the same: Valkey and Redis use the same protocol.
 macro_rules! lock {
     ($lock:ident, $server:literal, $scheme:literal, $other:literal) => {
         #[doc = concat!("A lock between processes, held in ", $server, ".")]
         ///
         #[doc = concat!("The URL is `", $scheme, "://[user][:password]@host[:port][/database]`, with TLS `", $scheme, "s://`. ")]
         #[doc = concat!("The schemes of ", $other, " are understood, too. ")]
-        /// Trusted are the web's root certificates, see [`with_client`](Self::with_client) for others.
+        /// The web's root certificates are trusted; see [`with_client`](Self::with_client) for
+        /// others.
         ///
-        /// The holder has a lease, renewed in the background as long as it holds the lock. The lock is lost if
-        /// the lease ends all the same: because the process was stopped, the server out of reach, or its data
-        /// gone (replication and snapshots are asynchronous). That is what the
-        /// [fence](crate::LockGuard::fence) is for: it rises with every acquisition, even after the server lost
-        /// its data, unless its clock was set back as well.
+        /// The holder has a lease, which is renewed in the background as long as it holds the lock.
+        /// The lease may end nevertheless: because the process was stopped, the server was
+        /// unreachable, or the server lost its data (replication and snapshots are asynchronous).
+        /// The lock is lost then. The [fence](crate::LockGuard::fence) protects against that. It
+        /// increases with every acquisition, even after the server lost its data, unless the
+        /// server's clock was set back as well.
         ///
-        /// Threads of one process that use the same value, or clones of it, are served in their order; others
-        /// in none.
+        /// Threads of one process that use the same value, or clones of it, acquire the lock in
+        /// their order of arrival. There is no order between others.
         ///
         /// ```no_run
         #[doc = concat!("use diesel_rqlite::{Lock, ", stringify!($lock), "};")]
@@ -60,23 +63,23 @@ macro_rules! lock {
         pub struct $lock(ServerLock);
 
         impl $lock {
-            /// A lock on one server. Does not connect yet.
+            /// Makes a lock on one server. Does not connect yet.
             ///
             /// # Errors
             ///
-            /// [`LockError`], if the URL is none of these.
+            /// [`LockError`] if the URL is not one of these.
             pub fn new(url: &str, name: impl Into<String>) -> Result<Self, LockError> {
                 let name = name.into();
                 let store = Store::single(url).map_err(|reason| LockError::unavailable(&name, reason))?;
                 Ok($lock(ServerLock::new(store, name)))
             }
 
-            /// A lock in a cluster, of which these nodes are known. User, password and TLS must be the same for
-            /// all. Does not connect yet.
+            /// Makes a lock in a cluster, given some of its nodes. User, password and TLS must be
+            /// the same for all. Does not connect yet.
             ///
             /// # Errors
             ///
-            /// [`LockError`], if there is no URL, or a wrong one.
+            /// [`LockError`] if there is no URL, or an invalid one.
             pub fn cluster<'a>(
                 urls: impl IntoIterator<Item = &'a str>,
                 name: impl Into<String>,
@@ -86,15 +89,17 @@ macro_rules! lock {
                 Ok($lock(ServerLock::new(store, name)))
             }
 
-            /// A lock on the server of this client: for certificates of your own or a Unix socket.
+            /// Makes a lock on the server of this client, for your own certificates or a Unix
+            /// socket.
             pub fn with_client(client: ::redis::Client, name: impl Into<String>) -> Self {
                 $lock(ServerLock::new(Store::from_client(client), name.into()))
             }
 
-            /// A lock in the cluster of this client.
+            /// Makes a lock in the cluster of this client.
             ///
-            /// The client retries by itself. Without an answer in time it is left alone with that: build it
-            /// with few [`retries`](::redis::cluster::ClusterClientBuilder::retries).
+            /// The client retries by itself. If it has no answer in time, it is left running in the
+            /// background. Build it with few
+            /// [`retries`](::redis::cluster::ClusterClientBuilder::retries).
             pub fn with_cluster_client(
                 client: ::redis::cluster::ClusterClient,
                 name: impl Into<String>,
@@ -102,32 +107,34 @@ macro_rules! lock {
                 $lock(ServerLock::new(Store::from_cluster_client(client), name.into()))
             }
 
-            /// What its keys begin with, `diesel-rqlite:` if not set. No braces, which have a meaning in a
-            /// cluster.
+            /// Sets the prefix of the keys, `diesel-rqlite:` by default. It must not contain
+            /// braces, which have a meaning in a cluster.
             #[must_use]
             pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
                 self.0.prefix = prefix.into();
                 self
             }
 
-            /// For how long it stays held when this process dies, 10 seconds if not set; from 10 milliseconds
-            /// to a day. Renewed every third of it, so it should be long beside a round trip.
+            /// Sets how long the lock stays held when this process dies: 10 seconds by default,
+            /// from 10 milliseconds to a day. The lease is renewed after every third of it, so it
+            /// should be much longer than a round trip.
             #[must_use]
             pub fn lease(mut self, lease: Duration) -> Self {
                 self.0.lease = lease.clamp(LEASES.0, LEASES.1);
                 self
             }
 
-            /// How long to wait for it, 30 seconds if not set. It is asked for at least once, and the last
-            /// request may take half a second more.
+            /// Sets how long to wait for the lock, 30 seconds by default. The lock is requested at
+            /// least once, and the last request may take half a second more.
             #[must_use]
             pub fn timeout(mut self, timeout: Duration) -> Self {
                 self.0.timeout = timeout;
                 self
             }
 
-            /// How often to ask for it while another process holds it, 50 milliseconds if not set. The actual
-            /// time is random, between half of that and one and a half. From a millisecond to a minute.
+            /// Sets how often to request the lock while another process holds it: 50 milliseconds
+            /// by default, from a millisecond to a minute. The actual interval is random, between
+            /// half of it and one and a half times of it.
             #[must_use]
             pub fn retry_interval(mut self, interval: Duration) -> Self {
                 self.0.retry_interval = interval.clamp(INTERVALS.0, INTERVALS.1);
@@ -186,7 +193,8 @@ struct ServerLock {
     timeout: Duration,
     retry_interval: Duration,
     store: Arc<Store>,
-    /// Threads of this process wait here, where that costs nothing, and only the first of them asks the server.
+    /// The queue for the threads of this process. Waiting here costs nothing, and only the first
+    /// thread asks the server.
     queue: ThreadLock,
 }
 
@@ -206,7 +214,7 @@ impl ServerLock {
     async fn acquire<R: Caller>(&self) -> Result<Held<R>, LockError> {
         let began = Instant::now();
         let turn = R::enter(&self.queue.clone().timeout(self.timeout)).await;
-        // Who was first in the queue may have found out that there is more to say than "held".
+        // The first thread in the queue may have found a more specific reason than "held".
         let turn = turn.map_err(|timeout| match self.store.trouble() {
             Some(reason) => LockError::unavailable(&self.name, reason),
             None => timeout,
@@ -221,7 +229,8 @@ impl ServerLock {
         acquired.await
     }
 
-    /// The lock and its fence. What is in braces decides about the slot, up to the first that closes.
+    /// Returns the keys of the lock and its fence. The text in braces, up to the first closing
+    /// brace, determines the slot.
     fn keys(&self) -> [String; 2] {
         let tag = match self.name.as_str() {
             "" => "%".to_owned(),
@@ -232,7 +241,7 @@ impl ServerLock {
         [lock, fence]
     }
 
-    /// Without user and password.
+    /// Describes the lock without user and password.
     fn describe(&self, mut text: fmt::DebugStruct<'_, '_>) -> fmt::Result {
         text.field("name", &self.name)
             .field("server", &self.store.address())

@@ -1,4 +1,4 @@
-//! The server, or the cluster of them: connections, scripts, errors.
+//! The server or cluster that holds the locks: connections, scripts, and errors.
 
 use std::future::Future;
 use std::sync::Mutex;
@@ -23,11 +23,11 @@ pub(super) const ACQUIRE: &str = include_str!("acquire.lua");
 pub(super) const RENEW: &str = include_str!("renew.lua");
 pub(super) const RELEASE: &str = include_str!("release.lua");
 
-/// More are closed when they are given back.
+/// The number of idle connections to keep. Further ones are closed when they are returned.
 const IDLE: usize = 8;
 
-/// What a server answers that will be able to serve us in a moment. From within a script, they are somewhere in
-/// the text of another error.
+/// Errors of a server that will be available again in a moment. If they occur within a script, they
+/// are somewhere in the text of another error.
 const PASSING: [&str; 11] = [
     "ASK",
     "BUSY",
@@ -38,30 +38,30 @@ const PASSING: [&str; 11] = [
     "NOREPLICAS",
     "READONLY",
     "TRYAGAIN",
-    // In the answer to SELECT, of which the client drops the code.
+    // From the answer to SELECT, where the client drops the error code.
     "busy running a script",
     "max number of clients",
 ];
 
-/// What does not pass, however it is wrapped.
+/// Errors that do not pass, however they are wrapped.
 const LASTING: [&str; 2] = ["AuthenticationFailed", "invalid peer certificate"];
 
-/// Where locks are held.
+/// The server or cluster on which locks are held.
 pub(super) struct Store {
     pub(super) server: Server,
-    /// For errors.
+    /// The address, for error messages.
     address: String,
-    /// Not to be in errors: a server may answer with what it was sent.
+    /// The password, which is removed from error messages: a server may repeat what it was sent.
     password: Option<String>,
     idle: Mutex<Vec<Link>>,
-    /// Of the tasks, shared by all of them.
+    /// The connection that all tasks share.
     #[cfg(feature = "async")]
     pub(super) shared: Mutex<Option<asynchronous::Link>>,
     trouble: Mutex<Option<String>>,
 }
 
 #[derive(Clone)]
-// There is one of it for each lock.
+// There is only one value for each lock.
 #[allow(clippy::large_enum_variant)]
 pub(super) enum Server {
     Single(Client),
@@ -74,7 +74,7 @@ enum Link {
     Cluster(Box<ClusterConnection>),
 }
 
-/// One of the scripts.
+/// A call of one of the scripts.
 #[derive(Clone, Copy)]
 pub(super) struct Call<'a> {
     pub(super) script: &'static str,
@@ -82,19 +82,19 @@ pub(super) struct Call<'a> {
     pub(super) arguments: &'a [&'a str],
 }
 
-/// A way of waiting in which the server is asked.
+/// A runtime that can call the server in its own way of waiting.
 pub(super) trait Caller: Runtime {
-    /// Waits for one's turn in this process.
+    /// Waits for this caller's turn in the process.
     fn enter(queue: &ThreadLock) -> impl Future<Output = Result<Held, LockError>> + Send;
 
-    /// Runs a script. One round trip on a connection that is there.
+    /// Runs a script. This takes one round trip on an existing connection.
     fn run(
         store: &Store,
         call: Call<'_>,
         limit: Duration,
     ) -> impl Future<Output = Result<Answer, Failure>> + Send;
 
-    /// Runs a script, and notes whether that worked.
+    /// Runs a script, and records whether that worked.
     fn call(
         store: &Store,
         call: Call<'_>,
@@ -134,15 +134,16 @@ impl Caller for Tokio {
 
 pub(super) struct Answer {
     pub(super) numbers: Vec<i64>,
-    /// The connection broke after the script had been sent, so it was sent twice and may have run twice.
+    /// Set if the connection broke after the script had been sent. The script was sent twice then,
+    /// and may have run twice.
     pub(super) sent_again: bool,
 }
 
-/// Why there is no answer.
+/// The reason why there is no answer.
 pub(super) enum Failure {
     /// The next attempt may succeed.
     Passing(String),
-    /// It won't, before somebody changes something.
+    /// No attempt will succeed until somebody changes something.
     Lasting(String),
 }
 
@@ -157,7 +158,8 @@ impl Store {
         let nodes: Vec<_> = nodes.collect::<Result<_, _>>()?;
         let addresses: Vec<_> = nodes.iter().map(|node| node.addr().to_string()).collect();
         let password = nodes.first().and_then(password);
-        // Redirections are followed, and an election is waited for by whoever waits for the lock.
+        // The client follows redirections. Waiting for an election is up to the caller that waits
+        // for the lock.
         let client = ClusterClientBuilder::new(nodes).retries(3).build();
         let client = client.map_err(|error| error.to_string())?;
         Ok(Self::new(
@@ -190,12 +192,12 @@ impl Store {
         }
     }
 
-    /// Of the server, or the nodes that are known from the beginning.
+    /// Returns the address of the server, or of the initial nodes of the cluster.
     pub(super) fn address(&self) -> &str {
         &self.address
     }
 
-    /// Why the last call failed, if it did.
+    /// Returns why the last call failed, or `None` if it succeeded.
     pub(super) fn trouble(&self) -> Option<String> {
         locked(&self.trouble).clone()
     }
@@ -212,7 +214,8 @@ impl Store {
                         sent_again,
                     });
                 }
-                // The server closed it, perhaps long ago, and the others, too.
+                // The server closed the connection, perhaps long ago. It has probably closed the
+                // others, too.
                 Err(error) if error.is_connection_dropped() => {
                     locked(&self.idle).clear();
                     sent_again = true;
@@ -220,7 +223,7 @@ impl Store {
                 Err(error) => return Err(self.failure(&error)),
             }
         }
-        // A timeout of zero would be none.
+        // A timeout of zero would mean no timeout.
         let left = |limit: Duration| {
             limit
                 .saturating_sub(began.elapsed())
@@ -236,7 +239,7 @@ impl Store {
         })
     }
 
-    /// In a thread, since looking up an address knows no limit.
+    /// Connects in a separate thread, since address lookup has no timeout.
     fn connect(&self, limit: Duration) -> Result<Link, RedisError> {
         let server = self.server.clone();
         within(limit, move || match server {
@@ -255,7 +258,7 @@ impl Store {
         })
     }
 
-    /// Only what has answered well is used again.
+    /// Sends a script. Only a connection that has answered well is reused.
     fn send(&self, link: Link, call: Call<'_>, limit: Duration) -> Result<Vec<i64>, RedisError> {
         let command = command(call);
         let (link, numbers) = match link {
@@ -265,7 +268,8 @@ impl Store {
                 let numbers = command.query(&mut connection)?;
                 (Link::Single(connection), numbers)
             }
-            // In a thread, since it retries by itself, each time with a limit of its own.
+            // Runs in a separate thread, since the client retries by itself, each time with the
+            // full timeout.
             Link::Cluster(mut connection) => within(limit, move || {
                 connection.set_read_timeout(Some(limit))?;
                 connection.set_write_timeout(Some(limit))?;
@@ -284,7 +288,7 @@ impl Store {
         let text = error.to_string();
         let passing = match error.kind() {
             _ if LASTING.iter().any(|words| text.contains(words)) => false,
-            // `Client` is a cluster whose slots are not all served.
+            // `Client` is the error of a cluster whose slots are not all served.
             ErrorKind::Io
             | ErrorKind::Parse
             | ErrorKind::Client
@@ -305,7 +309,7 @@ impl Store {
         }
     }
 
-    /// An answer that none of our scripts gives.
+    /// Returns the error for an answer that none of the scripts gives.
     pub(super) fn senseless(&self) -> Failure {
         Failure::Lasting(self.described("the answer makes no sense"))
     }
@@ -319,7 +323,7 @@ impl Store {
     }
 }
 
-/// The text of the URL is in none of the errors.
+/// Parses a URL. The errors do not contain its text.
 fn connection_info(url: &str) -> Result<ConnectionInfo, String> {
     let information = url.into_connection_info();
     let information = information.map_err(|error| error.to_string())?;
@@ -331,7 +335,8 @@ fn password(information: &ConnectionInfo) -> Option<String> {
     settings.password().map(str::to_owned)
 }
 
-/// The whole script each time: half a kilobyte, and no second round trip for a server that has forgotten it.
+/// Builds the command. The whole script is sent each time. It has half a kilobyte, and this avoids
+/// a second round trip if the server does not have the script cached.
 pub(super) fn command(call: Call<'_>) -> Cmd {
     let mut command = redis::cmd("EVAL");
     command.arg(call.script).arg(call.keys.len());
@@ -339,7 +344,7 @@ pub(super) fn command(call: Call<'_>) -> Cmd {
     command
 }
 
-/// Runs this in a thread that is left alone if it takes too long.
+/// Runs a function in a thread. The thread is left running if the function takes too long.
 fn within<T: Send + 'static>(
     limit: Duration,
     run: impl FnOnce() -> Result<T, RedisError> + Send + 'static,
@@ -357,11 +362,12 @@ fn within<T: Send + 'static>(
     })
 }
 
-/// The client asks rustls for the process's provider of cryptography, and rustls panics if there are two to
-/// choose from, as in a program that also uses aws-lc-rs.
+/// Installs a default cryptography provider for rustls if there is none. The client asks rustls for
+/// the process's provider, and rustls panics if there are two to choose from, as in a program that
+/// also uses aws-lc-rs.
 pub(super) fn trusted_cryptography() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Fails if another thread has been faster.
+        // Fails if another thread was faster.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
 }
