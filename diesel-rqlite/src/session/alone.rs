@@ -17,7 +17,7 @@ use crate::sql::results::SUBQUERY;
 use crate::statement::{self, Batch, Learnt, Read, Statement};
 
 impl<C: Client> Session<C> {
-    /// `first`: for how many bytes of the answer to wait.
+    /// Runs a query, and waits for the first `first` bytes of its answer.
     pub(super) async fn read(
         &mut self,
         read: &Read<'_>,
@@ -38,7 +38,8 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// A query as it is. `None`: not all of the answer is what is stored, and next time it is sent in another form.
+    /// Sends a query as it is written. Returns `None` if a value of the answer may differ from the stored one. The
+    /// query then has to be sent in another form; `learnt` remembers the columns for the next time.
     async fn stored_read(
         &mut self,
         read: &Read<'_>,
@@ -77,6 +78,7 @@ impl<C: Client> Session<C> {
         Ok(is_exact.then(|| self.found(rows, coming, read, types, statement)))
     }
 
+    /// Sends a query in the form that is exact for nearly all values, and again in the tagged form if a value needs it.
     async fn exact_read(
         &mut self,
         read: &Read<'_>,
@@ -92,8 +94,8 @@ impl<C: Client> Session<C> {
             outcome => outcome.map_err(error::failure)?,
         };
         let (rows, coming) = match self.first_rows(&exchange, answer, &statement).await {
-            // The subquery is what SQLite does not like: it has another number of columns (then Diesel says
-            // so), or is nested too deeply for a server before 9.
+            // SQLite rejects the subquery. Either it has another number of columns, which Diesel then reports, or it is
+            // nested too deeply for a server before 9.
             Err(Error::DatabaseError(_, information)) if is_about_form(information.message()) => {
                 return Ok(vec![self.untyped_read(read).await?].into());
             }
@@ -105,7 +107,7 @@ impl<C: Client> Session<C> {
         Ok(self.found(rows, coming, read, types, statement))
     }
 
-    /// In the form that is exact for every value.
+    /// Sends a query in the form that is exact for every value.
     async fn tagged_read(
         &mut self,
         read: &Read<'_>,
@@ -123,8 +125,8 @@ impl<C: Client> Session<C> {
         Ok(self.found(rows, coming, read, types, statement))
     }
 
-    /// Raw SQL that does not name its columns: sent as it is, and once more in an exact form if they turn out to need
-    /// it.
+    /// Runs raw SQL that does not name its columns. Sends it as it is written, and once more in an exact form if a
+    /// value turns out to need it.
     pub(super) async fn untyped_read(&mut self, read: &Read<'_>) -> QueryResult<Rows> {
         let statement = read.plain();
         let exchange = statement::raw_query(&statement);
@@ -150,7 +152,7 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Sends writes. Returns the rows they affected.
+    /// Sends writes. Returns the number of rows they affected.
     pub(super) async fn write(&mut self, batch: Batch<'_>) -> QueryResult<usize> {
         if batch.statements.is_empty() {
             return Ok(0);
@@ -162,13 +164,15 @@ impl<C: Client> Session<C> {
         Ok(counted.map(|(_, result)| affected(result)).sum())
     }
 
+    /// Sends writes. Returns the rows of those that have RETURNING.
     pub(super) async fn write_returning(&mut self, batch: Batch<'_>) -> QueryResult<Vec<Rows>> {
         let batch = batch.alone().map_err(error::not_sent)?;
         let results = self.send_writes(&batch).await?;
         returned(&batch.statements, results)
     }
 
-    /// Sends writes as one request. All were run, or there is an error and none was applied.
+    /// Sends writes as one request. On success all of them ran. On an error none was applied, unless the
+    /// error says that the outcome is unknown.
     async fn send_writes(&mut self, batch: &Batch<'_>) -> QueryResult<Vec<StatementResult>> {
         let statements = &batch.statements;
         for statement in statements {
@@ -201,6 +205,7 @@ impl<C: Client> Session<C> {
         Ok(answer.results)
     }
 
+    /// Sends the request by itself, not together with writes of other callers.
     async fn send_alone(
         &mut self,
         exchange: &Exchange,
@@ -215,17 +220,17 @@ impl<C: Client> Session<C> {
     }
 }
 
-/// Whether SQLite complains about what was put around a query.
+/// Returns whether SQLite rejects the SQL that was put around a query.
 pub(super) fn is_about_form(message: &str) -> bool {
     is_about_subquery(message) || StatementError(message).is_nested_too_deeply()
 }
 
-/// Whether SQLite complains about the number of columns that were put around a query.
+/// Returns whether SQLite complains about the number of columns in the SQL that was put around a query.
 pub(super) fn is_about_subquery(message: &str) -> bool {
     StatementError(message).is_about_table(SUBQUERY)
 }
 
-/// How many rows a statement wrote.
+/// Returns the number of rows that a statement wrote.
 pub(super) fn affected(result: &StatementResult) -> usize {
     match result {
         StatementResult::Executed { rows_affected, .. } => *rows_affected,
@@ -234,7 +239,7 @@ pub(super) fn affected(result: &StatementResult) -> usize {
     }
 }
 
-/// The rows of the statements that have RETURNING.
+/// Returns the rows of the statements that have RETURNING. Fails if the server returned none for one of them.
 fn returned(statements: &[Statement<'_>], results: Vec<StatementResult>) -> QueryResult<Vec<Rows>> {
     let mut returned = Vec::new();
     for (statement, result) in statements.iter().zip(results) {

@@ -1,12 +1,13 @@
 //! Writes of several callers as one request.
 //!
-//! One request is under way at a time. Writes that come meanwhile wait, and go out together as the next one; one that finds
-//! none under way goes out at once. In the request, each is a statement by itself: it is applied or fails whatever becomes
-//! of the others, and all of it is sent, redirected and given up as the request of a single write is.
+//! One request is outstanding at a time. Writes that arrive in the meantime wait, and are sent together as the next
+//! request. A write that finds none outstanding is sent at once. In the request, each write is a statement by itself:
+//! it is applied or fails independently of the others. The request as a whole is sent, redirected and given up like
+//! that of a single write.
 //!
-//! Who leads sends what waits. Of threads, one of those that wait does, for one request; the first of those that still wait
-//! follows. Tasks do not lead themselves: a future may be dropped, or left alone by its task, which now waits for another
-//! write. A task of its own leads, until nothing waits any more.
+//! The leader sends the writes that wait. Among threads, one of those that wait leads, for one request; then the first
+//! of those that still wait takes over. Tasks do not lead themselves: a future may be dropped, or not be polled while
+//! its task waits for another write. So a task of its own leads, until no write waits any more.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -23,18 +24,18 @@ use crate::protocol::request::{Exchange, Settings};
 use crate::protocol::response::Answer;
 use crate::runtime::Runtime;
 
-/// What a request has at most: more statements are no faster, and proxies refuse long bodies.
+/// The most statements of a request: more are no faster, and proxies refuse long bodies.
 const MOST_STATEMENTS: u64 = 512;
 const MOST_BYTES: usize = 256 << 10;
-/// The answer to a write is shorter, its error included.
+/// An upper bound for the answer to one write, including an error.
 const LONGEST_ANSWER: u64 = 1 << 10;
 
-/// What the writes of equal configurations go through.
+/// The queue through which the writes of equal configurations go.
 #[derive(Debug)]
 pub(crate) struct Coalescer {
     config: RqliteConfig,
     leader_timeout: Duration,
-    /// Whether tasks wait, or threads.
+    /// `true` if tasks wait, `false` if threads do.
     of_tasks: bool,
     most: usize,
     queue: Mutex<Queue>,
@@ -43,12 +44,12 @@ pub(crate) struct Coalescer {
 #[derive(Debug, Default)]
 struct Queue {
     waiting: VecDeque<Arc<Write>>,
-    /// Somebody sends what waits.
+    /// Set while a leader sends the writes that wait.
     is_led: bool,
 }
 
 impl Queue {
-    /// Who has to be told that nobody leads.
+    /// Takes the waker of the first write that waits, if nobody leads. It has to be woken to lead.
     fn first(&self) -> Option<Waker> {
         let first = self.waiting.front().filter(|_| !self.is_led)?;
         locked(&first.progress).waker.take()
@@ -67,23 +68,24 @@ struct Progress {
     outcome: Option<Outcome>,
 }
 
-/// What came of a write.
+/// The outcome of a write.
 type Outcome = Result<Answer, Failure>;
 
-/// One caller's write, which is no longer sent if this is dropped before.
+/// The write of one caller. Dropping it withdraws the write, unless the write has been sent.
 struct Ticket {
     of: Arc<Coalescer>,
     write: Arc<Write>,
     is_over: bool,
 }
 
-/// What a caller has to do next.
+/// The next step of a caller.
 enum Turn {
     Lead(Lead),
     Over(Outcome),
 }
 
-/// The right to send what waits. The writes that were taken have an outcome when it is dropped, and somebody else may lead.
+/// The right to send the writes that wait. When it is dropped, the writes that were taken get an outcome, and somebody
+/// else may lead.
 struct Lead {
     of: Arc<Coalescer>,
     taken: Vec<Arc<Write>>,
@@ -102,17 +104,19 @@ impl Coalescer {
         }
     }
 
+    /// Returns whether connections of this configuration, with this kind of client, may use it.
     pub(crate) fn is_of<R: Runtime>(&self, config: &RqliteConfig) -> bool {
         self.of_tasks == R::DROPS_FUTURES && self.config == *config
     }
 
-    /// Whether a write with these settings may be sent by others, who have those of the configuration.
+    /// Returns whether others may send a write with these settings. They use the settings of the configuration.
     pub(super) fn suits(&self, settings: &Settings) -> bool {
         settings.request_timeout.is_none()
             && settings.db_timeout.is_none()
             && settings.leader_timeout == self.leader_timeout
     }
 
+    /// Adds a write to those that wait.
     fn enter(self: &Arc<Self>, exchange: Exchange) -> Ticket {
         let write = Arc::new(Write {
             exchange,
@@ -128,6 +132,7 @@ impl Coalescer {
 }
 
 impl Ticket {
+    /// Returns the outcome of the write, or the right to lead if nobody leads. Otherwise the caller is woken later.
     fn turn(&mut self, context: &Context<'_>) -> Poll<Turn> {
         let mut queue = locked(&self.of.queue);
         let mut progress = locked(&self.write.progress);
@@ -164,7 +169,7 @@ impl Drop for Ticket {
 }
 
 impl Lead {
-    /// What goes out next. `None`: nothing waits, and nobody leads any more.
+    /// Takes the writes of the next request. Returns `None` if none waits; then nobody leads any more.
     fn take(&mut self) -> Option<Exchange> {
         let mut queue = locked(&self.of.queue);
         let mut bytes = 0;
@@ -184,7 +189,7 @@ impl Lead {
         Some(Exchange::together(&writes))
     }
 
-    /// Gives each write that was taken its part of what came of the request.
+    /// Gives each write that was taken its part of the request's outcome.
     fn hand_out(&mut self, answers: Result<Vec<Answer>, Failure>) {
         let mut answers = answers.map(Vec::into_iter);
         for write in std::mem::take(&mut self.taken) {
@@ -203,7 +208,7 @@ impl Lead {
 }
 
 impl Drop for Lead {
-    /// Before it is over, this is the end of a thread's turn, of a runtime, or a panic.
+    /// If it is not over, a thread's turn has ended, a runtime has ended, or there was a panic.
     fn drop(&mut self) {
         self.hand_out(Ok(Vec::new()));
         if self.is_over {
@@ -224,7 +229,7 @@ fn wake(waker: Option<Waker>) {
 }
 
 impl<C: Client> Session<C> {
-    /// Sends a write without rows, of one statement, with those of others that wait.
+    /// Sends a write of one statement that returns no rows, together with the writes of others that wait.
     pub(super) async fn send_coalesced(
         &mut self,
         coalescer: &Arc<Coalescer>,
@@ -259,7 +264,7 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Sends what waits, as one request. Whether there was anything.
+    /// Sends the writes that wait as one request. Returns whether there were any.
     async fn send_next(&mut self, lead: &mut Lead) -> bool {
         let Some(exchange) = lead.take() else {
             return false;
@@ -270,7 +275,7 @@ impl<C: Client> Session<C> {
     }
 }
 
-/// Lets tasks go first that are ready: those that were just answered may have more to write, for the next request.
+/// Lets ready tasks run first: those that were just answered may have more to write for the next request.
 async fn give_way<R: Runtime>() {
     let mut has_waited = false;
     R::until(|context| match std::mem::replace(&mut has_waited, true) {
@@ -283,7 +288,7 @@ async fn give_way<R: Runtime>() {
     .await;
 }
 
-/// The answer of each statement.
+/// Returns the answer to each statement.
 fn answers(exchange: &Exchange, body: &Bytes) -> Result<Vec<Answer>, Failure> {
     let answer = exchange.answer(body, &[])?;
     let missing = || {

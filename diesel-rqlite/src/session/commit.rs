@@ -22,7 +22,7 @@ use crate::transaction::{CREATE_TABLES, Commit, Part, Verdict};
 type Statements = Vec<(Part, Statement<'static>)>;
 
 impl<C: Client> Session<C> {
-    /// Commits the innermost transaction. The outermost one is over then, whatever the outcome.
+    /// Commits the innermost transaction. The outermost one is over afterwards, whatever the outcome.
     pub(crate) async fn commit(&mut self) -> QueryResult<()> {
         match self.transaction.depth() {
             0 => return Err(Error::NotInTransaction),
@@ -43,8 +43,8 @@ impl<C: Client> Session<C> {
         outcome
     }
 
-    /// Ends the innermost transaction, which stands inside another one. A server sees its writes first: their errors are
-    /// to be caught here, as on SQLite.
+    /// Commits an inner transaction. A server runs its writes first, so that their errors are reported here and can be
+    /// caught, as on SQLite.
     async fn commit_inner(&mut self) -> QueryResult<()> {
         if !self.foreign_keys.are_off()
             && self.transaction.has_unseen_writes_inside()
@@ -64,7 +64,7 @@ impl<C: Client> Session<C> {
         self.transaction.roll_back()
     }
 
-    /// Rolls back the innermost transaction without waiting: its lock is given back in the background.
+    /// Rolls back the innermost transaction without waiting. Its lock is given back in the background.
     pub(crate) fn abandon(&mut self) -> QueryResult<()> {
         if self.transaction.depth() == 1 {
             self.keys.clear();
@@ -78,6 +78,8 @@ impl<C: Client> Session<C> {
         self.transaction.roll_back()
     }
 
+    /// Sends the commit until its outcome is known. Without writes, only makes sure that all reads were true at one
+    /// time.
     async fn send_commit(&mut self) -> QueryResult<()> {
         if !self.transaction.journal.has_live_writes() {
             if !self.transaction.journal.is_consistent() {
@@ -120,10 +122,10 @@ impl<C: Client> Session<C> {
                     if self.settled_as_applied(&commit, message).await? {
                         return Ok(());
                     }
-                    // It was not applied, and no late copy of it will be.
+                    // The commit was not applied, and no late copy of it will be.
                     self.count_commit().await?;
                 }
-                // Not applied: only a row that is there takes a number.
+                // This commit was not applied: it writes its number only into a row that exists.
                 Verdict::Unregistered { proven }
                     if !registered && (proven || !self.nodes.was_handed_on()) =>
                 {
@@ -136,7 +138,7 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Gives the next commit its number.
+    /// Gives the next commit its number. Registers the connection first if it has no row yet.
     async fn count_commit(&mut self) -> QueryResult<()> {
         if !self.transaction.options.exactly_once {
             return Ok(());
@@ -150,7 +152,7 @@ impl<C: Client> Session<C> {
         Ok(())
     }
 
-    /// Gives this connection the row that its commits are numbered in.
+    /// Creates the row that holds the numbers of this connection's commits.
     async fn register(&mut self) -> QueryResult<()> {
         let token = token()?;
         let registration = Registration::new(&token);
@@ -182,7 +184,7 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// What a commit checks before everything else, and does behind it.
+    /// Returns the statements in the commit that run before the entries of the journal, and those that run after them.
     fn around_commit(&self) -> (Statements, Statements) {
         let mut before = Vec::new();
         let mut after = Vec::new();
@@ -211,7 +213,7 @@ impl<C: Client> Session<C> {
         (before, after)
     }
 
-    /// Makes this crate's own tables where they are missing.
+    /// Creates this crate's own tables if they are missing.
     pub(super) async fn create_tables(&mut self) -> QueryResult<()> {
         let statements: Vec<_> = CREATE_TABLES.into_iter().map(Statement::plain).collect();
         let batch = Batch {
@@ -221,7 +223,7 @@ impl<C: Client> Session<C> {
         self.write(batch).await.map(|_| ())
     }
 
-    /// Whether a commit whose answer was lost was applied. An error, if that can't be found out.
+    /// Returns whether a commit whose answer was lost was applied. Fails if that can't be found out.
     async fn settled_as_applied(&mut self, commit: &Commit, message: String) -> QueryResult<bool> {
         let began = Instant::now();
         let unknown_since = |reason: &str| unknown(commit, &format!("{message}; {reason}"));
@@ -263,7 +265,7 @@ impl<C: Client> Session<C> {
 const PROOF_GONE: &str =
     "what would tell is gone: the row of this connection in __diesel_rqlite_commits";
 
-/// What became of a commit can't be told.
+/// Returns the error for a commit whose outcome is unknown.
 fn unknown(commit: &Commit, message: &str) -> Error {
     error::failure(commit.exchange.failure(Why::Unknown, message))
 }

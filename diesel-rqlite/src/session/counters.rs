@@ -1,4 +1,4 @@
-//! `last_insert_rowid()`, `changes()`: answered from what this connection did.
+//! `last_insert_rowid()` and `changes()`, answered from what this connection did.
 
 use std::borrow::Cow;
 
@@ -11,14 +11,14 @@ use crate::protocol::response::StatementResult;
 use crate::statement::{Batch, Did, InFront, Query, did};
 
 impl<C: Client> Session<C> {
-    /// The query with these in place of the functions.
+    /// Replaces these functions in a query by their values.
     pub(super) fn with_counters<'q>(&self, query: Query<'q>) -> QueryResult<Query<'q>> {
         let transaction = &self.transaction;
         let answered = query.answered(&transaction.did, || self.in_front());
         answered.map_err(error::not_sent)
     }
 
-    /// The same for a script.
+    /// Replaces these functions in a script by their values.
     pub(super) fn script_with_counters<'s, 'a>(
         &self,
         found: &'s [Parsed<'a>],
@@ -26,6 +26,7 @@ impl<C: Client> Session<C> {
         did::answered(found, &self.transaction.did, self.in_front()).map_err(error::not_sent)
     }
 
+    /// Returns what the pending writes of the transaction do to these values.
     fn in_front(&self) -> InFront {
         match self.transaction.is_open() {
             true => self.transaction.in_front(),
@@ -33,7 +34,7 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Notes what came of writes outside of a transaction. `None`: nobody knows.
+    /// Notes the results of writes outside of a transaction. `None` if they are unknown.
     pub(super) fn did(&mut self, batch: &Batch<'_>, results: Option<&[StatementResult]>) {
         let Some(results) = results else {
             self.transaction.did = Did::unknown();

@@ -7,7 +7,7 @@ use crate::config::Provider;
 use crate::protocol::authorization::Authorization;
 use crate::protocol::call::SendError;
 
-/// Asks for the credentials of a request: where there are none yet, and once more where a node refuses them.
+/// Asks for credentials for one request: first if there are none yet, and once more if a node refuses them.
 pub(super) struct Renewal {
     provider: Option<Provider>,
     authorization: Authorization,
@@ -23,7 +23,7 @@ impl Renewal {
         }
     }
 
-    /// Before anything is sent.
+    /// Asks for credentials before anything is sent, if there are none yet.
     pub(super) async fn first(&mut self) -> Result<(), String> {
         match self.authorization.get() {
             None => self.ask().await.map(|_| ()),
@@ -31,7 +31,7 @@ impl Renewal {
         }
     }
 
-    /// Whether the request is to be sent again with other credentials. The node has not looked at it.
+    /// Returns whether to send the request again with other credentials. The node has not processed it.
     pub(super) async fn renewed_after(
         &mut self,
         outcome: &Result<http::Response<Bytes>, SendError>,
@@ -45,13 +45,14 @@ impl Renewal {
         self.ask().await
     }
 
+    /// Asks the provider for credentials. Returns `false` if there is no provider.
     pub(super) async fn ask(&self) -> Result<bool, String> {
         let Some(provider) = &self.provider else {
             return Ok(false);
         };
         let credentials = provider.ask().await;
         let credentials = credentials.map_err(|error| format!("no credentials: {error}"))?;
-        // It would be another user, with another password.
+        // The node would read another user name and another password.
         if credentials.user.contains(':') {
             return Err(
                 "no credentials: a user has no `:` in HTTP basic authentication".to_owned(),

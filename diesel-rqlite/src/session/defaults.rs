@@ -1,8 +1,8 @@
-//! Defaults that each node would make for itself: `DEFAULT CURRENT_TIMESTAMP`.
+//! Defaults that each node would compute for itself, such as `DEFAULT CURRENT_TIMESTAMP`.
 //!
-//! The schema comes with the greeting and with what a transaction looks at. So an INSERT that leaves out such a column is
-//! given the column's default as an expression of its own, which is then replaced by a value of the client's, as in any
-//! write. What can't be given so is told once.
+//! The schema comes with the greeting and with each look at the database in a transaction. If an INSERT leaves out such
+//! a column, the column's default is added to it as an expression. That expression is then replaced by a value from the
+//! client, as in any write. If it can't be added, a warning is logged once.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use crate::sql::unstable;
 use crate::statement::{Query, Statement};
 
 impl<C: Client> Session<C> {
-    /// A query, with the defaults of its INSERTs given.
+    /// Adds defaults to the INSERTs of a query.
     pub(super) async fn with_defaults<'q>(&mut self, query: Query<'q>) -> QueryResult<Query<'q>> {
         match self.script_with_defaults(query.found()).await? {
             Cow::Borrowed(_) => Ok(query),
@@ -22,7 +22,7 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// The same for a script.
+    /// Adds defaults to the INSERTs of a script.
     pub(super) async fn script_with_defaults<'s, 'a>(
         &mut self,
         found: &'s [Parsed<'a>],
@@ -42,6 +42,7 @@ impl<C: Client> Session<C> {
         Ok(Cow::Owned(all.collect()))
     }
 
+    /// Returns the statement with its defaults added. Returns `None` if none are to be added, or they can't be.
     fn given(&self, parsed: &Parsed<'_>) -> Option<Parsed<'static>> {
         let schema = self.unstable.as_ref()?;
         let table = parsed.table_name()?.to_lowercase();
@@ -54,7 +55,7 @@ impl<C: Client> Session<C> {
         given
     }
 
-    /// Asks for the schema, as the transaction sees it.
+    /// Asks for the schema as the transaction sees it.
     async fn learn_defaults(&mut self) -> QueryResult<()> {
         self.defaults_are_news = false;
         let query = Statement::plain(unstable::QUERY);
@@ -63,11 +64,11 @@ impl<C: Client> Session<C> {
         Ok(())
     }
 
-    /// Notes what a statement does to the schema.
+    /// Notes how a statement changes what is known of the schema.
     pub(super) fn learn_from_schema(&mut self, statement: &Statement<'_>) {
         self.defaults_are_news |= statement.is_news_of_defaults;
         if statement.is_news_of_schema {
-            // What was known of defaults goes with the rest.
+            // The knowledge of defaults is lost with the rest.
             let known = self.unstable.take();
             self.schema_version = None;
             self.defaults_are_news |= known.is_some_and(|schema| schema.has_defaults());
@@ -75,7 +76,7 @@ impl<C: Client> Session<C> {
     }
 }
 
-/// Once for each column.
+/// Warns once for each column.
 fn warn_of_default(table: &str, column: &str) {
     #[cfg(feature = "tracing")]
     {

@@ -1,5 +1,5 @@
-//! Foreign keys, which each node enforces or not, for all clients: what `PRAGMA foreign_keys` does to a connection, and
-//! which tables it may drop.
+//! Foreign keys. Each node enforces them for all clients, or for none. This module decides what `PRAGMA foreign_keys`
+//! does to a connection, and which tables it may drop.
 
 use diesel::QueryResult;
 use diesel_rqlite_sql::SqlError;
@@ -19,24 +19,25 @@ const FOR_SCRIPTS: &str = "the nodes enforce foreign keys, and behind this PRAGM
      off and on again, for scripts and migrations; say `PRAGMA foreign_keys = ON` first, or start every rqlited without \
      -fk";
 
-/// See the module.
+/// The state of foreign keys for one connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ForeignKeys {
-    /// Whether the nodes enforce them, once they have been asked.
+    /// `Some` once the nodes have been asked whether they enforce foreign keys.
     enforced: Option<bool>,
-    /// They do, but this connection's writes are to be without.
+    /// Set if the nodes enforce them, but not for the writes of this connection.
     off: bool,
 }
 
 impl ForeignKeys {
-    /// Whether this connection's writes switch them off.
+    /// Returns whether the writes of this connection switch them off.
     pub(crate) fn are_off(self) -> bool {
         self.off
     }
 }
 
 impl<C: Client> Session<C> {
-    /// What `PRAGMA foreign_keys = …` says outside of a transaction.
+    /// Runs `PRAGMA foreign_keys = …` outside of a transaction. Fails if they are to be on and the nodes do not enforce
+    /// them.
     pub(super) async fn set_foreign_keys(&mut self, wanted: bool) -> QueryResult<()> {
         let enforced = self.enforces_foreign_keys().await?;
         if wanted && !enforced {
@@ -46,7 +47,7 @@ impl<C: Client> Session<C> {
         Ok(())
     }
 
-    /// An error, if foreign keys can't be had on these nodes.
+    /// Fails if the nodes do not enforce foreign keys.
     pub(crate) async fn check_foreign_keys(&mut self) -> QueryResult<()> {
         match self.enforces_foreign_keys().await? {
             true => Ok(()),
@@ -54,11 +55,12 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// What `PRAGMA foreign_keys` answers.
+    /// Returns the answer to `PRAGMA foreign_keys`.
     pub(super) async fn has_foreign_keys(&mut self) -> QueryResult<bool> {
         Ok(self.enforces_foreign_keys().await? && !self.foreign_keys.off)
     }
 
+    /// Returns whether the nodes enforce foreign keys. Asks once.
     async fn enforces_foreign_keys(&mut self) -> QueryResult<bool> {
         if let Some(enforced) = self.foreign_keys.enforced {
             return Ok(enforced);
@@ -73,7 +75,7 @@ impl<C: Client> Session<C> {
         Ok(*self.foreign_keys.enforced.insert(enforced))
     }
 
-    /// Writes with a check in front of each table that is dropped, where dropping it may change the rows of others.
+    /// Puts a check before each `DROP TABLE`, where dropping the table may change rows of other tables.
     pub(super) async fn guard_drops<'a>(&mut self, batch: Batch<'a>) -> QueryResult<Batch<'a>> {
         if !batch.drops_tables() || self.foreign_keys.off || !self.enforces_foreign_keys().await? {
             return Ok(batch);
@@ -81,7 +83,8 @@ impl<C: Client> Session<C> {
         Ok(batch.with_guarded_drops())
     }
 
-    /// Sends writes as one request without foreign keys. Of several, only those whose text tells have a count.
+    /// Sends writes as one request without foreign keys. If there are several, a write has a count only if its text
+    /// tells it.
     pub(super) async fn send_unenforced(
         &mut self,
         batch: &Batch<'_>,
@@ -117,7 +120,7 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// How a transaction behaves: without foreign keys nothing can be looked at in front of its commit.
+    /// Returns the options of a transaction. Without foreign keys a peek is impossible, so the mode becomes Deferred.
     pub(crate) fn transaction_options(&self, mut options: Options) -> Options {
         if self.foreign_keys.off {
             options.mode = TransactionMode::Deferred;
@@ -125,7 +128,7 @@ impl<C: Client> Session<C> {
         options
     }
 
-    /// Refuses writes that others send, with the foreign keys of all.
+    /// Refuses queued writes without foreign keys: the node would enforce them, as for the writes of others.
     pub(super) fn check_may_queue(&self) -> QueryResult<()> {
         match self.foreign_keys.off {
             true => Err(not_behind("a queued write")),
@@ -133,7 +136,7 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Refuses queries in a transaction that nothing can be looked at in.
+    /// Refuses queries in a transaction without foreign keys, in which a peek is impossible.
     pub(super) fn check_may_read(&self) -> QueryResult<()> {
         match self.foreign_keys.off {
             true => Err(not_behind("a query in a transaction")),
@@ -147,12 +150,13 @@ fn not_enforced() -> diesel::result::Error {
     error::not_sent(SqlError::Refused(pragma, NOT_ENFORCED))
 }
 
+/// Returns the error for something that is not possible while this connection has foreign keys off.
 fn not_behind(what: &str) -> diesel::result::Error {
     let what = format!("{what} behind `PRAGMA foreign_keys = OFF`");
     error::not_sent(SqlError::Refused(what, FOR_SCRIPTS))
 }
 
-/// The row of `PRAGMA foreign_keys`.
+/// Returns the row that `PRAGMA foreign_keys` yields.
 pub(super) fn row_of(has_foreign_keys: bool) -> Rows {
     let mut rows = Rows::named(vec!["foreign_keys".to_owned()]);
     rows.push(Some(Value::Integer(i64::from(has_foreign_keys))));

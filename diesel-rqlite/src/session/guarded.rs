@@ -1,7 +1,7 @@
-//! The rows of a query in a transaction, which its commit compares.
+//! Rows of a query in a transaction, which the commit compares.
 //!
-//! They come as they are stored where a query of that text returns one row, or none, as one that was run before is
-//! assumed to; else as one text a row, see [`cells`].
+//! Rows come as they are stored if a query of that text returns at most one row. A query that was run before is assumed
+//! to. Other rows come as one text each, see [`cells`].
 
 use diesel::QueryResult;
 use diesel_rqlite_sql::ByKey;
@@ -25,13 +25,14 @@ struct Shown {
 }
 
 enum Form {
-    /// At most one row, as it is stored, but for the columns that are cells.
+    /// At most one row, as it is stored, except for the columns that are cells.
     Stored(Vec<Encoding>, Doubtful),
     /// The texts of all rows.
     Cells(Rows, TextCell),
 }
 
 impl<C: Client> Session<C> {
+    /// Runs a query in a transaction, and adds a guard over its rows to the journal.
     pub(super) async fn guarded_read(
         &mut self,
         read: &Read<'_>,
@@ -54,7 +55,7 @@ impl<C: Client> Session<C> {
         if let Some(shown) = self.cells(query, by_key.as_ref(), &names).await? {
             return self.shown_rows(read, &guarded, shown, by_key.as_ref());
         }
-        // Somebody has made a table without rowids of it since.
+        // The table has been replaced by one without rowids in the meantime.
         let guarded = read.in_transaction(&self.entropy(), names.len(), None);
         let query = |form| guarded.rows(form);
         let shown = self.cells(query, by_key.as_ref(), &names).await?;
@@ -66,7 +67,7 @@ impl<C: Client> Session<C> {
         )
     }
 
-    /// One row or none, as it is stored. `None`: there are more, or they need another form.
+    /// Reads at most one row as it is stored. Returns `None` if there are more rows, or they need another form.
     async fn stored_row(
         &mut self,
         guarded: &GuardedRead,
@@ -111,7 +112,7 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Rows as one text each. `None`: the table that gives them their order has no rowids.
+    /// Reads each row as one text. Returns `None` if the table whose rowids order the rows has none.
     async fn cells(
         &mut self,
         query: impl Fn(TextCell) -> Statement<'static>,
@@ -139,7 +140,7 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// The rows, now guarded.
+    /// Returns the rows, after guarding them.
     fn shown_rows(
         &mut self,
         read: &Read<'_>,
@@ -151,7 +152,7 @@ impl<C: Client> Session<C> {
             return Ok(shown.rows);
         }
         let rows = &shown.rows;
-        // What the connection did last is the same on all nodes only behind an INSERT of this very request.
+        // The last rowid is the same on all nodes only after an INSERT of this very request.
         let inserted_into = match read.asks_for_counters() {
             true => match self.transaction.journal.last_insert() {
                 Some(table) => Some(table),
@@ -186,8 +187,8 @@ impl<C: Client> Session<C> {
         Ok(shown.rows)
     }
 
-    /// The one row that was returned, by its primary key. What is known of the key may be old: who has failed since
-    /// something changed looks at the query itself.
+    /// Returns the only row by its primary key. What is known of the key may be out of date, so after a conflict the
+    /// query itself is compared instead.
     fn keyed<'k>(
         &self,
         read: &Read<'_>,
@@ -200,6 +201,8 @@ impl<C: Client> Session<C> {
         by_key.is_by(key).then(keyed).flatten()
     }
 
+    /// Adds a guard and a row to the journal. A guard that would exceed the limit is left out, and the transaction
+    /// can't go on.
     fn show(&mut self, guard: Option<Guard>, row: Option<RowKey>) {
         let journal = &mut self.transaction.journal;
         if let Some(row) = row {
@@ -209,7 +212,7 @@ impl<C: Client> Session<C> {
             return;
         };
         if journal.guard_bytes() + guard.statement.size() > super::look::GUARDS {
-            // As long as nothing else is done, nothing has to be compared.
+            // Nothing has to be compared unless the transaction does anything more.
             journal.unguarded = Some(guard.sql);
         } else {
             journal.show(guard);
@@ -217,7 +220,7 @@ impl<C: Client> Session<C> {
     }
 }
 
-/// Whether SQLite complains about what this crate put around a query, or at its end.
+/// Returns whether SQLite rejects the SQL that this crate put around a query, or at its end.
 fn is_about_form(message: &str) -> bool {
     super::alone::is_about_form(message) || StatementError(message).is_without_rowids()
 }
@@ -229,14 +232,14 @@ fn is_without_rowid(result: &StatementResult) -> bool {
     }
 }
 
-/// The one text of each row.
+/// Returns the one text of each row. Fails if a row is anything else.
 fn texts_of(rows: &Rows) -> QueryResult<Vec<&str>> {
     let texts = (0..rows.len()).map(|row| match rows.width() {
         1 => match rows.value(row, 0) {
             Some(Value::Text(text)) => Some(text),
             _ => None,
         },
-        // Without a column there is no value to look at.
+        // A row without columns has no value.
         _ => None,
     });
     texts.collect::<Option<_>>().ok_or_else(unreadable_cells)

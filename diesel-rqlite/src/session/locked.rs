@@ -19,7 +19,7 @@ use crate::statement::{self, Batch, Statement};
 use crate::transaction::TransactionMode;
 
 impl<C: Client> Session<C> {
-    /// Whether there is a lock in rqlite that has not been taken yet.
+    /// Returns whether the transaction uses a lock in rqlite that has not been taken yet.
     pub(super) fn wants_lock(&self) -> bool {
         let lease = self.transaction.lease.as_ref();
         lease.is_some_and(|lease| !lease.is_held())
@@ -32,8 +32,8 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Before a read that no commit compares: who has lost a lock elsewhere to this transaction, and does not know,
-    /// must not change the rows behind its back.
+    /// Writes the number of the lock held elsewhere to the database, before a read that no commit compares. A former
+    /// holder that does not know that it lost the lock can then no longer change the rows that are read.
     pub(super) async fn raise_fence_if_wanted(&mut self) -> QueryResult<()> {
         let Some((name, number)) = &self.transaction.fence else {
             return Ok(());
@@ -62,7 +62,7 @@ impl<C: Client> Session<C> {
         Ok(())
     }
 
-    /// Waits for the lock.
+    /// Takes the lock. Waits for it if necessary.
     pub(crate) async fn take_lock(&mut self) -> QueryResult<()> {
         match self.lock_and_look(&[]).await? {
             Some(_) => Ok(()),
@@ -70,8 +70,8 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Takes the lock and looks at `tails` in one request. `None`: the lock was held by another, and was waited for;
-    /// nothing has been looked at.
+    /// Takes the lock and runs `tails` in one request. Returns `None` if another client held the lock and this one had
+    /// to wait for it; then nothing of `tails` has run.
     pub(super) async fn lock_and_look(
         &mut self,
         tails: &[&Statement<'_>],
@@ -87,6 +87,7 @@ impl<C: Client> Session<C> {
         Ok(tails.is_empty().then(Vec::new))
     }
 
+    /// Tries once to take the lock. Returns the results of `tails`, and whether the lock is held.
     async fn try_lock(
         &mut self,
         lease: &Lease,
@@ -104,7 +105,7 @@ impl<C: Client> Session<C> {
         let mut created = false;
         loop {
             let body = match self.send(&exchange).await {
-                // It has all been run, but a value that was read can't be written as JSON.
+                // Everything has run, but a value that was read can't be written as JSON.
                 Err(failure) if failure.is_unwritable() && statements.len() > 2 => {
                     statements.truncate(2);
                     exchange = Exchange::new(Endpoint::WriteAndAsk, statement::body(&statements));
@@ -129,8 +130,8 @@ impl<C: Client> Session<C> {
             }
             let seen = Seen::of(&rows_of(results.next(), &look)?);
             let results: Vec<_> = results.collect();
-            // What fails when it is run undoes the acquisition, what can't be prepared does not; the next statement
-            // takes the lock then, in either case.
+            // A statement that fails when it runs undoes the acquisition; one that can't be prepared does not. In
+            // either case the next statement takes the lock.
             let failed = matches!(results.last(), Some(StatementResult::Failed(_)));
             let held = self.learn(seen.as_ref());
             if held && failed {
@@ -140,12 +141,14 @@ impl<C: Client> Session<C> {
         }
     }
 
+    /// Notes the state of the lock that a request saw. Returns whether this transaction holds it.
     fn learn(&mut self, seen: Option<&Seen>) -> bool {
         let lease = self.transaction.lease.as_mut();
         lease.is_some_and(|lease| lease.learn(seen))
     }
 
-    /// Looks at the lock until it is free, or until its holder has given no sign of life for a whole lease.
+    /// Waits until the lock is free, or until its holder has shown no sign of life for a whole lease. Fails after the
+    /// timeout of the lock.
     async fn wait_for_lock(&mut self) -> QueryResult<()> {
         let Some(lease) = self.transaction.lease.clone() else {
             return Ok(());
@@ -195,6 +198,7 @@ impl<C: Client> Session<C> {
         Ok(Seen::of(&rows))
     }
 
+    /// Takes the lock from a holder that shows no sign of life. Returns whether that succeeded.
     async fn take_over(&mut self, lease: &Lease, seen: &Seen) -> QueryResult<bool> {
         self.note_asked();
         let take_over = lease.take_over(seen);
@@ -205,14 +209,15 @@ impl<C: Client> Session<C> {
         Ok(self.learn(seen.as_ref()))
     }
 
+    /// Notes that a request for the lock is sent, so that the lock has to be given back.
     fn note_asked(&mut self) {
         if let Some(lease) = self.transaction.lease.as_mut() {
             lease.asked = true;
         }
     }
 
-    /// Gives the lock back behind a transaction that wrote nothing. Where nothing compared what it read, that is only
-    /// true of one moment if the lock was held until now.
+    /// Gives the lock back after a transaction that wrote nothing. If nothing compared what it read, the reads are of
+    /// one moment only if the lock was held until now.
     pub(super) async fn give_back_lock_behind_reads(&mut self) -> QueryResult<()> {
         if self.transaction.options.mode != TransactionMode::Deferred {
             self.give_back_lock().await;
@@ -230,12 +235,12 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Gives the lock back, if it may be held. What fails here is cured by the lease's end.
+    /// Gives the lock back if it may be held. If that fails, the lock ends with its lease.
     pub(crate) async fn give_back_lock(&mut self) {
         let _ = self.release_lock().await;
     }
 
-    /// Gives the lock back behind a request for it that nobody waits for any more, and that may come in later.
+    /// Gives the lock back after a request for it that was cancelled. The request may still arrive later.
     pub(crate) async fn give_back_lock_for_sure(&mut self) {
         const LATER: [Duration; 3] = [
             Duration::from_millis(100),
@@ -255,7 +260,7 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Whether it was still held; `None`, if it was never asked for.
+    /// Gives the lock back. Returns whether it was still held, or `None` if it was never requested.
     async fn release_lock(&mut self) -> Option<QueryResult<bool>> {
         let lease = self.transaction.lease.as_mut()?;
         lease.fence = None;

@@ -1,4 +1,4 @@
-//! Reads inside a transaction: looks at the database as if what is pending had been applied.
+//! Reads inside a transaction: peeks at the database as if the pending writes had been applied.
 
 use diesel::QueryResult;
 use diesel::result::Error;
@@ -16,11 +16,11 @@ use crate::protocol::rows::Rows;
 use crate::statement::{self, Read, Statement};
 use crate::transaction::{Peek, RowKey, TransactionMode, row_of};
 
-/// How many bytes a transaction may read and still be guarded: they are part of its commit, and of the Raft log.
+/// The largest size of a transaction's guards, in bytes. They are part of its commit, and of the Raft log.
 pub(super) const GUARDS: usize = 16 << 20;
 
 impl<C: Client> Session<C> {
-    /// Runs statements as if everything the transaction did had been applied, and keeps nothing of it.
+    /// Runs statements after everything that the transaction did so far, and keeps none of their effects.
     pub(super) async fn look(
         &mut self,
         tails: &[&Statement<'_>],
@@ -30,7 +30,7 @@ impl<C: Client> Session<C> {
         results.ok_or_else(error::unwritable)
     }
 
-    /// The same. `None`: rqlite can't write the values as JSON.
+    /// Does the same as [`look`](Self::look). Returns `None` if rqlite can't write the values as JSON.
     pub(super) async fn look_at_writable(
         &mut self,
         tails: &[&Statement<'_>],
@@ -51,7 +51,7 @@ impl<C: Client> Session<C> {
         let peek = self.transaction.peek(tails, writes, validate);
         let mut exchange = peek.exchange.clone();
         if self.settings.level == ReadConsistency::None && self.transaction.past.conflict {
-            // From a node that lags behind, the same rows would come again.
+            // A node that lags behind would return the same rows again.
             exchange = exchange.at(ReadConsistency::Weak);
         }
         let Some(results) = self.peek(&peek, &exchange).await? else {
@@ -63,12 +63,13 @@ impl<C: Client> Session<C> {
             && exchange.level.is_none()
             && !peek.writes
         {
-            // The node may lag behind, and not know the table yet.
+            // The node may lag behind and not know the table yet.
             return self.peek(&peek, &exchange.at(ReadConsistency::Weak)).await;
         }
         Ok(Some(results))
     }
 
+    /// Sends a peek. Returns `None` if rqlite can't write the values as JSON.
     async fn peek(
         &mut self,
         peek: &Peek,
@@ -85,7 +86,8 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Asks for something of the schema, as the transaction sees it, if one is open that may look.
+    /// Asks for a part of the schema. In an open transaction, asks as the transaction sees it, unless its mode is
+    /// Deferred.
     pub(super) async fn ask_as_seen(&mut self, statement: &Statement<'_>) -> QueryResult<Rows> {
         let is_seen = self.transaction.is_open()
             && self.transaction.options.mode != TransactionMode::Deferred;
@@ -95,11 +97,13 @@ impl<C: Client> Session<C> {
         }
     }
 
+    /// Runs one statement as the transaction sees the database, without a guard. Returns its rows.
     pub(super) async fn look_at(&mut self, statement: &Statement<'_>) -> QueryResult<Rows> {
         let mut results = self.look(&[statement], false).await?;
         rows_of(results.pop(), statement)
     }
 
+    /// Runs a query in a transaction. Guards its rows if they can be compared, except in the mode Deferred.
     pub(super) async fn transaction_read(
         &mut self,
         read: &Read<'_>,
@@ -125,7 +129,7 @@ impl<C: Client> Session<C> {
                 .guarded_read(read, Some(types), read.typed_names(types.len()))
                 .await
             {
-                // It has another number of columns, as Diesel will say.
+                // The query has another number of columns, which Diesel reports.
                 Err(Error::DatabaseError(_, information))
                     if is_about_subquery(information.message()) => {}
                 outcome => return outcome,
@@ -138,15 +142,16 @@ impl<C: Client> Session<C> {
         self.guarded_read(read, None, names).await
     }
 
-    /// The names of the columns, as the server knows them. See [`statement::raw_query`] for the query in front.
+    /// Returns the names of the columns as the server knows them. [`statement::raw_query`] explains the query before
+    /// it.
     async fn columns_of(&mut self, read: &Read<'_>) -> QueryResult<Vec<String>> {
         let (schema, columns) = (statement::read_of_schema(), read.columns());
         let mut results = self.look(&[&schema, &columns], false).await?;
         rows_of(results.pop(), &columns).map(|rows| rows.columns)
     }
 
-    /// Takes a lock in rqlite and reads, in one request. `None`: there is no lock to take, another held it, or the rows
-    /// need another form.
+    /// Takes a lock in rqlite and reads, in one request. Returns `None` if there is no lock to take, if another client
+    /// held it, or if the rows need another form.
     async fn read_with_lock(
         &mut self,
         read: &Read<'_>,
@@ -177,7 +182,7 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// An error, if the transaction has read too much to go on with anything else.
+    /// Fails if the transaction has read too much to do anything more.
     pub(super) fn check_guarded(&self) -> QueryResult<()> {
         match &self.transaction.journal.unguarded {
             None => Ok(()),
@@ -192,6 +197,7 @@ impl<C: Client> Session<C> {
         }
     }
 
+    /// Returns the row that a statement finds by its primary key, if the key is known and given completely.
     pub(super) fn row_of(
         &self,
         by_key: &ByKey,

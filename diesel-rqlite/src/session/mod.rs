@@ -1,7 +1,7 @@
-//! A connection without Diesel: what is sent for a query, in which order, and what becomes of it.
+//! A connection without Diesel: what is sent for a query, in which order, and what the answer means.
 //!
-//! Written once for all clients. Its functions are `async`; a blocking client never lets them wait, so that
-//! [`now`](crate::runtime::now) may run them to their end.
+//! Written once for all clients. Its functions are `async`. With a blocking client they never have to wait, so that
+//! [`now`](crate::runtime::now) can run them to completion.
 
 mod alone;
 mod beside_sql;
@@ -58,15 +58,15 @@ use crate::statement::{self, Batch, Did, Place, Plan, Query, Statement, Statemen
 use crate::transaction::exactly_once::Commits;
 use crate::transaction::{PrimaryKeys, Transaction};
 
-/// What sends requests. A clone of it may use the same connections to a node.
+/// A client that sends requests. A clone may use the same connections to a node.
 pub(crate) trait Client: Clone + Send + Sync + 'static {
     type Runtime: Acquire;
     type Rest: Rest;
 
     fn open(config: &RqliteConfig) -> ConnectionResult<Self>;
 
-    /// Sends a request, and waits for its answer until the vigil says that there won't be one: for all of it, or, where it
-    /// is longer and has status 200, for so many bytes at `first`.
+    /// Sends a request and waits for its answer until `vigil` gives up. Waits for the whole body or, if the status is
+    /// 200 and the body is longer, for `first` bytes.
     fn send(
         &mut self,
         request: http::Request<Bytes>,
@@ -74,19 +74,19 @@ pub(crate) trait Client: Clone + Send + Sync + 'static {
         first: usize,
     ) -> impl Future<Output = Result<Received<Self::Rest>, SendError>> + Send;
 
-    /// Asks something small, in a connection of its own, within [`PROBE`](crate::protocol::cluster::PROBE).
+    /// Sends a small request on a connection of its own, within [`PROBE`](crate::protocol::cluster::PROBE).
     fn probe(
         &self,
         request: http::Request<Bytes>,
     ) -> impl Future<Output = Result<http::Response<Bytes>, SendError>> + Send;
 }
 
-/// An answer, or the begin of one and what is to come.
+/// An answer, or the start of one and its rest.
 pub(crate) type Received<R> = (http::Response<Bytes>, Option<R>);
 
-/// What is to come of an answer.
+/// The part of an answer that is still to come.
 pub(crate) trait Rest: Send + 'static {
-    /// Adds what comes next. 0: that was all.
+    /// Appends the next bytes. Returns 0 at the end of the answer.
     fn read(
         &mut self,
         bytes: &mut Vec<u8>,
@@ -100,29 +100,29 @@ pub(crate) struct Session<C> {
     pub(crate) nodes: Nodes,
     pub(crate) settings: Settings,
     pub(crate) observer: Observer,
-    /// Where credentials come from that change.
+    /// The source of credentials that change.
     provider: Option<Provider>,
     scout: Arc<Scout>,
     pub(crate) statements: Arc<Statements>,
-    /// When the last request had its answer. `None`: it had none.
+    /// The time of the last answer. `None` if the last request had none.
     answered: Option<Instant>,
     pub(crate) transaction: Transaction,
-    /// Learnt along the way.
+    /// The primary keys that this connection has learnt.
     keys: PrimaryKeys,
-    /// As of the last look; before the first one nothing is known of the schema.
+    /// The schema as of the last look. `None` before the first one.
     unstable: Option<Unstable>,
-    /// The version of that schema, if it was a committed one.
+    /// The version of that schema, if the schema was a committed one.
     schema_version: Option<Rows>,
-    /// The numbers of this connection's commits, once it has one.
+    /// The numbers of this connection's commits. `None` until it registers.
     commits: Option<Commits>,
     pub(crate) foreign_keys: ForeignKeys,
-    /// Defaults that each node makes for itself may have come since the last look at the schema.
+    /// Set if the schema may have gained defaults that each node computes for itself since the last look.
     defaults_are_news: bool,
-    /// What writes outside of transactions go through, if the configuration says so.
+    /// The queue for writes outside of transactions, if the configuration asks for it.
     pub(crate) coalescer: Option<Arc<Coalescer>>,
 }
 
-/// The machine's clock and randomness. In a transaction, `now` is when it began to need it.
+/// The machine's clock and randomness. In a transaction, `now` is the time of its first use.
 pub(crate) struct System {
     now: SystemTime,
 }
@@ -138,7 +138,8 @@ impl Entropy for System {
 }
 
 impl<C: Client> Session<C> {
-    /// One that knows the cluster as `known` does, and begins with this node.
+    /// Opens a session that shares `known`, the knowledge of the cluster, and begins with the configuration's first
+    /// node.
     pub(crate) fn open(
         config: &RqliteConfig,
         known: Known,
@@ -189,7 +190,7 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// One that knows the same nodes, and nothing of the transaction.
+    /// Returns a session that knows the same nodes, and nothing of the transaction.
     pub(crate) fn another(&self) -> Self {
         let mut session = self.courier();
         session.coalescer.clone_from(&self.coalescer);
@@ -199,7 +200,7 @@ impl<C: Client> Session<C> {
         session
     }
 
-    /// One that knows the same nodes, and sends what it is given.
+    /// Returns a session that knows the same nodes, to send given requests.
     fn courier(&self) -> Self {
         let mut session = Session::new(
             self.client.clone(),
@@ -212,12 +213,13 @@ impl<C: Client> Session<C> {
         session
     }
 
+    /// Sends a request and waits for its whole answer. Retries as the protocol allows.
     pub(crate) async fn send(&mut self, exchange: &Exchange) -> Result<Bytes, Failure> {
         let (body, _) = self.send_for(exchange, usize::MAX).await?;
         Ok(body)
     }
 
-    /// Sends a request until it has an answer, of which so many bytes are waited for.
+    /// Sends a request until it has an answer. Waits for the first `first` bytes of that.
     async fn send_for(
         &mut self,
         exchange: &Exchange,
@@ -246,7 +248,7 @@ impl<C: Client> Session<C> {
                     });
                     self.observer.received(sent, &mut attempts, &outcome);
                     match credentials.renewed_after(&outcome).await {
-                        // To the same node, which has refused it.
+                        // The request goes to the same node again, which has refused it.
                         Ok(true) => {}
                         Ok(false) => call.received(outcome, Instant::now()),
                         Err(reason) => break Err(exchange.failure(Why::NotApplied, reason)),
@@ -262,7 +264,7 @@ impl<C: Client> Session<C> {
         };
         let now = Instant::now();
         self.answered = outcome.is_ok().then_some(now);
-        // For the next time: nodes that come and go.
+        // Nodes may have joined or left: this is for later requests.
         if scout.known.cluster().wants_look(now) {
             scout.look();
         }
@@ -277,14 +279,14 @@ impl<C: Client> Session<C> {
         outcome.map(|body| (body, rest))
     }
 
-    /// Whether the last request had its answer, and not long ago.
+    /// Returns whether the last request was answered, not long ago.
     #[cfg(any(feature = "async", feature = "r2d2"))]
     pub(crate) fn has_just_answered(&self) -> bool {
         const LONG_AGO: Duration = Duration::from_secs(10);
         self.answered.is_some_and(|at| at.elapsed() < LONG_AGO)
     }
 
-    /// The answer to an exchange, where only an answer is of use.
+    /// Sends a request and returns its parsed answer. Fails if there is none.
     async fn answer(
         &mut self,
         exchange: &Exchange,
@@ -295,10 +297,12 @@ impl<C: Client> Session<C> {
         error::answer(exchange, &body, encodings)
     }
 
+    /// Runs a query outside of the transaction, and returns its rows.
     pub(crate) async fn ask(&mut self, statement: &Statement<'_>) -> QueryResult<Rows> {
         self.ask_by(&statement::query(statement), statement).await
     }
 
+    /// Sends a request of one statement, and returns the rows of that.
     async fn ask_by(
         &mut self,
         exchange: &Exchange,
@@ -309,14 +313,14 @@ impl<C: Client> Session<C> {
         rows_of(answer.results.pop(), statement)
     }
 
-    /// Whether the cluster answers. What it says of its schema saves requests later.
+    /// Checks that the cluster answers. Learns the schema by the same request, which saves requests later.
     pub(crate) async fn greet(&mut self) -> QueryResult<()> {
         match self.ask(&Statement::plain(unstable::QUERY)).await {
             Ok(rows) => {
                 self.learn_unstable(&rows);
                 self.check_encoding()
             }
-            // A schema that the server can't read whole: with a module that it does not have.
+            // The server can't read the whole schema, because of a module that it does not have.
             Err(Error::DatabaseError(DatabaseErrorKind::Unknown, _)) => {
                 self.ask(&Statement::plain("SELECT 1")).await.map(|_| ())
             }
@@ -324,7 +328,8 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// `hex()` gives the bytes of a text in the database's own encoding, so that none would be read as it is.
+    /// Fails unless the database is UTF-8. `hex()` returns a text in the database's own encoding, so that no text would
+    /// be read back exactly.
     fn check_encoding(&self) -> QueryResult<()> {
         let schema = self.unstable.as_ref();
         match schema.and_then(Unstable::other_encoding) {
@@ -339,6 +344,7 @@ impl<C: Client> Session<C> {
         }
     }
 
+    /// Returns the clock and the randomness of a statement. In a transaction, `now` is always the same.
     fn entropy(&mut self) -> System {
         let now = match self.transaction.is_open() {
             true => *self.transaction.now.get_or_insert_with(SystemTime::now),
@@ -354,7 +360,7 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Runs a query for the number of rows it affects.
+    /// Runs a query, and returns the number of rows it affects.
     pub(crate) async fn execute(
         &mut self,
         query: Query<'_>,
@@ -380,7 +386,7 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Runs a query for its rows, of which some may still be to come.
+    /// Runs a query, and returns its rows. Some of them may still be to come.
     pub(crate) async fn rows(
         &mut self,
         query: Query<'_>,
@@ -410,7 +416,7 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Runs statements, none of which is transaction control, for what they do.
+    /// Runs statements for their effects. None of them may be transaction control.
     pub(crate) async fn run(&mut self, found: &[Parsed<'_>], framed: bool) -> QueryResult<()> {
         let place = self.place();
         let found = self.script_with_counters(found)?;
@@ -424,7 +430,7 @@ impl<C: Client> Session<C> {
     }
 }
 
-/// Asks all nodes who leads, until that is known, or all have answered that will.
+/// Asks all nodes which of them leads. Returns when that is known, or when no more answers are expected.
 async fn look<C: Client>(scout: &Scout) {
     const STEP: Duration = Duration::from_millis(2);
     let began = Instant::now();
@@ -440,24 +446,25 @@ async fn look<C: Client>(scout: &Scout) {
     }
 }
 
+/// Returns the rows from an answer to one query.
 fn rows_of_query(exchange: &Exchange, body: &[u8], statement: &Statement<'_>) -> QueryResult<Rows> {
     let encodings = std::slice::from_ref(&statement.encodings);
     let mut answer = error::answer(exchange, body, encodings)?;
     rows_of(answer.results.pop(), statement)
 }
 
-/// The rows of a query.
+/// Returns the rows from the result of a query.
 fn rows_of(result: Option<StatementResult>, statement: &Statement<'_>) -> QueryResult<Rows> {
     match result.ok_or_else(error::cut_short)? {
         StatementResult::Rows(rows) => Ok(named(rows, statement)),
         StatementResult::Failed(message) => Err(error::statement_error(&message, None)),
-        // A PRAGMA that returns nothing.
+        // A PRAGMA may return nothing.
         StatementResult::Executed { .. } if statement.may_be_rowless => Ok(Rows::default()),
         StatementResult::Executed { .. } => Err(error::no_rows()),
     }
 }
 
-/// What SQL around the values did to the names of the columns is undone.
+/// Restores the names of the columns, which the SQL around the values has changed.
 fn named(mut rows: Rows, statement: &Statement<'_>) -> Rows {
     if statement.names.len() == rows.width() {
         rows.columns.clone_from(&statement.names);

@@ -1,4 +1,4 @@
-//! Writes inside a transaction: they wait for the commit, and are looked at where their outcome must be known.
+//! Writes inside a transaction. They wait for the commit, and are peeked if their outcome must be known before.
 
 use diesel::QueryResult;
 use diesel::result::Error;
@@ -15,11 +15,11 @@ use crate::sql::unstable::Ending;
 use crate::statement::{Batch, Statement};
 use crate::transaction::{Count, Migration, TransactionMode, Write};
 
-/// What tells equal rows apart, in a table that has it.
+/// The column that tells equal rows apart, in a table that has rowids.
 const ROWID: &str = "_rowid_";
 
 impl<C: Client> Session<C> {
-    /// Takes writes for the number of rows they affect.
+    /// Takes writes, and returns the number of rows they affect.
     pub(super) async fn transaction_write(&mut self, batch: Batch<'_>) -> QueryResult<usize> {
         self.check_writable()?;
         let before = self.transaction.journal.len();
@@ -35,6 +35,7 @@ impl<C: Client> Session<C> {
         Ok(rows)
     }
 
+    /// Takes writes, and returns the rows of those that have RETURNING.
     pub(super) async fn transaction_write_returning(
         &mut self,
         batch: Batch<'_>,
@@ -60,7 +61,7 @@ impl<C: Client> Session<C> {
         Ok(returned)
     }
 
-    /// Takes the statements of a script.
+    /// Takes the statements of a script. In the mode Eager a server runs them first.
     pub(super) async fn transaction_run(&mut self, batch: Batch<'_>) -> QueryResult<()> {
         self.check_writable()?;
         let statements: Vec<_> = batch
@@ -93,19 +94,20 @@ impl<C: Client> Session<C> {
         Ok(())
     }
 
+    /// Fails if the transaction can't go on, is read-only, or has read too much.
     fn check_writable(&self) -> QueryResult<()> {
         self.transaction.check_usable()?;
         self.transaction.check_writable()?;
         self.check_guarded()
     }
 
-    /// A query of several statements failed in the middle: nothing of it stays, but that it failed.
+    /// Undoes a query of several statements that failed in the middle. Only the fact that it failed is kept.
     fn undo_query(&mut self, before: usize, error: Error) -> Error {
         self.transaction.undo_query(before);
         error
     }
 
-    /// What the connection did last is known only behind a write of this very transaction.
+    /// Fails if a statement asks for what the connection did last, and no write of this transaction stands before it.
     fn check_counters(&self, statement: &Statement<'_>) -> QueryResult<()> {
         let facts = statement.facts.as_ref();
         let function = facts.and_then(|facts| facts.connection_function);
@@ -117,6 +119,7 @@ impl<C: Client> Session<C> {
         }
     }
 
+    /// Takes one write, and returns the number of rows it affects. Asks a server if the mode or the write requires it.
     async fn take_write(&mut self, statement: Statement<'static>) -> QueryResult<usize> {
         self.check_counters(&statement)?;
         if self.transaction.options.mode == TransactionMode::Deferred {
@@ -143,6 +146,7 @@ impl<C: Client> Session<C> {
         Ok(told)
     }
 
+    /// Takes a write without asking a server. Fails if it has RETURNING.
     fn defer(&mut self, statement: Statement<'static>) -> QueryResult<usize> {
         if statement.source.is_some() {
             let message = "RETURNING in a transaction of the mode Deferred: its rows are not known before the commit; \
@@ -154,7 +158,7 @@ impl<C: Client> Session<C> {
         Ok(rows)
     }
 
-    /// What a write will count, if the client can tell.
+    /// Returns the number of rows that a write will affect, if the client can tell.
     fn assume(&mut self, statement: &Statement<'_>) -> Option<usize> {
         if self.ending_of(statement).may_be() {
             return None;
@@ -173,7 +177,7 @@ impl<C: Client> Session<C> {
         known.finds_its_row(&statement.sql, &row).map(usize::from)
     }
 
-    /// Runs a write in one of its forms, to see what it does.
+    /// Peeks one form of a write to see its result.
     async fn look_at_write(
         &mut self,
         statement: &Statement<'static>,
@@ -188,7 +192,8 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// That a row can't be inserted has been shown, too.
+    /// Returns the error of a write. If it is an INSERT that can't write its rows, the journal notes that, since the
+    /// closure learns it.
     async fn write_failed(&mut self, statement: &Statement<'static>, message: &str) -> Error {
         if self.ending_of(statement).is_by(message) {
             self.transaction.ended_by_statement(message);
@@ -202,8 +207,8 @@ impl<C: Client> Session<C> {
         error::statement_error(message, None)
     }
 
-    /// Whether a write has its count. One that skips the rows it can't write may fail all the same: at another row,
-    /// or in a trigger, in which it also skips rows.
+    /// Returns whether a write has its count. An INSERT that skips the rows it can't write may still fail, at another
+    /// row, or in a trigger, which skips rows as well then.
     async fn is_so(&mut self, write: &Write) -> bool {
         let guard = write.count.guard();
         let tails: Vec<_> = std::iter::once(&write.statement).chain(&guard).collect();
@@ -212,6 +217,7 @@ impl<C: Client> Session<C> {
         results.len() == tails.len() && !results.iter().any(failed)
     }
 
+    /// Takes a write with RETURNING, and returns its rows.
     async fn take_returning(&mut self, mut statement: Statement<'static>) -> QueryResult<Rows> {
         if self.transaction.options.mode == TransactionMode::Deferred {
             return self.defer(statement).map(|_| Rows::default());
@@ -226,7 +232,7 @@ impl<C: Client> Session<C> {
                 .look_at_write(&statement, &source.looked_at(&key))
                 .await;
             match outcome {
-                // A table WITHOUT ROWID, or a view.
+                // The table is WITHOUT ROWID, or is a view.
                 Err(Error::DatabaseError(_, information))
                     if key == [ROWID]
                         && StatementError(information.message()).is_missing_column(ROWID) =>
@@ -255,7 +261,7 @@ impl<C: Client> Session<C> {
         Ok(rows)
     }
 
-    /// A count that a server told. It is not compared where it depends on what each node has of its own.
+    /// Returns a count that a server told. It is not compared if it depends on values that each node has of its own.
     fn shown(&self, statement: &Statement<'_>, rows: usize) -> Count {
         let facts = statement.facts.as_ref();
         let decisive = facts.and_then(|facts| facts.decisive.as_ref());
@@ -270,7 +276,8 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// The columns of the primary key of the table that is written, in quotes. None: it has no key, or is a view.
+    /// Returns the columns of the primary key of the table that is written, in quotes. They are empty if it has no key,
+    /// or is a view.
     async fn primary_key_of(&mut self, statement: &Statement<'static>) -> QueryResult<Vec<String>> {
         let facts = statement.facts.as_ref();
         let Some(table) = facts.and_then(|facts| facts.written_table.clone()) else {
@@ -285,8 +292,9 @@ impl<C: Client> Session<C> {
         Ok(quoted.collect())
     }
 
+    /// Adds a write to the journal, with what is known of it, and learns from it.
     fn keep(&mut self, mut write: Write) {
-        // In a transaction of somebody's own around it, it is not all there is.
+        // Inside another transaction of the caller, the migration is not all there is.
         let alone =
             || self.transaction.depth() == 1 && !self.transaction.journal.sets_up_migrations();
         write.migration = migration::part(&write.statement).filter(|part| match part {
@@ -298,7 +306,7 @@ impl<C: Client> Session<C> {
         self.transaction.write(write);
     }
 
-    /// How a write that fails ends the transaction: by its own words, or by those of the schema.
+    /// Returns how the write ends the transaction if it fails: by its own words, or by those of the schema.
     fn ending_of(&self, statement: &Statement<'_>) -> Ending {
         let facts = statement.facts.as_ref();
         let table = facts.and_then(|facts| facts.written_table.as_deref());
@@ -309,7 +317,7 @@ impl<C: Client> Session<C> {
         ending
     }
 
-    /// What a write tells about the rows that are there.
+    /// Notes what a write tells about the rows that exist.
     fn learn_from(&mut self, write: &Write) {
         let statement = &write.statement;
         if statement.is_insert() {

@@ -1,4 +1,4 @@
-//! Writes that a node is to send later, with those of others.
+//! Writes that a node applies later, together with those of others.
 
 use std::time::Duration;
 
@@ -12,12 +12,13 @@ use crate::error;
 use crate::protocol::response;
 use crate::statement::{self, Did, Place, Plan, Query, Statement, Wanted};
 
-/// Why something can't be queued.
+/// The reason why something can't be queued.
 const NOT_QUEUED: &str = "a queued write is one INSERT, UPDATE or DELETE, which is run later, in no transaction of ours, and \
      of which nothing is answered; use `execute`";
 
 impl<C: Client> Session<C> {
-    /// Gives writes to the queue of a node. `None`: they are there, and were not done within the time to wait.
+    /// Adds writes to the queue of a node. Returns `None` if the node has them, but did not finish them within the time
+    /// to wait.
     pub(crate) async fn queue(
         &mut self,
         writes: Vec<(Query<'_>, Vec<Bind<'_>>)>,
@@ -35,7 +36,7 @@ impl<C: Client> Session<C> {
             return Err(error::not_sent(refused("nothing")));
         }
         let exchange = statement::queue(&statements, wait);
-        // Whatever becomes of it, and whenever.
+        // The queued writes run at any later time, with any outcome.
         self.transaction.did = Did::unknown();
         let body = self.send(&exchange).await.map_err(error::failure)?;
         if wait.is_some() && body.is_empty() {
@@ -45,7 +46,8 @@ impl<C: Client> Session<C> {
         number.map(Some).ok_or_else(error::cut_short)
     }
 
-    /// A write as it is sent by itself, if it may be run at any time, among others, without anybody knowing how it ended.
+    /// Returns a write as it is sent by itself. Fails unless it may run at any time, among others, with nobody learning
+    /// its outcome.
     async fn queued<'q>(
         &mut self,
         query: Query<'q>,
@@ -69,11 +71,12 @@ impl<C: Client> Session<C> {
     }
 }
 
+/// Fails unless the query is one INSERT, UPDATE or DELETE with neither RETURNING nor `OR ROLLBACK`.
 fn check(found: &[Parsed<'_>]) -> Result<(), SqlError> {
     let [parsed] = found else {
         return Err(refused(match found {
             [] => "an insert of no rows",
-            // The queue would run some of them.
+            // The queue would run some of them even if another fails.
             _ => "a batch of rows that takes several statements",
         }));
     };
@@ -83,7 +86,7 @@ fn check(found: &[Parsed<'_>]) -> Result<(), SqlError> {
     if parsed.returns() {
         return Err(refused("RETURNING"));
     }
-    // Where the server makes a transaction of what is queued, it would be that of others, too.
+    // If the server runs the queue in a transaction, that would roll back the writes of others as well.
     if parsed.ends_transaction() {
         return Err(refused("OR ROLLBACK"));
     }

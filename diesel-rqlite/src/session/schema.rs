@@ -1,4 +1,4 @@
-//! What a transaction has to know of the schema: asked together with what it looks at.
+//! The facts of the schema that a transaction needs. It asks for them together with what it peeks at.
 
 use diesel::QueryResult;
 use diesel_rqlite_sql::ByKey;
@@ -12,8 +12,8 @@ use crate::sql::unstable::{self, Unstable};
 use crate::statement::Statement;
 
 impl<C: Client> Session<C> {
-    /// Looks at one statement, and in the same request asks for what decides how it is guarded. `None`: rqlite can't write
-    /// its values as JSON.
+    /// Peeks at one statement, and in the same request asks for what decides how it is guarded. Returns `None` if
+    /// rqlite can't write its values as JSON.
     pub(super) async fn look_and_learn(
         &mut self,
         statement: &Statement<'_>,
@@ -25,7 +25,8 @@ impl<C: Client> Session<C> {
         let schema = Statement::plain(unstable::QUERY);
         loop {
             let keys = self.primary_key_query(table);
-            // What this transaction does to the schema may be undone, and another schema get its version.
+            // The changes of this transaction to the schema may be rolled back, and another schema may get the same
+            // version.
             let is_committed =
                 !(self.transaction.journal.may_change_schema() || writes && !statement.counted);
             let known =
@@ -48,7 +49,7 @@ impl<C: Client> Session<C> {
                 .flatten()
                 .any(|result| matches!(result, StatementResult::Executed { .. }))
             {
-                // Without it nothing would be compared at the commit.
+                // Without the schema nothing would be compared at the commit.
                 return Err(error::no_rows());
             }
             let version = version.and_then(rows);
@@ -61,7 +62,7 @@ impl<C: Client> Session<C> {
                     self.learn_unstable(&rows);
                     self.schema_version = version.filter(|_| is_committed);
                 }
-                // A schema that the server can't read whole, or a statement in front that failed.
+                // The server can't read the whole schema, or a statement before it failed.
                 (None, _) => {}
             }
             self.learn_primary_key(table, results.next());
@@ -69,7 +70,7 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Notes what must not be compared, since each node has its own.
+    /// Notes which values must not be compared, because each node has its own.
     pub(super) fn learn_unstable(&mut self, rows: &Rows) {
         if rows.width() == unstable::WIDTH {
             self.unstable = Some(Unstable::of(rows));
@@ -77,7 +78,7 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Asks which columns are the primary key of a table, unless that is known.
+    /// Returns the query for the primary key of a table. Returns `None` if the key is known.
     pub(super) fn primary_key_query(&self, table: Option<&str>) -> Option<Statement<'static>> {
         let table = table?;
         (!self.keys.contains_key(table)).then(|| {
@@ -88,6 +89,7 @@ impl<C: Client> Session<C> {
         })
     }
 
+    /// Notes the primary key of a table from the result of [`primary_key_query`](Self::primary_key_query).
     pub(super) fn learn_primary_key(
         &mut self,
         table: Option<&str>,

@@ -1,4 +1,4 @@
-//! Asks the nodes of a cluster who leads, beside whatever else goes on.
+//! Asks the nodes of a cluster which of them leads, concurrently with other requests.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::protocol::watch::INTERVAL;
 use crate::protocol::watch::{Verdict, Watch};
 use crate::runtime::Runtime;
 
-/// Looks at the cluster of one configuration.
+/// The means to ask the nodes of one configuration's cluster.
 pub(crate) struct Scout {
     pub(crate) known: Known,
     look: Box<dyn Fn(&Known) + Send + Sync>,
@@ -50,12 +50,13 @@ impl Scout {
         })
     }
 
-    /// Asks all nodes in the background, unless that is under way.
+    /// Asks all nodes in the background, unless they are being asked already.
     pub(crate) fn look(&self) {
         (self.look)(&self.known);
     }
 }
 
+/// Asks one node, and notes its answer or its silence.
 async fn ask<C: Client>(client: C, known: Known, mut survey: Survey, node: String, began: Instant) {
     while let Some(request) = survey.ask() {
         match client.probe(request).await {
@@ -71,7 +72,7 @@ async fn ask<C: Client>(client: C, known: Known, mut survey: Survey, node: Strin
     cluster.has_said(&node, survey.view(), began, Instant::now());
 }
 
-/// A request that is under way, and who asks the others about it.
+/// The watch over a request that is outstanding. It asks the other nodes about the request's node.
 #[derive(Debug)]
 pub(crate) struct Vigil {
     watch: Watch,
@@ -83,12 +84,12 @@ impl Vigil {
         Vigil { watch, scout }
     }
 
-    /// When to look at it next: there is nothing to see before.
+    /// Returns the time of the next check. There is nothing to see before.
     pub(crate) fn next_check(&self, now: Instant) -> Instant {
         self.watch.next_check(now)
     }
 
-    /// When to look at it next.
+    /// Returns the time of the next check, which is always in the future.
     #[cfg(feature = "async")]
     pub(crate) fn next_tick(&self) -> Instant {
         let now = Instant::now();
@@ -96,17 +97,17 @@ impl Vigil {
         if next > now { next } else { now + INTERVAL }
     }
 
-    /// There is a connection, and some of the request has left.
+    /// Notes that there is a connection, and that a part of the request has been sent.
     pub(crate) fn passed_on(&mut self) {
         self.watch.passed_on(Instant::now());
     }
 
-    /// Something came back.
+    /// Notes that a part of the answer has arrived.
     pub(crate) fn heard(&mut self) {
         self.watch.heard(Instant::now());
     }
 
-    /// Why it is to be given up, if it is.
+    /// Returns the reason to give the request up, if there is one.
     pub(crate) fn check(&mut self) -> Option<String> {
         let now = Instant::now();
         if now < self.watch.next_check(now) {

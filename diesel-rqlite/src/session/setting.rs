@@ -1,4 +1,4 @@
-//! PRAGMAs that set up a connection to SQLite, and need no set-up here.
+//! PRAGMAs that set up a connection to SQLite, and that rqlite does not need.
 
 use diesel::QueryResult;
 use diesel_rqlite_sql::Setting;
@@ -7,14 +7,14 @@ use super::{Client, Session, foreign_keys};
 use crate::protocol::rows::{Rows, Value};
 
 impl<C: Client> Session<C> {
-    /// Does what a PRAGMA asks for. Returns the row that SQLite would.
+    /// Runs a PRAGMA. Returns the row that SQLite would return.
     pub(crate) async fn set(&mut self, setting: Setting) -> QueryResult<Rows> {
         match setting {
             Setting::Met(row) => {
                 warn_of_needless_setting();
                 Ok(row.map_or_else(Rows::default, |(column, value)| row_of(column, &value)))
             }
-            // Inside of a transaction SQLite ignores it.
+            // SQLite ignores it inside of a transaction.
             Setting::ForeignKeys(wanted) => {
                 if !self.transaction.is_open() {
                     self.set_foreign_keys(wanted).await?;

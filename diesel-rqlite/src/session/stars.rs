@@ -1,7 +1,7 @@
 //! `RETURNING *` in raw SQL.
 //!
-//! What a write returns can't be asked for once more, so that each column is asked for in an exact form, by its name. The
-//! names are those of the schema at that moment, which is one request more.
+//! The rows of a write can't be read again, so each column is asked for by its name in an exact form. The names are
+//! those of the schema at that moment, which costs one more request.
 
 use diesel::QueryResult;
 use diesel_rqlite_sql::Parsed;
@@ -11,11 +11,11 @@ use crate::bind_collector::Bind;
 use crate::protocol::rows::Value;
 use crate::statement::{Query, Statement};
 
-/// Generated columns are columns; hidden ones of virtual tables are not.
+/// The columns of a table. It includes generated columns, but not hidden ones of virtual tables.
 const COLUMNS: &str = "SELECT name FROM pragma_table_xinfo(?) WHERE hidden <> 1 ORDER BY cid";
 
 impl<C: Client> Session<C> {
-    /// A query with the names of the columns in place of a `*` behind RETURNING.
+    /// Replaces the `*` after RETURNING by the names of the columns.
     pub(super) async fn with_columns<'q>(&mut self, query: Query<'q>) -> QueryResult<Query<'q>> {
         if !query.found().iter().any(Parsed::returns_star) {
             return Ok(query);
@@ -31,7 +31,7 @@ impl<C: Client> Session<C> {
         Ok(query.with(found))
     }
 
-    /// None: there is no such table.
+    /// Returns the columns of a table. They are empty if there is no such table.
     async fn columns_of_table(&mut self, table: String) -> QueryResult<Vec<String>> {
         let query = Statement::with_binds(COLUMNS, vec![Bind::Text(table.into())]);
         let rows = self.ask_as_seen(&query).await?;

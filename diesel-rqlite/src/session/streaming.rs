@@ -1,8 +1,8 @@
-//! Rows of a query outside of transactions that are used before the last of them has come.
+//! Rows of a query outside of transactions that are used before the last of them has arrived.
 //!
-//! Nothing that was handed out can be taken back. So where the answer breaks off, or a value comes of which the answer does
-//! not tell what is stored, the query is run again, and its rows go on where they were: if it now begins with the same
-//! rows, its answer is as good as the first. If not, that is an error in place of a row.
+//! Rows that were handed out can't be taken back. If the answer breaks off, or a value arrives that may differ from the
+//! stored one, the query is run again. If its answer begins with the same rows, it is as good as the first, and the
+//! rows go on where they stopped. If not, the next row is an error.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
@@ -26,17 +26,17 @@ use crate::protocol::request::{Exchange, Settings};
 use crate::protocol::rows::Rows;
 use crate::statement::{self, Learnt, Read, Statement};
 
-/// How many bytes of an answer are waited for. One that is not longer is whole before its first row is used.
+/// The number of bytes of an answer to wait for. A shorter answer is complete before its first row is used.
 pub(super) const FIRST: usize = 64 * 1024;
-/// How often a query is run again after its answer broke off.
+/// The number of times to run a query again after its answer broke off.
 const MOST_BROKEN: u32 = 3;
 
-/// What a query found.
+/// The rows of a query.
 #[derive(Debug)]
 pub(crate) struct Found<C: Client> {
     /// A result for each statement that returns rows.
     pub(crate) rows: Vec<Rows>,
-    /// Of the last one, what is still to come.
+    /// The rest of the last result.
     pub(crate) more: Option<Box<Streaming<C>>>,
 }
 
@@ -47,22 +47,22 @@ impl<C: Client> From<Vec<Rows>> for Found<C> {
 }
 
 impl<C: Client> Gained for Found<C> {
-    /// Those that have come.
+    /// Returns the number of rows that have arrived.
     fn returned(&self) -> Option<u64> {
         Some(self.rows.iter().map(|rows| rows.len() as u64).sum())
     }
 }
 
-/// An answer of which a part is here.
+/// An answer that has arrived in part.
 pub(super) struct Coming<C: Client> {
     pieces: Pieces,
-    /// `None`: all of it is.
+    /// `None` if all of it has arrived.
     rest: Option<C::Rest>,
-    /// How many bytes have come that nobody has counted yet.
+    /// The number of bytes that have arrived and were not counted yet.
     read: u64,
 }
 
-/// Why there are no more rows.
+/// The reason why there are no more rows.
 enum Broken {
     Lost(SendError),
     Unreadable(serde_json::Error),
@@ -77,7 +77,7 @@ impl<C: Client> Coming<C> {
         }
     }
 
-    /// The next rows. `None`: there are no more.
+    /// Returns the next rows. Returns `None` if there are no more.
     async fn next(&mut self) -> Result<Option<Rows>, Broken> {
         loop {
             let rows = self.pieces.rows().map_err(Broken::Unreadable)?;
@@ -100,21 +100,21 @@ impl<C: Client> Coming<C> {
 /// The rows of a query that are still to come.
 pub(crate) struct Streaming<C: Client> {
     coming: Coming<C>,
-    /// How it is run, which the session may not be any more.
+    /// The settings of the query. Those of the session may have changed since.
     settings: Settings,
-    /// What is run.
+    /// The statement that is run.
     statement: Statement<'static>,
-    /// The same in the form in which every value is exact, unless that is the one that is run.
+    /// The same statement in the form in which every value is exact, unless that form is the one that is run.
     exact: Option<Statement<'static>>,
     learnt: Option<Arc<Learnt>>,
     given: Given,
-    /// Of the query that was run again, the rows that are to be those that were handed out before.
+    /// After the query was run again: the rows that have to equal those that were handed out before.
     again: Option<Given>,
     broken: u32,
     has_ended: bool,
 }
 
-/// Rows that were handed out.
+/// The rows that were handed out.
 struct Given {
     rows: usize,
     digest: FoldHasher<'static>,
@@ -131,11 +131,13 @@ impl Given {
         }
     }
 
+    /// Adds the first `count` of these rows.
     fn add(&mut self, rows: &Rows, count: usize) {
         rows.digest(count, self.reals, &mut self.digest);
         self.rows += count;
     }
 
+    /// Returns whether both are the same rows, by their number and digest.
     fn is(&self, other: &Given) -> bool {
         self.rows == other.rows && self.digest.finish() == other.digest.finish()
     }
@@ -149,13 +151,13 @@ impl<C: Client> fmt::Debug for Streaming<C> {
     }
 }
 
-/// Whether values of an answer may be others than what is stored.
+/// Returns whether a value of an answer may differ from the stored one.
 fn is_doubtful(rows: &Rows) -> bool {
     !rows.doubtful().is_empty() || rows.may_be_lossy()
 }
 
 impl<C: Client> Streaming<C> {
-    /// What follows on `first`, the rows that came at once.
+    /// Returns the rows that follow `first`, the rows that came at once.
     fn new(
         coming: Coming<C>,
         settings: Settings,
@@ -180,7 +182,7 @@ impl<C: Client> Streaming<C> {
         }
     }
 
-    /// The next rows. `None`: there are no more. Behind an error, too.
+    /// Returns the next rows. Returns `None` if there are no more, or after an error.
     pub(crate) async fn next(&mut self, session: &mut Session<C>) -> QueryResult<Option<Rows>> {
         if self.has_ended {
             return Ok(None);
@@ -197,6 +199,7 @@ impl<C: Client> Streaming<C> {
         next
     }
 
+    /// Returns the next rows. Runs the query again where that is necessary.
     async fn rows(&mut self, session: &mut Session<C>) -> QueryResult<Option<Rows>> {
         loop {
             let next = self.coming.next().await;
@@ -219,7 +222,7 @@ impl<C: Client> Streaming<C> {
                         return Ok(Some(named(rows, &self.statement)));
                     }
                 }
-                // It has fewer rows than were handed out.
+                // The new answer has fewer rows than were handed out.
                 Ok(None) if self.again.is_some() => return Err(self.others()),
                 Ok(None) => return Ok(None),
                 Err(Broken::Lost(lost)) => {
@@ -237,7 +240,7 @@ impl<C: Client> Streaming<C> {
         }
     }
 
-    /// Leaves out what was handed out before.
+    /// Removes the rows that were handed out before. Fails if they differ from those.
     fn pass_over(&mut self, rows: &mut Rows) -> QueryResult<()> {
         let Some(again) = &mut self.again else {
             return Ok(());
@@ -254,6 +257,7 @@ impl<C: Client> Streaming<C> {
         Ok(())
     }
 
+    /// Runs the query again with its own settings. Fails if the new answer has no rows.
     async fn run_again(&mut self, session: &mut Session<C>) -> QueryResult<()> {
         self.again = Some(Given::none(self.given.reals));
         let exchange = statement::query(&self.statement);
@@ -264,7 +268,7 @@ impl<C: Client> Streaming<C> {
         let begun = Pieces::begin(&body, &self.statement.encodings);
         self.coming = match begun {
             Some(pieces) => Coming::new(pieces, rest),
-            // No rows, or an error.
+            // The answer has no rows, or is an error.
             None => {
                 let body = whole::<C>(&exchange, body, rest).await?;
                 rows_of_query(&exchange, &body, &self.statement)?;
@@ -274,6 +278,7 @@ impl<C: Client> Streaming<C> {
         Ok(())
     }
 
+    /// Returns the error for an answer that broke off.
     fn lost(&self, session: &Session<C>, reason: String) -> Error {
         let node = session.nodes.current();
         let exchange = statement::query(&self.statement);
@@ -282,6 +287,7 @@ impl<C: Client> Streaming<C> {
         error::failure(exchange.failure(Why::Unknown, message))
     }
 
+    /// Returns the error for a query that returned other rows when it was run again.
     fn others(&self) -> Error {
         error::conflict(
             format!(
@@ -294,6 +300,7 @@ impl<C: Client> Streaming<C> {
     }
 }
 
+/// Returns the columns that are read as REALs.
 fn reals(types: Option<&[RqliteType]>) -> Doubtful {
     let mut reals = Doubtful::default();
     for (column, kind) in types.unwrap_or_default().iter().enumerate() {
@@ -307,7 +314,7 @@ fn reals(types: Option<&[RqliteType]>) -> Doubtful {
     reals
 }
 
-/// All of an answer.
+/// Reads the rest of an answer, and returns all of it.
 async fn whole<C: Client>(
     exchange: &Exchange,
     first: Bytes,
@@ -323,7 +330,7 @@ async fn whole<C: Client>(
 }
 
 impl<C: Client> Session<C> {
-    /// What a query found.
+    /// Returns the rows that have arrived, and the stream of those to come.
     pub(super) fn found(
         &self,
         rows: Rows,
@@ -343,7 +350,7 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// The rows that have come of an answer, and what is to come.
+    /// Returns the rows of an answer that have arrived, and the rest of the answer.
     pub(super) async fn first_rows(
         &self,
         exchange: &Exchange,
@@ -364,7 +371,7 @@ impl<C: Client> Session<C> {
         Ok((named(rows, statement), Some(Coming::new(pieces, rest))))
     }
 
-    /// An answer broke off.
+    /// Notes that an answer broke off: the node failed, and may have been restarted.
     fn lost(&mut self, reason: &str) {
         self.nodes.unsettled();
         let mut cluster = self.nodes.known.cluster();

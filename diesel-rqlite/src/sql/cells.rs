@@ -1,9 +1,9 @@
-//! Rows as text: what a query returned, written so that it can be compared inside a later request.
+//! Rows as text: the result of a query, written in a form that a later request can compare.
 //!
-//! A transaction must know at its commit whether what it read is still so. It therefore reads rows, unless one is
-//! compared by its values (see [`compared`](super::compared)), each as one text, made by SQL, from which the client takes
-//! the values; the guard in the commit makes the same text again and compares. A cell says where it ends, so that rows can
-//! be put side by side:
+//! A transaction must know at its commit whether its reads are still true. A single row may be compared by its values,
+//! see [`compared`](super::compared). Any other row is read as one text, made by SQL, from which the client takes the
+//! values. The guard in the commit makes the same text again and compares it. Each cell marks its own end, so that rows
+//! can be concatenated:
 //!
 //! | stored | cell |
 //! |---|---|
@@ -13,8 +13,8 @@
 //! | TEXT | `t5:hello`, its length in bytes; or in hexadecimal `h68656C6C6F,` |
 //! | BLOB | `b00FF,` |
 //!
-//! No text that SQLite itself makes of a REAL may be compared: it differs between versions, so a guard could pass on
-//! one replica and fail on another, and they would differ from then on.
+//! No text that SQLite itself makes of a REAL may be compared. It differs between versions, so a guard could pass on
+//! one replica and fail on another, and their databases would differ from then on.
 
 use std::fmt::Write as _;
 
@@ -23,18 +23,19 @@ use crate::protocol::rows::{Rows, Value, whole};
 
 pub(crate) use crate::protocol::message::GUARD;
 
-/// 2^62: a REAL times or by a power of two is exact.
+/// 2^62. A REAL multiplied or divided by a power of two is exact.
 const SCALE: f64 = 4_611_686_018_427_387_904.0;
 
-/// How text is written.
+/// The form in which text is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TextCell {
-    /// With its length. Not exact where it is no UTF-8.
+    /// With its length. Not exact if the text is not UTF-8.
     Counted,
     Hex,
 }
 
-/// Which storage classes a column's values have. A guard spells out only those; any other class is another text.
+/// The storage classes of a column's values. A guard spells out only those; a value of any other class yields another
+/// text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Classes {
     integer: bool,
@@ -62,7 +63,7 @@ impl Classes {
         }
     }
 
-    /// Of each column.
+    /// Returns the classes of each column.
     pub(crate) fn of(rows: &Rows) -> Vec<Classes> {
         let mut classes = vec![Classes::default(); rows.width()];
         for row in 0..rows.len() {
@@ -74,12 +75,12 @@ impl Classes {
     }
 }
 
-/// The expression for one row of these values, as one text.
+/// Returns the expression for one row of these values, as one text.
 pub(crate) fn row(values: &[(String, Classes)], text: TextCell) -> String {
     match values {
         [] => "''".to_owned(),
         [(value, classes)] => cell(value, *classes, text),
-        // Halves, since SQLite limits how deep an expression may be, not how long.
+        // SQLite limits the depth of an expression, not its length, so the values are split into halves.
         several => {
             let (left, right) = several.split_at(several.len() / 2);
             format!("({}||{})", row(left, text), row(right, text))
@@ -121,7 +122,8 @@ pub(super) fn cell(value: &str, classes: Classes, text: TextCell) -> String {
     sql
 }
 
-/// What is exact for a double: to multiply by powers of two, to take the whole part, and to subtract it.
+/// Returns the expression for a REAL. It uses only operations that are exact for a double: to multiply by powers of
+/// two, to take the whole part, and to subtract it.
 fn real(value: &str) -> String {
     let parts = |value: &str| {
         format!(
@@ -139,7 +141,7 @@ fn real(value: &str) -> String {
     )
 }
 
-/// A REAL as `cell` writes it.
+/// Appends a REAL as `cell` writes it.
 fn push_real(text: &mut String, real: f64) {
     if real.is_infinite() {
         text.push_str(if real > 0.0 { "rInf," } else { "r-Inf," });
@@ -155,13 +157,14 @@ fn push_real(text: &mut String, real: f64) {
         exponent += 1;
     }
     let fraction = (scaled - scaled.trunc()) * SCALE;
-    // Both are within 63 bits by now.
+    // Both have at most 63 bits by now.
     #[allow(clippy::cast_possible_truncation)]
     let (whole, fraction) = (scaled as i64, fraction as i64);
     let _ = write!(text, "r{exponent}:{whole}/{fraction},");
 }
 
-/// A row of the wanted columns as [`row`] writes it, text in hexadecimal: for values that came otherwise.
+/// Returns a row of the wanted columns as [`row`] writes it, with text in hexadecimal, from values that came in another
+/// form.
 pub(crate) fn row_text(rows: &Rows, row: usize, wanted: impl Fn(usize) -> bool) -> String {
     let mut text = String::new();
     for column in (0..rows.width()).filter(|column| wanted(*column)) {
@@ -194,7 +197,7 @@ fn push_hex(text: &mut String, tag: char, bytes: &[u8]) {
     text.push(',');
 }
 
-/// The values of rows that came as texts, one a row. `None`: the texts are not what [`row`] writes.
+/// Returns the values of rows that came as one text each. Returns `None` if the texts are not what [`row`] writes.
 pub(crate) fn decode<'t>(texts: impl Iterator<Item = &'t str>, names: Vec<String>) -> Option<Rows> {
     let width = names.len();
     let mut rows = Rows::named(names);
@@ -211,7 +214,7 @@ pub(crate) fn decode<'t>(texts: impl Iterator<Item = &'t str>, names: Vec<String
     Some(rows)
 }
 
-/// Takes one cell off the front.
+/// Takes one cell from the start of the text, and returns the rest.
 fn decode_cell<'t>(text: &'t str, rows: &mut Rows) -> Option<&'t str> {
     let mut characters = text.chars();
     let tag = characters.next()?;
@@ -247,7 +250,7 @@ fn decode_real(body: &str) -> Option<f64> {
     let (whole, fraction) = parts.split_once('/')?;
     let exponent: i32 = exponent.parse().ok()?;
     let (whole, fraction): (i64, i64) = (whole.parse().ok()?, fraction.parse().ok()?);
-    // Exact: each has no more bits than the double they were taken from.
+    // This is exact: neither has more bits than the double that it was taken from.
     #[allow(clippy::cast_precision_loss)]
     let mut value = whole as f64 + fraction as f64 / SCALE;
     for _ in 0..exponent.unsigned_abs().min(40) {
@@ -260,7 +263,7 @@ fn decode_real(body: &str) -> Option<f64> {
     Some(value)
 }
 
-/// The columns of the subquery, with their classes.
+/// Returns the columns of the subquery, with their classes.
 pub(crate) fn columns(classes: &[Classes]) -> Vec<(String, Classes)> {
     let columns = classes.iter().enumerate();
     columns
@@ -268,7 +271,7 @@ pub(crate) fn columns(classes: &[Classes]) -> Vec<(String, Classes)> {
         .collect()
 }
 
-/// `WITH …(c0,c1) AS MATERIALIZED (query) `: keeps the order of the rows, and evaluates each value once.
+/// Returns `WITH …(c0,c1) AS MATERIALIZED (query) `. It keeps the order of the rows, and evaluates each value once.
 pub(super) fn with(query: &str, width: usize) -> String {
     let mut sql = format!("WITH {SUBQUERY}(");
     for index in 0..width {
@@ -278,13 +281,13 @@ pub(super) fn with(query: &str, width: usize) -> String {
     sql
 }
 
-/// A query that returns each row as one text.
+/// Returns a query that yields each row as one text.
 pub(crate) fn query(query: &str, width: usize, text: TextCell) -> String {
     let row = row(&columns(&vec![Classes::ALL; width]), text);
     format!("{}SELECT {row} FROM {SUBQUERY}", with(query, width))
 }
 
-/// A query, with some of its columns as cells, each by itself, text in hexadecimal.
+/// Returns a query with some of its columns as cells, one for each value, with text in hexadecimal.
 pub(crate) fn query_with_some(
     query: &str,
     width: usize,
@@ -296,7 +299,7 @@ pub(crate) fn query_with_some(
             true => cell(&name, Classes::ALL, TextCell::Hex),
             false => name.clone(),
         };
-        // Else the expression would come back as the column's name.
+        // Without a name, the expression would come back as the name of the column.
         format!("{value} {name}")
     });
     let values: Vec<_> = values.collect();
@@ -307,7 +310,7 @@ pub(crate) fn query_with_some(
     )
 }
 
-/// The same rows with what came as cells decoded. `None`: these are no cells.
+/// Returns the same rows, with the cells decoded. Returns `None` if they are not cells.
 pub(crate) fn decode_some(
     rows: &Rows,
     is_cell: impl Fn(usize) -> bool,
@@ -331,8 +334,8 @@ pub(crate) fn decode_some(
     Some(decoded)
 }
 
-/// Fails unless a query returns these rows, or the SQL condition `unless` holds. Its last value is their
-/// [`expected`] text.
+/// Returns the statement that fails unless a query returns these rows, or the SQL condition `unless` holds. `expected`
+/// stands for their [`expected`] text.
 pub(crate) fn guard(
     query: &str,
     width: usize,
@@ -351,7 +354,7 @@ pub(crate) fn guard(
     )
 }
 
-/// The texts of all rows, as a guard puts them side by side.
+/// Returns the texts of all rows, concatenated as in a guard.
 pub(crate) fn expected(mut texts: Vec<&str>, ordered: bool) -> String {
     if !ordered {
         texts.sort_unstable();

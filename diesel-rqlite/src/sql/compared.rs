@@ -1,8 +1,8 @@
 //! One row, compared value by value.
 //!
-//! A row that came as it is stored is guarded by its values, which costs the server a fifth of making a text of them, see
-//! [`cells`](super::cells). What may not be compared is what SQLite would convert first: a unary plus takes the affinity
-//! from a column, and a text is compared by its bytes.
+//! A row that came as it is stored is guarded by its values. That costs the server a fifth of the time that a text of
+//! them takes, see [`cells`](super::cells). The comparison must avoid conversions by SQLite: a unary plus removes the
+//! affinity of a column, and a text is compared by its bytes.
 
 use crate::bind_collector::Bind;
 use crate::protocol::encoding::{Encoding, Wanted};
@@ -11,9 +11,11 @@ use crate::protocol::rows::{Rows, Value};
 use super::cells::{self, Classes, GUARD, TextCell};
 use super::results::SUBQUERY;
 
-/// The condition that the column of this name has the value of a row that came as it is stored. `place` writes a value.
+/// Returns the condition that the column of this name has the value of a row that came as it is stored. `place` writes
+/// a value.
 ///
-/// Numbers are less than any text, and BLOBs are greater: comparing with `''` is what `typeof` says, in a tenth of the time.
+/// Numbers are less than any text, and BLOBs are greater. So a comparison with `''` tells what `typeof` does, in a
+/// tenth of the time.
 pub(crate) fn as_stored(
     name: &str,
     row: &Rows,
@@ -29,7 +31,7 @@ pub(crate) fn as_stored(
         Some(Value::Real(value)) if as_real => is_real(name, &place(Bind::Real(value))),
         Some(Value::Integer(value)) => format!("+{name} IS {}", place(Bind::Integer(value))),
         Some(Value::Real(value)) => format!("+{name} IS {}", place(Bind::Real(value))),
-        // rqlite does not tell a BLOB in a column of text from a text.
+        // rqlite does not distinguish a BLOB in a column of text from a text.
         Some(Value::Text(value)) => {
             let value = place(Bind::Text(value.to_owned().into()));
             format!("{name}>='' AND CAST({name} AS TEXT)={value} COLLATE BINARY")
@@ -41,12 +43,14 @@ pub(crate) fn as_stored(
     }
 }
 
-/// What is read as a REAL may be an INTEGER that is none to the last digit.
+/// Returns the condition for a value that is read as a REAL. The stored value may be an INTEGER that a REAL can't
+/// represent exactly.
 fn is_real(name: &str, value: &str) -> String {
     format!("{name}<'' AND CAST({name} AS REAL)={value}")
 }
 
-/// The condition that the column of this name has the value of a row that came as a cell, or was decoded from one.
+/// Returns the condition that the column of this name has the value of a row that came as a cell, or was decoded from
+/// one.
 pub(crate) fn as_cell(
     name: &str,
     row: &Rows,
@@ -62,7 +66,8 @@ pub(crate) fn as_cell(
     format!("{cell}={}", place(Bind::Text(text.into())))
 }
 
-/// Fails unless a query returns no row, or one for which all conditions hold, or the SQL condition `unless` holds.
+/// Returns the statement that fails unless a query returns no row, or one for which all conditions hold, or the SQL
+/// condition `unless` holds.
 pub(crate) fn guard(
     query: &str,
     width: usize,
@@ -81,11 +86,11 @@ pub(crate) fn guard(
     )
 }
 
-/// What the table of a [`guard_by_key`] is called in its conditions.
+/// The alias of the table in the conditions of a [`guard_by_key`].
 pub(crate) const TABLE: &str = "t";
 
-/// Fails unless one row of a table has this key, and all conditions hold for it. To prepare this takes SQLite half as long
-/// as to prepare a [`guard`].
+/// Returns the statement that fails unless one row of a table has this key, and all conditions hold for it. SQLite
+/// prepares it in half the time of a [`guard`].
 pub(crate) fn guard_by_key(table: &str, key: &str, conditions: &str) -> String {
     let row = format!("{table} AS {TABLE} WHERE {key}");
     fails_unless(&is_the_row(conditions, &row), "")
@@ -95,7 +100,7 @@ fn is_the_row(conditions: &str, from: &str) -> String {
     format!("(SELECT count(*)=1 AND total(1{conditions})=1 FROM {from})")
 }
 
-/// In a look at the database, rqlite answers with the name of the column.
+/// Returns the statement of a guard. Its column has a short name, because rqlite returns the name in a peek.
 fn fails_unless(holds: &str, unless: &str) -> String {
     format!(
         "SELECT CASE WHEN {holds}{unless} THEN 1 ELSE json_extract('{{}}','{GUARD}rows') END AS held"

@@ -1,6 +1,6 @@
-//! What SQL is put around what a user wrote: rows in an exact form, guards.
+//! The SQL that is put around a user's text: rows in an exact form, and guards.
 //!
-//! The user's own text is read by `diesel_rqlite_sql`.
+//! `diesel_rqlite_sql` parses the user's own text.
 
 pub(crate) mod cells;
 pub(crate) mod compared;
@@ -10,7 +10,7 @@ pub(crate) mod unstable;
 #[cfg(test)]
 use diesel_rqlite_sql::{Parsed, SqlError, parse};
 
-/// The only statement of a text.
+/// Returns the only statement of a text.
 #[cfg(test)]
 pub(crate) fn one(sql: &str) -> Result<Parsed<'_>, SqlError> {
     parse(sql)?.pop().ok_or(SqlError::Empty)

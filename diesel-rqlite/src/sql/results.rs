@@ -1,10 +1,10 @@
-//! How results travel: the SQL around a query that makes the server's JSON answer exact.
+//! The encoding of results: the SQL around a query that makes the server's JSON answer exact.
 //!
-//! rqlite turns what SQLite stores into JSON by the *declared* type of the column: DATE, DATETIME and
-//! TIMESTAMP become RFC 3339 (unparsable text becomes the year 1), BOOLEAN becomes `true`, a BLOB in a column
-//! declared TEXT, or in any expression, becomes a lossy string. It cannot write an infinite REAL at all.
-//! A unary plus drops the declared type, and `hex()` carries any bytes; both leave indexes alone, since the
-//! subquery around a plain SELECT is flattened away by SQLite.
+//! rqlite converts stored values to JSON by the *declared* type of the column. DATE, DATETIME and TIMESTAMP become RFC
+//! 3339, where unparsable text becomes the year 1. BOOLEAN becomes `true`. A BLOB in a column declared TEXT, or in any
+//! expression, becomes a lossy string. rqlite can't write an infinite REAL at all. A unary plus removes the declared
+//! type, and `hex()` carries any bytes. Both leave the use of indexes alone, since SQLite flattens away the subquery
+//! around a plain SELECT.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -14,11 +14,11 @@ use diesel_rqlite_sql::{Classes, Item, Parsed, SqlError};
 use crate::backend::RqliteType;
 use crate::protocol::encoding::{Doubtful, Encoding, Wanted};
 
-/// A name no table of a user has.
+/// A name that no table of a user has.
 pub(crate) const SUBQUERY: &str = "_diesel_rqlite";
 
 impl Encoding {
-    /// What is exact for nearly all values of a type, and for the rest shows that it is not.
+    /// Returns the encoding that is exact for nearly all values of a type, and shows for the others that it is not.
     fn of_query(kind: RqliteType) -> Self {
         match kind {
             RqliteType::Binary => Encoding::TaggedText,
@@ -28,7 +28,7 @@ impl Encoding {
         }
     }
 
-    /// What is exact for all values: the answer to a write comes only once.
+    /// Returns the encoding that is exact for all values, since the answer to a write comes only once.
     fn of_returning(kind: RqliteType) -> Self {
         match kind {
             RqliteType::Binary | RqliteType::Text => Encoding::TaggedText,
@@ -37,7 +37,7 @@ impl Encoding {
         }
     }
 
-    /// What is exact for all values, also those that are no JSON.
+    /// Returns the encoding that is exact for all values, including those that JSON can't carry.
     fn exact(kind: RqliteType) -> Self {
         match kind {
             RqliteType::Binary | RqliteType::Text => Encoding::TaggedText,
@@ -45,7 +45,7 @@ impl Encoding {
         }
     }
 
-    /// As it is stored.
+    /// Returns the encoding of values that come as they are stored.
     fn stored(kind: RqliteType) -> Self {
         Encoding::Stored(match kind {
             RqliteType::Binary => Wanted::Binary,
@@ -55,7 +55,7 @@ impl Encoding {
         })
     }
 
-    /// Appends the expression that yields a value so encoded.
+    /// Appends the expression that yields a value in this encoding.
     pub(crate) fn push(self, sql: &mut String, value: &str) {
         // Writing to a String can't fail.
         let _ = match self {
@@ -86,7 +86,7 @@ impl Encoding {
 
 const BLOB: &str = "WHEN 'blob' THEN 'b' || hex";
 
-/// `whole`: what is in front of the digits of a whole REAL.
+/// Appends a tagged value. `whole` is the SQL before the digits of a whole REAL.
 fn tagged_value(sql: &mut String, value: &str, whole: &str) -> std::fmt::Result {
     write!(
         sql,
@@ -97,7 +97,7 @@ fn tagged_value(sql: &mut String, value: &str, whole: &str) -> std::fmt::Result 
     )
 }
 
-/// A text to send and how its answer is to be read.
+/// A text to send, and the encodings of its answer.
 #[derive(Debug)]
 pub(crate) struct Encoded {
     pub(crate) sql: String,
@@ -105,7 +105,7 @@ pub(crate) struct Encoded {
     pub(crate) names: Vec<String>,
 }
 
-/// A query whose columns have known SQL types. `text` is what stands in its place, with its values.
+/// Returns a query whose columns have known SQL types. `text` is the text of the query, written for its values.
 pub(crate) fn typed_query(parsed: &Parsed<'_>, text: &str, types: &[RqliteType]) -> Encoded {
     let encodings: Vec<_> = types.iter().copied().map(Encoding::of_query).collect();
     Encoded {
@@ -115,12 +115,12 @@ pub(crate) fn typed_query(parsed: &Parsed<'_>, text: &str, types: &[RqliteType])
     }
 }
 
-/// How the columns of a query are read that is sent as it is.
+/// Returns the encodings of a query that is sent as it is.
 pub(crate) fn stored(types: &[RqliteType]) -> Vec<Encoding> {
     types.iter().copied().map(Encoding::stored).collect()
 }
 
-/// The same where nobody says what they are read as.
+/// Returns the encodings of a query that is sent as it is, if the types of its columns are unknown.
 pub(crate) fn stored_anyhow(parsed: &Parsed<'_>) -> Vec<Encoding> {
     let items = parsed.parsed_items();
     items
@@ -131,7 +131,7 @@ pub(crate) fn stored_anyhow(parsed: &Parsed<'_>) -> Vec<Encoding> {
         .collect()
 }
 
-/// A query with SQL around the columns that are not exact as they are stored.
+/// Returns a query with SQL around the columns that are not exact as they are stored.
 pub(crate) fn partly_stored(
     parsed: &Parsed<'_>,
     text: &str,
@@ -168,8 +168,8 @@ pub(crate) fn partly_stored(
     }
 }
 
-/// Any query with this many columns: exact for nearly all values, and shows where it is not. The storage classes of a
-/// row come in front of its values, so that these can be written as they are.
+/// Returns any query with this many columns in a form that is exact for nearly all values, and shows where it is not.
+/// The storage classes of a row precede its values, so that the values can be written as they are.
 pub(crate) fn classed(parsed: &Parsed<'_>, text: &str, names: Vec<String>) -> Encoded {
     let mut classes = String::new();
     for index in 0..names.len() {
@@ -186,8 +186,8 @@ pub(crate) fn classed(parsed: &Parsed<'_>, text: &str, names: Vec<String>) -> En
     }
 }
 
-/// Any query with this many columns, exact for every value SQLite can hold, at twice the bytes. Numbers that are read as
-/// text are made text by the server.
+/// Returns any query with this many columns in the form that is exact for every value that SQLite can store. It takes
+/// twice the bytes. The server converts numbers that are read as text.
 pub(crate) fn tagged(
     parsed: &Parsed<'_>,
     text: &str,
@@ -205,14 +205,14 @@ pub(crate) fn tagged(
     }
 }
 
-/// `first` is selected in front of the values.
+/// Returns SQL that selects the encoded values of a query. `first` is selected before the values.
 fn subquery(query: &Parsed<'_>, text: &str, encodings: &[Encoding], first: &str) -> String {
     let mut sql = format!("WITH {SUBQUERY}(");
     for index in 0..encodings.len() {
         let _ = write!(sql, "{}c{index}", if index == 0 { "" } else { "," });
     }
-    // An encoding names its value more than once, and SQLite may put an expression in its place: `random()` must
-    // be evaluated once all the same.
+    // An encoding names its value more than once, and SQLite may replace the name by the expression. `random()` must
+    // nevertheless be evaluated only once.
     let once = if query.classes().contains(Classes::VOLATILE) {
         "MATERIALIZED "
     } else {
@@ -224,16 +224,17 @@ fn subquery(query: &Parsed<'_>, text: &str, encodings: &[Encoding], first: &str)
             sql.push(',');
         }
         encoding.push(&mut sql, &format!("c{index}"));
-        // Else the expression would come back as the column's name.
+        // Without a name, the expression would come back as the name of the column.
         let _ = write!(sql, " c{index}");
     }
     let _ = write!(sql, " FROM {SUBQUERY}");
     sql
 }
 
-/// A write with RETURNING. Without types (raw SQL) every value is tagged. `part` writes a part of the statement.
+/// Returns a write with RETURNING. Without types (raw SQL) every value is tagged. `part` writes a part of the
+/// statement.
 ///
-/// An expression is written more than once: its placeholders must have numbers or names.
+/// An expression is written more than once, so its placeholders must have numbers or names.
 pub(crate) fn returning(
     parsed: &Parsed<'_>,
     part: impl Fn(Range<usize>) -> String,
@@ -241,7 +242,7 @@ pub(crate) fn returning(
 ) -> Result<Encoded, SqlError> {
     let clause = parsed.returning().unwrap_or(parsed.tokens().len());
     let mut sql = part(parsed.before(clause));
-    // rqlite looks for `RETURNING` and a blank; behind a line end the rows would be lost (version 10).
+    // rqlite looks for `RETURNING` followed by a space; with a line end the rows would be lost (version 10).
     sql.push_str(" RETURNING ");
     let mut encodings = Vec::with_capacity(parsed.items().len());
     for (index, operand) in operands(parsed, part)?.iter().enumerate() {
@@ -262,7 +263,7 @@ pub(crate) fn returning(
     })
 }
 
-/// The expressions behind RETURNING, each as one operand.
+/// Returns the expressions after RETURNING, each as one operand.
 pub(crate) fn operands(
     parsed: &Parsed<'_>,
     part: impl Fn(Range<usize>) -> String,

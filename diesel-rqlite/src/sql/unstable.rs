@@ -1,8 +1,8 @@
-//! What in the schema has another value on each node.
+//! The values in the schema that differ between nodes.
 //!
-//! A default that is a time or random, or a trigger that writes one, is evaluated by every node for itself. A guard
-//! over such a value would pass on the leader and fail elsewhere, and that node would lose the commit. So these
-//! values are shown to a transaction, but not compared.
+//! Every node evaluates a default that is a time or random for itself, and so it does with a trigger that writes such a
+//! value. A guard over such a value would pass on the leader and fail elsewhere, and that node would lose the commit.
+//! So these values are shown to a transaction, but not compared.
 
 use std::collections::HashSet;
 
@@ -11,9 +11,10 @@ use diesel_rqlite_sql::{Classes, Decisive, Keyword, Parsed, TokenKind, find, fra
 use crate::protocol::message::StatementError;
 use crate::protocol::rows::{Rows, Value};
 
-/// Asks for what [`Unstable::of`] understands: defaults that are no literals, triggers and views; of a view the text only
-/// where it may call a function that matters. And for tables that may skip a row without an error, or end a transaction,
-/// for tables that may have no rowids, and for an encoding that is not UTF-8.
+/// The query that [`Unstable::of`] reads. It yields defaults that are not literals, triggers and views. The text of a
+/// view is included only if the view may call a function that matters. It also yields tables that may skip a row
+/// without an error, tables that may end a transaction, tables that may have no rowids, and an encoding other than
+/// UTF-8.
 pub(crate) const QUERY: &str = "SELECT lower(i.name), lower(m.name), i.dflt_value FROM sqlite_master m, \
      pragma_table_info(m.name) i WHERE m.type = 'table' AND m.sql LIKE '%default%' AND \
      (i.dflt_value LIKE '%(%' OR i.dflt_value LIKE 'current_%') UNION ALL \
@@ -31,45 +32,46 @@ pub(crate) const QUERY: &str = "SELECT lower(i.name), lower(m.name), i.dflt_valu
      type = 'table' AND (sql LIKE '%without%' OR sql LIKE 'create virtual%') UNION ALL \
      SELECT 'encoding', encoding, NULL FROM pragma_encoding WHERE encoding <> 'UTF-8'";
 
-/// How many columns it has.
+/// The number of columns of [`QUERY`].
 pub(crate) const WIDTH: usize = 3;
 
-/// Asks whether the schema is still the one that is known, which costs the server a fifth of reading it. SQLite's own
-/// version of a schema is a number in the file, which a node that was given another file may have by chance.
+/// The query that tells whether the schema is still the one that is known. It costs the server a fifth of reading the
+/// schema. SQLite's own version of a schema is a number in the file. A node whose file was replaced may have the same
+/// number by chance.
 pub(crate) const VERSION: &str = "SELECT schema_version, count(*), total(length(sql)), max(m.rowid) FROM \
      sqlite_master m, pragma_schema_version";
 
-/// See the module. All names are in lower case.
+/// The values that differ between nodes. All names are in lower case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Unstable {
     columns: Vec<(String, String)>,
-    /// Those of them that have a default which is so, with its text.
+    /// The table, the column and the text of each default that differs.
     defaults: Vec<(String, String, String)>,
-    /// All columns of these.
+    /// The tables in which all columns differ.
     tables: HashSet<String>,
     views: HashSet<String>,
     /// Tables with `ON CONFLICT` in their schema, or with a trigger that may ignore a row.
     skipping: HashSet<String>,
     /// Tables with `ON CONFLICT ROLLBACK` in their schema.
     ending: HashSet<String>,
-    /// Triggers that may say ROLLBACK: their tables, and their texts.
+    /// The tables and the texts of triggers that may say ROLLBACK.
     raising: Vec<(String, String)>,
     /// Tables that may have no rowids.
     rowless: HashSet<String>,
-    /// UTF-16
+    /// The encoding, if it is UTF-16.
     encoding: Option<String>,
-    /// One of the views has such a value itself.
+    /// Set if one of the views itself contains such a value.
     in_views: bool,
-    /// No telling what.
+    /// Set if any value may differ.
     everything: bool,
 }
 
-/// How a write that fails may end the whole transaction.
+/// The ways in which a write that fails may end the whole transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ending {
-    /// Where it violates a constraint.
+    /// `true` if the violation of a constraint ends it.
     pub(crate) on_conflict: bool,
-    /// The texts of the triggers that may say so.
+    /// The texts of the triggers that may end it.
     raised_in: Vec<String>,
 }
 
@@ -78,7 +80,7 @@ impl Ending {
         self.on_conflict || !self.raised_in.is_empty()
     }
 
-    /// Whether it does by a failure with this message.
+    /// Returns whether a failure with this message ends it.
     pub(crate) fn is_by(&self, message: &str) -> bool {
         match StatementError(message).constraint() {
             Some(constraint) => self.on_conflict && constraint.is_ignorable(),
@@ -92,7 +94,7 @@ impl Ending {
     }
 }
 
-/// What of a query's rows may be compared.
+/// The part of a query's rows that may be compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Comparable {
     All,
@@ -112,7 +114,7 @@ impl Comparable {
 }
 
 impl Unstable {
-    /// From the rows of [`QUERY`].
+    /// Reads the rows of [`QUERY`].
     pub(crate) fn of(rows: &Rows) -> Self {
         let mut unstable = Unstable::default();
         let text = |row, column| match rows.value(row, column) {
@@ -149,7 +151,7 @@ impl Unstable {
         unstable
     }
 
-    /// What a trigger writes that is volatile.
+    /// Notes the volatile values that a trigger writes.
     fn trigger(&mut self, sql: &str) {
         let Ok(parsed) = fragment(sql) else {
             self.everything = true;
@@ -170,7 +172,7 @@ impl Unstable {
         for (place, token) in parsed.tokens().iter().enumerate() {
             writes.token(&parsed, place);
             let token = token.range();
-            // An implicit `now` stands between two tokens.
+            // An implicit `now` has an empty range between two tokens.
             let is_here = |start: usize| start == token.start || token.contains(&start);
             if found.iter().any(|(range, _)| is_here(range.start)) {
                 match (&writes.table, &writes.column) {
@@ -190,12 +192,12 @@ impl Unstable {
         self.columns.is_empty() && self.tables.is_empty() && !self.in_views && !self.everything
     }
 
-    /// Whether a write to a table may leave out a row without an error, so that its count can't be told by its text.
+    /// Returns whether a write to a table may skip a row without an error, so that its text does not tell its count.
     pub(crate) fn may_skip_rows(&self, table: &str) -> bool {
         self.skipping.contains(table) || self.views.contains(table)
     }
 
-    /// The columns of a table that each node would give another default, with that.
+    /// Returns the columns of a table whose defaults differ between nodes, each with its default.
     pub(crate) fn defaults_of(&self, table: &str) -> Vec<(&str, &str)> {
         let of_table = self.defaults.iter().filter(|(other, ..)| other == table);
         of_table
@@ -207,7 +209,7 @@ impl Unstable {
         !self.defaults.is_empty()
     }
 
-    /// How a write to a table may end the transaction when it fails.
+    /// Returns the ways in which a write to a table may end the transaction if it fails.
     pub(crate) fn ending_of(&self, table: &str) -> Ending {
         let of_table = self.raising.iter().filter(|(other, _)| other == table);
         Ending {
@@ -216,19 +218,19 @@ impl Unstable {
         }
     }
 
-    /// Whether the rows of a table have rowids, which tell them apart.
+    /// Returns whether the rows of a table have rowids, which tell them apart.
     pub(crate) fn has_rowids(&self, table: &str) -> bool {
         !self.rowless.contains(table)
             && !self.views.contains(table)
             && !table.starts_with("pragma_")
     }
 
-    /// The encoding of the database, unless it is UTF-8.
+    /// Returns the encoding of the database, unless it is UTF-8.
     pub(crate) fn other_encoding(&self) -> Option<&str> {
         self.encoding.as_deref()
     }
 
-    /// What of a query may be compared, given the names of its columns.
+    /// Returns the part of a query that may be compared, given the names of its columns.
     pub(crate) fn comparable(&self, query: &Parsed<'_>, names: &[String]) -> Comparable {
         if self.is_empty() {
             return Comparable::All;
@@ -269,7 +271,8 @@ impl Unstable {
         }
     }
 
-    /// Whether an expression behind RETURNING may be compared, given the names in it, and all in its statement.
+    /// Returns whether an expression after RETURNING may be compared, given the names in it, and all names in its
+    /// statement.
     pub(crate) fn is_comparable(
         &self,
         statement: &HashSet<String>,
@@ -285,7 +288,7 @@ impl Unstable {
                 && !self.columns.iter().any(is_of)
     }
 
-    /// Whether the number of rows that a write finds may be another one elsewhere.
+    /// Returns whether the number of rows that a write finds may differ between nodes.
     pub(crate) fn decides_about(&self, decisive: &Decisive) -> bool {
         let Decisive {
             names,
@@ -301,7 +304,7 @@ impl Unstable {
     }
 }
 
-/// Where in a trigger's body a token stands.
+/// The position of a token in the body of a trigger.
 #[derive(Default)]
 struct Writes {
     table: Option<String>,
@@ -346,7 +349,7 @@ fn is_volatile(default: &str) -> bool {
     }
 }
 
-/// Whether a view's rows depend on the node, or on the time.
+/// Returns whether the rows of a view depend on the node, on the time, or on the connection.
 fn is_of_node(view: &str) -> bool {
     let any = Classes::VOLATILE | Classes::NODE | Classes::CONNECTION;
     fragment(view).map_or(true, |parsed| parsed.classes().contains(any))

@@ -1,5 +1,5 @@
-//! Statements that were read before, by their text. rqlite has no prepared statements; what is kept is what the client
-//! makes of a text, and in which form its answers are exact.
+//! Statements that were parsed before, by their text. rqlite has no prepared statements. The cache keeps the client's
+//! parse of a text, and the form in which the answers to it are exact.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,40 +9,40 @@ use super::Query;
 use crate::mutex::locked;
 use crate::protocol::encoding::Doubtful;
 
-/// So many statements are kept for certain; at most twice as many.
+/// The number of statements that are certainly kept. At most twice as many are.
 const GENERATION: usize = 256;
-/// Longer texts are not kept, in bytes: each is likely to be another one.
+/// The length in bytes above which a text is not kept: each such text is likely to be different.
 const LONGEST: usize = 8 * 1024;
 
-/// The statements of the connections of one configuration.
+/// The statements of all connections of one configuration.
 #[derive(Debug, Default)]
 pub(crate) struct Statements(Mutex<Generations>);
 
-/// Those of late, and those of before that were not used since.
+/// The statements used recently, and older ones that were not used since.
 #[derive(Debug, Default)]
 struct Generations {
     young: HashMap<Box<str>, Arc<Kept>>,
     old: HashMap<Box<str>, Arc<Kept>>,
 }
 
-/// A text that was read.
+/// A text that was parsed.
 #[derive(Debug)]
 pub(crate) struct Kept {
     query: Query<'static>,
     learnt: Arc<Learnt>,
 }
 
-/// What the answers to a query have shown.
+/// Knowledge of a query, from its answers.
 #[derive(Debug, Default)]
 pub(crate) struct Learnt {
     /// The columns whose values do not come back as they are stored.
     doubtful: Mutex<Doubtful>,
-    /// It has returned more than one row.
+    /// `true` if it has returned more than one row.
     several: AtomicBool,
 }
 
 impl Statements {
-    /// A statement that is known by its text.
+    /// Returns the statement with this text, if it is kept.
     pub(crate) fn get(&self, sql: &str) -> Option<Arc<Kept>> {
         let mut generations = locked(&self.0);
         if let Some(kept) = generations.young.get(sql) {
@@ -53,7 +53,7 @@ impl Statements {
         Some(kept)
     }
 
-    /// Whether it is kept from now on.
+    /// Keeps a statement. Returns `false` if its text is too long.
     pub(crate) fn keep(&self, sql: &str, query: &Query<'_>) -> bool {
         if sql.len() > LONGEST {
             return false;
@@ -77,7 +77,7 @@ impl Generations {
 }
 
 impl Kept {
-    /// The same query again.
+    /// Returns the query, to run it again.
     pub(crate) fn query(&self) -> Query<'_> {
         self.query.again(Arc::clone(&self.learnt))
     }
@@ -102,7 +102,7 @@ impl Learnt {
     }
 }
 
-/// What was learnt makes no query another one.
+/// Queries are equal regardless of what was learnt about them.
 impl PartialEq for Learnt {
     fn eq(&self, _other: &Self) -> bool {
         true

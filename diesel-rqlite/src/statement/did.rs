@@ -1,7 +1,7 @@
-//! What a connection did last: `last_insert_rowid()`, `changes()`.
+//! The last effects of a connection: `last_insert_rowid()` and `changes()`.
 //!
-//! A server answers these for the node's own connection, which is everybody's. But it tells with each write what came of
-//! that, so that the client knows.
+//! A server answers these functions for the node's own connection, which all clients share. But the answer to each
+//! write tells its effects, so the client knows them.
 
 use std::borrow::Cow;
 
@@ -11,20 +11,20 @@ use super::{Query, Statement};
 use crate::protocol::message::{GUARD, NO_ROWID};
 use crate::protocol::response::StatementResult;
 
-/// See the module.
+/// The last effects of one connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Did {
     rowid: Rowid,
-    /// The rows of the last write.
+    /// The number of rows that the last write affected. `None` if unknown.
     changes: Option<usize>,
 }
 
 /// The rowid of the last row that was inserted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Rowid {
-    /// No row was.
+    /// No row was inserted.
     None,
-    /// If the table has rowids.
+    /// The rowid of a row in this table, if the table has rowids.
     Of {
         table: String,
         id: i64,
@@ -32,18 +32,18 @@ enum Rowid {
     Unknown,
 }
 
-/// What writes in front of a statement, of the same request or transaction, do to these.
+/// The effects on these functions of the writes that precede a statement in its request or transaction.
 #[derive(Debug, Default)]
 pub(crate) struct InFront {
-    /// One of them has a count.
+    /// Set if one of them has a count.
     pub(crate) writes: bool,
-    /// One of them may insert a row.
+    /// Set if one of them may insert a row.
     pub(crate) inserts: bool,
-    /// The tables in which one certainly does.
+    /// The tables into which one of them certainly inserts a row.
     pub(crate) tables: Vec<String>,
-    /// The last of them has been rolled back, which the server has not seen, and SQLite does not care about.
+    /// Set if the last of them has been rolled back. The server has not seen it, but on SQLite it would still count.
     pub(crate) undone_write: bool,
-    /// So may have been the last that inserted a row.
+    /// Set if the last one that inserted a row may have been rolled back likewise.
     pub(crate) undone_insert: bool,
 }
 
@@ -64,10 +64,10 @@ impl Did {
         }
     }
 
-    /// Notes what came of a statement.
+    /// Notes the result of a statement.
     pub(crate) fn wrote(&mut self, statement: &Statement<'_>, result: &StatementResult) {
         if statement.drops.is_some() {
-            // With foreign keys its rows are deleted before it is.
+            // With foreign keys, the rows of the table are deleted before the table is dropped.
             self.changes = None;
         }
         if !statement.counted {
@@ -78,7 +78,7 @@ impl Did {
                 rows_affected,
                 last_insert_id,
             } => (*rows_affected, *last_insert_id),
-            // The answer has rows in place of the id.
+            // The answer has rows instead of the id.
             StatementResult::Rows(rows) => (rows.len(), None),
             StatementResult::Failed(_) => return,
         };
@@ -92,7 +92,7 @@ impl Did {
         }
     }
 
-    /// What stands in place of a function that asks for it. `None`: the server knows.
+    /// Returns the SQL that replaces a function. Returns `None` if the server knows the value. Fails if nobody does.
     fn answer(
         &self,
         function: &'static str,
@@ -118,14 +118,14 @@ impl Did {
                 }
                 Rowid::Unknown => Err(unknown()),
             },
-            // Also counts what triggers and foreign keys did.
+            // This function also counts what triggers and foreign keys did.
             _ => Err(unknown()),
         }
     }
 }
 
 impl InFront {
-    /// Notes a statement in front of others.
+    /// Notes a statement that precedes others.
     fn passes(&mut self, parsed: &Parsed<'_>) {
         self.writes |= parsed.form().writes_rows();
         if parsed.form() != Form::Insert {
@@ -139,7 +139,7 @@ impl InFront {
     }
 }
 
-/// Statements with what the connection did in place of the functions that ask for it.
+/// Replaces the functions that ask for the connection's last effects by their values.
 pub(crate) fn answered<'s, 'a>(
     found: &'s [Parsed<'a>],
     did: &Did,
@@ -161,7 +161,7 @@ pub(crate) fn answered<'s, 'a>(
 }
 
 impl Query<'_> {
-    /// The same for a query.
+    /// Replaces these functions in a query by their values.
     pub(crate) fn answered(
         self,
         did: &Did,
@@ -179,7 +179,7 @@ impl Query<'_> {
     }
 }
 
-/// A value, which is an error unless one of the tables has rowids. That is the same on all nodes.
+/// Returns SQL for a value that is an error unless one of the tables has rowids. The result is the same on all nodes.
 fn if_rowids(tables: &[String], value: &str) -> String {
     let names = tables
         .iter()

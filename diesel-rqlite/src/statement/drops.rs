@@ -1,7 +1,8 @@
-//! Tables that are dropped where foreign keys are enforced.
+//! Tables that are dropped while foreign keys are enforced.
 //!
-//! SQLite deletes the rows of a table before it drops it, and does to the rows of other tables what their foreign keys
-//! say. Who rebuilds a table by copying it, dropping it and renaming the copy, loses these without a word.
+//! SQLite deletes the rows of a table before it drops it, and applies the actions of foreign keys to the rows of other
+//! tables. A program that rebuilds a table by copying it, dropping it and renaming the copy loses those rows without an
+//! error.
 
 use std::collections::HashSet;
 
@@ -16,7 +17,7 @@ impl Batch<'_> {
         statements.any(|statement| statement.drops.is_some())
     }
 
-    /// With a check in front of each `DROP TABLE`. Tables that this very script drops as well may lose their rows.
+    /// Puts a check before each `DROP TABLE`. Tables that the same script drops as well may lose their rows.
     #[must_use]
     pub(crate) fn with_guarded_drops(self) -> Self {
         let dropped: HashSet<_> = self
@@ -41,11 +42,12 @@ impl Batch<'_> {
     }
 }
 
-/// What fails where dropping the table would change rows of another one. What it asks for is the same on all nodes.
+/// Returns the statement that fails if dropping the table would change rows of another one. Its result is the same on
+/// all nodes.
 fn check(table: &DroppedTable, dropped: &HashSet<String>) -> String {
     let name = literal(&table.name);
     let has_rows = match table.if_exists {
-        // It may not be there, and then its name could not stand behind FROM. `dbstat` knows its pages by its name.
+        // The table may not exist, and then its name could not stand after FROM. `dbstat` finds its pages by name.
         true => format!(
             "EXISTS (SELECT 1 FROM sqlite_master e, dbstat d WHERE e.type='table' AND e.name={name} COLLATE NOCASE AND \
              d.name=e.name AND d.ncell>0)"

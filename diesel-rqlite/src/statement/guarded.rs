@@ -15,26 +15,27 @@ use crate::sql::unstable::Comparable;
 /// A query inside a transaction.
 #[derive(Debug)]
 pub(crate) struct GuardedRead {
-    /// Its rows are in a fixed order, or compared in any.
+    /// The text of the query. Its rows have a fixed order, or are compared in any order.
     pub(super) text: String,
     pub(super) binds: Vec<Bind<'static>>,
     pub(super) width: usize,
     pub(super) ordered: bool,
-    /// What it returns depends on the database alone, so that it may be asked again at the commit.
+    /// Set if the result depends on the database alone, so that the commit may run the query again.
     pub(crate) is_stable: bool,
 }
 
 impl GuardedRead {
-    /// The query that returns each row as one text.
+    /// Returns the query that yields each row as one text.
     pub(crate) fn rows(&self, text: TextCell) -> Statement<'static> {
         let sql = cells::query(&self.text, self.width, text);
         Statement::with_written(sql, self.binds.clone())
     }
 
-    /// The statement that fails unless the query returns these rows, given as their texts, and as what they mean. `None`:
-    /// nothing of them may be compared.
-    /// `inserted_into`: what it asks for is the rowid of the last INSERT, which the table may not have; then it is
-    /// anything, and another thing on each node.
+    /// Returns the statement that fails unless the query returns these rows. They are given as texts, and as the values
+    /// of those. Returns `None` if none of the values may be compared.
+    ///
+    /// `inserted_into`: the query asks for the rowid of the last INSERT, which was into this table. If the table has no
+    /// rowids, that value is undefined and differs between nodes.
     pub(crate) fn guard(
         &self,
         texts: Vec<&str>,
@@ -68,8 +69,8 @@ impl GuardedRead {
         Some(Statement::with_written(sql, binds))
     }
 
-    /// The query as it is, but for these columns, which come as cells. `None`: it has so many values that a guard would
-    /// have too many.
+    /// Returns the query as it is, except that the given columns come as cells. Returns `None` if the query has so many
+    /// values that a guard would have too many.
     pub(crate) fn stored(
         &self,
         stored: &[Encoding],
@@ -95,8 +96,8 @@ impl GuardedRead {
         Some(statement)
     }
 
-    /// The statement that fails unless the query returns this one row, or none, as it came by [`stored`](Self::stored).
-    /// `None`: nothing of it may be compared.
+    /// Returns the statement that fails unless the query returns this one row, or none, as [`stored`](Self::stored)
+    /// yielded it. Returns `None` if no value may be compared.
     pub(crate) fn guard_of_row(
         &self,
         row: &Rows,
@@ -141,7 +142,7 @@ impl GuardedRead {
         Some(Statement::with_written(sql, binds))
     }
 
-    /// The text of all rows with these columns only.
+    /// Returns the text of all rows, with these columns only.
     fn expected_of(&self, rows: &Rows, columns: &[(String, cells::Classes)]) -> String {
         let names: Vec<_> = columns.iter().map(|(name, _)| name.as_str()).collect();
         let is_wanted = |column: usize| names.contains(&format!("c{column}").as_str());
@@ -151,7 +152,7 @@ impl GuardedRead {
     }
 }
 
-/// The one row of a table that has a primary key, as a query by that key returns it.
+/// The only row of a table with this primary key, as a query by that key returns it.
 #[derive(Debug)]
 pub(crate) struct Keyed<'k> {
     by_key: &'k ByKey,
@@ -160,7 +161,8 @@ pub(crate) struct Keyed<'k> {
 }
 
 impl<'k> Keyed<'k> {
-    /// `None`: what it returns is no more than columns, or a name is not the same in lower case to SQLite.
+    /// Returns `None` if the query returns more than columns, or if a name is not ASCII, so that SQLite may see another
+    /// name in lower case.
     pub(crate) fn of(
         by_key: &'k ByKey,
         value: impl Fn(usize) -> Option<Bind<'static>>,
@@ -184,7 +186,7 @@ impl<'k> Keyed<'k> {
         self.columns.get(column).map(|name| qualified(name))
     }
 
-    /// The condition that a row has this key.
+    /// Returns the condition that a row has this key.
     fn condition(&self, binds: &mut Vec<Bind<'static>>) -> String {
         let mut condition = String::new();
         for ((name, _), value) in self.by_key.columns.iter().zip(&self.values) {
@@ -201,19 +203,19 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A name by itself may be taken for a text.
+/// Qualifies a name with the table. SQLite may take an unqualified name for a text.
 fn qualified(name: &str) -> String {
     format!("{}.\"{}\"", compared::TABLE, name.replace('"', "\"\""))
 }
 
-/// What stands for one more value, of which there is room.
+/// Returns the placeholder for one more value, which there must be room for.
 fn placeholder(binds: &mut Vec<Bind<'static>>, bind: Bind<'static>) -> String {
     let (before, behind) = wire::carrier(&bind).unwrap_or_default();
     binds.push(bind);
     format!("{before}?{}{behind}", binds.len())
 }
 
-/// The condition that a table, named as in the INSERT, has no rowid.
+/// Returns the condition that a table, named as in the INSERT, has no rowids.
 fn without_rowid(table: &str) -> String {
     let name = fragment(table).ok().and_then(|parsed| {
         let last = parsed.tokens().len().checked_sub(1)?;

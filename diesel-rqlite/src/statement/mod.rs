@@ -1,4 +1,4 @@
-//! SQL and values as they leave the client.
+//! SQL and values in the form in which the client sends them.
 
 mod cache;
 pub(crate) mod did;
@@ -36,22 +36,22 @@ pub(crate) use self::read::Read;
 pub(crate) use self::returning::Returning;
 pub(crate) use self::wire::{body, execute, query, queue, raw_query, read_of_schema};
 
-/// Where a statement is run.
+/// The place where a statement runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// By itself, at once.
+    /// Outside of a transaction, at once.
     Alone,
-    /// Inside a transaction, where what it returns has to be guarded.
+    /// Inside a transaction, where its rows have to be guarded.
     Transaction,
 }
 
-/// What is wanted of a statement.
+/// The result that a caller wants from a statement.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Wanted<'t> {
-    /// How many rows it affects. RETURNING is left out: the server's own parser would have to understand the statement,
-    /// and where it does not, it answers with the count of another client's.
+    /// The number of rows it affects. RETURNING is left out: the server's own parser would have to understand the
+    /// statement, and where it does not, it answers with the count of another client's statement.
     Count,
-    /// Its rows, of these types where they are known.
+    /// Its rows, of these types if they are known.
     Rows(Option<&'t [RqliteType]>),
 }
 
@@ -61,41 +61,41 @@ pub(crate) struct Statement<'a> {
     pub(crate) sql: Cow<'a, str>,
     binds: Vec<Bind<'a>>,
     pub(crate) returning: bool,
-    /// It writes rows, and SQLite's count of them is its own.
+    /// Set if it writes rows, so that SQLite counts the rows of this statement.
     pub(crate) counted: bool,
     insert_rows: InsertRows,
-    /// The table of an INSERT.
+    /// The table of an INSERT, as written.
     table: Option<String>,
-    /// The same without quotes and the database's name.
+    /// The name of that table, without quotes and without the name of the database.
     pub(crate) insert_name: Option<String>,
-    /// It is an INSERT that may update a row in place of writing a new one.
+    /// Set if it is an INSERT that may update a row instead of writing a new one.
     upserts: bool,
-    /// Where a plain INSERT can be told to skip rows: behind its first word.
+    /// The end of the word INSERT in a plain INSERT, where `OR IGNORE` can be added.
     insert_end: Option<usize>,
-    /// How its rows come back, and their names where the text tells.
+    /// The encodings of its columns, and their names if the text tells them.
     pub(crate) encodings: Vec<Encoding>,
     pub(crate) names: Vec<String>,
-    /// Its answer may have no columns: a PRAGMA that sets something.
+    /// Set if its answer may have no columns, like that of a PRAGMA that sets something.
     pub(crate) may_be_rowless: bool,
-    /// Where it stood in a script.
+    /// Its position in a script.
     pub(crate) position: Option<Position>,
-    /// It may make a table skip rows without an error.
+    /// Set if it may make a table skip rows without an error.
     pub(crate) is_news_of_schema: bool,
-    /// It may give a column a default that each node makes for itself.
+    /// Set if it may give a column a default that each node computes for itself.
     pub(crate) is_news_of_defaults: bool,
-    /// How it ends the transaction where it fails.
+    /// The way in which it ends the transaction if it fails.
     pub(crate) ends: Ending,
     /// The table that it drops.
     drops: Option<Box<DroppedTable>>,
-    /// It only stands in front of another, to fail where that would.
+    /// Set if it only precedes another statement, to fail where that would.
     pub(crate) is_check: bool,
-    /// In a transaction: what is asked about it there.
+    /// The facts that a transaction needs. `None` outside of one.
     pub(crate) facts: Option<Box<Facts>>,
-    /// In a transaction: the statement stands here without its RETURNING, which is in there.
+    /// The RETURNING clause in a transaction. The statement itself then has none.
     pub(crate) source: Option<Box<Returning<'a>>>,
 }
 
-/// What a transaction asks about a write.
+/// The facts that a transaction needs about a write.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Facts {
     pub(crate) by_key: Option<ByKey>,
@@ -103,9 +103,9 @@ pub(crate) struct Facts {
     numbers: Vec<usize>,
     /// The table that it writes, in lower case.
     pub(crate) written_table: Option<String>,
-    /// What decides how many rows it finds.
+    /// The names that decide how many rows it finds.
     pub(crate) decisive: Option<Decisive>,
-    /// It asks for what the connection did last.
+    /// The function by which it asks for what the connection did last.
     pub(crate) connection_function: Option<&'static str>,
 }
 
@@ -122,7 +122,7 @@ impl Facts {
 }
 
 impl<'a> Statement<'a> {
-    /// Text without values or rows.
+    /// Creates a statement without values or rows.
     pub(crate) fn plain(sql: impl Into<Cow<'a, str>>) -> Self {
         Statement {
             sql: sql.into(),
@@ -148,7 +148,8 @@ impl<'a> Statement<'a> {
         }
     }
 
-    /// Text of this crate's own, with values. SQL is put around the placeholders of those that JSON can't carry.
+    /// Creates a statement of this crate's own, with values. SQL is put around the placeholders of values that JSON
+    /// can't carry.
     pub(crate) fn with_binds(text: impl Into<Cow<'a, str>>, binds: Vec<Bind<'a>>) -> Self {
         let text = text.into();
         let carried = binds.iter().any(|bind| wire::carrier(bind).is_some());
@@ -156,7 +157,7 @@ impl<'a> Statement<'a> {
         Self::with_written(written.map_or(text, Cow::Owned), binds)
     }
 
-    /// Text with values, as they have to stand in it.
+    /// Creates a statement from text that is written for its values.
     fn with_written(sql: impl Into<Cow<'a, str>>, binds: Vec<Bind<'a>>) -> Self {
         Statement {
             binds,
@@ -164,7 +165,7 @@ impl<'a> Statement<'a> {
         }
     }
 
-    /// Several as one text, which SQLite runs one after the other, up to the first that fails.
+    /// Joins several statements into one text. SQLite runs them one after the other, up to the first that fails.
     pub(crate) fn joined(statements: &[&Statement<'_>]) -> Statement<'static> {
         let texts: Vec<_> = statements.iter().map(|statement| &*statement.sql).collect();
         let binds = statements
@@ -173,12 +174,12 @@ impl<'a> Statement<'a> {
         Statement::with_written(texts.join(";\n"), binds.map(Bind::into_owned).collect())
     }
 
-    /// The table of an INSERT, as it is written.
+    /// Returns the table of an INSERT, as written.
     pub(crate) fn insert_table(&self) -> Option<&str> {
         self.table.as_deref()
     }
 
-    /// Whether the rows that it writes are new ones, each of which sets the last rowid.
+    /// Returns whether all rows that it writes are new, so that each of them sets the last rowid.
     pub(crate) fn writes_new_rows(&self) -> bool {
         self.is_insert() && !self.upserts
     }
@@ -187,12 +188,12 @@ impl<'a> Statement<'a> {
         self.table.is_some()
     }
 
-    /// The row it is about, if it finds it by a key.
+    /// Returns the row that it finds by a key, if it does.
     pub(crate) fn by_key(&self) -> Option<&ByKey> {
         self.facts.as_ref()?.by_key.as_ref()
     }
 
-    /// About how many bytes it is in a request.
+    /// Returns its approximate size in a request, in bytes.
     pub(crate) fn size(&self) -> usize {
         let of_bind = |bind: &Bind<'_>| match bind {
             Bind::Text(text) => text.len() + 8,
@@ -202,7 +203,7 @@ impl<'a> Statement<'a> {
         self.sql.len() + self.binds.iter().map(of_bind).sum::<usize>() + 8
     }
 
-    /// The value of a placeholder, by its place among all of them.
+    /// Returns the value of a placeholder, by its place among all placeholders.
     pub(crate) fn bound(&self, place: usize) -> Option<Bind<'static>> {
         let number = match &self.facts {
             Some(facts) => *facts.numbers.get(place)?,
@@ -211,7 +212,8 @@ impl<'a> Statement<'a> {
         self.binds.get(number - 1).cloned().map(Bind::into_owned)
     }
 
-    /// An INSERT as one that skips the rows it can't write. `None`: it is no plain INSERT of rows.
+    /// Returns the INSERT as one that skips the rows it can't write, and the number of its rows. Returns `None` unless
+    /// it is a plain INSERT of rows.
     pub(crate) fn or_ignore(&self) -> Option<(Statement<'static>, usize)> {
         let InsertRows::Exactly(rows) = self.insert_rows else {
             return None;
@@ -225,7 +227,7 @@ impl<'a> Statement<'a> {
         Some((instead, rows))
     }
 
-    /// A write, of which the values that are volatile are replaced.
+    /// Creates a statement from parsed text. In a write, volatile values are replaced.
     fn of(
         parsed: &Parsed<'a>,
         mut values: Values<'a>,
@@ -266,7 +268,7 @@ impl<'a> Statement<'a> {
         Ok(statement)
     }
 
-    /// As it is, but for RETURNING, which nobody asks for.
+    /// Creates the statement without RETURNING, whose rows nobody wants.
     fn without_rows(parsed: &Parsed<'a>, values: Values<'a>, pins: &[Pin]) -> Self {
         let writer = values.writer(parsed);
         let (sql, left) = match parsed.returning() {
@@ -282,7 +284,7 @@ impl<'a> Statement<'a> {
         Statement::with_written(sql, left.unwrap_or(values.binds))
     }
 
-    /// With its rows in an exact form.
+    /// Creates the statement with its rows in an exact form.
     fn with_rows(
         parsed: &Parsed<'a>,
         mut values: Values<'a>,
@@ -311,7 +313,8 @@ impl<'a> Statement<'a> {
         Ok(statement)
     }
 
-    /// What fails where the RETURNING clause would that is left out of a write: its names may be wrong.
+    /// Returns a check for a RETURNING clause that is left out of a write. It fails where the clause would, for example
+    /// because of a wrong name.
     fn check_of_returning(parsed: &Parsed<'_>) -> Option<Statement<'static>> {
         let items = parsed.items();
         let items = items.first()?.start..items.last()?.end;
@@ -355,7 +358,7 @@ impl<'a> Statement<'a> {
         }
     }
 
-    /// The rows it writes unless it fails, where its text tells.
+    /// Returns the number of rows that it writes unless it fails, if the text tells.
     pub(crate) fn known_rows(&self) -> Option<usize> {
         match self.insert_rows {
             InsertRows::Exactly(rows) => Some(rows),
@@ -364,19 +367,21 @@ impl<'a> Statement<'a> {
     }
 }
 
-/// The table of migrations: the statement that writes it gives the time itself.
+/// Returns whether it creates Diesel's table of migrations. The statement that writes to that table provides the time
+/// itself.
 fn is_diesels_own(parsed: &Parsed<'_>) -> bool {
     let created = parsed.created();
     created.is_some_and(|created| created.name == "__diesel_schema_migrations")
 }
 
-/// What stands for one more text: a placeholder, or a literal where a statement has as many values as SQLite takes.
+/// Returns the SQL for one more text. It is a placeholder, or a literal if the statement already has as many values as
+/// SQLite accepts.
 fn one_more(binds: &mut Vec<Bind<'static>>, text: String) -> String {
     if binds.len() < MAX_VARIABLES {
         binds.push(Bind::Text(Cow::Owned(text)));
         return format!("?{}", binds.len());
     }
-    // The text may have a NUL, which no literal of a text can.
+    // The text may contain a NUL, which a text literal can't.
     let mut literal = String::with_capacity(2 * text.len() + 20);
     literal.push_str("CAST(x'");
     for byte in text.bytes() {
@@ -387,14 +392,15 @@ fn one_more(binds: &mut Vec<Bind<'static>>, text: String) -> String {
     literal
 }
 
-/// `None`: the text is no SQL, which no text of this crate is.
+/// Puts SQL around the placeholders of values that JSON can't carry. Returns `None` if the text can't be parsed, which
+/// no text of this crate is.
 fn with_carriers(text: &str, binds: &[Bind<'_>]) -> Option<String> {
     let parsed = sql::fragment(text).ok()?;
     let numbers = parsed.numbers().ok()?;
     Writer::new(&parsed, &numbers, Names::Own, binds).all(&[])
 }
 
-/// What stands in place of a write's volatile values; those that are bound are replaced where they are.
+/// Returns the replacements of a write's volatile values. Bound values are replaced in place.
 fn pinned(
     parsed: &Parsed<'_>,
     values: &mut Values<'_>,
@@ -408,8 +414,8 @@ fn pinned(
     sql::pins(&found, entropy)
 }
 
-/// A value `now` bound as the time value of a date function is evaluated by every node for itself, and so is a modifier
-/// `localtime`.
+/// Replaces a bound `now` that is the time value of a date function. Every node would evaluate it for itself. Fails for
+/// a bound modifier such as `localtime`, and for values that can't be replaced.
 fn pin_time_values(
     values: &mut Values<'_>,
     found: &Found,

@@ -1,4 +1,4 @@
-//! What is sent for a query: nothing, a read, or writes.
+//! The plan for a query: nothing, a read, or writes.
 
 use diesel_rqlite_sql::{Entropy, Form, InsertRows, Parsed, Setting, SqlError, check_temporary};
 
@@ -7,12 +7,12 @@ use super::{Place, Query, Read, Statement, Wanted};
 use crate::bind_collector::Bind;
 use crate::error;
 
-/// What a query becomes.
+/// The plan for a query.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Plan<'a> {
     /// An insert of no rows.
     Nothing,
-    /// What needs no server, or only to know how it was started.
+    /// A PRAGMA that needs no server, or only the knowledge of how it was started.
     Set(Setting),
     Read(Box<Read<'a>>),
     Write(Batch<'a>),
@@ -22,12 +22,13 @@ pub(crate) enum Plan<'a> {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Batch<'a> {
     pub(crate) statements: Vec<Statement<'a>>,
-    /// All or nothing. A single statement is that by itself, unless it says `OR FAIL`.
+    /// Set if all or none of the statements are to be applied. A single statement is atomic by itself, unless it says
+    /// `OR FAIL`.
     pub(crate) atomic: bool,
 }
 
 impl<'a> Plan<'a> {
-    /// Decides what is sent for one query.
+    /// Decides what to send for one query.
     pub(crate) fn new(
         query: Query<'a>,
         binds: Vec<Bind<'a>>,
@@ -48,7 +49,7 @@ impl<'a> Plan<'a> {
             return Ok(Plan::Set(setting));
         }
         match &found[..] {
-            // A batch of rows that was rendered as several.
+            // A batch of rows that Diesel rendered as several statements.
             found if query.is_framed => {
                 if found.iter().any(|parsed| parsed.form() == Form::Explain) {
                     let what = "EXPLAIN of a batch that is several statements".to_owned();
@@ -67,13 +68,13 @@ impl<'a> Plan<'a> {
         }
         Batch::of(&found, query.is_framed, binds, wanted, place, entropy)
             .map(Plan::Write)
-            // The lines of a rendered batch are nobody's.
+            // Line numbers in a rendered batch mean nothing to the user.
             .map_err(SqlError::bare)
     }
 }
 
 impl<'a> Batch<'a> {
-    /// Any number of statements, which are run for what they do, not for what they return.
+    /// Creates a batch from any number of statements. They run for their effects, and return no rows.
     pub(crate) fn script(
         found: &[Parsed<'a>],
         framed: bool,
@@ -96,8 +97,8 @@ impl<'a> Batch<'a> {
         Ok(batch)
     }
 
-    /// Whether it means the same in a request with others, and is no burden to them: one statement that inserts, updates or
-    /// deletes, and gives back no rows.
+    /// Returns whether it means the same in a request with other writes, and is small enough: one statement that
+    /// inserts, updates or deletes, and returns no rows.
     pub(crate) fn may_be_coalesced(&self) -> bool {
         const LARGE: usize = 32 << 10;
         match &self.statements[..] {
@@ -106,13 +107,13 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// As it is sent by itself.
+    /// Returns the batch in the form in which it is sent outside of a transaction.
     pub(crate) fn alone(mut self) -> Result<Self, SqlError> {
         self.statements = guarded(self.statements)?;
         Ok(self)
     }
 
-    /// Which statement of the user's one of these is, counted from 1, and how many there are.
+    /// Returns which of the user's statements one of these is, counted from 1, and their number.
     pub(crate) fn number_of(&self, place: usize) -> (usize, usize) {
         let own = |statements: &[Statement<'_>]| {
             let own = statements.iter().filter(|statement| !statement.is_check);
@@ -122,7 +123,7 @@ impl<'a> Batch<'a> {
         (own(before) + 1, own(&self.statements))
     }
 
-    /// The error of one of its statements.
+    /// Returns the error for one of the statements.
     pub(crate) fn failed_at(&self, place: usize, message: &str) -> diesel::result::Error {
         let failed = self.statements.get(place);
         let (number, all) = self.number_of(place);
@@ -164,7 +165,7 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// The values of each statement: those of a script count through all of it.
+/// Returns the values of each statement. Those of a script are numbered throughout.
 fn values_of<'a>(found: &[Parsed<'_>], binds: Vec<Bind<'a>>) -> Result<Vec<Values<'a>>, SqlError> {
     if let [parsed] = found {
         let values = Values::of(parsed, binds);
@@ -184,8 +185,9 @@ fn values_of<'a>(found: &[Parsed<'_>], binds: Vec<Bind<'a>>) -> Result<Vec<Value
         .collect()
 }
 
-/// What a connection did last is known to the server only behind a write of the same request; in front of it, it would
-/// tell what somebody else did. In a transaction, the journal knows what stands in front.
+/// Fails if a statement asks for what the connection did last without a write before it. The server knows that only
+/// after a write of the same request; otherwise it answers for another client. In a transaction, the journal knows what
+/// precedes the statement.
 fn check_connection_functions(found: &[Parsed<'_>], place: Place) -> Result<(), SqlError> {
     if place == Place::Transaction {
         return Ok(());
@@ -203,14 +205,15 @@ fn check_connection_functions(found: &[Parsed<'_>], place: Place) -> Result<(), 
 fn is_read(parsed: &Parsed<'_>) -> bool {
     match parsed.form() {
         Form::Select | Form::Explain => true,
-        // What a PRAGMA sets must be set on the connection for writes.
+        // The setting must be made on the connection for writes.
         Form::Pragma => !parsed.pragma_writes(),
         _ => false,
     }
 }
 
-/// Servers before 9.4.2 commit the rest of a `?transaction` when a RETURNING statement in it fails. There,
-/// counting its rows behind it fails in its place: a DELETE of nothing makes the count 0 before.
+/// Adds guards where several statements run and one has RETURNING. Servers before 9.4.2 commit the rest of a
+/// `?transaction` when a RETURNING statement in it fails. There, a count of its rows after it fails instead. A DELETE
+/// of nothing before it resets the count to 0.
 fn guarded(writes: Vec<Statement<'_>>) -> Result<Vec<Statement<'_>>, SqlError> {
     if writes.len() < 2 || !writes.iter().any(|write| write.returning) {
         return Ok(writes);
@@ -378,7 +381,7 @@ mod tests {
         );
     }
 
-    /// Random texts of SQL's own pieces: whatever they are, they are refused or sent, without a panic.
+    /// Builds random texts from pieces of SQL. Each is refused or sent, without a panic.
     #[test]
     fn no_text_panics() {
         const PIECES: [&str; 56] = [

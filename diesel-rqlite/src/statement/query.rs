@@ -1,4 +1,4 @@
-//! What a user's text says, read once.
+//! The text of a user's query, parsed once.
 
 use std::sync::Arc;
 
@@ -6,15 +6,15 @@ use diesel_rqlite_sql::{Control, Form, Parsed, SqlError, parse};
 
 use super::cache::Learnt;
 
-/// The text of a query, which is one statement, or a batch insert that was rendered as several.
+/// The text of a query: one statement, or a batch insert that Diesel rendered as several.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Query<'a> {
     pub(super) found: Vec<Parsed<'a>>,
-    /// BEGIN and COMMIT stood around it.
+    /// Set if BEGIN and COMMIT surrounded it.
     pub(super) is_framed: bool,
-    /// What Diesel renders for an insert of no rows.
+    /// Set if it is the text that Diesel renders for an insert of no rows.
     pub(super) is_nothing: bool,
-    /// It was run before.
+    /// `Some` if the query was run before.
     pub(super) learnt: Option<Arc<Learnt>>,
 }
 
@@ -28,7 +28,7 @@ impl<'a> Query<'a> {
                 learnt: None,
             });
         }
-        // The lines of a query are nobody's.
+        // Line numbers in a query mean nothing to the user.
         let mut found = parse(sql).map_err(SqlError::bare)?;
         let is_framed = strip_begin_and_commit(&mut found);
         Ok(Query {
@@ -39,7 +39,7 @@ impl<'a> Query<'a> {
         })
     }
 
-    /// For as long as anybody likes.
+    /// Returns a copy that borrows nothing.
     pub(super) fn to_owned(&self) -> Query<'static> {
         let found = self.found.iter().cloned();
         Query {
@@ -50,7 +50,7 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// The same once more, with what was learnt of it: nothing is read or copied.
+    /// Returns the query, to run it again with what was learnt about it. Nothing is parsed or copied.
     pub(super) fn again(&self, learnt: Arc<Learnt>) -> Query<'_> {
         Query {
             found: self.found.iter().map(Parsed::borrowed).collect(),
@@ -65,12 +65,12 @@ impl<'a> Query<'a> {
         &self.found
     }
 
-    /// With other statements in place of its own.
+    /// Replaces its statements.
     pub(crate) fn with(self, found: Vec<Parsed<'a>>) -> Self {
         Query { found, ..self }
     }
 
-    /// If it is transaction control.
+    /// Returns the transaction control that it is, if any.
     pub(crate) fn control(&self) -> Result<Option<Control>, SqlError> {
         match &self.found[..] {
             [parsed] => Control::of(parsed),
@@ -79,7 +79,8 @@ impl<'a> Query<'a> {
     }
 }
 
-/// `BEGIN; a; b; COMMIT` is an atomic request of `a` and `b`. So is a batch insert rendered.
+/// Removes BEGIN and COMMIT around other statements: `BEGIN; a; b; COMMIT` is an atomic request of `a` and `b`. A batch
+/// insert is rendered that way, too.
 pub(crate) fn strip_begin_and_commit(found: &mut Vec<Parsed<'_>>) -> bool {
     let is = |parsed: Option<&Parsed<'_>>, form| parsed.is_some_and(|found| found.form() == form);
     let framed =
@@ -91,7 +92,7 @@ pub(crate) fn strip_begin_and_commit(found: &mut Vec<Parsed<'_>>) -> bool {
     framed
 }
 
-/// The text behind what a query is called, which stands in comments in front.
+/// Returns the text after the leading comments, which name the query.
 fn behind_names(mut sql: &str) -> &str {
     while let Some(rest) = sql.strip_prefix("/* ") {
         let Some((_, behind)) = rest.split_once("*/ ") else {
@@ -102,10 +103,10 @@ fn behind_names(mut sql: &str) -> &str {
     sql
 }
 
-/// Whether the text is, token by token, what Diesel renders for an insert of no rows.
+/// Returns whether the text is, token by token, the one that Diesel renders for an insert of no rows.
 fn is_empty_batch(sql: &str) -> bool {
     let table = behind_names(sql).strip_prefix("SELECT 1 FROM \"");
     let table = table.and_then(|rest| rest.strip_suffix("\" WHERE 1=0"));
-    // `a` or `a"."b`: no quote but in a pair, or around the dot.
+    // `a` or `a"."b`: a quote occurs only in a pair, or around the dot.
     table.is_some_and(|name| !name.replace("\"\"", "").replace("\".\"", "").contains('"'))
 }

@@ -24,7 +24,7 @@ pub(crate) struct Read<'a> {
 }
 
 impl<'a> Read<'a> {
-    /// `learnt`: of a query that was run before.
+    /// Creates a read. `learnt` is `Some` if the query was run before.
     pub(super) fn new(
         parsed: Parsed<'a>,
         binds: Vec<Bind<'a>>,
@@ -38,7 +38,7 @@ impl<'a> Read<'a> {
         })
     }
 
-    /// What is known of a query that was run before.
+    /// Returns what is known of the query, if it was run before.
     pub(crate) fn learnt(&self) -> Option<&Learnt> {
         self.learnt.as_deref()
     }
@@ -47,12 +47,12 @@ impl<'a> Read<'a> {
         self.learnt.clone()
     }
 
-    /// Whether it can stand inside a subquery: `SELECT` or `VALUES`, not PRAGMA or EXPLAIN.
+    /// Returns whether it can be a subquery: `SELECT` or `VALUES`, not PRAGMA or EXPLAIN.
     pub(crate) fn is_wrappable(&self) -> bool {
         self.parsed.form() == Form::Select
     }
 
-    /// Its text, with SQL around the placeholders of values that JSON can't carry.
+    /// Returns its text, with SQL around the placeholders of values that JSON can't carry.
     fn written(&self) -> Cow<'a, str> {
         let written = self.values.writer(&self.parsed).all(&[]);
         written.map_or_else(|| self.parsed.shared_text(), Cow::Owned)
@@ -62,7 +62,7 @@ impl<'a> Read<'a> {
         Statement::with_written(sql, self.values.binds.clone())
     }
 
-    /// As written.
+    /// Returns the query as it is written.
     pub(crate) fn plain(&self) -> Statement<'a> {
         if self.parsed.form() == Form::Explain {
             return self.explain();
@@ -73,9 +73,10 @@ impl<'a> Read<'a> {
         }
     }
 
-    /// EXPLAIN, of a write, too. Servers before 9 look at the first statement of a text to see whether it only reads, and SQLite
-    /// says of an explained write that it does not; they return the rows of the last. Values that need SQL around them are
-    /// left out: it would be explained as well, and no plan depends on them.
+    /// Returns an EXPLAIN, which may be of a write. Servers before 9 look at the first statement of a text to see
+    /// whether it only reads, and SQLite says that an explained write does not. They return the rows of the last
+    /// statement. Values that need SQL around them are left out: that SQL would be explained as well, and no plan
+    /// depends on the values.
     fn explain(&self) -> Statement<'a> {
         let binds = self.values.binds.iter();
         let binds = binds.map(|bind| match wire::carrier(bind) {
@@ -86,8 +87,9 @@ impl<'a> Read<'a> {
         Statement::with_written(sql, binds.collect())
     }
 
-    /// As written, but for the columns of which is known that they are not exact so; the answer tells where it may not be
-    /// what is stored. `None`: it does not say how many columns it has, or they are too many.
+    /// Returns the query as it is written, except for columns known not to be exact that way. The answer shows where a
+    /// value may differ from the stored one. Returns `None` if the text does not tell the number of columns, or there
+    /// are too many.
     pub(crate) fn stored(
         &self,
         types: Option<&[RqliteType]>,
@@ -104,7 +106,8 @@ impl<'a> Read<'a> {
         Some(statement)
     }
 
-    /// How its columns are read where it is sent as it is. `None`: it does not say how many it has, or they are too many.
+    /// Returns the encodings of its columns when it is sent as it is. Returns `None` if the text does not tell the
+    /// number of columns, or there are too many.
     pub(crate) fn as_stored(&self, types: Option<&[RqliteType]>) -> Option<Vec<Encoding>> {
         let items = self.parsed.items().len();
         let stars = || self.parsed.parsed_items().any(|item| item.is_star);
@@ -118,10 +121,10 @@ impl<'a> Read<'a> {
         }
     }
 
-    /// In a form in which nearly all values are exact, and one that is not shows. `None`: there is none, since it can't
-    /// stand inside a subquery, or neither types nor the text tell how many columns it has.
+    /// Returns the query in a form in which nearly all values are exact, and the others are recognizable. Returns
+    /// `None` if it can't be a subquery, or if neither `types` nor the text tells the number of columns.
     pub(crate) fn exact(&self, types: Option<&[RqliteType]>) -> Option<Statement<'a>> {
-        // SQLite has a limit for how deep an expression is, which a concatenation of so many classes is.
+        // SQLite limits the depth of an expression, and this is a concatenation of one term for each column.
         const MOST: usize = 250;
         match types {
             _ if !self.is_wrappable() => None,
@@ -137,12 +140,12 @@ impl<'a> Read<'a> {
         }
     }
 
-    /// Exact for every value, with the names of its columns.
+    /// Returns the query in the form that is exact for every value, with the names of its columns.
     pub(crate) fn tagged(&self, types: Option<&[RqliteType]>, names: Vec<String>) -> Statement<'a> {
         self.encoded(results::tagged(&self.parsed, &self.written(), types, names))
     }
 
-    /// No rows, but its columns.
+    /// Returns the query without rows, for the names of its columns.
     pub(crate) fn columns(&self) -> Statement<'a> {
         self.statement(format!("SELECT * FROM ({}) LIMIT 0", self.written()))
     }
@@ -157,12 +160,12 @@ impl<'a> Read<'a> {
         self.parsed.text()
     }
 
-    /// Whether it asks for what the connection did last.
+    /// Returns whether it asks for what the connection did last.
     pub(crate) fn asks_for_counters(&self) -> bool {
         self.parsed.classes().contains(Classes::CONNECTION)
     }
 
-    /// The names of the columns, if the text tells how many there are.
+    /// Returns the names of the columns, if the text tells their number.
     pub(crate) fn column_names(&self) -> Option<Vec<String>> {
         self.parsed.known_names()
     }
@@ -171,31 +174,32 @@ impl<'a> Read<'a> {
         self.parsed.item_names(width)
     }
 
-    /// What of its rows may be compared later.
+    /// Returns which of its rows' values may be compared later.
     pub(crate) fn comparable(&self, unstable: &Unstable, names: &[String]) -> Comparable {
         unstable.comparable(&self.parsed, names)
     }
 
-    /// The row it is about, if it finds it by a key.
+    /// Returns the row that it finds by a key, if it does.
     pub(crate) fn by_key(&self) -> Option<ByKey> {
         ByKey::of(&self.parsed)
     }
 
-    /// The value of a placeholder, by its place.
+    /// Returns the value of a placeholder, by its place.
     pub(crate) fn bound(&self, place: usize) -> Option<Bind<'static>> {
         let number = *self.values.numbers.get(place)?;
         let bind = self.values.binds.get(number - 1);
         bind.cloned().map(Bind::into_owned)
     }
 
-    /// What SQLite orders its rows by where it says nothing else: the rowid of the one table that it reads.
+    /// Returns the order that SQLite uses where the query states none: the rowid of the only table that it reads.
     pub(crate) fn natural_order(&self, schema: Option<&Unstable>) -> Option<String> {
         let scan = self.parsed.scan()?;
         let has_rowids = schema?.has_rowids(&scan.table);
         has_rowids.then(|| format!("{}._rowid_", scan.qualifier))
     }
 
-    /// With this many columns, and in this order where it says nothing else. `now` is the transaction's own; what has another value each time can't be compared later.
+    /// Returns the query for a transaction, with this many columns, and in this order where it states none. `now` is
+    /// the moment of the transaction. A query with another value each time can't be compared later.
     pub(crate) fn in_transaction(
         &self,
         entropy: &impl Entropy,
@@ -206,7 +210,7 @@ impl<'a> Read<'a> {
         let pins = pinned_time(&self.parsed, &mut values, entropy);
         let is_local = self.parsed.classes().contains(Classes::NODE);
         let is_stable = pins.is_some() && !is_local;
-        // Half of the times replaced would be a time of its own.
+        // If only some of the times were replaced, they would differ from the rest.
         let values = if pins.is_some() {
             &values
         } else {
@@ -229,7 +233,7 @@ impl<'a> Read<'a> {
     }
 }
 
-/// What stands in place of the times of a query. `None`: something else in it is volatile.
+/// Returns the replacements of the times in a query. Returns `None` if something else in it is volatile.
 fn pinned_time(
     parsed: &Parsed<'_>,
     values: &mut Values<'_>,
@@ -244,7 +248,7 @@ fn pinned_time(
     pins(&found, &mut Moment(entropy)).ok().filter(|_| is_time)
 }
 
-/// Replaces times, and nothing that is random.
+/// Replaces times, and no random values.
 struct Moment<'e, E>(&'e E);
 
 impl<E: Entropy> Entropy for Moment<'_, E> {
@@ -257,9 +261,10 @@ impl<E: Entropy> Entropy for Moment<'_, E> {
     }
 }
 
-/// Rows that are equal under ORDER BY, or which of them a LIMIT takes, may differ between nodes, which do not
-/// always choose the same index: then a guard would pass on one and fail on another. The rowid decides where the query
-/// does not, as it does on SQLite for most queries of one table; else the columns themselves.
+/// Puts rows into an order that is the same on all nodes. Nodes do not always choose the same index. So the order of
+/// rows that are equal under ORDER BY, and the rows that a LIMIT takes, may differ; then a guard would pass on one node
+/// and fail on another. Where the query leaves the order open, the rowid decides, as on SQLite for most queries of one
+/// table, or else the columns themselves.
 fn in_fixed_order(
     parsed: &Parsed<'_>,
     values: &Values<'_>,

@@ -1,8 +1,8 @@
 //! A write with RETURNING inside a transaction.
 //!
-//! It is sent in three forms: to be looked at, with its rows in an exact form; without RETURNING, in front of what
-//! is looked at later (before version 9.4.2 a failing RETURNING statement does not end a server's transaction);
-//! and at the commit, with a RETURNING that fails unless it returns the rows that were shown.
+//! It is sent in three forms. A peek has its rows in an exact form. Before a later peeked statement it has no
+//! RETURNING, since a RETURNING statement that fails does not end a server's transaction before version 9.4.2. At the
+//! commit it has a RETURNING that fails unless it returns the rows that were shown.
 
 use std::collections::HashSet;
 
@@ -17,29 +17,29 @@ use crate::sql::cells::{self, Classes, GUARD, TextCell};
 use crate::sql::results;
 use crate::sql::unstable::Unstable;
 
-/// See the module.
+/// A write with RETURNING.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Returning<'a> {
-    /// Up to RETURNING.
+    /// The text before RETURNING.
     text: String,
-    /// All names up to RETURNING, in lower case.
+    /// All names before RETURNING, in lower case.
     text_names: HashSet<String>,
     items: Vec<Expression>,
     pub(crate) names: Vec<String>,
     binds: Vec<Bind<'a>>,
 }
 
-/// An expression behind RETURNING.
+/// An expression after RETURNING.
 #[derive(Clone, Debug, PartialEq)]
 struct Expression {
-    /// As one operand.
+    /// Its SQL, as one operand.
     sql: String,
     /// The names in it, in lower case.
     names: HashSet<String>,
 }
 
 impl Expression {
-    /// A column by its name, perhaps in quotes.
+    /// Creates a column from its name, which may be in quotes.
     fn column(name: &str) -> Self {
         Expression {
             sql: name.to_owned(),
@@ -49,13 +49,13 @@ impl Expression {
 }
 
 impl<'a> Returning<'a> {
-    /// Takes all values, and returns beside it those of the statement without the clause.
+    /// Takes all values. Also returns those of the statement without the clause.
     pub(super) fn of(
         parsed: &Parsed<'_>,
         mut values: Values<'a>,
         pins: &[Pin],
     ) -> Result<(Self, Vec<Bind<'a>>), SqlError> {
-        // Expressions are written more than once.
+        // Expressions are written more than once, so placeholders need numbers.
         values.names = Names::Numbered;
         let writer = values.writer(parsed);
         let before = parsed.before(parsed.returning().unwrap_or(parsed.tokens().len()));
@@ -76,12 +76,12 @@ impl<'a> Returning<'a> {
         Ok((returning, own))
     }
 
-    /// The statement without the clause.
+    /// Returns the statement without the clause.
     pub(super) fn without(&self) -> String {
         self.text.clone()
     }
 
-    /// As it is looked at. Behind the other columns are those that tell equal rows apart.
+    /// Returns the statement for a peek. The last columns are the key, which tells equal rows apart.
     pub(crate) fn looked_at(&self, key: &[String]) -> Statement<'static> {
         let mut sql = format!("{} RETURNING ", self.text);
         let mut encodings = Vec::with_capacity(self.items.len() + 1);
@@ -108,7 +108,8 @@ impl<'a> Returning<'a> {
         binds.map(Bind::into_owned).collect()
     }
 
-    /// As it is committed: fails unless it returns these rows, in any order, as far as they may be compared.
+    /// Returns the statement for the commit. It fails unless it returns these rows, in any order, as far as they may be
+    /// compared. Returns `None` if no value may be compared.
     pub(crate) fn guarded(
         &self,
         rows: &Rows,

@@ -9,23 +9,23 @@ use crate::protocol::request::{Endpoint, Exchange, Statements};
 
 const QUERY: Endpoint = Endpoint::Query { transaction: false };
 
-/// The request that runs a query whose columns the client knows.
+/// Returns the request that runs a query whose columns the client knows.
 pub(crate) fn query(statement: &Statement<'_>) -> Exchange {
     Exchange::new(QUERY, body(&[statement]))
 }
 
-/// The request that runs raw SQL. Its answer is the last of two: after a change of the schema, the first read
+/// Returns the request that runs raw SQL. Its answer is the last of two. After a change of the schema, the first read
 /// on each of a node's connections still has the old columns, and `SELECT *` shows values under wrong names.
 pub(crate) fn raw_query(statement: &Statement<'_>) -> Exchange {
     Exchange::new(QUERY, body(&[&read_of_schema(), statement]))
 }
 
-/// In front of a query whose columns the client does not know.
+/// Returns the statement to send before a query whose columns the client does not know.
 pub(crate) fn read_of_schema() -> Statement<'static> {
     Statement::plain("SELECT 1 FROM sqlite_master LIMIT 1")
 }
 
-/// The request that runs writes.
+/// Returns the request that runs writes.
 pub(crate) fn execute(batch: &Batch<'_>) -> Exchange {
     let endpoint = Endpoint::Execute {
         transaction: batch.atomic,
@@ -35,13 +35,13 @@ pub(crate) fn execute(batch: &Batch<'_>) -> Exchange {
     Exchange::new(endpoint, body(&statements))
 }
 
-/// The request that gives writes to the queue of a node.
+/// Returns the request that adds writes to the queue of a node.
 pub(crate) fn queue(statements: &[Statement<'_>], wait: Option<Duration>) -> Exchange {
     let statements: Vec<_> = statements.iter().collect();
     Exchange::new(Endpoint::Queue { wait }, body(&statements))
 }
 
-/// Statements as JSON.
+/// Returns statements as JSON.
 pub(crate) fn body(statements: &[&Statement<'_>]) -> Statements {
     let sizes = statements.iter().map(|statement| statement.size());
     let mut body = Vec::with_capacity(sizes.sum::<usize>() + 2);
@@ -59,7 +59,7 @@ pub(crate) fn body(statements: &[&Statement<'_>]) -> Statements {
     }
 }
 
-/// `["sql", value, …]`
+/// Appends `["sql", value, …]`.
 fn push_statement(body: &mut Vec<u8>, statement: &Statement<'_>) {
     body.push(b'[');
     push_json(body, &*statement.sql);
@@ -76,7 +76,7 @@ fn push_statement(body: &mut Vec<u8>, statement: &Statement<'_>) {
             Bind::Text(value) if looks_like_blob(value) => push_json(body, &format!("_{value}")),
             Bind::Text(value) => push_json(body, &**value),
             Bind::Binary(value) => push_hex(body, value),
-            // An object or array in brackets, a string in quotes: never mistaken for a BLOB.
+            // An object or array is in brackets, a string in quotes, so none is mistaken for a BLOB.
             #[cfg(feature = "serde_json")]
             Bind::Jsonb(value) => push_json(body, &**value),
         }
@@ -84,7 +84,7 @@ fn push_statement(body: &mut Vec<u8>, statement: &Statement<'_>) {
     body.push(b']');
 }
 
-/// Values of JSON's own kinds can be written to memory without an error.
+/// Appends a value. Values of JSON's own kinds can be written to memory without an error.
 fn push_json<T: serde::Serialize + ?Sized>(body: &mut Vec<u8>, value: &T) {
     let written = serde_json::to_writer(&mut *body, value);
     debug_assert!(written.is_ok());
@@ -101,10 +101,10 @@ fn push_hex(body: &mut Vec<u8>, bytes: &[u8]) {
     body.push(b'"');
 }
 
-/// The SQL before and behind the placeholder of a value that JSON can't carry as it is.
+/// Returns the SQL before and after the placeholder of a value that JSON can't carry as it is.
 ///
-/// * BLOBs as byte arrays exist since 8.31 only; `unhex()` is faster than them and than a literal.
-/// * Servers since 8.31 read the string `"x'41'"` as a BLOB; with one character in front it stays text.
+/// * BLOBs as byte arrays exist since 8.31 only; `unhex()` is faster than both them and a literal.
+/// * Servers since 8.31 read the string `"x'41'"` as a BLOB; with one more character at its start it stays text.
 /// * JSON has no infinity; ten times the greatest double is one.
 pub(super) fn carrier(bind: &Bind<'_>) -> Option<(&'static str, &'static str)> {
     match bind {
@@ -117,9 +117,10 @@ pub(super) fn carrier(bind: &Bind<'_>) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// rqlite/db/state.go, ParseHex: white space around, either case, pairs of digits.
+/// Returns whether servers take the text for a BLOB. See ParseHex in rqlite's db/state.go: white space around it,
+/// either case, pairs of digits.
 fn looks_like_blob(text: &str) -> bool {
-    // Nearly every text is told by its first byte.
+    // The first byte decides for nearly every text.
     if !matches!(
         text.bytes().next(),
         Some(b'x' | b'X') | Some(0..=b' ') | Some(0x80..)

@@ -1,11 +1,11 @@
-//! A statement's text with its placeholders as they have to stand in it.
+//! The text of a statement, with its placeholders in the form in which they are sent.
 //!
 //! Some become literals. A statement of thousands of parameters is slow on the server: each is parsed from JSON, copied
 //! through the Raft log as a message of its own and bound one by one. 10,000 rows of three columns without REALs took
-//! 40 ms as literals and 126 ms as parameters on rqlite 10.2.7, 77 and 185 ms on 8.26. Only what SQLite reads back from a
-//! literal to the last bit becomes one: NULL, integers, text without NUL and short BLOBs. REALs stay parameters,
-//! since SQLite 3.45, in rqlite 8.26, reads some of them an ulp off; with one REAL in each row rqlite 10.2.7 took 62 ms,
-//! and 8.26 gained nothing.
+//! 40 ms as literals and 126 ms as parameters on rqlite 10.2.7, 77 and 185 ms on 8.26. Only values that SQLite reads
+//! back exactly from a literal become one: NULL, integers, text without NUL and short BLOBs. REALs stay parameters,
+//! since SQLite 3.45, in rqlite 8.26, reads some of them an ulp off. With one REAL in each row rqlite 10.2.7 took 62
+//! ms, and 8.26 gained nothing.
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -16,20 +16,20 @@ use diesel_rqlite_sql::{Form, Parsed, Pin, SqlError};
 use super::wire::carrier;
 use crate::bind_collector::Bind;
 
-/// From how many values on literals pay.
+/// The number of values from which literals pay.
 const WORTH_IT: usize = 256;
 
-/// Bytes of a BLOB above which a parameter is faster.
+/// The size of a BLOB, in bytes, above which a parameter is faster.
 const LONG_BLOB: usize = 1024;
 
-/// How a placeholder is written.
+/// The form in which a placeholder is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Names {
     /// As in the text.
     Own,
-    /// `?`: the values stand in the order of the text.
+    /// `?`, if the values are in the order of the text.
     Plain,
-    /// `?1`, so that an expression with it may be written twice.
+    /// `?1`, so that an expression that contains it may be written twice.
     Numbered,
 }
 
@@ -39,12 +39,12 @@ pub(crate) struct Values<'a> {
     /// The number of each placeholder, from 1.
     pub(super) numbers: Vec<usize>,
     pub(super) names: Names,
-    /// By their numbers.
+    /// The values, by their numbers.
     pub(super) binds: Vec<Bind<'a>>,
 }
 
 impl<'a> Values<'a> {
-    /// Of a statement for itself.
+    /// Returns the values of a single statement. Fails unless each placeholder has its value.
     pub(super) fn of(parsed: &Parsed<'_>, binds: Vec<Bind<'a>>) -> Result<Self, SqlError> {
         let numbers = parsed.numbers()?;
         let (wanted, given) = (numbers.iter().copied().max().unwrap_or(0), binds.len());
@@ -59,7 +59,7 @@ impl<'a> Values<'a> {
         })
     }
 
-    /// Of a statement of a script, whose numbers count through all of it.
+    /// Returns the values of one statement of a script, in which placeholders are numbered throughout.
     pub(super) fn of_script(parsed: &Parsed<'_>, binds: &[Bind<'a>]) -> Result<Self, SqlError> {
         let numbers = parsed.numbers()?.into_iter();
         let own: Vec<_> = numbers.map(|number| binds[number - 1].clone()).collect();
@@ -78,7 +78,7 @@ impl<'a> Values<'a> {
     }
 }
 
-/// See the module.
+/// A writer of a statement's text.
 pub(super) struct Writer<'w, 'a> {
     parsed: &'w Parsed<'w>,
     numbers: &'w [usize],
@@ -101,7 +101,7 @@ impl<'w, 'a> Writer<'w, 'a> {
         }
     }
 
-    /// The whole text. `None`: it is right as it is.
+    /// Returns the whole text, or `None` if it needs no change.
     pub(super) fn all(&self, pins: &[Pin]) -> Option<String> {
         let carried = || self.binds.iter().any(|bind| carrier(bind).is_some());
         if pins.is_empty() && self.names == Names::Own && !carried() {
@@ -110,7 +110,7 @@ impl<'w, 'a> Writer<'w, 'a> {
         Some(self.part(self.parsed.all(), pins))
     }
 
-    /// The text of these tokens.
+    /// Returns the text of these tokens.
     pub(super) fn part(&self, tokens: Range<usize>, pins: &[Pin]) -> String {
         self.parsed.rewritten(tokens, pins, |place, own, sql| {
             self.push_placeholder(place, own, sql);
@@ -121,7 +121,7 @@ impl<'w, 'a> Writer<'w, 'a> {
         self.binds.get(self.numbers.get(place)?.checked_sub(1)?)
     }
 
-    /// With SQL around it where JSON can't carry the value.
+    /// Appends a placeholder, with SQL around it if JSON can't carry the value.
     fn push_placeholder(&self, place: usize, own: Range<usize>, sql: &mut String) {
         let (before, behind) = self.bind(place).and_then(carrier).unwrap_or_default();
         sql.push_str(before);
@@ -136,14 +136,14 @@ impl<'w, 'a> Writer<'w, 'a> {
         sql.push_str(behind);
     }
 
-    /// How many values these tokens, the first of the statement, ask for.
+    /// Returns the number of values that these tokens need. They must be the first of the statement.
     pub(super) fn values_in(&self, tokens: Range<usize>) -> usize {
         let variables = self.parsed.variables_in(tokens);
         self.numbers[variables].iter().copied().max().unwrap_or(0)
     }
 
-    /// The whole text, and what is left to bind if some values became literals: in `INSERT … VALUES` they mean what
-    /// parameters do (in `ORDER BY ?` they would not).
+    /// Returns the whole text, and the values that are left to bind if some became literals. In `INSERT … VALUES` a
+    /// literal means the same as a parameter (in `ORDER BY ?` it would not).
     pub(super) fn inlined(&self, pins: &[Pin]) -> (Option<String>, Option<Vec<Bind<'a>>>) {
         let pays = self.binds.len() >= WORTH_IT && self.numbers.len() == self.binds.len();
         let is_plain = self.names == Names::Plain || self.parsed.has_only_plain_variables();
@@ -159,9 +159,9 @@ impl<'w, 'a> Writer<'w, 'a> {
         (Some(sql), Some(left))
     }
 
-    /// The whole text with literals where they can be, and the values that are left.
+    /// Returns the whole text with literals where they are possible, and the values that are left.
     fn literals(&self, pins: &[Pin]) -> (String, Vec<Bind<'a>>) {
-        // Behind ON CONFLICT a literal may match a partial index, where a parameter does not.
+        // After ON CONFLICT a literal may match a partial index that a parameter does not match.
         let rows_end = self.parsed.variables_before_conflict();
         let left = RefCell::new(Vec::new());
         let sql = self
@@ -180,7 +180,8 @@ impl<'w, 'a> Writer<'w, 'a> {
     }
 }
 
-/// A literal, apart from the words around it: `CASE WHEN ?THEN`.
+/// Appends a literal, separated from the words around it, as in `CASE WHEN ?THEN`. Returns `false` if the value can't
+/// be one.
 fn push_literal(sql: &mut String, bind: &Bind<'_>, next: Option<u8>) -> bool {
     let is_of_name = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
     let length = sql.len();
@@ -190,7 +191,7 @@ fn push_literal(sql: &mut String, bind: &Bind<'_>, next: Option<u8>) -> bool {
     // Writing to a String can't fail.
     let _ = match bind {
         Bind::Null => write!(sql, "NULL"),
-        // In parentheses: behind a minus it would otherwise begin a comment.
+        // Without parentheses, a minus before it would begin a comment.
         Bind::Integer(value @ ..0) => write!(sql, "({value})"),
         Bind::Integer(value) => write!(sql, "{value}"),
         Bind::Text(text) if !text.contains('\0') => {

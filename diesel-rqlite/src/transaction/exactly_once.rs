@@ -1,14 +1,15 @@
-//! Commits that are numbered, so that one whose answer was lost can be settled: was it applied?
+//! Numbered commits. If the answer to a commit is lost, its number tells later whether it was applied.
 //!
-//! Each connection has one row with the number of its last commit. It registers before its first commit; the commit
-//! writes its number there, and fails where the row is missing. To settle, a number is written as *not* applied, unless
-//! it is there already. From then on a late copy of the commit is refused, because its number is no longer new.
+//! Each connection has one row with the number of its last commit. It registers before its first commit. The commit
+//! writes its number there, and fails if the row is missing. To settle a commit, the connection writes the number as
+//! *not* applied, unless it is there already. From then on a late copy of the commit is refused, because its number is
+//! no longer new.
 //!
-//! No clock decides how long a row is kept. The database counts registrations, and each row has the count of its own as
-//! part of its name. Whoever registers deletes the rows that are [`KEPT`] registrations behind, and a connection whose
-//! row is half as far behind registers anew at its next commit. So the proof of a commit is there until half of
-//! [`KEPT`] other connections have registered. Where it is gone all the same, nothing is settled, and nothing is sent
-//! again: without the row neither a copy of the commit nor a guess about it can be applied.
+//! No clock decides how long a row is kept. The database counts registrations, and each row has its count in its name.
+//! A registration deletes the rows that are [`KEPT`] registrations older. A connection whose row is half as old
+//! registers anew at its next commit. So the proof of a commit exists until half of [`KEPT`] other connections have
+//! registered. If it is gone nevertheless, nothing is settled, and nothing is sent again: without the row neither a
+//! copy of the commit nor a guess about it can be applied.
 
 use crate::bind_collector::Bind;
 use crate::protocol::rows::{Rows, Value};
@@ -18,24 +19,25 @@ use crate::statement::Statement;
 pub(crate) const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS __diesel_rqlite_commits (client TEXT PRIMARY KEY, \
      number INTEGER NOT NULL, applied INTEGER NOT NULL) WITHOUT ROWID";
 
-/// How many registrations a row is kept for.
+/// The number of registrations for which a row is kept.
 const KEPT: u32 = 10_000;
 
-/// The rows that are counted. Those of earlier versions begin with the number of a day, and are deleted by these versions
-/// alone, whose clocks decide about their own rows only.
+/// The condition for rows that are counted. Rows of earlier versions begin with the number of a day. Only those
+/// versions delete them, so that their clocks decide about their own rows only.
 const COUNTED: &str = "client >= 'r' AND client < 's'";
 
 /// The guards of a commit's number.
 pub(crate) mod guard {
     /// The commit has been applied, or settled, before.
     pub(crate) const NUMBER: &str = "number";
-    /// The row is there, and so far behind that it may be deleted soon.
+    /// The row exists, but is so old that it may be deleted soon.
     pub(crate) const OLD: &str = "old";
-    /// There is no row.
+    /// The row does not exist.
     pub(crate) const GONE: &str = "gone";
 }
 
-/// Half of the digits of the count are never needed.
+/// Returns SQL for the name before which rows are older than so many registrations. Half of the digits of the count are
+/// never needed.
 fn name_behind(registrations: u32) -> String {
     format!(
         "(SELECT printf('r%016d', coalesce(CAST(substr(max(client), 2, 16) AS INTEGER), 0) - {registrations}) \
@@ -43,18 +45,18 @@ fn name_behind(registrations: u32) -> String {
     )
 }
 
-/// Gives a connection its row. May be sent again: it leaves a row that nobody uses.
+/// The registration of a connection, which creates its row. It may be sent again; that leaves a row that nobody uses.
 pub(crate) struct Registration<'t> {
     token: &'t str,
 }
 
 impl<'t> Registration<'t> {
-    /// `token` tells connections apart that read the same count, on two sides of a restored backup.
+    /// `token` distinguishes connections that read the same count, for example before and after a backup is restored.
     pub(crate) fn new(token: &'t str) -> Self {
         Registration { token }
     }
 
-    /// What is run, in one transaction. The last statement is a query.
+    /// Returns the statements, which run in one transaction. The last one is a query.
     pub(crate) fn statements(&self) -> [Statement<'static>; 3] {
         let register = format!(
             "INSERT INTO __diesel_rqlite_commits (client, number, applied) SELECT printf('r%016d-%s', \
@@ -73,7 +75,7 @@ impl<'t> Registration<'t> {
         ]
     }
 
-    /// What the query says. `None`: the row is not there.
+    /// Reads the result of the query. Returns `None` if the row does not exist.
     pub(crate) fn done(&self, rows: &Rows) -> Option<Commits> {
         if (rows.len(), rows.width()) != (1, 1) {
             return None;
@@ -101,8 +103,8 @@ impl Commits {
         self.number += 1;
     }
 
-    /// Part of the commit. Fails with one of the [guards](guard), unless this commit is the next one of a connection
-    /// whose row stays for long enough to settle it.
+    /// Returns the statement in the commit that writes its number. It fails with one of the [guards](guard), unless
+    /// this commit is the next one of a connection whose row is kept long enough to settle the commit.
     pub(crate) fn number(&self) -> Statement<'static> {
         let old = name_behind(KEPT / 2);
         let fails = |guard: &str| format!("json_extract('{{}}','{GUARD}{guard}')");
@@ -118,7 +120,8 @@ impl Commits {
         Statement::with_binds(sql, vec![client(), number(), client(), number()])
     }
 
-    /// Says that the commit was not applied and never will be, unless it has been, or its row is gone.
+    /// Returns the statement that marks the commit as never to be applied. It changes nothing if the commit has been
+    /// applied, or its row is gone.
     pub(crate) fn settle(&self) -> Statement<'static> {
         Statement::with_binds(
             "UPDATE __diesel_rqlite_commits SET number = ?, applied = 0 WHERE client = ? AND number < ?",
@@ -130,7 +133,7 @@ impl Commits {
         )
     }
 
-    /// What became of it.
+    /// Returns the query for the outcome of the commit.
     pub(crate) fn ask(&self) -> Statement<'static> {
         Statement::with_binds(
             "SELECT applied FROM __diesel_rqlite_commits WHERE client = ? AND number = ?",
@@ -142,7 +145,7 @@ impl Commits {
     }
 }
 
-/// The answer to [`Commits::ask`]: whether the commit was applied. `None`: the proof is gone.
+/// Reads the answer to [`Commits::ask`]: whether the commit was applied. Returns `None` if the proof is gone.
 pub(crate) fn was_applied(rows: &Rows) -> Option<bool> {
     if rows.len() != 1 || rows.width() != 1 {
         return None;

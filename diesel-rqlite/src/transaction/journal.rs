@@ -1,4 +1,4 @@
-//! What a transaction has done so far: the writes to apply, and what has to be true for them to be applied.
+//! The journal of a transaction: the writes to apply, and what has to be true for them to be applied.
 
 use super::known::Known;
 use super::parts::{Part, Parts};
@@ -6,21 +6,21 @@ use crate::protocol::message::{Constraint, StatementError};
 use crate::sql::cells::GUARD;
 use crate::statement::{InFront, Statement};
 
-/// Rows read that are compared again by every later read. Beyond that they are compared now and then, or reading
-/// many rows one by one would cost the square of their number.
+/// The size of guards, in bytes, up to which every later read compares all earlier ones. Beyond it they are compared
+/// now and then, because many small reads would otherwise cost the square of their number.
 const VALIDATE_ALWAYS: usize = 16 << 10;
 
-/// The name of the guard over a write's count.
+/// The name of the guard over the count of a write.
 pub(super) const COUNT: &str = "count";
 
-/// Everything since the transaction began, in order.
+/// Everything that happened since the transaction began, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
     entries: Vec<Entry>,
-    /// Bytes of all guards over rows, and of those that were part of the last validation.
+    /// The size in bytes of all guards over rows, and of those that were part of the last validation.
     guard_bytes: usize,
     validated_bytes: usize,
-    /// Something was read without comparing what had been read before.
+    /// Set if something was read without comparing the earlier reads.
     inconsistent: bool,
     savepoints: usize,
     /// A query that returned more than can be guarded.
@@ -30,10 +30,10 @@ pub(crate) struct Journal {
 
 #[derive(Debug)]
 pub(crate) enum Entry {
-    /// Rows that were read.
+    /// Rows that were shown to the closure.
     Rows(Box<Guard>),
     Write(Box<Write>),
-    /// Around what was rolled back, after its effects had been seen.
+    /// Savepoints surround what was rolled back after the closure had seen its effects.
     Savepoint(String),
     RollBackTo(String),
     Release(String),
@@ -43,34 +43,34 @@ pub(crate) enum Entry {
 #[derive(Debug)]
 pub(crate) struct Guard {
     pub(crate) statement: Statement<'static>,
-    /// The query, for the error.
+    /// The text of the query, for the error.
     pub(crate) sql: String,
 }
 
 /// A write that waits for the commit.
 #[derive(Debug)]
 pub(crate) struct Write {
-    /// Without RETURNING.
+    /// The statement without RETURNING.
     pub(crate) statement: Statement<'static>,
-    /// With a RETURNING that fails unless it returns what was shown.
+    /// The statement with a RETURNING that fails unless it returns what was shown.
     pub(crate) guarded: Option<Statement<'static>>,
     pub(crate) count: Count,
-    /// A server has run it well, as part of a peek.
+    /// Set if a server has run it without an error, as part of a peek.
     pub(crate) seen: bool,
     pub(crate) migration: Option<Migration>,
 }
 
-/// What a write does for migrations.
+/// The role of a write in migrations.
 #[derive(Debug)]
 pub(crate) enum Migration {
-    /// It makes the table of those that have been applied.
+    /// It creates the table of applied migrations.
     SetUp,
-    /// It records one, by its version, in a transaction that may be all of it.
+    /// It records the migration of this version. The transaction may consist of that migration alone.
     Recorded(String),
 }
 
 impl Write {
-    /// No server has seen it yet.
+    /// Creates a write that no server has run yet.
     pub(crate) fn new(statement: Statement<'static>, count: Count) -> Self {
         Write {
             statement,
@@ -81,13 +81,13 @@ impl Write {
         }
     }
 
-    /// A server has run it well.
+    /// Marks the write as run by a server without an error.
     pub(crate) fn seen(self) -> Self {
         Write { seen: true, ..self }
     }
 
-    /// Whether the closure was told something of it that may have decided what it did next. That an INSERT goes well
-    /// is not, or one that was rolled back would be an error of the commit.
+    /// Returns whether the closure learnt something of it that may have decided what it did next. The success of an
+    /// INSERT does not count. If it did, one that was rolled back could make the commit fail.
     fn was_shown(&self) -> bool {
         match self.count {
             Count::Shown(_) | Count::FewerThan(_) => true,
@@ -96,7 +96,7 @@ impl Write {
         }
     }
 
-    /// An INSERT that failed, as what can be said about it: it does not write all of its rows.
+    /// Returns the write that stands for an INSERT that failed: it does not write all of its rows.
     pub(crate) fn failed(statement: &Statement<'static>, message: &str) -> Option<Self> {
         let violated = StatementError(message).constraint();
         let is_ignored = violated.is_some_and(Constraint::is_ignorable);
@@ -105,21 +105,21 @@ impl Write {
     }
 }
 
-/// The number of rows that the closure was told.
+/// The number of rows that the closure learnt for a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Count {
-    /// It was not told any.
+    /// None.
     Untold,
-    /// Told by a server.
+    /// This number, from a server.
     Shown(usize),
-    /// Told by the client.
+    /// This number, from the client.
     Assumed(usize),
-    /// It was told that not all of these rows can be written.
+    /// Fewer than this number: not all of these rows can be written.
     FewerThan(usize),
 }
 
 impl Count {
-    /// What `changes()` must be behind the write.
+    /// Returns the condition on `changes()` after the write.
     fn condition(self) -> Option<String> {
         match self {
             Count::Untold => None,
@@ -128,7 +128,7 @@ impl Count {
         }
     }
 
-    /// Fails unless the write in front of it has this count.
+    /// Returns the statement that fails unless the write before it has this count.
     pub(crate) fn guard(self) -> Option<Statement<'static>> {
         let condition = self.condition()?;
         Some(Statement::plain(format!(
@@ -142,12 +142,12 @@ impl Journal {
         self.entries.len()
     }
 
-    /// Whether there is a write, be it one that was rolled back after it was seen.
+    /// Returns whether there is a write. One that was rolled back after it was seen counts.
     pub(crate) fn has_writes(&self) -> bool {
         self.entries.iter().any(is_write)
     }
 
-    /// Whether there is a write that may change the schema: any that is not of rows.
+    /// Returns whether there is a write that may change the schema. Every write that is not counted may.
     pub(crate) fn may_change_schema(&self) -> bool {
         let is_of_rows = |entry: &Entry| match entry {
             Entry::Write(write) => write.statement.counted,
@@ -156,7 +156,7 @@ impl Journal {
         !self.entries.iter().all(is_of_rows)
     }
 
-    /// Whether anything is left to apply.
+    /// Returns whether a write is left to apply.
     pub(crate) fn has_live_writes(&self) -> bool {
         let mut depth = 0;
         self.entries.iter().any(|entry| {
@@ -169,7 +169,7 @@ impl Journal {
         })
     }
 
-    /// Adds rows that were shown. The same rows, read again with nothing in between, are guarded already.
+    /// Adds rows that were shown. If the same rows were read just before, they are guarded already.
     pub(crate) fn show(&mut self, guard: Guard) {
         let behind_writes = self.entries.iter().rev();
         let mut recent = behind_writes.map_while(|entry| match entry {
@@ -198,7 +198,7 @@ impl Journal {
         }
     }
 
-    /// Whether it is rolled back behind.
+    /// Returns whether a later entry rolls it back.
     pub(crate) fn is_undone(&self, entry: usize) -> bool {
         let before = self.entries[..entry].iter();
         let depth = before.fold(0_usize, |depth, entry| match entry {
@@ -216,8 +216,8 @@ impl Journal {
         }
     }
 
-    /// The version of the migration that this transaction is, and nothing else: a script, and a last write that records
-    /// it.
+    /// Returns the version of the migration, if this transaction consists of that alone: the statements of a script,
+    /// and a last write that records the migration.
     pub(crate) fn migration(&self) -> Option<&str> {
         let (last, others) = self.entries.split_last()?;
         let Entry::Write(record) = last else {
@@ -233,7 +233,7 @@ impl Journal {
         (!others.is_empty() && others.iter().all(of_script)).then_some(version)
     }
 
-    /// Whether the table of migrations was asked for, which is done before a migration, and not as a part of it.
+    /// Returns whether the table of migrations is created. That happens before a migration, not as a part of it.
     pub(crate) fn sets_up_migrations(&self) -> bool {
         self.entries.iter().any(|entry| match entry {
             Entry::Write(write) => matches!(write.migration, Some(Migration::SetUp)),
@@ -241,18 +241,18 @@ impl Journal {
         })
     }
 
-    /// The place of a write among all writes, counted from 1, and their number.
+    /// Returns the place of a write among all writes, counted from 1, and the number of writes.
     pub(crate) fn place_of_write(&self, entry: usize) -> (usize, usize) {
         let writes = |entries: &[Entry]| entries.iter().filter(|entry| is_write(entry)).count();
         (writes(&self.entries[..=entry]), writes(&self.entries))
     }
 
-    /// Whether the next request should compare all rows read so far.
+    /// Returns whether the next request should compare all rows that were read so far.
     pub(crate) fn wants_validation(&self) -> bool {
         self.guard_bytes <= VALIDATE_ALWAYS || self.guard_bytes >= 2 * self.validated_bytes
     }
 
-    /// A request has compared all rows read before, or none of them.
+    /// Notes that a request has compared all rows read before, or none of them.
     pub(crate) fn validated(&mut self, all: bool) {
         self.inconsistent = !all;
         if all {
@@ -260,12 +260,13 @@ impl Journal {
         }
     }
 
-    /// Whether everything shown was true at the same time.
+    /// Returns whether everything that was shown was true at the same time.
     pub(crate) fn is_consistent(&self) -> bool {
         !self.inconsistent
     }
 
-    /// The table of the INSERT that came last, if it wrote a new row: its rowid is the last one, unless it has none.
+    /// Returns the table of the last INSERT, if that wrote a new row. The row's rowid is the last one, unless the table
+    /// has no rowids.
     pub(crate) fn last_insert(&self) -> Option<&str> {
         let last = self.entries.iter().rev().find_map(|entry| match entry {
             Entry::Rows(_) => None,
@@ -285,7 +286,8 @@ impl Journal {
         behind.any(is_write)
     }
 
-    /// What the writes do to what a connection did last. `undone`: before this entry, others were rolled back.
+    /// Returns what the writes do to `last_insert_rowid()` and `changes()`. `undone`: other writes were rolled back
+    /// before this entry.
     pub(crate) fn in_front(&self, undone: Option<usize>) -> InFront {
         let mut in_front = InFront {
             undone_write: undone.is_some(),
@@ -317,8 +319,8 @@ impl Journal {
         in_front
     }
 
-    /// A query of several statements, all of them behind `len`, failed: nothing of it stays. What it showed is that
-    /// it fails.
+    /// Undoes a query of several statements that failed. All of its entries are from `len` on. Only what it showed
+    /// stays, in particular that it fails.
     pub(crate) fn undo_query(&mut self, len: usize) {
         let behind = &self.entries[len..];
         if behind.iter().all(is_write) {
@@ -330,7 +332,7 @@ impl Journal {
         }
     }
 
-    /// Adds an INSERT that failed: it must fail at the commit, too, where it is tried and undone.
+    /// Adds an INSERT that failed. It must fail at the commit as well, where it is tried and undone.
     pub(crate) fn failed(&mut self, write: Write) {
         self.savepoints += 1;
         let name = format!("drq{}", self.savepoints);
@@ -340,7 +342,7 @@ impl Journal {
         self.entries.push(Entry::Release(name));
     }
 
-    /// All statements, as they run before a read or a write that is looked at.
+    /// Returns all statements as they run before a peeked statement.
     pub(crate) fn before_peek(&self, validate: bool) -> Parts<'_> {
         let mut parts = Parts::default();
         for (place, entry) in self.entries.iter().enumerate() {
@@ -356,7 +358,7 @@ impl Journal {
         parts
     }
 
-    /// All statements, as they run at the commit.
+    /// Adds all statements as they run at the commit.
     pub(crate) fn push_commit<'j>(&'j self, parts: &mut Parts<'j>, guards: bool) {
         for (place, entry) in self.entries.iter().enumerate() {
             match entry {
@@ -373,13 +375,13 @@ impl Journal {
         }
     }
 
-    /// Whether an entry from this one on is a write that no server has run.
+    /// Returns whether an entry from this one on is a write that no server has run.
     pub(crate) fn has_unseen_writes(&self, from: usize) -> bool {
         let mut entries = self.entries.iter().skip(from);
         entries.any(|entry| matches!(entry, Entry::Write(write) if !write.seen))
     }
 
-    /// A server has run all writes, and they went well.
+    /// Notes that a server has run all writes without an error.
     pub(crate) fn all_seen(&mut self) {
         for entry in &mut self.entries {
             if let Entry::Write(write) = entry {
@@ -388,7 +390,7 @@ impl Journal {
         }
     }
 
-    /// Takes out a write that failed, and what came after it; that it fails stays guarded.
+    /// Removes a write that failed, and what came after it. That it fails stays guarded.
     pub(crate) fn take_failed(&mut self, entry: usize, message: &str) {
         let failed = self.entries.drain(entry..).next();
         if let Some(Entry::Write(write)) = failed
@@ -399,7 +401,7 @@ impl Journal {
         self.recount();
     }
 
-    /// Rolls back to `mark`: what was shown since then must still be true at the commit, so it runs there again,
+    /// Rolls back to `mark`. What was shown since then must still be true at the commit. So that part runs there again,
     /// and is undone.
     pub(crate) fn roll_back(&mut self, mark: usize) {
         let shown = |entry: &Entry| match entry {
@@ -409,7 +411,7 @@ impl Journal {
         };
         let last = self.entries[mark..].iter().rposition(shown);
         let end = last.map_or(mark, |last| mark + last + 1);
-        // A savepoint that was opened before the last of them is closed behind it.
+        // Savepoints that are open at the last of them are closed after it.
         let end = end + self.open_savepoints(mark, end);
         self.entries.truncate(end);
         if self.entries[mark..].iter().any(is_write) {
@@ -423,7 +425,7 @@ impl Journal {
         self.known = Known::default();
     }
 
-    /// How many entries behind `end` close savepoints that were opened in front of it.
+    /// Returns the number of entries from `end` on that close the savepoints opened before it.
     fn open_savepoints(&self, mark: usize, end: usize) -> usize {
         let mut open = 0_usize;
         for entry in &self.entries[mark..end] {

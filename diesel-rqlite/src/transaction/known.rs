@@ -1,4 +1,4 @@
-//! What a transaction knows without asking.
+//! Facts that a transaction knows without asking.
 
 use std::collections::HashMap;
 
@@ -6,34 +6,35 @@ use diesel_rqlite_sql::ByKey;
 
 use crate::bind_collector::Bind;
 
-/// A row by its table and primary key.
+/// A row, by its table and primary key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RowKey(String);
 
-/// What the transaction knows without asking. The count of an UPDATE by key is told from it, and guarded.
+/// Facts that the transaction knows without asking. The count of an UPDATE by key is derived from them, and guarded.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    /// Whether a row is there.
+    /// `true` for a row that exists, `false` for one that is gone.
     rows: HashMap<RowKey, bool>,
-    /// UPDATEs and DELETEs by key, by their text, and how often a server said that they found their row.
+    /// The number of times that a server said that an UPDATE or DELETE by key found its row, by the text of the
+    /// statement.
     texts: HashMap<String, u32>,
 }
 
 impl Known {
-    /// A statement that has found two rows will find the next, too.
+    /// A statement that has found two rows is expected to find the next one.
     const ENOUGH: u32 = 2;
 
-    /// Whether an UPDATE or DELETE by key will find its row. `None`: a server has to be asked.
+    /// Returns whether an UPDATE or DELETE by key will find its row. Returns `None` if a server has to be asked.
     pub(crate) fn finds_its_row(&self, sql: &str, row: &RowKey) -> Option<bool> {
         match self.rows.get(row) {
             Some(true) => Some(true),
-            // Somebody may have brought it back: a trigger.
+            // A trigger may have inserted it again.
             Some(false) => None,
             None => (self.texts.get(sql) >= Some(&Self::ENOUGH)).then_some(true),
         }
     }
 
-    /// A server said that this UPDATE or DELETE found its row, or that it did not.
+    /// Notes that, according to a server, this UPDATE or DELETE found its row or did not.
     pub(crate) fn tried(&mut self, sql: &str, found: bool) {
         if found {
             *self.texts.entry(sql.to_owned()).or_default() += 1;
@@ -46,7 +47,7 @@ impl Known {
         self.rows.insert(row, is_there);
     }
 
-    /// Any row may be gone.
+    /// Forgets everything, because any row may be gone.
     pub(crate) fn forget(&mut self) {
         *self = Known::default();
     }
@@ -55,7 +56,7 @@ impl Known {
 /// The columns of primary keys, by table.
 pub(crate) type PrimaryKeys = HashMap<String, Vec<String>>;
 
-/// The row that a statement is about, where it names the whole key.
+/// Returns the row that a statement finds, if the statement names the whole primary key.
 pub(crate) fn row_of(
     by_key: &ByKey,
     keys: &PrimaryKeys,

@@ -1,5 +1,5 @@
-//! A transaction on the client. Pure: what it is to send, and what an answer to that means. `DESIGN.md` explains how it
-//! works, and why it is serializable.
+//! A transaction on the client: what it sends, and what the answers mean. This module does no I/O. `DESIGN.md` explains
+//! how it works, and why it is serializable.
 
 pub(crate) mod exactly_once;
 mod journal;
@@ -29,69 +29,71 @@ pub(crate) use self::requests::{CREATE_TABLES, Commit, Peek, Verdict};
 
 /// The transaction of one connection, open or not.
 ///
-/// Diesel asks for it as the state of the transaction manager; there is nothing to do with it outside.
+/// Diesel's transaction manager keeps its state in this type. Programs have no use for it.
 #[derive(Default)]
 pub struct Transaction {
     pub(crate) status: TransactionManagerStatus,
     pub(crate) options: Options,
     pub(crate) journal: Journal,
-    /// The transactions that are open, the outermost first.
+    /// The open transactions, the outermost first.
     marks: Vec<Mark>,
     broken: Option<Broken>,
-    /// Counts the outermost transactions.
+    /// The number of outermost transactions so far.
     serial: u64,
-    /// What `now` means until the end.
+    /// The value of `now` until the end of the transaction.
     pub(crate) now: Option<SystemTime>,
-    /// The lock in rqlite itself.
+    /// The lock that is a row in rqlite.
     pub(crate) lease: Option<Lease>,
-    /// The lock elsewhere, by its name.
+    /// The lock held elsewhere, with its name.
     pub(crate) fence: Option<(String, Fence)>,
-    /// Whoever lost the lock to this transaction is kept out already, not only from its commit on.
+    /// Set if a former holder of the lock is already kept out, and not only from the commit on.
     pub(crate) is_fence_raised: bool,
     pub(crate) past: Past,
-    /// The last one failed since something it was shown is no longer so.
+    /// Set if the last transaction failed because something it was shown is no longer true.
     pub(crate) conflicted: bool,
-    /// The last one failed since what it read, or its lock, had no answer; nothing of it was applied.
+    /// Set if the last transaction failed because a read, or its lock, had no answer. Nothing of it was applied.
     pub(crate) interrupted: bool,
-    /// A commit with writes has been sent, and may have been applied.
+    /// Set if a commit with writes has been sent, and may have been applied.
     pub(crate) committing: bool,
-    /// A statement said ROLLBACK, with this message: nothing of the transaction is left, but it has not been ended yet.
+    /// The message of a statement that said ROLLBACK. Nothing of the transaction is left, but it has not been ended
+    /// yet.
     ended: Option<String>,
-    /// What this connection did last, in a transaction that is over, or outside of any.
+    /// The last effects of this connection, in a transaction that is over, or outside of any.
     pub(crate) did: Did,
-    /// Where it stood when writes were rolled back inside of it that no server ran, if no row was inserted since.
+    /// The length of the journal when writes that no server ran were rolled back inside of the transaction. `None` if a
+    /// row was inserted since.
     undone: Option<usize>,
 }
 
-/// Where an open transaction began.
+/// The start of an open transaction.
 #[derive(Debug)]
 struct Mark {
     at: usize,
-    /// Of a SAVEPOINT that was given as SQL.
+    /// The name, for a SAVEPOINT that was given as SQL.
     name: Option<String>,
 }
 
-/// Nothing more can be done but to roll back to before the entry that failed.
+/// The state after a failure. The transaction can only be rolled back to before the entry that failed.
 #[derive(Debug)]
 struct Broken {
-    /// `None`: what was shown is no longer true, so that all of it must be rolled back.
+    /// `None` if something that was shown is no longer true. Then the whole transaction must be rolled back.
     entry: Option<usize>,
     message: String,
 }
 
-/// What the last transaction of this connection teaches the next one.
+/// The knowledge that the last transactions of this connection leave for the next one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Past {
-    /// It failed since something had changed. Rows from a node that lags behind would fail again.
+    /// The last one failed because something had changed. Rows from a node that lags behind would fail again.
     pub(crate) conflict: bool,
-    /// It told a count of its own, which was wrong. All counts are to be asked for.
+    /// The client told a wrong count. The next transaction asks a server for all counts.
     pub(crate) assumed_wrongly: bool,
-    /// The writes whose counts were told wrongly, by their text: they are always asked for.
+    /// The texts of the writes for which the client told a wrong count. A server is always asked for them.
     wrong: HashSet<String>,
 }
 
 impl Past {
-    /// Nobody has so many statements; a program that puts values into their text may.
+    /// Programs have fewer statements than this, unless they put values into the text.
     const MOST: usize = 1000;
 
     pub(crate) fn may_assume(&self, sql: &str) -> bool {
@@ -106,7 +108,7 @@ impl Past {
         self.wrong.insert(sql.to_owned());
     }
 
-    /// A transaction was committed.
+    /// Notes that a transaction was committed.
     pub(crate) fn went_well(&mut self) {
         self.conflict = false;
         self.assumed_wrongly = false;
@@ -114,7 +116,7 @@ impl Past {
 }
 
 impl std::fmt::Debug for Transaction {
-    /// Without the statements, whose values may be secret.
+    /// Leaves out the statements, whose values may be secret.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("Transaction")
@@ -126,7 +128,7 @@ impl std::fmt::Debug for Transaction {
 }
 
 impl Transaction {
-    /// How many transactions are open, one inside the other.
+    /// Returns the number of transactions that are open, one inside the other.
     pub(crate) fn depth(&self) -> usize {
         self.marks.len()
     }
@@ -135,25 +137,25 @@ impl Transaction {
         !self.marks.is_empty()
     }
 
-    /// Tells the outermost transactions of a connection apart.
+    /// Returns a number that distinguishes the outermost transactions of a connection.
     pub(crate) fn serial(&self) -> u64 {
         self.serial
     }
 
-    /// A query of several statements failed in the middle, or nobody waits for the rest: nothing of it stays.
+    /// Undoes a query of several statements that failed in the middle, or that was cancelled there.
     pub(crate) fn undo_query(&mut self, before: usize) {
         if self.check_usable().is_ok() && before < self.journal.len() {
             self.journal.undo_query(before);
         }
     }
 
-    /// Whether the innermost transaction has writes that no server has run.
+    /// Returns whether the innermost transaction has writes that no server has run.
     pub(crate) fn has_unseen_writes_inside(&self) -> bool {
         let mark = self.marks.last().map_or(0, |mark| mark.at);
         self.check_usable().is_ok() && self.journal.has_unseen_writes(mark)
     }
 
-    /// Takes a write that waits for the commit.
+    /// Adds a write that waits for the commit.
     pub(crate) fn write(&mut self, write: Write) {
         if write.statement.writes_new_rows() && write.statement.known_rows().is_some() {
             self.undone = None;
@@ -172,7 +174,7 @@ impl Transaction {
         Ok(())
     }
 
-    /// Forgets what was done since the innermost transaction began.
+    /// Rolls back the innermost transaction.
     pub(crate) fn roll_back(&mut self) -> QueryResult<()> {
         let mark = self.end()?;
         self.undo_to(mark.at);
@@ -185,7 +187,7 @@ impl Transaction {
         Ok(())
     }
 
-    /// Ends the innermost transaction, which stands inside another one.
+    /// Commits the innermost transaction, which is inside another one.
     pub(crate) fn commit_inner(&mut self) -> QueryResult<()> {
         match self.check_usable() {
             Ok(()) => self.end().map(|_| ()),
@@ -196,14 +198,14 @@ impl Transaction {
         }
     }
 
-    /// Ends the outermost transaction; what it was is forgotten.
+    /// Ends the outermost transaction, and forgets its contents.
     pub(crate) fn finish(&mut self) -> QueryResult<()> {
         let ended = self.end();
         self.close();
         ended.map(|_| ())
     }
 
-    /// The depth at which the SAVEPOINT of this name was opened, counted from 1.
+    /// Returns the depth, counted from 1, at which the SAVEPOINT of this name was opened.
     pub(crate) fn depth_of(&self, name: &str) -> Option<usize> {
         let named = |mark: &Mark| {
             let known = mark.name.as_deref();
@@ -212,13 +214,13 @@ impl Transaction {
         self.marks.iter().rposition(named).map(|place| place + 1)
     }
 
-    /// The depth of the innermost transaction that is no SAVEPOINT given as SQL.
+    /// Returns the depth of the innermost transaction that is no SAVEPOINT given as SQL.
     pub(crate) fn depth_without_savepoints(&self) -> Option<usize> {
         let place = self.marks.iter().rposition(|mark| mark.name.is_none());
         place.map(|place| place + 1)
     }
 
-    /// `ROLLBACK TO`: undoes what came after the savepoint that is now innermost, which stays open.
+    /// Runs `ROLLBACK TO`: undoes what came after the innermost savepoint, which stays open.
     pub(crate) fn roll_back_to_mark(&mut self) {
         if let Some(mark) = self.marks.last() {
             let at = mark.at;
@@ -226,7 +228,7 @@ impl Transaction {
         }
     }
 
-    /// What its writes so far do to what a connection did last.
+    /// Returns what the writes so far do to `last_insert_rowid()` and `changes()`.
     pub(crate) fn in_front(&self) -> InFront {
         self.journal.in_front(self.undone)
     }
@@ -271,7 +273,7 @@ impl Transaction {
         }
     }
 
-    /// An error, if an earlier statement left the transaction in a state in which it can't go on.
+    /// Fails if an earlier statement left the transaction in a state in which it can't go on.
     pub(crate) fn check_usable(&self) -> QueryResult<()> {
         if let Some(message) = &self.ended {
             return Err(error::aborted(message));
@@ -286,12 +288,12 @@ impl Transaction {
         }
     }
 
-    /// A statement failed that rolls back everything, also what is around the innermost transaction.
+    /// Notes that a failed statement rolled back everything, including the transactions around the innermost one.
     pub(crate) fn ended_by_statement(&mut self, message: &str) {
         self.ended = Some(message.to_owned());
     }
 
-    /// Something that was shown is no longer so.
+    /// Notes that something that was shown is no longer true. Returns the error.
     pub(crate) fn conflict(&mut self, message: String, details: Option<String>) -> Error {
         self.past.conflict = true;
         self.conflicted = true;
@@ -302,12 +304,12 @@ impl Transaction {
         error::conflict(message, details)
     }
 
-    /// The lock is no longer held.
+    /// Notes that the lock is no longer held.
     pub(crate) fn lose_lock(&mut self, lost: &LockError) {
         self.conflict(lost.to_string(), None);
     }
 
-    /// A write that no server had seen before fails.
+    /// Notes that a write failed that no server had run before. Returns the error.
     fn failed(&mut self, entry: usize, message: &str, place: error::Place) -> Error {
         self.broken = Some(Broken {
             entry: Some(entry),
@@ -316,7 +318,7 @@ impl Transaction {
         error::error_at(message, place)
     }
 
-    /// Refuses what a read-only transaction must not do.
+    /// Fails if the transaction is read-only.
     pub(crate) fn check_writable(&self) -> QueryResult<()> {
         if self.is_open() && self.options.read_only {
             return Err(error::of_kind(

@@ -1,28 +1,28 @@
-//! The statements of a request, and what each is about.
+//! The statements of a request, and the purpose of each.
 
 use std::borrow::Cow;
 
 use crate::statement::Statement;
 
-/// What one statement of a request is about.
+/// The purpose of one statement of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// Whether this commit has been applied already.
+    /// Writes the number of the commit. Fails if the commit has been applied already, or has no row that lasts.
     CommitNumber,
-    /// Whether the lock is still ours.
+    /// Fails if the lock is no longer held.
     Fence,
-    /// Whether the lock was free.
+    /// Fails if another client holds the lock.
     TakeLock,
-    /// Whether the migration has not been applied yet.
+    /// Fails if the migration has been applied already.
     Migration,
     Rows(usize),
     Write(usize),
     Count(usize),
-    /// Of this crate's own: savepoints, its tables. Nothing in it depends on what others do.
+    /// A statement of this crate, such as a savepoint. Its outcome does not depend on other clients.
     Own,
 }
 
-/// Statements, and what each is about.
+/// Statements, and the purpose of each.
 #[derive(Debug, Default)]
 pub(crate) struct Parts<'j> {
     pub(crate) statements: Vec<Cow<'j, Statement<'static>>>,
@@ -40,8 +40,8 @@ impl<'j> Parts<'j> {
         self.parts.push(part);
     }
 
-    /// The elements of a request that runs them, and at which part each begins. A write and the guard of its count are one
-    /// element: SQLite runs one after the other, and a node takes longer for an element than for such a guard.
+    /// Returns the elements of the request, and the part at which each begins. A write and the guard of its count are
+    /// one element: SQLite runs one after the other, and an element costs a node more time than such a guard.
     pub(super) fn elements(&self) -> (Vec<usize>, Vec<Cow<'_, Statement<'static>>>) {
         let (mut begins, mut elements) = (Vec::new(), Vec::<Cow<'_, Statement<'static>>>::new());
         for (place, (part, statement)) in self.parts.iter().zip(&self.statements).enumerate() {

@@ -1,4 +1,4 @@
-//! The requests of a transaction, and what their answers mean.
+//! The requests of a transaction, and the meaning of their answers.
 
 use diesel::QueryResult;
 use diesel::result::Error;
@@ -17,36 +17,37 @@ use crate::protocol::response::{Answer, StatementResult};
 use crate::statement::unenforced::{self, Outcome};
 use crate::statement::{self, Did, Statement};
 
-/// Fails when it is run, never when it is prepared, so that all that a peek wrote is undone.
+/// A statement that can be prepared, and fails when it runs. It undoes everything that a peek wrote.
 const UNDO: &str = "SELECT abs(-9223372036854775808)";
 
-/// A look at statements as if everything before them had been applied.
+/// A request that runs statements after everything in the journal, and undoes all of it.
 #[derive(Debug)]
 pub(crate) struct Peek {
     pub(crate) exchange: Exchange,
     parts: Vec<Part>,
     encodings: Vec<Vec<Encoding>>,
     pub(crate) writes: bool,
-    /// Whether it compares all rows read so far.
+    /// Set if it compares all rows read so far.
     validates: bool,
 }
 
-/// A commit.
+/// The request of a commit.
 #[derive(Debug)]
 pub(crate) struct Commit {
     pub(crate) exchange: Exchange,
     parts: Vec<Part>,
-    /// At which part each element of the request begins. `None`: they are one text, of which one error is told.
+    /// The part at which each element of the request begins. `None` if all parts are one text, which reports only one
+    /// error.
     elements: Option<Vec<usize>>,
 }
 
 impl Commit {
-    /// What the element of a write or a guard is about.
+    /// Returns the purpose of the element that begins at this part.
     fn part(&self, begin: usize) -> Option<Part> {
         self.parts.get(begin).copied()
     }
 
-    /// Which part of an element failed with this message.
+    /// Returns the part of an element that failed with this message.
     fn failed(&self, begin: usize, message: &str) -> Option<Part> {
         let part = self.part(begin)?;
         let count = self.part(begin + 1).filter(|next| match (part, next) {
@@ -58,20 +59,20 @@ impl Commit {
     }
 }
 
-/// What the answer to a commit says.
+/// The meaning of the answer to a commit.
 #[derive(Debug)]
 pub(crate) enum Verdict {
     Applied,
     /// Not applied.
     Refused(Error),
-    /// Not applied: a table of this crate's own is missing.
+    /// Not applied: a table of this crate is missing.
     TableMissing,
-    /// Not applied: it is a migration, which another process has applied meanwhile.
+    /// Not applied: it is a migration that another process has applied in the meantime.
     AlreadyMigrated,
-    /// Not applied: somebody else holds the lock that was to be taken with it.
+    /// Not applied: another client holds the lock that the commit was to take.
     LockHeld,
-    /// The row of this connection's commits is missing, or will be soon. This copy of the commit was not applied; an
-    /// earlier one neither, if that is proven.
+    /// The row of this connection's commits is missing, or may soon be deleted. This copy of the commit was not
+    /// applied. If `proven`, no earlier copy was applied either.
     Unregistered {
         proven: bool,
     },
@@ -79,7 +80,8 @@ pub(crate) enum Verdict {
 }
 
 impl Transaction {
-    /// Looks at `tails`, one after the other, and whether all rows read before are still as they were.
+    /// Returns the request that runs `tails`, one after the other. With `validate`, it also compares all rows read
+    /// before.
     pub(crate) fn peek(&self, tails: &[&Statement<'_>], writes: bool, validate: bool) -> Peek {
         let validate = self.options.guards && validate;
         let before = self.journal.before_peek(validate);
@@ -113,7 +115,7 @@ impl Transaction {
         }
     }
 
-    /// The results of a peek's tails, up to the first that failed.
+    /// Returns the results of a peek's tails, up to the first that failed. Fails if a statement of the journal failed.
     pub(crate) fn peeked(&mut self, peek: &Peek, body: &[u8]) -> QueryResult<Vec<StatementResult>> {
         let answer = error::answer(&peek.exchange, body, &peek.encodings)?;
         let mut results = answer.results.into_iter();
@@ -147,7 +149,7 @@ impl Transaction {
         Ok(looked)
     }
 
-    /// The commit: what is `before` the entries, these, and what is `after` them.
+    /// Returns the request of the commit: `before`, the entries of the journal, and `after`.
     pub(crate) fn commit(
         &self,
         before: Vec<(Part, Statement<'static>)>,
@@ -176,8 +178,8 @@ impl Transaction {
         }
         let endpoint = Endpoint::Execute {
             transaction: true,
-            // The text of a guard over RETURNING rows is not for the server's own parser, which would also let a
-            // failure of it pass before version 9.4.2.
+            // The server's own parser must not read the guard over RETURNING rows. Before version 9.4.2, it would also
+            // let a failure of that guard pass.
             returning: false,
         };
         let (begins, elements) = parts.elements();
@@ -243,7 +245,8 @@ impl Transaction {
         }
     }
 
-    /// What came of the writes is what the connection did last. SQLite counts those that were rolled back, too.
+    /// Notes the results of the writes as what the connection did last. SQLite counts writes that were rolled back,
+    /// too.
     fn note_what_it_did(&mut self, parts: impl Iterator<Item = Part>, results: &[StatementResult]) {
         let mut undone = self.undone;
         for (part, result) in parts.zip(results) {
@@ -278,13 +281,14 @@ impl Transaction {
             Part::CommitNumber if said.is_guard_of(guard::GONE) => {
                 Verdict::Unregistered { proven: false }
             }
-            // It is there already: whether as applied is to be asked.
+            // The number is there already. Whether it stands for an applied commit has to be asked.
             Part::CommitNumber => Verdict::Unknown(message.to_owned()),
             part => Verdict::Refused(self.part_failed(part, message)),
         }
     }
 
-    /// One of a commit's statements failed. Where its place is not known, the message of a guard tells.
+    /// Handles the failure of a statement whose place may be unknown. Then the message of a guard tells which one
+    /// failed.
     fn refused_somewhere(
         &mut self,
         commit: &Commit,
@@ -309,7 +313,7 @@ impl Transaction {
         }
     }
 
-    /// Why a statement of the journal failed.
+    /// Returns the error for a statement of the journal that failed.
     pub(super) fn part_failed(&mut self, part: Part, message: &str) -> Error {
         let cause = Some(message.to_owned());
         let told = self.is_told_by_client(part);
@@ -367,7 +371,7 @@ impl Transaction {
         }
     }
 
-    /// A write that no server had seen before fails: which one, and of which migration.
+    /// Returns the error for a write that no server had run before, with its place and its migration.
     fn write_failed(&mut self, entry: usize, message: &str) -> Error {
         let (place, writes) = self.journal.place_of_write(entry);
         let write = self.journal.write_at(entry);
@@ -384,13 +388,13 @@ impl Transaction {
         self.failed(entry, message, place)
     }
 
-    /// A later acquisition of the lock has been in the database.
+    /// Returns the error for a later acquisition of the lock, which has written its number to the database.
     pub(crate) fn fenced_off(&mut self, message: &str) -> Error {
         self.part_failed(Part::Fence, message)
     }
 
-    /// Whether what failed is what the client said of a write by itself: that it goes well, what it counts, or that it
-    /// fails.
+    /// Returns whether the failure contradicts something that the client told on its own: that a write succeeds, its
+    /// count, or that it fails.
     fn is_told_by_client(&self, part: Part) -> bool {
         let (Part::Write(entry) | Part::Count(entry)) = part else {
             return false;
@@ -413,14 +417,14 @@ impl Transaction {
     }
 }
 
-/// The tables that this crate makes where they are missing.
+/// The statements that create the tables of this crate if they are missing.
 pub(crate) const CREATE_TABLES: [&str; 3] = [
     rqlite::CREATE_TABLE,
     fence::CREATE_TABLE,
     exactly_once::CREATE_TABLE,
 ];
 
-/// Enough of a query to know it by.
+/// Returns enough of a query to recognize it.
 fn shortened(sql: &str) -> String {
     const LENGTH: usize = 200;
     match sql.char_indices().nth(LENGTH) {

@@ -28,7 +28,7 @@ fn show(transaction: &mut Transaction, sql: &'static str) {
     transaction.journal.show(guard);
 }
 
-/// The texts of the commit.
+/// Returns the texts of the commit.
 fn committed(transaction: &Transaction) -> Vec<String> {
     let commit = transaction.commit(Vec::new(), Vec::new(), true);
     let statements: Vec<Vec<String>> = serde_json::from_slice(&commit.exchange.body).expect("JSON");
@@ -97,7 +97,7 @@ fn what_was_seen_and_rolled_back_is_run_and_undone_again() {
         ]
     );
     assert!(!transaction.journal.has_live_writes());
-    // The last thing seen stands inside of what was rolled back.
+    // The last thing that was seen is inside of what was rolled back.
     let mut transaction = open();
     transaction.begin(None).expect("begins");
     pending(&mut transaction, "a", Count::Untold);
@@ -157,7 +157,7 @@ fn kind(error: &Error) -> &'static str {
     }
 }
 
-/// What the commit of a guard, a write that was seen, and one that was not, means.
+/// Returns the verdict on the commit of a guard, a write that was seen, and one that was not.
 fn verdict(body: &str) -> String {
     let mut transaction = open();
     show(&mut transaction, "a?");
@@ -220,7 +220,7 @@ fn what_the_answer_to_a_commit_means() {
         (r#"{"results":[{},{},{}],"results":[]}"#, "Unknown"),
         ("<html>", "Unknown"),
     ] {
-        // A foreign key has a kind of its own, which is not among those named above.
+        // A foreign key has a kind of its own, which `kind` does not name.
         assert_eq!(
             verdict(body).replace("no database error", "other"),
             wanted,
