@@ -1,4 +1,4 @@
-//! The command line as a whole.
+//! The arguments of the command line.
 
 use clap::{Parser, Subcommand};
 

@@ -1,4 +1,4 @@
-//! `backup`
+//! The command `backup`.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -48,16 +48,16 @@ pub struct Backup {
 }
 
 impl Backup {
-    /// Runs the verb.
+    /// Runs the command.
     ///
     /// # Errors
     ///
-    /// The server's, those of the file; a backup with other rows than the database.
+    /// Returns the errors of the server and of the file. Also fails if the backup has other rows than the database.
     pub fn run(self, common: &Common) -> Result<(), CliError> {
         let exists = || Error::FileExists {
             file: shown(&self.file),
         };
-        // A link that leads nowhere is one, too.
+        // A link that leads nowhere counts as an existing file.
         if !self.force && self.file.symlink_metadata().is_ok() {
             return Err(exists().into());
         }
@@ -67,7 +67,7 @@ impl Backup {
         let written = self.count(partial.path())?;
         let after = counts::of_database(&mut connection)?;
         check(&before, &written, &after)?;
-        // It may have come meanwhile.
+        // The file may have been created meanwhile.
         let kept = match self.force {
             true => partial.persist(&self.file),
             false => partial.persist_noclobber(&self.file),
@@ -79,7 +79,7 @@ impl Backup {
         self.report(&written)
     }
 
-    /// Beside the file, under a name that nobody takes for it.
+    /// Writes the backup next to the file, under a name that nobody mistakes for the backup.
     fn receive(&self, connection: &mut RqliteConnection) -> Result<NamedTempFile, CliError> {
         let directory = match self.file.parent() {
             Some(parent) if parent != Path::new("") => parent,
@@ -159,14 +159,14 @@ fn count_binary(file: File) -> Result<Counts, Error> {
     counted.map_err(|damage| Error::Incomplete(damage.to_string()))
 }
 
-/// In a file without a name, since a database is not read from its begin to its end.
+/// Decompresses the file into one without a name, because a database is not read sequentially.
 fn unpacked(file: File) -> io::Result<File> {
     let mut unpacked = tempfile::tempfile()?;
     copy(MultiGzDecoder::new(file), &mut unpacked)?;
     Ok(unpacked)
 }
 
-/// What nobody wrote to between both counts must be in the backup.
+/// Checks the backup: tables that were not written between the two counts must have the same rows in it.
 fn check(before: &Counts, written: &Counts, after: &Counts) -> Result<(), Error> {
     let still: Counts = before
         .iter()

@@ -1,4 +1,4 @@
-//! The options of all verbs.
+//! The options of all commands.
 
 use std::path::PathBuf;
 

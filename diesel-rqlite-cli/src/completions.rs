@@ -1,4 +1,4 @@
-//! `completions SHELL`
+//! The command `completions SHELL`.
 
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
@@ -19,7 +19,7 @@ impl Completions {
     ///
     /// # Errors
     ///
-    /// Those of writing.
+    /// Returns the errors of writing.
     pub fn run(self) -> Result<(), Error> {
         let mut command = Arguments::command();
         let name = command.get_name().to_owned();

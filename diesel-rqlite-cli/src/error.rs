@@ -1,4 +1,4 @@
-//! What can go wrong, in the words of Diesel's own tool where it is the same.
+//! The errors of the tool. Where they match those of Diesel's own tool, they use its words.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use diesel_migrations::MigrationError;
 
-/// What can go wrong. No text of it holds a password.
+/// An error of the tool. No message contains a password.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("Initializing `.env` file failed: {}", without_line(.0))]
@@ -17,7 +17,7 @@ pub enum Error {
     DatabaseUrlMissing,
     #[error("Could not connect to database via `{url}`: {error}")]
     Connection {
-        /// Without its password.
+        /// The URL without its password.
         url: String,
         error: diesel::ConnectionError,
     },
@@ -59,7 +59,7 @@ pub enum Error {
     DuplicateMigrationVersion { directory: String, version: String },
 }
 
-/// The line may hold a password.
+/// Formats the error without the line, which may contain a password.
 fn without_line(error: &dotenvy::Error) -> String {
     match error {
         dotenvy::Error::LineParse(_, index) => {
@@ -81,7 +81,7 @@ impl Error {
         Error::Io { path, error }
     }
 
-    /// What is wrong with a directory of migrations.
+    /// Converts the error of a directory of migrations.
     pub fn from_migrations(error: MigrationError, directory: impl AsRef<Path>) -> Self {
         match error {
             MigrationError::IoError(error) => Self::io(directory, error),
@@ -89,12 +89,12 @@ impl Error {
         }
     }
 
-    /// 1, as that of Diesel's own tool. A command line that can't be read is 2.
+    /// Returns the exit code: 1, as in Diesel's own tool. It is 2 if the command line can't be parsed.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::FAILURE
     }
 
-    /// Whether the reader of the standard output has gone.
+    /// Returns whether the reader of the standard output has gone.
     pub fn is_broken_pipe(&self) -> bool {
         matches!(self, Error::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }

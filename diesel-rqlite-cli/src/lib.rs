@@ -1,9 +1,9 @@
-//! The command line tool `diesel-rqlite`: what `diesel` is for Diesel's own databases, for rqlite.
+//! The command line tool `diesel-rqlite`: for rqlite what `diesel` is for Diesel's own databases.
 //!
-//! Each verb is a module with its arguments and a `run`. [`database`] connects, [`configuration`] reads
-//! `diesel.toml`, [`output`] writes to the terminal, [`error`] is what can go wrong.
+//! Each command is a module with its arguments and a function `run`. [`database`] connects, [`configuration`] reads
+//! `diesel.toml`, [`output`] writes to the terminal, and [`error`] defines the errors.
 //!
-//! The library is there for the binary and its tests; its items may change with any version.
+//! The library exists for the binary and its tests. Its items may change with any version.
 
 pub mod arguments;
 pub mod backup;
@@ -30,7 +30,7 @@ use clap::Parser as _;
 use self::arguments::{Arguments, Verb};
 use self::error::Error;
 
-/// Does what the command line says.
+/// Parses the command line and runs it.
 pub fn main() -> ExitCode {
     match load_dotenv().and_then(|()| run(Arguments::parse())) {
         Ok(()) => ExitCode::SUCCESS,
@@ -41,7 +41,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// `.env` of the current directory or of one above it.
+/// Loads the file `.env` of the current directory, or of one above it.
 fn load_dotenv() -> Result<(), Error> {
     match dotenvy::dotenv() {
         Err(error) if !error.not_found() => Err(Error::Dotenv(error)),
@@ -49,11 +49,11 @@ fn load_dotenv() -> Result<(), Error> {
     }
 }
 
-/// Does what the arguments say.
+/// Runs the command of the arguments.
 ///
 /// # Errors
 ///
-/// Those of the verb.
+/// Returns the errors of the command.
 pub fn run(arguments: Arguments) -> Result<(), Error> {
     let common = arguments.common;
     match arguments.verb {

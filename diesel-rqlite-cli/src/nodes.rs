@@ -1,4 +1,4 @@
-//! `nodes`
+//! The command `nodes`.
 
 use clap::Args;
 use diesel_rqlite::NodeRole;
@@ -17,11 +17,11 @@ pub struct Nodes {
 }
 
 impl Nodes {
-    /// Runs the verb.
+    /// Runs the command.
     ///
     /// # Errors
     ///
-    /// The server's.
+    /// Returns the errors of the server.
     pub fn run(self, common: &Common) -> Result<(), Error> {
         let mut connection = transfer::any_node(common)?;
         let nodes = connection.cluster().nodes()?;

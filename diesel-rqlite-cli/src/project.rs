@@ -1,19 +1,20 @@
-//! Where the project is.
+//! Finds the directory of the project.
 
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 
-/// The current directory.
+/// Returns the current directory.
 ///
 /// # Errors
 ///
-/// Where it is gone.
+/// Fails if the directory no longer exists.
 pub fn current_directory() -> Result<PathBuf, Error> {
     std::env::current_dir().map_err(|error| Error::io(".", error))
 }
 
-/// The nearest directory, from the current one upwards, with a `diesel.toml`; else with a `Cargo.toml`.
+/// Returns the nearest directory, from the current one upwards, that has a `diesel.toml`. If there is none, returns
+/// the nearest one with a `Cargo.toml`.
 ///
 /// # Errors
 ///
@@ -33,14 +34,14 @@ fn directory_with<'a>(start: &'a Path, file: &str) -> Option<&'a Path> {
         .find(|directory| directory.join(file).is_file())
 }
 
-/// A path as it is shown: relative to the current directory.
+/// Returns a path for display: relative to the current directory.
 pub fn shown(path: &Path) -> PathBuf {
     current_directory().map_or_else(|_| path.to_owned(), |directory| relative(path, &directory))
 }
 
-/// A path as seen from a directory. Both may be relative to the current one.
+/// Returns a path relative to a directory. Both may be relative to the current one.
 pub fn relative(path: &Path, directory: &Path) -> PathBuf {
-    // What is not there yet has no canonical form.
+    // A path that does not exist yet has no canonical form.
     let canonical = |path: &Path| path.canonicalize().or_else(|_| parent_canonical(path));
     match (canonical(path), directory.canonicalize()) {
         (Ok(path), Ok(directory)) => between(&directory, &path),
@@ -59,7 +60,7 @@ fn parent_canonical(path: &Path) -> std::io::Result<PathBuf> {
     Ok(parent.canonicalize()?.join(name))
 }
 
-/// The way from one absolute directory to an absolute path.
+/// Returns the relative path from one absolute directory to an absolute path.
 fn between(from: &Path, to: &Path) -> PathBuf {
     let mut way = PathBuf::new();
     for ancestor in from.ancestors() {

@@ -1,4 +1,4 @@
-//! `query`
+//! The command `query`.
 
 use std::io::Read as _;
 
@@ -29,11 +29,11 @@ pub struct Query {
 }
 
 impl Query {
-    /// Runs the verb.
+    /// Runs the command.
     ///
     /// # Errors
     ///
-    /// The server's.
+    /// Returns the errors of the server.
     pub fn run(self, common: &Common) -> Result<(), Error> {
         let sql = match self.sql.as_str() {
             "-" => from_standard_input()?,
@@ -48,7 +48,7 @@ impl Query {
                 let query = diesel::sql_query(statement.text());
                 let changed = connection.execute_returning_count(&query)?;
                 let changed = plural(changed as u64, "row");
-                // The rows of a script are not mixed up with it.
+                // On the standard error, the count does not mix with the rows of a script.
                 output::note(format_args!("{changed} changed"));
             }
         }
@@ -117,7 +117,7 @@ fn text(value: Option<RqliteValue<'_>>) -> diesel::deserialize::Result<String> {
     })
 }
 
-/// In the order of the columns, which a map would lose.
+/// Formats a row as a JSON object in the order of the columns. A map would lose that order.
 fn object(row: &RqliteRow) -> Result<String, Error> {
     let values = values(row, json)?;
     let members = names(row).into_iter().zip(values);

@@ -1,4 +1,4 @@
-//! `setup`
+//! The command `setup`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,11 +23,11 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Runs the verb.
+    /// Runs the command.
     ///
     /// # Errors
     ///
-    /// The server's, and those of the migrations.
+    /// Returns the errors of the server and of the migrations.
     pub fn run(self, common: &Common) -> Result<(), Error> {
         let directory = match self.directory.find(common) {
             Ok(directory) => directory,
@@ -42,7 +42,7 @@ impl Setup {
     }
 }
 
-/// With a `.keep`, for git to keep it.
+/// Creates the directory with a `.keep` file, so that git keeps it.
 fn create_directory(directory: &Path) -> Result<(), Error> {
     if directory.exists() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! `status`
+//! The command `status`.
 
 use clap::Args;
 use serde_json::Value;
@@ -15,7 +15,7 @@ pub struct Status {
     json: bool,
 }
 
-/// What is shown, and where rqlite says it.
+/// The labels of the lines, with the position of the value in rqlite's status.
 const LINES: [(&str, &str); 12] = [
     ("version", "/build/version"),
     ("SQLite", "/store/sqlite3/version"),
@@ -32,11 +32,11 @@ const LINES: [(&str, &str); 12] = [
 ];
 
 impl Status {
-    /// Runs the verb.
+    /// Runs the command.
     ///
     /// # Errors
     ///
-    /// The server's.
+    /// Returns the errors of the server.
     pub fn run(self, common: &Common) -> Result<(), Error> {
         let mut connection = transfer::any_node(common)?;
         let status = connection.cluster().status()?;
@@ -48,7 +48,7 @@ impl Status {
             let shown = match status.pointer(pointer) {
                 Some(Value::String(text)) => text.clone(),
                 Some(value) => value.to_string(),
-                // Not every version says everything.
+                // Not every version reports every value.
                 None => continue,
             };
             output::line(format_args!("{name:<15} {shown}"))?;

@@ -1,4 +1,4 @@
-//! What the client knows, written in place of what asks for it: what a connection did last, and the columns behind
+//! Replaces expressions whose value the client knows: functions about the connection's last actions, and the `*` of
 //! `RETURNING *`.
 
 use crate::error::SqlError;
@@ -8,12 +8,13 @@ use crate::rewrite::Pin;
 use crate::token::TokenKind;
 
 impl Parsed<'_> {
-    /// The statement with each of these functions as `answer` writes it; `None` leaves it. The names of the columns stay.
-    /// `None`: there is nothing to replace. In a schema such a function is about what a trigger does.
+    /// Returns the statement with each of these functions replaced by the text that `answer` returns. If `answer`
+    /// returns `None`, the function stays. The names of the columns do not change. Returns `None` if there is nothing
+    /// to replace. In a schema such a function is about the actions of a trigger.
     ///
     /// # Errors
     ///
-    /// Those of `answer`.
+    /// Returns the errors of `answer`.
     pub fn answered(
         &self,
         mut answer: impl FnMut(&'static str) -> Result<Option<String>, SqlError>,
@@ -61,12 +62,13 @@ impl Parsed<'_> {
         self.reread(&pins).map(Some)
     }
 
-    /// Whether `*` stands behind RETURNING.
+    /// Returns whether RETURNING is followed by `*`.
     pub fn returns_star(&self) -> bool {
         self.returns() && self.parsed_items().any(|item| item.is_star)
     }
 
-    /// The statement with these columns in place of a `*` behind RETURNING. `None`: it has none, or there are no columns.
+    /// Returns the statement with these columns in place of the `*` after RETURNING. Returns `None` if there is no
+    /// `*`, or no columns are given.
     pub fn with_returned(&self, columns: &[String]) -> Option<Parsed<'static>> {
         if columns.is_empty() || !self.returns() {
             return None;
@@ -90,7 +92,7 @@ impl Parsed<'_> {
         self.reread(&pins).ok()
     }
 
-    /// The function of this class that is called by these tokens: its name and two parentheses.
+    /// Returns the function of this class that these tokens call: a name and two parentheses.
     fn call_about_connection(&self, place: usize) -> Option<&'static str> {
         let is_name = matches!(self.kind(place)?, TokenKind::Word | TokenKind::Quoted);
         let is_call = is_name

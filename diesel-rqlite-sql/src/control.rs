@@ -1,15 +1,15 @@
-//! Transaction control as SQL text: never sent, but done to the client's own transaction.
+//! Transaction control as SQL text. It is never sent, but applied to the client's own transaction.
 
 use crate::error::SqlError;
 use crate::keyword::Keyword;
 use crate::parsed::{Parsed, unquoted};
 
-/// What a text asks for.
+/// The transaction control that a text requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Control {
-    /// With IMMEDIATE or EXCLUSIVE, which take the lock at once.
+    /// `BEGIN`. With IMMEDIATE or EXCLUSIVE it takes the lock at once.
     Begin {
-        /// Whether it says so.
+        /// `true` if IMMEDIATE or EXCLUSIVE is given.
         immediate: bool,
     },
     /// `COMMIT` or `END`
@@ -25,11 +25,11 @@ pub enum Control {
 }
 
 impl Control {
-    /// `None`: it is another statement.
+    /// Reads transaction control. Returns `None` for any other statement.
     ///
     /// # Errors
     ///
-    /// If it begins as transaction control does, but is none that SQLite knows.
+    /// Returns an error if the statement begins like transaction control but is not valid in SQLite.
     pub fn of(parsed: &Parsed<'_>) -> Result<Option<Self>, SqlError> {
         if !parsed.form().is_control() {
             return Ok(None);

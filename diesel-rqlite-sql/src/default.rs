@@ -1,4 +1,4 @@
-//! Columns that an INSERT leaves to their defaults, given by the INSERT itself.
+//! Adds the defaults of omitted columns to an INSERT.
 
 use crate::keyword::Keyword;
 use crate::parsed::{Form, Parsed, unescaped};
@@ -6,8 +6,9 @@ use crate::rewrite::Pin;
 use crate::token::TokenKind;
 
 impl Parsed<'_> {
-    /// An INSERT of given rows that names its columns, or none at all, with those of these columns that it leaves out, by name
-    /// and default. `None`: it leaves out none of them, or takes its rows from a query.
+    /// Adds those of these columns (name and default) that an INSERT omits. The INSERT must have given rows and
+    /// either name its columns or name none. Returns `None` if it omits none of the columns, or takes its rows from a
+    /// query.
     pub fn with_defaults(&self, defaults: &[(&str, &str)]) -> Option<Parsed<'static>> {
         if self.form != Form::Insert {
             return None;
@@ -64,7 +65,7 @@ impl Parsed<'_> {
         }
     }
 
-    /// Where the parenthesis ends that begins here.
+    /// Returns the position of the closing parenthesis for this opening one.
     fn closing(&self, open: usize) -> Option<usize> {
         if self.kind(open) != Some(TokenKind::Open) {
             return None;

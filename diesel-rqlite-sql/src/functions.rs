@@ -1,25 +1,25 @@
-//! The table of SQLite's functions: what each of them depends on, and what follows from it.
+//! A table of SQLite's functions. It states what each function depends on, and what follows from that.
 //!
-//! rqlite replicates statements, not rows: each node runs the text for itself. A function whose value depends on
-//! more than its arguments and the database may therefore give each node another one. What is done about it depends
-//! on where it stands:
+//! rqlite replicates statements, not rows: each node runs the text itself. A function whose value depends on more
+//! than its arguments and the database may therefore return a different value on each node. How this crate treats
+//! such a function depends on where the function is used:
 //!
 //! | class | alone in a read | in a write | in the guard of a transaction's read | in a schema (DEFAULT, trigger) |
 //! |---|---|---|---|---|
 //! | [`PURE`](Classes::PURE) | sent | sent | compared | nothing |
 //! | [`ORDER`](Classes::ORDER) | sent | sent | compared, in a fixed order where the query has one | nothing |
 //! | [`TIME`](Classes::TIME) | sent | replaced by the client's time; `localtime` and `utc` refused | replaced by the transaction's time; `localtime` and `utc` not compared | [`ReplicaHazard`](crate::ReplicaHazard) |
-//! | [`RANDOM`](Classes::RANDOM) | sent | replaced by a value of the client's | not compared | `ReplicaHazard` |
-//! | [`CONNECTION`](Classes::CONNECTION) | replaced by what the client knows of its own connection, or refused | the same, unless a write of the same request stands in front of it | compared, if a write of the same request stands in front of it | nothing in a trigger, where it is about the trigger's own statements |
+//! | [`RANDOM`](Classes::RANDOM) | sent | replaced by a value from the client | not compared | `ReplicaHazard` |
+//! | [`CONNECTION`](Classes::CONNECTION) | replaced by the value that the client knows for its own connection, or refused | the same, unless a write precedes it in the same request | compared, if a write precedes it in the same request | nothing in a trigger, where it is about the trigger's own statements |
 //! | [`NODE`](Classes::NODE) | sent | refused | not compared | `ReplicaHazard` |
 //!
-//! A function that is not in the table is taken for a pure one: an extension that the nodes have loaded, or what SQLite
-//! refuses. Aggregates and window functions whose value depends on the order of rows (`ORDER`) are sent in writes as
-//! they are: nodes of one version of SQLite, with the same statistics, visit rows in the same order.
+//! A function that is not in the table counts as pure. It is either from an extension that the nodes have loaded, or
+//! SQLite rejects it. Aggregates and window functions whose value depends on the order of rows (`ORDER`) are sent
+//! unchanged in writes: nodes with the same version of SQLite and the same statistics visit rows in the same order.
 
 use std::ops::{BitOr, BitOrAssign};
 
-/// A set of classes: what a value depends on besides its arguments and the rows it is made from.
+/// A set of classes: the things that a value depends on, apart from its arguments and the rows it is computed from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Classes(u8);
 
@@ -28,20 +28,20 @@ impl Classes {
     pub const NONE: Classes = Classes(0);
     /// Nothing: the same arguments give the same value.
     pub const PURE: Classes = Classes::NONE;
-    /// The clock, and the time zone of the node.
+    /// The clock and the time zone of the node.
     pub const TIME: Classes = Classes(1);
-    /// Chance.
+    /// Randomness.
     pub const RANDOM: Classes = Classes(2);
-    /// What the connection did last.
+    /// The last actions of the connection.
     pub const CONNECTION: Classes = Classes(4);
     /// The node: its version of SQLite, its files, its statistics, its users.
     pub const NODE: Classes = Classes(8);
     /// The order in which rows are visited.
     pub const ORDER: Classes = Classes(16);
-    /// What has another value each time it is evaluated.
+    /// Values that differ each time they are evaluated.
     pub const VOLATILE: Classes = Classes(1 | 2);
 
-    /// Whether one of those is in it.
+    /// Returns whether the set contains at least one of these classes.
     pub fn contains(self, any: Classes) -> bool {
         self.0 & any.0 != 0
     }
@@ -64,14 +64,14 @@ impl BitOrAssign for Classes {
 /// One of SQLite's functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Function {
-    /// In lower case.
+    /// The name, in lower case.
     pub name: &'static str,
-    /// The numbers of arguments that it takes: from, to.
+    /// The smallest and the largest number of arguments.
     pub arguments: (u8, u8),
-    /// What it depends on.
+    /// The classes that the function depends on.
     pub class: Classes,
-    /// For a function of the time: which arguments are time values. A single one may be left out, which means now;
-    /// those behind the last are modifiers.
+    /// For a date function: the arguments that are time values. If there is only one and the call omits it, it means
+    /// now. The arguments after the last time value are modifiers.
     pub(crate) time_values: &'static [usize],
 }
 
@@ -115,18 +115,19 @@ const fn time(name: &'static str, to: u8, time_values: &'static [usize]) -> Func
     }
 }
 
-/// By name. Those of the servers' builds, of rqlite 8.26 (SQLite 3.45) to 10.2 (SQLite 3.53).
+/// The functions, sorted by name. They are those of the servers' builds, from rqlite 8.26 (SQLite 3.45) to 10.2
+/// (SQLite 3.53).
 const FUNCTIONS: [Function; 145] = [
     pure("->", 2, 2),
     pure("->>", 2, 2),
     pure("abs", 1, 1),
-    // The users that SQLite itself keeps: rqlite does not use them.
+    // SQLite's own list of users, which rqlite does not use.
     node("auth_enabled", 0, 0),
     node("auth_user_add", 3, 3),
     node("auth_user_change", 3, 3),
     node("auth_user_delete", 1, 1),
     node("authenticate", 2, 2),
-    // A sum of REALs depends on the order of its summands.
+    // A sum of REALs depends on the order in which they are added.
     order("avg", 1, 1),
     pure("bm25", 1, ANY),
     connection("changes"),
@@ -241,7 +242,7 @@ const FUNCTIONS: [Function; 145] = [
     node("sqlite_compileoption_get", 1, 1),
     node("sqlite_compileoption_used", 1, 1),
     node("sqlite_log", 2, 2),
-    // The place of a value in the file.
+    // The position of a value in the file.
     node("sqlite_offset", 1, 1),
     node("sqlite_source_id", 0, 0),
     node("sqlite_version", 0, 0),
@@ -267,12 +268,13 @@ const FUNCTIONS: [Function; 145] = [
     pure("zeroblob", 1, 1),
 ];
 
-/// All of them.
+/// Returns all functions.
 pub fn functions() -> &'static [Function] {
     &FUNCTIONS
 }
 
-/// The function with a name, in any case. `None`: it is none of SQLite's.
+/// Returns the function with this name. The case of the name does not matter. Returns `None` if SQLite has no such
+/// function.
 pub fn function_named(name: &str) -> Option<&'static Function> {
     let found = FUNCTIONS.binary_search_by(|function| {
         let lower = name.bytes().map(|byte| byte.to_ascii_lowercase());
@@ -281,7 +283,7 @@ pub fn function_named(name: &str) -> Option<&'static Function> {
     found.ok().map(|place| &FUNCTIONS[place])
 }
 
-/// What a call of this name depends on.
+/// Returns the classes that a call of this name depends on.
 pub(crate) fn classes_of(name: &str) -> Classes {
     match function_named(name) {
         Some(function) => function.class,
@@ -289,18 +291,19 @@ pub(crate) fn classes_of(name: &str) -> Classes {
     }
 }
 
-/// What the rows of a table with this name depend on, and a column that tells where in the file a table is.
+/// Returns the classes that the rows of a table with this name depend on. Also covers a column that states where in
+/// the file a table is.
 pub(crate) fn classes_of_table(name: &str) -> Classes {
     const OF_NODE: [&str; 5] = [
         "pragma_",
         "sqlite_dbpage",
-        // Each node keeps statistics of its own: `PRAGMA optimize` runs on it from time to time.
+        // Each node keeps its own statistics, because `PRAGMA optimize` runs on it from time to time.
         "sqlite_stat",
         "dbstat",
         "rootpage",
     ];
     const OF_SCHEMA: [&str; 3] = ["pragma_table_", "pragma_index_", "pragma_foreign_key_list"];
-    // Nearly every name is told by its first letter.
+    // The first letter rules out nearly every other name.
     if !matches!(
         name.as_bytes().first(),
         Some(b'p' | b'P' | b's' | b'S' | b'd' | b'D' | b'r' | b'R')

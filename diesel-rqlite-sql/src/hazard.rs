@@ -1,4 +1,4 @@
-//! What in a schema each node would evaluate for itself.
+//! Finds the expressions of a schema that each node would evaluate itself.
 
 use std::fmt;
 use std::ops::Range;
@@ -10,10 +10,11 @@ use crate::parsed::{Form, Parsed, unquoted};
 use crate::token::TokenKind;
 use crate::volatile;
 
-/// An expression in a schema that makes replicas differ: rqlite replicates statements, and each node evaluates a
-/// column's DEFAULT or a trigger for itself.
+/// An expression in a schema that makes replicas differ. rqlite replicates statements, and each node evaluates a
+/// column's DEFAULT or a trigger itself.
 ///
-/// In an INSERT, UPDATE or DELETE such values are replaced by ones made on the client; in a schema they can't be.
+/// In an INSERT, UPDATE or DELETE, such values are replaced by values made on the client. In a schema this is not
+/// possible.
 ///
 /// ```
 /// use diesel_rqlite_sql::ReplicaHazard;
@@ -35,25 +36,26 @@ enum Place {
 }
 
 impl ReplicaHazard {
-    /// Those of a script, in its order. A script that can't be read has none: running it says what is wrong.
+    /// Finds the hazards of a script, in the order of the text. For a script that can't be parsed it finds none;
+    /// running that script reports the error.
     pub fn find(sql: &str) -> Vec<ReplicaHazard> {
         let statements = parse(sql).unwrap_or_default();
         statements.iter().flat_map(of_statement).collect()
     }
 
-    /// The line of the script that it begins on, counted from 1.
+    /// Returns the line of the script that the expression begins on, counted from 1.
     pub fn line(&self) -> usize {
         self.line
     }
 
-    /// Its text.
+    /// Returns the text of the expression.
     pub fn expression(&self) -> &str {
         &self.expression
     }
 }
 
 impl fmt::Display for ReplicaHazard {
-    /// What it does, and what to do instead.
+    /// Writes what the expression does, and what to do instead.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (place, instead) = match self.place {
             Place::Table => ("a table", "give the column its value in each INSERT"),
@@ -84,7 +86,7 @@ fn of_statement(parsed: &Parsed<'_>) -> Vec<ReplicaHazard> {
     ranges.into_iter().map(hazard).collect()
 }
 
-/// `CREATE TABLE`, `ALTER TABLE`, `CREATE TRIGGER`. A view is evaluated where it is read.
+/// Returns the place for `CREATE TABLE`, `ALTER TABLE` and `CREATE TRIGGER`. A view is evaluated where it is read.
 fn place_of(parsed: &Parsed<'_>) -> Option<Place> {
     use Keyword::{Alter, Create, Table, Temp, Temporary, Trigger};
 
@@ -101,7 +103,7 @@ fn place_of(parsed: &Parsed<'_>) -> Option<Place> {
     }
 }
 
-/// `datetime('now')` for its `'now'`.
+/// Returns the whole call around a part of it: `datetime('now')` for its `'now'`.
 fn call_around(parsed: &Parsed<'_>, inner: Range<usize>) -> Range<usize> {
     let mut open: Vec<usize> = Vec::new();
     for (place, token) in parsed.tokens().iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The expressions behind SELECT or RETURNING: their values, and the names of their columns.
+//! The expressions after SELECT or RETURNING: their values, and the names of their columns.
 
 use std::ops::Range;
 
@@ -6,32 +6,32 @@ use crate::keyword::Keyword;
 use crate::parsed::{Parsed, unescaped};
 use crate::token::TokenKind;
 
-/// An expression behind SELECT or RETURNING. Its places count tokens.
+/// An expression after SELECT or RETURNING. Its positions are token indexes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// Without the alias.
+    /// The value, without the alias.
     pub value: Range<usize>,
     alias: Option<usize>,
-    /// A column, perhaps with its table's name.
+    /// The token of the column, if the value is a column. It may be qualified by its table's name.
     column: Option<usize>,
     /// `*` or `t.*`
     pub is_star: bool,
 }
 
 impl Item {
-    /// Whether it has a name of its own.
+    /// Returns whether the item has an alias.
     pub fn has_alias(&self) -> bool {
         self.alias.is_some()
     }
 
-    /// Whether it is a column, perhaps with its table's name: one operand as it is.
+    /// Returns whether the item is a column, possibly with its table's name. A column is a single operand.
     pub fn is_column(&self) -> bool {
         self.column.is_some()
     }
 }
 
 impl Parsed<'_> {
-    /// The expressions behind SELECT or RETURNING.
+    /// Returns the expressions after SELECT or RETURNING.
     pub fn parsed_items(&self) -> impl Iterator<Item = Item> {
         self.items().iter().map(|item| self.item(item.clone()))
     }
@@ -54,7 +54,7 @@ impl Parsed<'_> {
         }
     }
 
-    /// `a AS b`, or `a b`.
+    /// Splits `a AS b`, or `a b`.
     fn alias(&self, item: Range<usize>) -> (Range<usize>, Option<usize>) {
         let Some(last) = item.end.checked_sub(1).filter(|_| item.len() >= 2) else {
             return (item, None);
@@ -69,7 +69,7 @@ impl Parsed<'_> {
         }
     }
 
-    /// The name SQLite gives a column, as far as the text tells.
+    /// Returns the name that SQLite gives the column, as far as the text tells.
     pub fn item_name(&self, item: &Item) -> String {
         match item.alias.or(item.column) {
             Some(name) => unescaped(self.at(name)),
@@ -77,7 +77,7 @@ impl Parsed<'_> {
         }
     }
 
-    /// The names of a query's columns, if its text tells how many there are.
+    /// Returns the names of a query's columns, if its text tells how many there are.
     pub fn known_names(&self) -> Option<Vec<String>> {
         let names = self.parsed_items();
         let names: Option<Vec<_>> = names
@@ -86,7 +86,7 @@ impl Parsed<'_> {
         names.filter(|names| !names.is_empty())
     }
 
-    /// The names SQLite would give the columns, as far as the text tells; empty names where it does not.
+    /// Returns the names that SQLite would give the columns, as far as the text tells. The others are empty.
     pub fn item_names(&self, columns: usize) -> Vec<String> {
         if self.items().len() == columns {
             self.parsed_items()
@@ -97,7 +97,7 @@ impl Parsed<'_> {
         }
     }
 
-    /// Whether an expression may end here, so that a name behind it is an alias.
+    /// Returns whether an expression may end here, so that a following name is an alias.
     fn ends_value(&self, place: usize) -> bool {
         let is_operator = matches!(
             self.keyword(place),

@@ -1,27 +1,27 @@
-//! Statements about one row, found by its key: `… WHERE "t"."id" = ?`, and nothing more.
+//! Statements about one row that is found by its key: `… WHERE "t"."id" = ?` without any other condition.
 //!
-//! What such an UPDATE or DELETE will count can be told where it is known that the row is there.
+//! If it is known that the row exists, the row count of such an UPDATE or DELETE is known in advance.
 
 use crate::keyword::Keyword;
 use crate::parsed::{Form, Parsed};
 use crate::token::TokenKind;
 
-/// A statement whose WHERE is `column = ?`, or several of them with AND between.
+/// A statement whose WHERE is `column = ?`, or several of these joined by AND.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ByKey {
-    /// Unquoted, in lower case, as are all names here.
+    /// The table. All names here are unquoted and in lower case.
     pub table: String,
-    /// The columns, with the place of the placeholder among all placeholders.
+    /// The columns, each with the index of its placeholder among all placeholders.
     pub columns: Vec<(String, usize)>,
     /// The columns that an UPDATE sets.
     pub sets: Vec<String>,
-    /// The columns that a SELECT returns. `None`: one has another name in the answer, or may be something else than a
-    /// column, as `true` is.
+    /// The columns that a SELECT returns. `None` if a column has another name in the answer, or if an expression may
+    /// be something other than a column, such as `true`.
     pub shown: Option<Vec<String>>,
 }
 
 impl ByKey {
-    /// Of `SELECT columns FROM t WHERE …`, `UPDATE t SET … WHERE …` or `DELETE FROM t WHERE …`.
+    /// Reads `SELECT columns FROM t WHERE …`, `UPDATE t SET … WHERE …` or `DELETE FROM t WHERE …`.
     pub fn of(parsed: &Parsed<'_>) -> Option<ByKey> {
         let mut shown = None;
         let before = match (parsed.form(), parsed.keyword(0)?) {
@@ -49,7 +49,7 @@ impl ByKey {
         })
     }
 
-    /// Whether these are just the columns of a primary key.
+    /// Returns whether the columns are exactly those of this primary key.
     pub fn is_by(&self, primary_key: &[String]) -> bool {
         let is_here = |name: &String| self.columns.iter().any(|(column, _)| column == name);
         !primary_key.is_empty()
@@ -57,7 +57,7 @@ impl ByKey {
             && primary_key.iter().all(is_here)
     }
 
-    /// Whether an UPDATE moves the row to another key.
+    /// Returns whether an UPDATE changes the key of the row.
     pub fn sets_key(&self) -> bool {
         self.columns
             .iter()
@@ -66,7 +66,8 @@ impl ByKey {
 }
 
 impl Parsed<'_> {
-    /// The place behind FROM, if only names stand before it: an aggregate has a row where there is none.
+    /// Returns the position after FROM, if only names precede it. An aggregate returns a row even if the table has
+    /// none.
     fn plain_columns(&self) -> Option<usize> {
         let mut place = 1;
         while !self.is(place, Keyword::From) {
@@ -82,7 +83,7 @@ impl Parsed<'_> {
         Some(place + 1)
     }
 
-    /// The columns of a SELECT up to its FROM, if all are written as `"t"."c"`.
+    /// Returns the columns of a SELECT up to its FROM, if all of them are written as `"t"."c"`.
     fn qualified_columns(&self, from: usize) -> Option<Vec<String>> {
         let mut columns = Vec::new();
         let mut place = 1;
@@ -100,7 +101,7 @@ impl Parsed<'_> {
         }
     }
 
-    /// The columns behind SET, and the place of WHERE.
+    /// Returns the columns after SET, and the position of WHERE.
     fn sets(&self, mut place: usize) -> Option<(Vec<String>, usize)> {
         let mut sets = Vec::new();
         let mut depth = 0_usize;
@@ -128,7 +129,7 @@ impl Parsed<'_> {
         }
     }
 
-    /// `(("t"."a" = ?) AND ("t"."b" = ?))` up to the end, LIMIT or RETURNING. Parentheses mean nothing here.
+    /// Reads `(("t"."a" = ?) AND ("t"."b" = ?))` up to the end, LIMIT or RETURNING. Parentheses have no meaning here.
     fn conditions(&self, start: usize) -> Option<Vec<(String, usize)>> {
         let mut place = start;
         let skip = |mut place: usize| {

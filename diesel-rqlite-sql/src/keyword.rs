@@ -1,11 +1,11 @@
-//! The keywords of SQLite that something here depends on.
+//! The SQLite keywords that this crate needs.
 
-/// More than the longest keyword has letters.
+/// More letters than the longest keyword has.
 const LONGEST: usize = 17;
 
 macro_rules! keywords {
     ($($name:ident $text:literal,)*) => {
-        /// A keyword. SQLite takes many of them as names, too: which it is, the place decides.
+        /// A keyword. SQLite also accepts many of them as names. The position decides which of the two it is.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[allow(missing_docs)]
         pub enum Keyword {
@@ -13,7 +13,7 @@ macro_rules! keywords {
         }
 
         impl Keyword {
-            /// The keyword that a word is, in any case.
+            /// Returns the keyword that a word is. The case does not matter.
             pub fn of(word: &[u8]) -> Option<Keyword> {
                 if word.len() < 2 || word.len() > LONGEST {
                     return None;

@@ -1,13 +1,15 @@
-//! How diesel-rqlite reads SQL: text becomes one value, [`Parsed`], which everything else asks.
+//! The SQL parser of diesel-rqlite. It turns a text into one value, [`Parsed`], which everything else uses.
 //!
-//! What it decides is whether replicas stay equal, and whether a user gets the right rows; so it is decided in one place,
-//! by tokens, never by substring. Nothing here does I/O but [`Statements`], which splits what a reader holds.
+//! The parser decides whether replicas stay equal, and whether a user gets the right rows. These decisions are made
+//! in one place, by tokens, never by substring. Nothing here does I/O except [`Statements`], which splits the text of
+//! a reader.
 //!
-//! This crate is a part of [diesel-rqlite](https://docs.rs/diesel-rqlite) and of its command line tool, and changes with
-//! them: it promises nothing to anybody else.
+//! This crate is a part of [diesel-rqlite](https://docs.rs/diesel-rqlite) and of its command line tool, and changes
+//! with them. It makes no promise to other users.
 //!
-//! A reader of its own, because the published parsers of SQLite's dialect build C programs on the user's machine or
-//! follow a dialect of their own; and because what SQLite understands, and they do not, must be sent all the same.
+//! The crate has a parser of its own because the published parsers of SQLite's dialect build C programs on the user's
+//! machine or follow a dialect of their own. Also, SQL that SQLite understands and those parsers do not must still be
+//! sent.
 
 #![warn(missing_docs)]
 

@@ -1,4 +1,4 @@
-//! One pass over the tokens of a text: its statements, and what each of them is.
+//! Parses a text in one pass over its tokens: its statements, and the kind of each.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -9,17 +9,17 @@ use crate::keyword::Keyword;
 use crate::parsed::{Clauses, Form, Parsed, unquoted};
 use crate::token::{Raw, Token, TokenKind, Tokenizer, tokens};
 
-/// Splits a text at its semicolons. Empty statements are dropped: on servers before 9.3.13 they make a node
-/// loop for ever. Errors say where in the text they are.
+/// Splits a text at its semicolons. Empty statements are dropped: on servers before 9.3.13 they make a node loop for
+/// ever. Errors include their position in the text.
 ///
 /// # Errors
 ///
-/// Those of a text that is no SQL: unclosed quotes, parentheses that do not match, a NUL, a statement that begins as none
-/// of SQLite does.
+/// Returns an error if the text is not SQL: an unclosed quote, parentheses that do not match, a NUL, or a statement
+/// that begins like none of SQLite's.
 pub fn parse(sql: &str) -> Result<Vec<Parsed<'_>>, SqlError> {
     let mut found = Vec::new();
     let mut lines = Lines::default();
-    // The server hands SQL to SQLite as a C string, which would run the text up to here.
+    // The server passes SQL to SQLite as a C string, so it would run the text up to this point.
     if let Some(at) = sql.find('\0') {
         return Err(SqlError::Nul.at(lines.position(sql.as_bytes(), 1, at)));
     }
@@ -46,11 +46,11 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed<'_>>, SqlError> {
     Ok(found)
 }
 
-/// A piece of SQL that need not be a statement: an expression, a name.
+/// Parses a piece of SQL that need not be a statement, such as an expression or a name.
 ///
 /// # Errors
 ///
-/// Those of [`tokens`].
+/// Returns the errors of [`tokens`].
 pub fn fragment(sql: &str) -> Result<Parsed<'_>, SqlError> {
     let tokens = tokens(sql)?;
     let mut builder = Builder::default();
@@ -71,7 +71,7 @@ pub fn fragment(sql: &str) -> Result<Parsed<'_>, SqlError> {
     })
 }
 
-/// Counts lines, from one place in a text to a later one.
+/// Counts lines, from one position in a text to a later one.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     before: usize,
@@ -90,25 +90,25 @@ impl Lines {
     }
 }
 
-/// Where in the statement the pass is, outside of parentheses.
+/// The clause that the pass is in, outside of parentheses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Clause {
     #[default]
     Other,
-    /// The next name is the table that is written.
+    /// The next name is that of the table that is written.
     Table,
     /// The expressions of SELECT or RETURNING.
     Items,
-    /// The rows behind VALUES.
+    /// The rows after VALUES.
     Rows,
     OnConflict,
 }
 
-/// What is created. `CREATE TRIGGER … BEGIN a; b; END` is one statement: it ends at `; END ;`, as in SQLite's
-/// `complete.c`.
+/// The kind of object that is created. `CREATE TRIGGER … BEGIN a; b; END` is one statement: it ends at `; END ;`, as
+/// in SQLite's `complete.c`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Create {
-    /// Nothing, or what is like any other statement.
+    /// Nothing, or an object that needs no special treatment.
     #[default]
     No,
     /// Not known yet.
@@ -119,14 +119,14 @@ enum Create {
     TriggerEnd,
 }
 
-/// Takes the tokens of one statement, one after the other.
+/// Builds one statement from its tokens, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Builder {
     tokens: Vec<Token>,
-    /// Where the first token begins.
+    /// The start of the first token.
     pub(crate) start: usize,
     form: Option<Form>,
-    /// `WITH` was seen, the keyword of the statement proper not yet.
+    /// Set if `WITH` has been read and the keyword of the actual statement has not.
     with: bool,
     create: Create,
     depth: usize,
@@ -138,7 +138,7 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
-    /// Whether a token ends the statement.
+    /// Returns whether a token ends the statement.
     pub(crate) fn is_end(&self, raw: &Raw) -> bool {
         raw.kind == TokenKind::Semicolon
             && !matches!(self.create, Create::Trigger | Create::TriggerSemicolon)
@@ -148,7 +148,7 @@ impl Builder {
         self.tokens.is_empty()
     }
 
-    /// Takes a token of `sql`, in which the statement stands.
+    /// Adds a token of `sql`, the text that contains the statement.
     pub(crate) fn push(&mut self, sql: &[u8], raw: &Raw) -> Result<(), SqlError> {
         if self.tokens.is_empty() {
             self.start = raw.range.start;
@@ -175,7 +175,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Notes what is of interest anywhere: placeholders, functions, subqueries. `sql` begins with the statement.
+    /// Records what is relevant anywhere: placeholders, functions, subqueries. `sql` begins with the statement.
     fn look(&mut self, sql: &[u8], token: Token) {
         let text = |token: &Token| std::str::from_utf8(&sql[token.range()]).unwrap_or_default();
         match token.kind {
@@ -230,7 +230,7 @@ impl Builder {
             .is_some_and(|token| token.keyword == Some(keyword))
     }
 
-    /// A name outside of parentheses may be that of the table that is written: `"main"."t"`.
+    /// Handles a name outside of parentheses, which may be that of the table that is written: `"main"."t"`.
     fn name(&mut self) {
         if self.clause != Clause::Table || self.depth > 0 {
             return;
@@ -280,7 +280,7 @@ impl Builder {
     }
 
     fn leading_word(&mut self, keyword: Option<Keyword>) {
-        // `WITH replace(a) AS (…) SELECT …`: the tables end with a parenthesis, the keyword follows it.
+        // `WITH replace(a) AS (…) SELECT …`: the tables end with a parenthesis, and the keyword follows it.
         let may_begin = match self.with {
             true => self.previous_is(TokenKind::Close),
             false => self.tokens.is_empty(),
@@ -330,7 +330,7 @@ impl Builder {
         self.item_start = Some(self.tokens.len() + 1);
     }
 
-    /// A word outside of parentheses behind the leading one.
+    /// Handles a word outside of parentheses after the leading one.
     fn clause_word(&mut self, keyword: Option<Keyword>) {
         let form = self.form;
         if form == Some(Form::Select) {
@@ -385,7 +385,7 @@ impl Builder {
         }
     }
 
-    /// `UPDATE OR IGNORE t`: no name of a table.
+    /// Returns whether this is a conflict clause, as in `UPDATE OR IGNORE t`, and not the name of a table.
     fn is_conflict_clause(&self, keyword: Option<Keyword>) -> bool {
         self.clauses.table.is_none()
             && (keyword == Some(Keyword::Or) || self.previous_keyword_is(Keyword::Or))
@@ -405,13 +405,13 @@ impl Builder {
         self.finish(text, position).map(Some)
     }
 
-    /// Where the statement stands in the text of its tokens.
+    /// Returns the range of the statement in the text of its tokens.
     pub(crate) fn bytes(&self) -> Range<usize> {
         let end = self.tokens.last().map_or(0, |token| token.end as usize);
         self.start..self.start + end
     }
 
-    /// The statement, with its own text.
+    /// Returns the statement, with its own text.
     pub(crate) fn finish(
         mut self,
         text: Cow<'_, str>,

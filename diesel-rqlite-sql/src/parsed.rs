@@ -1,4 +1,4 @@
-//! A statement that has been read once, and what can be asked about it.
+//! A statement that has been parsed once, and the queries on it.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -10,10 +10,10 @@ use crate::functions::{Classes, function_named};
 use crate::keyword::Keyword;
 use crate::token::{Token, TokenKind};
 
-/// What a statement does, by its leading keyword (behind `WITH …`: by the one that follows the tables).
+/// The kind of a statement, by its leading keyword. After `WITH …` it is the keyword that follows the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// `SELECT` or `VALUES`: may be wrapped as a subquery.
+    /// `SELECT` or `VALUES`, which may be wrapped as a subquery.
     Select,
     /// `INSERT` or `REPLACE`
     Insert,
@@ -42,32 +42,33 @@ pub enum Form {
 }
 
 impl Form {
-    /// INSERT, UPDATE or DELETE.
+    /// Returns whether this is INSERT, UPDATE or DELETE.
     pub fn writes_rows(self) -> bool {
         matches!(self, Form::Insert | Form::Update | Form::Delete)
     }
 
-    /// It stores the values of expressions.
+    /// Returns whether the statement stores the values of expressions.
     pub fn stores(self) -> bool {
         self.writes_rows() || self == Form::CreateTableAs
     }
 
-    /// Transaction control.
+    /// Returns whether this is transaction control.
     pub fn is_control(self) -> bool {
         matches!(self, Form::Begin | Form::Commit | Form::Savepoint)
     }
 }
 
-/// How many rows an INSERT writes, as far as its text tells.
+/// The number of rows that an INSERT writes, as far as its text tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InsertRows {
-    /// Not an INSERT with VALUES, or one that may skip rows (`OR IGNORE`, `DO NOTHING`, `DO UPDATE … WHERE`).
+    /// Unknown: the statement is not an INSERT with VALUES, or it may skip rows (`OR IGNORE`, `DO NOTHING`, `DO
+    /// UPDATE … WHERE`).
     Unknown,
     /// Every row is written, or the statement fails.
     Exactly(usize),
 }
 
-/// Where the clauses of a statement stand. All of them count tokens.
+/// The positions of a statement's clauses, as token indexes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Clauses {
     pub(crate) variables: Vec<u32>,
@@ -82,10 +83,10 @@ pub(crate) struct Clauses {
     pub(crate) selects: bool,
 }
 
-/// One statement of a text, from its first to its last token: no comment around it, no `;` behind it.
+/// One statement of a text, from its first to its last token. It has no comment around it and no `;` after it.
 ///
-/// Its tokens are found once, when it enters; whoever wants to know something about it asks this value. A clone shares
-/// them.
+/// The tokens are found once, when the statement is parsed. All later questions about the statement are answered by
+/// this value. Clones share the tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parsed<'a> {
     pub(crate) text: Cow<'a, str>,
@@ -97,37 +98,37 @@ pub struct Parsed<'a> {
 }
 
 impl<'a> Parsed<'a> {
-    /// Its text.
+    /// Returns the text.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Its text, for as long as what it was read from.
+    /// Returns the text with the lifetime of the text it was parsed from.
     pub fn shared_text(&self) -> Cow<'a, str> {
         self.text.clone()
     }
 
-    /// Its text, for good.
+    /// Converts the statement into its text.
     pub fn into_text(self) -> String {
         self.text.into_owned()
     }
 
-    /// Where it stands in its script.
+    /// Returns the position of the statement in its script.
     pub fn position(&self) -> Position {
         self.position
     }
 
-    /// What it does.
+    /// Returns the kind of the statement.
     pub fn form(&self) -> Form {
         self.form
     }
 
-    /// The classes of the functions that it may call.
+    /// Returns the classes of the functions that the statement may call.
     pub fn classes(&self) -> Classes {
         self.classes
     }
 
-    /// The function that it calls which is about what the connection did last.
+    /// Returns the function about the connection's last actions that the statement calls, if there is one.
     pub fn connection_function(&self) -> Option<&'static str> {
         if !self.classes.contains(Classes::CONNECTION) {
             return None;
@@ -145,7 +146,8 @@ impl<'a> Parsed<'a> {
         })
     }
 
-    /// What decides how many rows a write finds, as far as it has names: `None` for an INSERT of given rows.
+    /// Returns what decides how many rows a write finds, as far as names tell. Returns `None` for an INSERT of given
+    /// rows.
     pub fn decisive(&self) -> Option<Decisive> {
         let selects = self.selects();
         let inserts = matches!(self.keyword(0), Some(Keyword::Insert | Keyword::Replace));
@@ -166,12 +168,12 @@ impl<'a> Parsed<'a> {
         })
     }
 
-    /// Its tokens.
+    /// Returns the tokens.
     pub fn tokens(&self) -> &[Token] {
         &self.tokens
     }
 
-    /// How many rows an INSERT writes.
+    /// Returns how many rows an INSERT writes.
     pub fn insert_rows(&self) -> InsertRows {
         match self.clauses.insert_rows {
             0 => InsertRows::Unknown,
@@ -180,20 +182,20 @@ impl<'a> Parsed<'a> {
         }
     }
 
-    /// The table that an INSERT, UPDATE or DELETE writes, as written.
+    /// Returns the table that an INSERT, UPDATE or DELETE writes, as written in the text.
     pub fn table(&self) -> Option<&str> {
         let table = self.clauses.table.clone()?;
         Some(self.span(table))
     }
 
-    /// The same without quotes and without the database's name.
+    /// Returns the table that the statement writes, without quotes and without the database's name.
     pub fn table_name(&self) -> Option<String> {
         let table = self.clauses.table.clone()?;
         let name = table.end.checked_sub(1)?;
         Some(unescaped(self.at(name)))
     }
 
-    /// What a `CREATE` makes.
+    /// Returns the object that a `CREATE` creates.
     pub fn created(&self) -> Option<Created> {
         if !self.is(0, Keyword::Create) {
             return None;
@@ -230,8 +232,8 @@ impl<'a> Parsed<'a> {
         Some(created)
     }
 
-    /// Whether a table may skip rows without an error from now on: by `ON CONFLICT` in its schema, by a trigger, as a view,
-    /// or by another name.
+    /// Returns whether, after this statement, a table may skip rows without an error: because of `ON CONFLICT` in its
+    /// schema, because of a trigger, as a view, or under another name.
     pub fn may_skip_rows_later(&self) -> bool {
         let is_view = || {
             let created = self.created();
@@ -243,12 +245,12 @@ impl<'a> Parsed<'a> {
             && (self.is(0, Keyword::Alter) || is_view() || self.tokens.iter().any(may_skip))
     }
 
-    /// Whether a table or a trigger may have a value from now on that each node makes for itself.
+    /// Returns whether, after this statement, a table or a trigger may have a value that each node computes itself.
     pub fn may_differ_later(&self) -> bool {
         self.form == Form::Schema && self.classes.contains(Classes::VOLATILE)
     }
 
-    /// The name of what a `DROP` takes away, without quotes and without the database's name.
+    /// Returns the name of the object that a `DROP` removes, without quotes and without the database's name.
     pub fn dropped(&self) -> Option<String> {
         if !self.is(0, Keyword::Drop) {
             return None;
@@ -260,7 +262,7 @@ impl<'a> Parsed<'a> {
         Some(unescaped(self.at(place)))
     }
 
-    /// The table that a `DROP TABLE` takes away.
+    /// Returns the table that a `DROP TABLE` removes.
     pub fn dropped_table(&self) -> Option<DroppedTable> {
         if !self.is(0, Keyword::Drop) || !self.is(1, Keyword::Table) {
             return None;
@@ -277,12 +279,12 @@ impl<'a> Parsed<'a> {
         })
     }
 
-    /// `ON CONFLICT`: it may write no new row.
+    /// Returns whether there is an `ON CONFLICT`. The statement may then write no new row.
     pub fn upserts(&self) -> bool {
         self.clauses.upserts
     }
 
-    /// `OR ROLLBACK` stands in it: where it fails, it ends the transaction.
+    /// Returns whether the statement contains `OR ROLLBACK`. If such a statement fails, it ends the transaction.
     pub fn ends_transaction(&self) -> bool {
         self.form.writes_rows()
             && self
@@ -290,42 +292,42 @@ impl<'a> Parsed<'a> {
                 .any(|place| self.is(place, Keyword::Or) && self.is(place + 1, Keyword::Rollback))
     }
 
-    /// `SELECT` stands in it somewhere.
+    /// Returns whether the statement contains `SELECT` anywhere.
     pub fn selects(&self) -> bool {
         self.clauses.selects
     }
 
-    /// Whether it has a RETURNING clause.
+    /// Returns whether the statement has a RETURNING clause.
     pub fn returns(&self) -> bool {
         self.clauses.returning.is_some()
     }
 
-    /// The token RETURNING.
+    /// Returns the index of the token RETURNING.
     pub fn returning(&self) -> Option<usize> {
         self.clauses.returning
     }
 
-    /// The token of a query's own LIMIT.
+    /// Returns the index of the token LIMIT of the query itself.
     pub fn limit(&self) -> Option<usize> {
         self.clauses.limit
     }
 
-    /// Whether a query has an ORDER BY of its own, not one of a subquery.
+    /// Returns whether a query has its own ORDER BY, not one of a subquery.
     pub fn is_ordered(&self) -> bool {
         self.clauses.is_ordered
     }
 
-    /// How many placeholders stand in it.
+    /// Returns the number of placeholders.
     pub fn variables(&self) -> usize {
         self.clauses.variables.len()
     }
 
-    /// The expressions behind SELECT of a query, or behind RETURNING of a write.
+    /// Returns the expressions after SELECT of a query, or after RETURNING of a write.
     pub fn items(&self) -> &[Range<usize>] {
         &self.clauses.items
     }
 
-    /// Whether a placeholder stands in one of the items.
+    /// Returns whether one of the items contains a placeholder.
     pub fn has_variable_in_items(&self) -> bool {
         let mut variables = self.clauses.variables.iter();
         variables.any(|variable| {
@@ -334,29 +336,29 @@ impl<'a> Parsed<'a> {
         })
     }
 
-    /// All tokens in front of this one.
+    /// Returns all tokens before this one.
     pub fn before(&self, token: usize) -> Range<usize> {
         0..token
     }
 
-    /// What a token is, `None` behind the last.
+    /// Returns the kind of a token, or `None` after the last one.
     pub fn kind(&self, token: usize) -> Option<TokenKind> {
         self.tokens.get(token).map(|token| token.kind)
     }
 
-    /// The keyword that a token may be. A name behind a dot is none.
+    /// Returns the keyword that a token may be. A name after a dot is not a keyword.
     pub fn keyword(&self, token: usize) -> Option<Keyword> {
         let keyword = self.tokens.get(token)?.keyword;
         let is_behind_dot = token > 0 && self.kind(token - 1) == Some(TokenKind::Dot);
         keyword.filter(|_| !is_behind_dot)
     }
 
-    /// Whether a token is this keyword.
+    /// Returns whether a token is this keyword.
     pub fn is(&self, token: usize, keyword: Keyword) -> bool {
         self.keyword(token) == Some(keyword)
     }
 
-    /// The text of a token, empty behind the last.
+    /// Returns the text of a token. It is empty after the last token.
     pub fn at(&self, token: usize) -> &str {
         match self.tokens.get(token) {
             Some(token) => &self.text[token.range()],
@@ -364,17 +366,17 @@ impl<'a> Parsed<'a> {
         }
     }
 
-    /// A name without its quotes, in lower case.
+    /// Returns a name without its quotes, in lower case.
     pub fn name_at(&self, token: usize) -> String {
         unquoted(self.at(token)).to_lowercase()
     }
 
-    /// The text from the first to the last of these tokens, with what is between them.
+    /// Returns the text from the first to the last of these tokens, including everything between them.
     pub fn span(&self, tokens: Range<usize>) -> &str {
         &self.text[self.bytes(&tokens)]
     }
 
-    /// The bytes from the first to the last of these tokens.
+    /// Returns the range of bytes from the first to the last of these tokens.
     pub(crate) fn bytes(&self, tokens: &Range<usize>) -> Range<usize> {
         let tokens = self.tokens.get(tokens.clone()).unwrap_or_default();
         match (tokens.first(), tokens.last()) {
@@ -383,7 +385,8 @@ impl<'a> Parsed<'a> {
         }
     }
 
-    /// The name at this token, which may have others with dots in front: its last part, and the token behind it.
+    /// Reads the name at this token, which may be qualified by others with dots. Returns its last part and the index
+    /// of the token after it.
     pub(crate) fn qualified_name(&self, mut token: usize) -> Option<(String, usize)> {
         loop {
             if !matches!(self.kind(token)?, TokenKind::Word | TokenKind::Quoted) {
@@ -396,7 +399,7 @@ impl<'a> Parsed<'a> {
         }
     }
 
-    /// The names among these tokens, in lower case and without quotes.
+    /// Returns the names among these tokens, in lower case and without quotes.
     pub fn names(&self, wanted: impl Fn(usize) -> bool) -> HashSet<String> {
         let names = self.tokens.iter().enumerate();
         names
@@ -406,7 +409,8 @@ impl<'a> Parsed<'a> {
             .collect()
     }
 
-    /// Whether a `*` among these tokens may stand for columns: not `count(*)`, but also any product.
+    /// Returns whether a `*` among these tokens may stand for columns. The `*` of `count(*)` does not count, but that
+    /// of any product does.
     pub fn has_star(&self, wanted: impl Fn(usize) -> bool) -> bool {
         (0..self.tokens.len()).any(|place| {
             let is_counted = place > 0 && self.kind(place - 1) == Some(TokenKind::Open);
@@ -414,7 +418,8 @@ impl<'a> Parsed<'a> {
         })
     }
 
-    /// The number of each placeholder, from 1: `?` is one more than the highest so far, a name counts once.
+    /// Returns the number of each placeholder, counted from 1. A `?` gets one more than the highest number so far.
+    /// Placeholders with the same name share a number.
     ///
     /// # Errors
     ///
@@ -436,7 +441,7 @@ impl<'a> Parsed<'a> {
                     }
                 },
             };
-            // Not SQLite's limit: a script may count further through all of its statements.
+            // This is not SQLite's limit: the numbers of a script may run through all of its statements.
             if !(1..=u32::MAX as usize).contains(&number) {
                 return Err(SqlError::PlaceholderNumber);
             }
@@ -446,31 +451,31 @@ impl<'a> Parsed<'a> {
         Ok(numbers)
     }
 
-    /// How many placeholders stand in front of a token.
+    /// Returns the number of placeholders before a token.
     pub(crate) fn variables_before(&self, token: usize) -> usize {
         let variables = &self.clauses.variables;
         variables.partition_point(|variable| (*variable as usize) < token)
     }
 
-    /// Which of the placeholders stand among these tokens.
+    /// Returns which of the placeholders are among these tokens.
     pub fn variables_in(&self, tokens: Range<usize>) -> Range<usize> {
         self.variables_before(tokens.start)..self.variables_before(tokens.end)
     }
 
-    /// Whether all placeholders are a plain `?`.
+    /// Returns whether all placeholders are a plain `?`.
     pub fn has_only_plain_variables(&self) -> bool {
         let mut variables = self.clauses.variables.iter();
         variables.all(|variable| self.at(*variable as usize) == "?")
     }
 
-    /// How many placeholders stand in front of the first `CONFLICT`.
+    /// Returns the number of placeholders before the first `CONFLICT`.
     pub fn variables_before_conflict(&self) -> usize {
         let mut places = 0..self.tokens.len();
         let conflict = places.find(|place| self.tokens[*place].keyword == Some(Keyword::Conflict));
         self.variables_before(conflict.unwrap_or(self.tokens.len()))
     }
 
-    /// The same, with the text of this one: nothing is copied.
+    /// Returns the same statement, borrowing the text of this one. Nothing is copied.
     pub fn borrowed(&self) -> Parsed<'_> {
         Parsed {
             text: Cow::Borrowed(&self.text),
@@ -482,7 +487,7 @@ impl<'a> Parsed<'a> {
         }
     }
 
-    /// For as long as anybody likes.
+    /// Converts the statement into one that owns its text.
     pub fn into_owned(self) -> Parsed<'static> {
         Parsed {
             text: Cow::Owned(self.text.into_owned()),
@@ -495,42 +500,42 @@ impl<'a> Parsed<'a> {
     }
 }
 
-/// What a `CREATE` makes.
+/// The object that a `CREATE` creates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Created {
-    /// `TABLE`, `VIEW`, `TRIGGER`, or something else.
+    /// The kind of the object: `TABLE`, `VIEW`, `TRIGGER`, or another keyword.
     pub what: Option<Keyword>,
-    /// `TEMP`, or a name in `temp`.
+    /// Set if `TEMP` is given or the name is in `temp`.
     pub is_temporary: bool,
-    /// `VIRTUAL`
+    /// Set if `VIRTUAL` is given.
     pub is_virtual: bool,
-    /// Without quotes and without the database's name.
+    /// The name, without quotes and without the database's name.
     pub name: String,
 }
 
-/// The table that a `DROP TABLE` takes away.
+/// The table that a `DROP TABLE` removes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DroppedTable {
-    /// Without quotes and without the database's name.
+    /// The name, without quotes and without the database's name.
     pub name: String,
-    /// As it stands in the statement.
+    /// The name as written in the statement.
     pub written: String,
-    /// `IF EXISTS`
+    /// Set if `IF EXISTS` is given.
     pub if_exists: bool,
-    /// It is in `temp`.
+    /// Set if the table is in `temp`.
     pub is_temporary: bool,
 }
 
-/// What decides how many rows a write finds.
+/// The names that decide how many rows a write finds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decisive {
     /// Names of tables and columns, in lower case.
     pub names: HashSet<String>,
-    /// It does not find all rows of its table.
+    /// Set if the write does not find all rows of its table.
     pub is_conditional: bool,
 }
 
-/// The name inside `"…"`, `` `…` `` or `[…]`. A doubled quote in it stays so.
+/// Returns the name inside `"…"`, `` `…` `` or `[…]`. A doubled quote in the name stays doubled.
 pub fn unquoted(name: &str) -> &str {
     match name.as_bytes().first() {
         Some(b'"' | b'`' | b'[') if name.len() > 1 => &name[1..name.len() - 1],
@@ -538,7 +543,7 @@ pub fn unquoted(name: &str) -> &str {
     }
 }
 
-/// `"a""b"` → `a"b`; SQLite also takes a name in single quotes.
+/// Returns a name without quotes and escapes: `"a""b"` → `a"b`. SQLite also accepts a name in single quotes.
 pub fn unescaped(name: &str) -> String {
     match name.chars().next() {
         Some(quote @ ('"' | '`' | '\'')) if name.len() > 1 => {

@@ -1,13 +1,15 @@
-//! Replaces what every replica would evaluate for itself.
+//! Replaces the values that every replica would compute itself.
 //!
 //! rqlite replicates statements, not rows: each node runs the SQL text. `random()`, `CURRENT_TIMESTAMP` or
-//! `datetime('now')` in a write would therefore store another value on every node, and another one again
-//! when a node replays its log. rqlite can replace some of them, but by printing the whole statement anew
-//! from its own parser, which damages SQL it does not fully understand (and before 8.33 it knew only
-//! `random()`). So the client replaces them, by tokens, and asks the server to leave the text alone.
+//! `datetime('now')` in a write would therefore store a different value on every node, and yet another one when a
+//! node replays its log. rqlite can replace some of them, but it does so by printing the whole statement anew from
+//! its own parser. This damages SQL that the parser does not fully understand (and before 8.33 it knew only
+//! `random()`). So the client replaces these values, by tokens, and asks the server not to change the text.
 //!
-//! As on rqlite itself, one occurrence is one value for all rows of the statement. What the text does not tell
-//! is not found: `datetime('no' || 'w')`, or a `now` that comes from a table.
+//! As on rqlite itself, one occurrence is one value for all rows of the statement. Values that the text does not show
+//! are not found: `datetime('no'
+//!
+//! 'w')`, or a `now` that comes from a table.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -18,11 +20,11 @@ use crate::volatile::{Comma, Found, Volatile};
 /// The longest `randomblob(n)` that is replaced by a literal.
 const RANDOM_BLOB_LIMIT: usize = 1 << 20;
 
-/// Where the replacements come from.
+/// The source of the replacements.
 pub trait Entropy {
-    /// The time.
+    /// Returns the time.
     fn now(&self) -> SystemTime;
-    /// 64 random bits.
+    /// Returns 64 random bits.
     ///
     /// # Errors
     ///
@@ -30,15 +32,15 @@ pub trait Entropy {
     fn random(&mut self) -> Result<u64, SqlError>;
 }
 
-/// What stands in place of the volatile parts, in the order of the text.
+/// Returns the replacements of the volatile parts, in the order of the text.
 ///
 /// # Errors
 ///
-/// `Volatile`, where no one value can stand for it.
+/// `Volatile`, if no single value can replace a part.
 pub fn pins(found: &Found, entropy: &mut impl Entropy) -> Result<Vec<Pin>, SqlError> {
     let mut pins: Vec<Pin> = Vec::with_capacity(found.values.len());
     for (range, volatile) in &found.values {
-        // Inside of what was replaced just now.
+        // The part is inside the one that was just replaced.
         if pins.last().is_some_and(|last| range.start < last.range.end) {
             continue;
         }
@@ -80,9 +82,9 @@ fn random_blob(length: usize, entropy: &mut impl Entropy) -> Result<String, SqlE
     Ok(blob)
 }
 
-/// `YYYY-MM-DD HH:MM:SS.SSS` in UTC, SQLite's own resolution of `now`.
+/// Formats a time as `YYYY-MM-DD HH:MM:SS.SSS` in UTC. This is SQLite's own resolution of `now`.
 pub fn timestamp(now: SystemTime) -> String {
-    // A clock before 1970 is a broken one; any value does.
+    // A clock before 1970 is wrong, so any value is acceptable.
     let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let seconds = since_epoch.as_secs();
     let (year, month, day) = civil(seconds / 86_400);
@@ -93,14 +95,14 @@ pub fn timestamp(now: SystemTime) -> String {
     )
 }
 
-/// The Gregorian date of a day counted from 1970-01-01 (Howard Hinnant's `civil_from_days`).
+/// Returns the Gregorian date of a day counted from 1970-01-01 (Howard Hinnant's `civil_from_days`).
 fn civil(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era =
         (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    // Months counted from March, so that the leap day is the last of the year.
+    // Months are counted from March, so that the leap day is the last day of the year.
     let shifted = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted + 2) / 5 + 1;
     let month = if shifted < 10 {

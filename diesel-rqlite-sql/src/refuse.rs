@@ -1,13 +1,13 @@
-//! What must not reach a server.
+//! Refuses SQL that must not reach a server.
 
 use crate::error::SqlError;
 use crate::keyword::Keyword;
 use crate::parsed::{Form, Parsed, unquoted};
 use crate::token::TokenKind;
 
-/// PRAGMAs that may have an argument: they read, or what they set belongs to the database or ends with the
-/// transaction. Any other setting would be that of one connection of one node, for all clients, until a restart;
-/// and the same write might then fail on one replica and not on another.
+/// PRAGMAs that may have an argument: they read, or their setting belongs to the database or ends with the
+/// transaction. Any other setting would be that of one connection of one node. It would affect all clients until a
+/// restart, and the same write might then fail on one replica and not on another.
 const WITH_ARGUMENT: [&str; 16] = [
     "application_id",
     "defer_foreign_keys",
@@ -27,7 +27,7 @@ const WITH_ARGUMENT: [&str; 16] = [
     "collation_list",
 ];
 
-/// PRAGMAs that do something without an argument.
+/// PRAGMAs that have an effect even without an argument.
 const NEVER: [&str; 2] = ["incremental_vacuum", "wal_checkpoint"];
 
 /// PRAGMAs that, with an argument, write to the database.
@@ -39,7 +39,8 @@ const WRITE: [&str; 4] = [
 ];
 
 impl Parsed<'_> {
-    /// Refuses what would outlive the request at the server: transaction control, ATTACH, settings.
+    /// Refuses statements whose effect on the server would outlive the request: transaction control, ATTACH,
+    /// settings.
     ///
     /// # Errors
     ///
@@ -61,13 +62,13 @@ impl Parsed<'_> {
                     "it would write a file on every node",
                 ))
             }
-            // SQLite does what some PRAGMAs say when it prepares them, also to explain them.
+            // SQLite applies some PRAGMAs when it prepares them, even to explain them.
             Form::Explain | Form::Pragma => self.check_pragma(),
             _ => Ok(()),
         }
     }
 
-    /// Refuses what SQLite does not do inside of a transaction.
+    /// Refuses statements that SQLite rejects inside a transaction.
     ///
     /// # Errors
     ///
@@ -103,13 +104,14 @@ impl Parsed<'_> {
         Ok(())
     }
 
-    /// Whether a PRAGMA that is let through writes to the database.
+    /// Returns whether an allowed PRAGMA writes to the database.
     pub fn pragma_writes(&self) -> bool {
         let pragma = self.pragma();
         pragma.is_some_and(|pragma| pragma.argument.is_some() && WRITE.contains(&&*pragma.name))
     }
 
-    /// `PRAGMA [schema.]name [= value | (value)]`, in any quotes, also where it is only explained.
+    /// Parses `PRAGMA [schema.]name [= value | (value)]`, with any quotes. Also parses a PRAGMA that is only
+    /// explained.
     pub fn pragma(&self) -> Option<Pragma> {
         let explains = |place: &usize| {
             matches!(
@@ -144,7 +146,7 @@ impl Parsed<'_> {
         })
     }
 
-    /// What a PRAGMA sets that needs no server.
+    /// Returns the setting of a PRAGMA that needs no server.
     pub fn setting(&self) -> Option<Setting> {
         match self.form {
             Form::Pragma => Setting::of(&self.pragma()?),
@@ -153,11 +155,11 @@ impl Parsed<'_> {
     }
 }
 
-/// Refuses temporary tables, views and triggers that one of these statements creates, and none of those behind it drops.
+/// Refuses temporary tables, views and triggers that one of these statements creates and no later one drops.
 ///
 /// # Errors
 ///
-/// `Refused`, with its place.
+/// `Refused`, with the position of the statement.
 pub fn check_temporary(statements: &[Parsed<'_>]) -> Result<(), SqlError> {
     for (place, parsed) in statements.iter().enumerate() {
         let Some(created) = parsed.created().filter(|created| created.is_temporary) else {
@@ -178,29 +180,29 @@ pub fn check_temporary(statements: &[Parsed<'_>]) -> Result<(), SqlError> {
     Ok(())
 }
 
-/// In lower case, without quotes.
+/// Returns the text in lower case, without quotes.
 fn plain(text: &str) -> String {
     unquoted(text).trim_matches('\'').to_ascii_lowercase()
 }
 
-/// A PRAGMA. Both parts are in lower case and without quotes.
+/// A PRAGMA. Both fields are in lower case and without quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pragma {
-    /// Without the name of a database.
+    /// The name, without that of a database.
     pub name: String,
-    /// What is set, or asked about.
+    /// The value that is set, or the argument of a question.
     pub argument: Option<String>,
 }
 
-/// What a PRAGMA sets up on a connection to SQLite, and needs no set-up here.
+/// A PRAGMA that sets up a connection to SQLite and needs no set-up here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Setting {
-    /// Its purpose is met by rqlite (durability, waiting for writers) or void (caches). With the row that SQLite answers:
-    /// the name of its column, and its value.
+    /// rqlite already meets its purpose (durability, waiting for writers), or the purpose does not apply (caches).
+    /// Contains the row that SQLite returns: the name of its column, and its value.
     Met(Option<(&'static str, String)>),
-    /// Whether foreign keys are to be enforced, which each node does or does not, for all clients.
+    /// Enables or disables foreign keys. Each node either enforces them or does not, for all clients.
     ForeignKeys(bool),
-    /// Asks whether they are.
+    /// Asks whether foreign keys are enforced.
     ForeignKeysAsked,
 }
 
@@ -211,9 +213,10 @@ impl Setting {
         match (pragma.name.as_str(), argument) {
             ("foreign_keys", Some(argument)) => Some(Setting::ForeignKeys(is_true(argument))),
             ("foreign_keys", None) => Some(Setting::ForeignKeysAsked),
-            // Writers wait for each other at the leader.
+            // Writers wait for each other on the leader.
             ("busy_timeout", argument) => row("timeout", argument.unwrap_or("5000")),
-            // Nodes write ahead; a program that asks for another mode is told what it has, as by SQLite.
+            // Nodes use write-ahead logging. A program that asks for another mode is told the actual mode, as on
+            // SQLite.
             ("journal_mode", _) => row("journal_mode", "wal"),
             // An acknowledged write is on the disks of most nodes.
             ("synchronous", None) => row("synchronous", "2"),
@@ -238,7 +241,7 @@ impl Setting {
     }
 }
 
-/// As SQLite reads a boolean.
+/// Reads a boolean as SQLite does.
 fn is_true(argument: &str) -> bool {
     match argument {
         "on" | "yes" | "true" => true,

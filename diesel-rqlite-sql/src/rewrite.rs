@@ -1,4 +1,4 @@
-//! A statement's text with some of it replaced, by the places that its tokens have in it.
+//! Replaces parts of a statement's text, by the positions of its tokens.
 
 use std::ops::Range;
 
@@ -6,23 +6,24 @@ use crate::error::SqlError;
 use crate::parse::parse;
 use crate::parsed::Parsed;
 
-/// What stands in place of a part of the text.
+/// A replacement for a part of the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pin {
-    /// The bytes of the text that it replaces; none where it is put in.
+    /// The bytes of the text that are replaced. The range is empty if the text is inserted.
     pub range: Range<usize>,
-    /// What stands there instead.
+    /// The replacement.
     pub text: String,
 }
 
 impl Parsed<'_> {
-    /// All tokens.
+    /// Returns the range of all tokens.
     pub fn all(&self) -> Range<usize> {
         0..self.tokens.len()
     }
 
-    /// The text of these tokens, and of what is between them, with pins put in, and each placeholder written by
-    /// `variable`: it is given the place of the placeholder among all of them, its bytes in the text, and where to write.
+    /// Returns the text of these tokens and everything between them, with the pins applied. `variable` writes each
+    /// placeholder: it receives the index of the placeholder among all of them, its bytes in the text, and the
+    /// output.
     pub fn rewritten(
         &self,
         tokens: Range<usize>,
@@ -49,7 +50,7 @@ impl Parsed<'_> {
             let token = self.clauses.variables[place] as usize;
             let range = self.tokens[token].range();
             put(&mut sql, &mut copied, range.start);
-            // Inside of a pin.
+            // The token is inside a pin.
             if range.start < copied {
                 continue;
             }
@@ -62,7 +63,7 @@ impl Parsed<'_> {
         sql
     }
 
-    /// The statement that it is with these in it, read anew.
+    /// Applies these pins and parses the result.
     pub(crate) fn reread(&self, pins: &[Pin]) -> Result<Parsed<'static>, SqlError> {
         let text = self.rewritten(self.all(), pins, |_, range, sql| {
             sql.push_str(&self.text[range])

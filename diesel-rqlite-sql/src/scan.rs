@@ -4,18 +4,18 @@ use crate::keyword::Keyword;
 use crate::parsed::{Form, Parsed, unescaped};
 use crate::token::TokenKind;
 
-/// The one table behind FROM.
+/// The one table after FROM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scan {
-    /// In lower case, without quotes and without the database's name.
+    /// The name in lower case, without quotes and without the database's name.
     pub table: String,
-    /// What its columns are qualified with, as written: its alias, or its name.
+    /// The qualifier of its columns as written: its alias, or its name.
     pub qualifier: String,
 }
 
 impl Parsed<'_> {
-    /// The table whose rows a query gives, one for one: no join, no group, no DISTINCT, no compound, and no table of the
-    /// query's own.
+    /// Returns the table whose rows the query returns one for one: there is no join, no group, no DISTINCT, no
+    /// compound, and no table that the query itself defines.
     pub fn scan(&self) -> Option<Scan> {
         use Keyword::{
             As, Distinct, Except, From, Group, Having, Intersect, Join, Limit, Order, Union, Where,

@@ -1,25 +1,25 @@
-//! A statement as it may be shown to whoever runs the program: without the values that stand in it.
+//! Formats a statement for logs and errors, without the values in it.
 
 use crate::keyword::Keyword;
 use crate::parsed::{Form, Parsed, unescaped};
 use crate::token::TokenKind;
 
-/// No summary is longer, in bytes.
+/// The largest length of a summary, in bytes.
 const LONGEST_SUMMARY: usize = 255;
 
-/// What becomes of the literals of a statement that is shown.
+/// The form in which the literals of a statement are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Literals {
-    /// A `?` stands for each.
+    /// Each literal is replaced by `?`.
     Hidden,
-    /// They stand as they are.
+    /// Literals are shown unchanged.
     Shown,
 }
 
 impl Parsed<'_> {
-    /// Writes its text without comments and with single blanks, and ends it with `…` behind about so many bytes.
+    /// Writes the text without comments and with single blanks, and cuts it off with `…` after about `longest` bytes.
     ///
-    /// A name in double quotes is no literal, though SQLite takes one for a string where no column has the name.
+    /// A name in double quotes is not a literal, although SQLite treats it as a string if no column has the name.
     pub fn show(&self, literals: Literals, longest: usize, text: &mut String) {
         let limit = text.len() + longest;
         let mut end = None;
@@ -44,7 +44,8 @@ impl Parsed<'_> {
         }
     }
 
-    /// The word for what it does: its first one, or behind `WITH …` the one that follows the tables.
+    /// Returns the word for what the statement does: its first word, or after `WITH …` the one that follows the
+    /// tables.
     pub fn operation(&self) -> &'static str {
         match (self.form, self.keyword(0)) {
             (_, Some(Keyword::Replace)) => "REPLACE",
@@ -72,7 +73,8 @@ impl Parsed<'_> {
         }
     }
 
-    /// What it does, and to which tables, in the order of the text: `SELECT songs artists`, `INSERT songs`.
+    /// Returns what the statement does and to which tables, in the order of the text: `SELECT songs artists`, `INSERT
+    /// songs`.
     pub fn summary(&self) -> String {
         let mut summary = self.operation().to_owned();
         match self.form {
@@ -87,7 +89,7 @@ impl Parsed<'_> {
         let of_with = self.is(0, Keyword::With);
         for place in 0..self.tokens.len() {
             match self.keyword(place) {
-                // A query behind what the statement begins with.
+                // This is a query after the beginning of the statement.
                 Some(Keyword::Select) if place > 0 && !of_with => push(summary, "SELECT"),
                 Some(Keyword::From) if self.is_of_comparison(place) => {}
                 Some(Keyword::From) => self.push_tables(place + 1, summary),
@@ -102,12 +104,12 @@ impl Parsed<'_> {
         }
     }
 
-    /// `IS DISTINCT FROM`
+    /// Returns whether this belongs to `IS DISTINCT FROM`.
     fn is_of_comparison(&self, place: usize) -> bool {
         place > 0 && self.is(place - 1, Keyword::Distinct)
     }
 
-    /// `UPDATE OR IGNORE t`; behind `DO` or `OF`, and behind `FOR`, it is none.
+    /// Adds the table of `UPDATE OR IGNORE t`. After `DO`, `OF` or `FOR`, UPDATE names no table.
     fn push_updated(&self, place: usize, summary: &mut String) {
         let place = if self.is(place, Keyword::Or) {
             place + 2
@@ -119,7 +121,7 @@ impl Parsed<'_> {
         }
     }
 
-    /// Names with commas between them, perhaps with aliases.
+    /// Adds names separated by commas, possibly with aliases.
     fn push_tables(&self, mut place: usize, summary: &mut String) {
         while let Some(mut behind) = self.push_table(place, summary) {
             if self.is(behind, Keyword::As) {
@@ -135,14 +137,14 @@ impl Parsed<'_> {
         }
     }
 
-    /// The last part of a name; returns the place behind it.
+    /// Adds the last part of a name and returns the position after it.
     fn push_table(&self, place: usize, summary: &mut String) -> Option<usize> {
         let (_, behind) = self.qualified_name(place)?;
         push(summary, &unescaped(self.at(behind - 1)));
         Some(behind)
     }
 
-    /// `CREATE UNIQUE INDEX IF NOT EXISTS i` is `CREATE UNIQUE INDEX i`.
+    /// Summarizes a schema change: `CREATE UNIQUE INDEX IF NOT EXISTS i` becomes `CREATE UNIQUE INDEX i`.
     fn summarize_schema(&self, summary: &mut String) {
         let mut place = 1;
         while self.kind(place) == Some(TokenKind::Word) && is_of_schema(self.at(place)) {
@@ -156,7 +158,7 @@ impl Parsed<'_> {
     }
 }
 
-/// What stands between CREATE, DROP or ALTER and a name.
+/// Returns whether the word may come between CREATE, DROP or ALTER and a name.
 fn is_of_schema(word: &str) -> bool {
     const WORDS: [&str; 8] = [
         "TEMP",

@@ -1,4 +1,4 @@
-//! The statements of a text that need not fit into memory, one after the other.
+//! Reads the statements of a text one by one. The text need not fit into memory.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead};
@@ -8,39 +8,39 @@ use crate::parse::{Builder, Lines};
 use crate::parsed::Parsed;
 use crate::token::{Raw, Tokenizer};
 
-/// Behind a token there must be so many bytes before it is known where it ends: `x'`, `1e+5`, a doubled quote.
+/// The number of bytes that must follow a token before its end is known: `x'`, `1e+5`, a doubled quote.
 const LOOKAHEAD: usize = 3;
 
-/// Reads statements as [`parse`](crate::parse) does, from anything that can be read.
+/// Reads statements as [`parse`](crate::parse) does, from any reader.
 #[derive(Debug)]
 pub struct Statements<R> {
     reader: R,
-    /// What has been read and not been returned.
+    /// The bytes that have been read and not been returned.
     buffer: Vec<u8>,
-    /// Up to where the buffer has been looked at.
+    /// The position up to which the buffer has been examined.
     at: usize,
-    /// Lines in front of the buffer.
+    /// The number of lines before the buffer.
     lines: usize,
     number: usize,
     is_at_end: bool,
 }
 
-/// Why there is no further statement.
+/// The reason why there is no further statement.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamError {
-    /// It can't be read.
+    /// The reader failed.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It is no SQL, from this line on.
+    /// The text is not SQL, from this line on.
     #[error("{1}")]
     Sql(u64, SqlError),
-    /// The statement that begins on this line is no text.
+    /// The statement that begins on this line is not text.
     #[error("the statement on line {0} is not UTF-8")]
     NoText(u64),
 }
 
 impl<R: BufRead> Statements<R> {
-    /// Those of what a reader holds.
+    /// Creates a stream of the statements of a reader.
     pub fn new(reader: R) -> Self {
         Statements {
             reader,
@@ -52,11 +52,12 @@ impl<R: BufRead> Statements<R> {
         }
     }
 
-    /// The next one, without those that are empty. What follows the last semicolon is one, too.
+    /// Returns the next statement and skips empty ones. The text after the last semicolon is a statement, too.
     ///
     /// # Errors
     ///
-    /// Those of the reader, and of a text that is no SQL. Nothing can be read behind one.
+    /// Returns the errors of the reader, and an error if the text is not SQL. After an error nothing more can be
+    /// read.
     pub fn next_statement(&mut self) -> Result<Option<Parsed<'static>>, StreamError> {
         let mut builder = Builder::default();
         while let Some(raw) = self.token()? {
@@ -76,7 +77,7 @@ impl<R: BufRead> Statements<R> {
         }
     }
 
-    /// The next token, once it is known where it ends.
+    /// Returns the next token, once its end is known.
     fn token(&mut self) -> Result<Option<Raw>, StreamError> {
         let mut more = 1 << 16;
         loop {
@@ -84,7 +85,7 @@ impl<R: BufRead> Statements<R> {
             let found = tokenizer.next_token();
             let (start, end) = match &found {
                 Ok(Some(raw)) => (raw.range.start, raw.range.end),
-                // Of a comment that is not closed, all is read again.
+                // A comment that is not closed is read again from its start.
                 Ok(None) | Err(_) => (self.at, self.buffer.len()),
             };
             if end + LOOKAHEAD <= self.buffer.len() || self.is_at_end {
@@ -98,7 +99,7 @@ impl<R: BufRead> Statements<R> {
                 };
             }
             self.read(more)?;
-            // A long token is read again as a whole, so it must not be by small steps.
+            // A long token is read again as a whole, so the steps must not be small.
             more *= 2;
         }
     }
@@ -159,7 +160,7 @@ mod tests {
     use super::*;
 
     fn split(text: &str) -> Vec<(String, usize)> {
-        // With a buffer of three bytes, everything is cut somewhere.
+        // A buffer of three bytes cuts every token somewhere.
         let mut statements = Statements::new(BufReader::with_capacity(3, text.as_bytes()));
         let mut found = Vec::new();
         while let Some(statement) = statements.next_statement().expect("is text") {

@@ -1,14 +1,14 @@
-//! SQLite's tokens, coarse: enough to find statement ends, placeholders and clauses.
+//! A coarse tokenizer for SQLite: enough to find the ends of statements, placeholders and clauses.
 //!
-//! They follow the rules of SQLite's `tokenize.c`; what this crate never asks about (which operator, which kind of
-//! number) is one kind here.
+//! It follows the rules of SQLite's `tokenize.c`. Distinctions that this crate does not need (which operator, which
+//! kind of number) are one kind here.
 
 use std::ops::Range;
 
 use crate::error::SqlError;
 use crate::keyword::Keyword;
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenKind {
     /// An unquoted name or keyword.
@@ -33,29 +33,29 @@ pub enum TokenKind {
     Comma,
     /// `.`
     Dot,
-    /// One character of an operator, or what SQLite does not know.
+    /// One character of an operator, or a character that SQLite does not know.
     Operator,
 }
 
-/// A token, by its place in the text.
+/// A token, by its position in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token {
     pub(crate) start: u32,
     pub(crate) end: u32,
-    /// What it is.
+    /// The kind.
     pub kind: TokenKind,
-    /// Which keyword an unquoted word is, if it is used as one.
+    /// The keyword, if an unquoted word is used as one.
     pub keyword: Option<Keyword>,
 }
 
 impl Token {
-    /// The bytes of the text that it is.
+    /// Returns the bytes of the text that the token covers.
     pub fn range(&self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
 }
 
-/// The tokens of a text, without blanks and comments.
+/// Returns the tokens of a text, without blanks and comments.
 ///
 /// # Errors
 ///
@@ -69,7 +69,7 @@ pub fn tokens(sql: &str) -> Result<Vec<Token>, SqlError> {
     Ok(tokens)
 }
 
-/// A token as it is found: where it stands in a text of any length.
+/// A token as it is found, by its position in a text of any length.
 #[derive(Clone, Debug)]
 pub(crate) struct Raw {
     pub(crate) kind: TokenKind,
@@ -77,7 +77,7 @@ pub(crate) struct Raw {
 }
 
 impl Raw {
-    /// Counted from `start`.
+    /// Returns the token with its position counted from `start`.
     pub(crate) fn token(&self, sql: &[u8], start: usize) -> Result<Token, SqlError> {
         let offset = |at: usize| u32::try_from(at - start).map_err(|_| SqlError::TooLong);
         Ok(Token {
@@ -92,10 +92,10 @@ impl Raw {
     }
 }
 
-/// Reads one token after the other.
+/// Reads the tokens one by one.
 pub(crate) struct Tokenizer<'a> {
     sql: &'a [u8],
-    /// Behind the last token; where the error is, if there was one.
+    /// The position after the last token. If there was an error, its position.
     pub(crate) at: usize,
 }
 
@@ -106,7 +106,7 @@ impl<'a> Tokenizer<'a> {
         Self::from(sql, 0)
     }
 
-    /// From somewhere between two tokens.
+    /// Starts at any position between two tokens.
     pub(crate) fn from(sql: &'a [u8], at: usize) -> Self {
         Tokenizer { sql, at }
     }
@@ -125,16 +125,16 @@ impl<'a> Tokenizer<'a> {
         loop {
             match (self.byte(0), self.byte(1)) {
                 (Some(b' ' | b'\t' | b'\n' | b'\r' | 0x0c), _) => {
-                    // A vertical tab is a blank behind another one only.
+                    // A vertical tab is a blank only after another one.
                     self.skip_while(|byte| byte.is_ascii_whitespace() || byte == 0x0b);
                 }
-                // A byte order mark, which SQLite takes for a blank at the start of a token.
+                // This is a byte order mark, which SQLite treats as a blank at the start of a token.
                 (Some(0xef), Some(0xbb)) if self.byte(2) == Some(0xbf) => self.at += 3,
                 (Some(b'-'), Some(b'-')) => self.skip_while(|byte| byte != b'\n'),
-                // At the very end it is two operators.
+                // At the very end, `/*` is two operators.
                 (Some(b'/'), Some(b'*')) if self.byte(2).is_some() => {
                     let body = &self.sql[self.at + 2..];
-                    // One that is not closed goes to the end.
+                    // A comment that is not closed extends to the end.
                     let length = body.windows(2).position(|pair| pair == b"*/");
                     self.at = length.map_or(self.sql.len(), |length| self.at + length + 4);
                 }
@@ -143,7 +143,7 @@ impl<'a> Tokenizer<'a> {
         }
     }
 
-    /// Moves behind the closing quote. A doubled quote stands for itself, but not in `[…]`.
+    /// Moves past the closing quote. A doubled quote stands for one quote, but not in `[…]`.
     fn skip_quoted(&mut self, close: u8, open: &'static str) -> Result<(), SqlError> {
         self.at += 1;
         loop {
@@ -174,7 +174,7 @@ impl<'a> Tokenizer<'a> {
         }
     }
 
-    /// A mark alone is none.
+    /// Reads a placeholder. A mark alone is not one.
     fn skip_variable(&mut self) -> TokenKind {
         self.at += 1;
         let mut names = 0;
@@ -183,9 +183,9 @@ impl<'a> Tokenizer<'a> {
             self.skip_while(is_name_byte);
             names += self.at - start;
             match (self.byte(0), self.byte(1)) {
-                // Tcl's `$a::b`, which SQLite reads as one name.
+                // This is Tcl's `$a::b`, which SQLite reads as one name.
                 (Some(b':'), Some(b':')) => self.at += 2,
-                // And `$a(b)`.
+                // This is Tcl's `$a(b)`.
                 (Some(b'('), _) if names > 0 => {
                     self.skip_array_index();
                     return TokenKind::Variable;
@@ -250,7 +250,7 @@ impl<'a> Tokenizer<'a> {
                 self.skip_while(|byte| byte.is_ascii_digit());
                 Ok(TokenKind::Variable)
             }
-            // What SQLite calls its own registers by.
+            // SQLite uses this syntax for its own registers.
             b'#' if self.byte(1).is_some_and(|byte| byte.is_ascii_digit()) => {
                 self.skip_variable();
                 Ok(TokenKind::Operator)
@@ -264,7 +264,7 @@ impl<'a> Tokenizer<'a> {
         }
     }
 
-    /// The next one, `None` at the end. Where it fails, `at` is where the token begins.
+    /// Returns the next token, or `None` at the end. On failure, `at` is the start of the token.
     pub(crate) fn next_token(&mut self) -> Result<Option<Raw>, SqlError> {
         self.skip_blanks_and_comments();
         let Some(first) = self.byte(0) else {
@@ -284,12 +284,12 @@ impl<'a> Tokenizer<'a> {
     }
 }
 
-/// SQLite: letters, digits, `_`, `$` and everything beyond ASCII.
+/// Returns whether SQLite accepts the byte in a name: letters, digits, `_`, `$` and everything beyond ASCII.
 fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
 }
 
-/// How many texts this thread has read.
+/// Counts the texts that this thread has parsed.
 #[cfg(feature = "counted")]
 pub mod count {
     use std::cell::Cell;
@@ -302,7 +302,7 @@ pub mod count {
         TEXTS.with(|texts| texts.set(texts.get() + 1));
     }
 
-    /// The number since it was last asked for.
+    /// Returns the number since the last call.
     pub fn take() -> usize {
         TEXTS.with(|texts| texts.replace(0))
     }

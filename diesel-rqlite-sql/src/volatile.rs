@@ -1,4 +1,4 @@
-//! Finds what each replica would evaluate for itself.
+//! Finds the values that each replica would compute itself.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use crate::keyword::Keyword;
 use crate::parsed::{Parsed, unquoted};
 use crate::token::TokenKind;
 
-/// A value that SQLite makes anew wherever the statement is run.
+/// A value that SQLite computes anew wherever the statement is run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Volatile {
     /// `CURRENT_TIMESTAMP`
@@ -18,18 +18,18 @@ pub enum Volatile {
     Time,
     /// The literal `'now'` as the time value of a date function.
     Now,
-    /// Where a date function has no time value: `datetime()`, `strftime('%s')`, `unixepoch('subsec')`.
+    /// The position where a date function has no time value: `datetime()`, `strftime('%s')`, `unixepoch('subsec')`.
     ImplicitNow(Comma),
     /// `random()`
     Random,
     /// `randomblob(n)` with a literal `n`
     RandomBlob(usize),
-    /// What no one value can stand for, or what can't be told from the text.
+    /// An expression that no single value can replace, or that can't be determined from the text.
     Refused(&'static str),
 }
 
 impl Volatile {
-    /// The time, and nothing else.
+    /// Returns whether the value depends on the time and on nothing else.
     pub fn is_time(&self) -> bool {
         !matches!(
             self,
@@ -38,52 +38,52 @@ impl Volatile {
     }
 }
 
-/// Where the time value that is put in needs a comma.
+/// The position of the comma that an inserted time value needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comma {
-    /// It stands alone.
+    /// The value needs no comma.
     None,
-    /// In front of it.
+    /// The comma goes before the value.
     Before,
-    /// Behind it.
+    /// The comma goes after the value.
     Behind,
 }
 
-/// What was found in one statement.
+/// The volatile values of one statement.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// In the order of the text, none inside another. The ranges are bytes of the text.
+    /// The values in the order of the text, none inside another. The ranges are bytes of the text.
     pub values: Vec<(Range<usize>, Volatile)>,
-    /// Placeholders, by their place, that are the whole time value of a date function: `now` may be bound.
+    /// The placeholders, by index, that are the whole time value of a date function. `now` may be bound to them.
     pub time_values: Vec<usize>,
-    /// Placeholders that are only a part of it.
+    /// The placeholders that are only a part of a time value.
     pub in_time_values: Vec<usize>,
-    /// Placeholders that stand in a modifier of a date function: `localtime` may be bound.
+    /// The placeholders in a modifier of a date function. `localtime` may be bound to them.
     pub modifiers: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call {
     None,
-    /// By the places of its time values.
+    /// A date function, with the positions of its time values.
     Time(&'static [usize]),
     Random,
     RandomBlob,
-    /// A function of the node, by its name.
+    /// A function that depends on the node, with its name.
     Node(&'static str),
 }
 
 /// An open parenthesis.
 struct Frame {
     call: Call,
-    /// The token of the name in front of it.
+    /// The index of the token of the name before it.
     name: usize,
-    /// Where each argument begins.
+    /// The start of each argument.
     arguments: Vec<usize>,
     order_by: bool,
 }
 
-/// Looks at every token of a statement.
+/// Checks every token of a statement.
 pub fn find(parsed: &Parsed<'_>) -> Found {
     let mut search = Search {
         parsed,
@@ -104,7 +104,7 @@ pub fn find(parsed: &Parsed<'_>) -> Found {
 struct Search<'p> {
     parsed: &'p Parsed<'p>,
     frames: Vec<Frame>,
-    /// Behind ORDER BY, outside of parentheses.
+    /// Set after ORDER BY, outside of parentheses.
     order_by: bool,
     found: Found,
 }
@@ -137,7 +137,7 @@ impl Search<'_> {
         self.table(place);
     }
 
-    /// Rows that each node has for itself: `FROM pragma_database_list`.
+    /// Checks for rows that each node has of its own: `FROM pragma_database_list`.
     fn table(&mut self, place: usize) {
         if !matches!(self.kind(place), Some(TokenKind::Word | TokenKind::Quoted)) {
             return;
@@ -202,7 +202,8 @@ impl Search<'_> {
         });
     }
 
-    /// The function with this name, if it is called: `INSERT INTO random (a)` and `WITH date (a) AS` are not.
+    /// Returns the function with this name, if this is a call: `INSERT INTO random (a)` and `WITH date (a) AS` are
+    /// not.
     fn call(&self, name: usize) -> Call {
         if !matches!(self.kind(name), Some(TokenKind::Word | TokenKind::Quoted)) {
             return Call::None;
@@ -234,7 +235,7 @@ impl Search<'_> {
         match frame.call {
             Call::None => {}
             Call::Node(name) => self.push(call, Volatile::Refused(name)),
-            // With arguments it is an error of SQLite.
+            // SQLite rejects `random` with arguments.
             Call::Random if !arguments.is_empty() => {}
             Call::Random if frame.order_by => {
                 self.push(call, Volatile::Refused("ORDER BY random()"));
@@ -269,7 +270,7 @@ impl Search<'_> {
         }
     }
 
-    /// The tokens of each argument.
+    /// Returns the tokens of each argument.
     fn arguments(&self, frame: &Frame, close: usize) -> Vec<Range<usize>> {
         if frame.arguments == [close] {
             return Vec::new();
@@ -287,7 +288,7 @@ impl Search<'_> {
     fn blob_length(&self, arguments: &[Range<usize>]) -> Volatile {
         let length = match arguments {
             [only] if only.len() == 1 => self.parsed.at(only.start).parse().ok(),
-            // SQLite makes one byte for any number below one.
+            // SQLite makes one byte for any number less than one.
             [only] if only.len() == 2 && self.parsed.at(only.start) == "-" => {
                 (self.kind(only.start + 1) == Some(TokenKind::Number)).then_some(1)
             }
@@ -315,7 +316,7 @@ impl Search<'_> {
                 self.push(range, Volatile::Now);
             }
             Some(TokenKind::String) if is_subsecond(text.trim_matches('\'')) => {
-                // Between two time values, as `timediff` has them, it can't be put in.
+                // A time value can't be inserted between two others, as `timediff` has them.
                 let (range, volatile) = match single {
                     true => (
                         range.start..range.start,
@@ -328,7 +329,7 @@ impl Search<'_> {
             Some(TokenKind::Blob) => {
                 self.push(range, Volatile::Refused("a BLOB as a time value"));
             }
-            // A column, or a string where there is no such column.
+            // This is a column, or a string if there is no such column.
             Some(TokenKind::Quoted) if is_now_or_subsecond(unquoted(text)) => {
                 self.push(range, Volatile::Refused("\"now\" in double quotes"));
             }
@@ -344,7 +345,7 @@ impl Search<'_> {
         for place in value {
             let range = self.range(place);
             match self.kind(place) {
-                // Unless it is that of a date function inside: `date(datetime('now'))`.
+                // A literal of a date function inside is already found: `date(datetime('now'))`.
                 Some(TokenKind::String)
                     if is_now_or_subsecond(self.parsed.at(place).trim_matches('\''))
                         && !self.is_found(&range) =>
@@ -362,7 +363,7 @@ impl Search<'_> {
         }
     }
 
-    /// Each node has a time zone of its own, also for a time that is the same everywhere.
+    /// Checks a modifier. Each node has its own time zone, which also affects a time that is the same on all nodes.
     fn modifier(&mut self, argument: Range<usize>) {
         let is_joined = argument.clone().any(|place| self.parsed.at(place) == "|");
         for place in argument {
@@ -391,7 +392,8 @@ impl Search<'_> {
         }
     }
 
-    /// Also where something was put in front of it: `unixepoch('subsec')`.
+    /// Returns whether something was found at this range. Also covers a position before which a value is inserted:
+    /// `unixepoch('subsec')`.
     fn is_found(&self, range: &Range<usize>) -> bool {
         let mut values = self.found.values.iter();
         values.any(|(known, _)| known.start == range.start)
@@ -401,21 +403,23 @@ impl Search<'_> {
 const LOCAL: &str = "localtime";
 const UTC: &str = "utc";
 
-/// Why a value that depends on the time zone is refused.
+/// The reason why a value that depends on the time zone is refused.
 pub const OF_ZONE: &str =
     "the modifier 'localtime' or 'utc', which asks for the time zone of each node,";
 
-/// A modifier that, where the time value should be, means now (SQLite 3.42).
+/// Returns whether this is a modifier that means now in the position of a time value (SQLite 3.42).
 pub fn is_subsecond(text: &str) -> bool {
     text.eq_ignore_ascii_case("subsec") || text.eq_ignore_ascii_case("subsecond")
 }
 
-/// A modifier that depends on the time zone of the machine.
+/// Returns whether this is a modifier that depends on the time zone of the machine.
 pub fn is_of_zone(text: &str) -> bool {
     text.eq_ignore_ascii_case(LOCAL) || text.eq_ignore_ascii_case(UTC)
 }
 
-/// Of `'local' || 'time'`.
+/// Returns whether this may be a part of such a modifier, as in `'local'
+///
+/// 'time'`.
 fn is_part_of_zone(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     text.len() > 1 && (LOCAL.contains(&text) || UTC.contains(&text))

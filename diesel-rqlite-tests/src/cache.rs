@@ -1,10 +1,10 @@
-//! What has been installed stays in the build directory.
+//! Keeps installed programs in the build directory.
 
 use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-/// A directory that `install` fills on first use, by whichever process comes first.
+/// Returns a directory that `install` fills on first use. If several processes start at once, the first one fills it.
 pub(crate) fn directory(
     name: &str,
     install: impl FnOnce(&Path) -> Result<(), String>,
@@ -16,7 +16,7 @@ pub(crate) fn directory(
     let lock = File::create(cache.join("lock")).map_err(io)?;
     lock.lock().map_err(io)?;
     if !home.exists() {
-        // Moved into place when it is complete, so that no half of it is ever found.
+        // The directory is moved into place when it is complete, so that no process ever finds an incomplete one.
         let fresh = tempfile::tempdir_in(&cache).map_err(io)?;
         install(fresh.path())?;
         fs::rename(fresh.keep(), &home).map_err(io)?;

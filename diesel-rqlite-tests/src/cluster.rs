@@ -1,4 +1,4 @@
-//! Several nodes.
+//! Clusters of several nodes.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,16 +7,17 @@ use crate::link::{Flow, Link, Peers, Wire};
 use crate::rqlited::{NodeLinks, RaftTimeouts, Rqlited, RqlitedBuilder, User};
 use crate::tls::ClientCertificate;
 
-/// Below it, a busy machine makes the nodes lose each other.
+/// The Raft timeout. With a shorter one, nodes on a busy machine lose each other.
 const RAFT_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// Long enough for nodes that have all processors to themselves, and then some.
+/// The Raft timeout of a patient cluster. It is more than long enough for nodes that have all processors to
+/// themselves.
 const PATIENT: Duration = Duration::from_secs(4);
 
-/// How long an election may take.
+/// The maximum time that an election may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How a cluster is started.
+/// The options of a cluster.
 #[derive(Clone, Debug, Default)]
 pub struct ClusterBuilder {
     links: bool,
@@ -29,69 +30,71 @@ pub struct ClusterBuilder {
 }
 
 impl ClusterBuilder {
-    /// Each node has a [`Link`] for clients and one for the other nodes, and whoever wants to reach it goes through these.
-    /// Needs Linux: `/proc` tells which node a connection comes from.
+    /// Gives each node a [`Link`] for clients and one for the other nodes. All connections to the node go through
+    /// these. Needs Linux: `/proc` tells which node a connection comes from.
     #[must_use]
     pub fn links(mut self) -> Self {
         self.links = true;
         self
     }
 
-    /// Leaders are given up as late as they are by default: an election takes 1 to 4 seconds.
+    /// Uses rqlite's default timeouts for giving up a leader: an election takes 1 to 4 seconds.
     #[must_use]
     pub fn default_raft_timeouts(mut self) -> Self {
         self.raft_timeouts = Some(RaftTimeouts::Own);
         self
     }
 
-    /// Leaders are given up so late that a busy machine makes no node lose them. It takes some seconds to start.
+    /// Uses timeouts so long that nodes on a busy machine do not lose their leader. The cluster then takes some
+    /// seconds to start.
     #[must_use]
     pub fn patient(mut self) -> Self {
         self.raft_timeouts = Some(RaftTimeouts::Of(PATIENT));
         self
     }
 
-    /// Clients reach the nodes by TLS, each with a certificate of its own: see [`Cluster::ca_certificates`].
+    /// Makes clients reach the nodes by TLS. Each node has its own certificate: see [`Cluster::ca_certificates`].
     #[must_use]
     pub fn tls(mut self) -> Self {
         self.tls = true;
         self
     }
 
-    /// The same, and only clients that show this certificate are let in.
+    /// Uses TLS, and admits only clients that show this certificate.
     #[must_use]
     pub fn client_certificate(mut self, client: &ClientCertificate) -> Self {
         self.clients = Some(client.clone());
         self.tls()
     }
 
-    /// Only these users are let in. The first should have the permission `all`: nodes join as that one.
+    /// Admits only the users that are added. The first one should have the permission `all`, because nodes join as
+    /// that user.
     #[must_use]
     pub fn user(mut self, user: User) -> Self {
         self.users.push(user);
         self
     }
 
-    /// Foreign keys are enforced.
+    /// Makes the nodes enforce foreign keys.
     #[must_use]
     pub fn foreign_keys(mut self) -> Self {
         self.foreign_keys = true;
         self
     }
 
-    /// The nodes name themselves to clients by addresses that no client can resolve, as in a network of their own.
-    /// A [`Link::balancing`] over [`Cluster::addresses`] is then the way in.
+    /// Makes the nodes advertise addresses that no client can resolve, as in a private network. Clients can then
+    /// connect through a [`Link::balancing`] over [`Cluster::addresses`].
     #[must_use]
     pub fn unreachable_advertised(mut self) -> Self {
         self.unreachable = true;
         self
     }
 
-    /// Starts this number of voting nodes and waits until each answers for the leader. The first node leads.
+    /// Starts this number of voting nodes, and waits until each of them answers for the leader. The first node leads.
     ///
     /// # Panics
     ///
-    /// When the cluster does not become ready.
+    /// If the cluster does not become ready.
     pub fn start(self, nodes: usize) -> Cluster {
         let has_links = self.links;
         let mut cluster = Cluster {
@@ -111,7 +114,7 @@ impl ClusterBuilder {
 }
 
 impl NodeLinks {
-    /// The last wire is for nodes that were added later.
+    /// The last wire is for nodes that are added later.
     fn start(nodes: usize, peers: &Peers) -> Self {
         let peers = peers.clone();
         let source = move |from, to| peers.who(from, to).map(|place| place.min(nodes));
@@ -134,20 +137,20 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts a cluster and waits until each node answers for the leader. The first node leads.
+    /// Starts a cluster, and waits until each node answers for the leader. The first node leads.
     ///
     /// # Panics
     ///
-    /// When it does not become ready.
+    /// If it does not become ready.
     pub fn start(nodes: usize) -> Self {
         Self::builder().start(nodes)
     }
 
-    /// The same, with a node for each of these [time zones](RqlitedBuilder::time_zone).
+    /// Starts a cluster with a node for each of these [time zones](RqlitedBuilder::time_zone).
     ///
     /// # Panics
     ///
-    /// When it does not become ready.
+    /// If it does not become ready.
     pub fn in_time_zones(zones: &[&str]) -> Self {
         let mut cluster = Cluster {
             builder: Self::builder(),
@@ -162,12 +165,12 @@ impl Cluster {
         cluster
     }
 
-    /// A cluster with options.
+    /// Returns a builder for a cluster with options.
     pub fn builder() -> ClusterBuilder {
         ClusterBuilder::default()
     }
 
-    /// How the node is started that comes behind those there are.
+    /// Returns the builder for the node that follows the existing ones.
     fn next(&self, links: Option<NodeLinks>) -> RqlitedBuilder {
         let id = self.nodes.len() + 1;
         let advertised = self.builder.unreachable;
@@ -178,7 +181,7 @@ impl Cluster {
                 .unwrap_or(RaftTimeouts::Of(RAFT_TIMEOUT)),
             id: Some(id),
             join: self.nodes.first().map(Rqlited::advertised_raft_address),
-            // A name that is promised never to be one.
+            // Names in this domain are guaranteed never to exist.
             advertised: advertised.then(|| format!("rqlite-{id}.invalid:4001")),
             links,
             foreign_keys: self.builder.foreign_keys,
@@ -190,12 +193,12 @@ impl Cluster {
         }
     }
 
-    /// Adds a node without a vote, which only reads, and waits until it says that it is ready. It has no links. Nothing but
-    /// its membership is written to the Raft log.
+    /// Adds a node without a vote, which only reads, and waits until the node says that it is ready. It has no links.
+    /// Only its membership is written to the Raft log.
     ///
     /// # Panics
     ///
-    /// When it does not become ready.
+    /// If it does not become ready.
     pub fn add_read_only(&mut self) -> &Rqlited {
         let node = RqlitedBuilder {
             non_voter: true,
@@ -206,22 +209,22 @@ impl Cluster {
         &self.nodes[self.nodes.len() - 1]
     }
 
-    /// The node with this place, counted from 0.
+    /// Returns the node at this index, counted from 0.
     pub fn node(&self, place: usize) -> &Rqlited {
         &self.nodes[place]
     }
 
-    /// The same, to stop and start it.
+    /// Returns the node at this index for stopping and starting it.
     pub fn node_mut(&mut self, place: usize) -> &mut Rqlited {
         &mut self.nodes[place]
     }
 
-    /// How many there are.
+    /// Returns the number of nodes.
     pub fn count(&self) -> usize {
         self.nodes.len()
     }
 
-    /// `host:port` of a node for clients: its link, if there is one.
+    /// Returns `host:port` of a node for clients. If the node has a link, this is the address of the link.
     pub fn address(&self, place: usize) -> String {
         match self.links.get(place) {
             Some(links) => links.http.address(),
@@ -229,12 +232,12 @@ impl Cluster {
         }
     }
 
-    /// Those of all nodes.
+    /// Returns the addresses of all nodes.
     pub fn addresses(&self) -> Vec<String> {
         (0..self.count()).map(|place| self.address(place)).collect()
     }
 
-    /// A URL with the node at this place first and all others behind it.
+    /// Returns a URL with the node at this index first and all others after it.
     pub fn url(&self, place: usize) -> String {
         let mut others = self.addresses();
         let this = others.remove(place);
@@ -242,26 +245,26 @@ impl Cluster {
         format!("rqlite{secure}://{this}?nodes={}", others.join(","))
     }
 
-    /// What to trust to reach the nodes by TLS, as PEM. Nothing without TLS.
+    /// Returns the certificates to trust for reaching the nodes by TLS, as PEM. Empty without TLS.
     pub fn ca_certificates(&self) -> String {
         let nodes = self.nodes.iter();
         nodes.filter_map(Rqlited::ca_certificate_pem).collect()
     }
 
-    /// The place of the leader, as itself knows. Waits for an election.
+    /// Returns the index of the node that considers itself the leader. Waits for an election.
     ///
     /// # Panics
     ///
-    /// When there is none for half a minute.
+    /// If there is no leader for half a minute.
     pub fn leader(&self) -> usize {
         self.leader_but(None)
     }
 
-    /// The place of the leader, when it is another one than this. Waits for an election.
+    /// Returns the index of the leader once it is another node than `old`. Waits for an election.
     ///
     /// # Panics
     ///
-    /// When there is none for half a minute.
+    /// If there is no such leader for half a minute.
     pub fn next_leader(&self, old: usize) -> usize {
         self.leader_but(Some(old))
     }
@@ -278,20 +281,20 @@ impl Cluster {
         panic!("the cluster has no leader");
     }
 
-    /// The link by which clients reach a node.
+    /// Returns the link by which clients reach a node.
     ///
     /// # Panics
     ///
-    /// When the cluster was made without links.
+    /// If the cluster was made without links.
     pub fn client_link(&self, place: usize) -> &Link {
         &self.links(place).http
     }
 
-    /// The connections that a node makes to another one.
+    /// Returns the connections that one node makes to another.
     ///
     /// # Panics
     ///
-    /// When the cluster was made without links.
+    /// If the cluster was made without links.
     pub fn between(&self, from: usize, to: usize) -> Wire<'_> {
         self.links(to).raft.wire(from)
     }
@@ -300,11 +303,11 @@ impl Cluster {
         self.links.get(place).expect("the cluster has links")
     }
 
-    /// Sets what becomes of all that a node sends to other nodes, and of what they send to it.
+    /// Sets the flow of everything that a node sends to other nodes, and of everything that they send to it.
     ///
     /// # Panics
     ///
-    /// When the cluster was made without links.
+    /// If the cluster was made without links.
     pub fn set_peers(&self, place: usize, sent: Flow, received: Flow) {
         self.links(place).raft.set(received, sent);
         for other in (0..self.links.len()).filter(|other| *other != place) {
@@ -312,11 +315,11 @@ impl Cluster {
         }
     }
 
-    /// Cuts a node off from all others; clients reach it.
+    /// Cuts a node off from all other nodes. Clients still reach it.
     ///
     /// # Panics
     ///
-    /// When the cluster was made without links.
+    /// If the cluster was made without links.
     pub fn cut_off_from_peers(&self, place: usize) {
         self.set_peers(place, Flow::Cut, Flow::Cut);
     }
@@ -325,7 +328,7 @@ impl Cluster {
     ///
     /// # Panics
     ///
-    /// When the cluster was made without links.
+    /// If the cluster was made without links.
     pub fn cut_off(&self, place: usize) {
         self.cut_off_from_peers(place);
         self.client_link(place).cut();

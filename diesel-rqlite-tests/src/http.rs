@@ -1,4 +1,4 @@
-//! Asks a node whether it is ready.
+//! Checks whether a node is ready.
 
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use ureq::tls::{Certificate, ClientCert, PrivateKey, TlsConfig};
 use crate::User;
 use crate::tls::ClientCertificate;
 
-/// A client that trusts anybody: it only talks to what this kit started. It may show a certificate.
+/// Returns a client that trusts any server, because it only talks to those that this crate started. It may show a
+/// certificate.
 pub(crate) fn agent_of(client: Option<&ClientCertificate>) -> Agent {
     let tls = TlsConfig::builder().disable_verification(true);
     let tls = tls.client_cert(client.and_then(shown)).build();
@@ -27,7 +28,8 @@ fn shown(client: &ClientCertificate) -> Option<ClientCert> {
     Some(ClientCert::new_with_certs(&[certificate], key))
 }
 
-/// Whether the node answers a read through the Raft log: there is a leader, and the database is up to date.
+/// Returns whether the node answers a read through the Raft log. Then there is a leader, and the database is up to
+/// date.
 pub(crate) fn is_ready(agent: &Agent, base: &str, user: Option<&User>) -> bool {
     let url = format!("{base}/db/query?level=strong&q=SELECT%201");
     let mut request = agent.get(url);
@@ -38,18 +40,18 @@ pub(crate) fn is_ready(agent: &Agent, base: &str, user: Option<&User>) -> bool {
         return false;
     };
     let body = response.body_mut().read_to_string().unwrap_or_default();
-    // The user may lack the permission to ask; then an answer is all there is to have.
+    // The user may lack the permission to ask. Then any answer is enough.
     let refused = response.status() == 401;
     refused || (response.status() == 200 && body.contains("\"values\""))
 }
 
-/// Whether a node says that it is ready. Nothing goes through the Raft log for it.
+/// Returns whether a node says that it is ready. Nothing is written to the Raft log.
 pub(crate) fn says_it_is_ready(agent: &Agent, base: &str) -> bool {
     let answer = agent.get(format!("{base}/readyz")).call();
     answer.is_ok_and(|answer| answer.status() == 200)
 }
 
-/// Whether a node leads: it answers a read through the Raft log, and sends nobody to another node for it.
+/// Returns whether a node leads: it answers a read through the Raft log, and does not redirect it to another node.
 pub(crate) fn leads(agent: &Agent, base: &str, user: Option<&User>) -> bool {
     let url = format!("{base}/db/query?level=strong&redirect&q=SELECT%201");
     let mut request = agent.get(url);
@@ -60,7 +62,7 @@ pub(crate) fn leads(agent: &Agent, base: &str, user: Option<&User>) -> bool {
         .config()
         .max_redirects(0)
         .max_redirects_will_error(false)
-        // A node that is cut off does not answer; it is asked again.
+        // A node that is cut off does not answer. It is asked again.
         .timeout_global(Some(Duration::from_millis(500)));
     let Ok(mut response) = request.build().call() else {
         return false;

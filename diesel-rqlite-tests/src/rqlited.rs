@@ -1,4 +1,4 @@
-//! One node.
+//! A single rqlite node.
 
 use std::fs;
 use std::io;
@@ -17,7 +17,7 @@ use crate::link::{Link, Peers};
 use crate::process::{Process, tail};
 use crate::tls::{Certificate, ClientCertificate};
 
-/// How long a node may take to be ready. It takes about 0.1 s.
+/// The maximum time until a node is ready. It usually takes about 0.1 s.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A user of rqlite's auth file.
@@ -27,12 +27,12 @@ pub struct User {
     pub name: String,
     /// The password, in clear.
     pub password: String,
-    /// rqlite's permissions, such as `all`, `query`, `execute`.
+    /// The permissions of rqlite, such as `all`, `query`, `execute`.
     pub permissions: Vec<String>,
 }
 
 impl User {
-    /// A user with these permissions.
+    /// Creates a user with these permissions.
     pub fn new(name: &str, password: &str, permissions: &[&str]) -> Self {
         User {
             name: name.to_owned(),
@@ -42,7 +42,7 @@ impl User {
     }
 
     pub(crate) fn authorization(&self) -> String {
-        // Base64 of what needs no library: the kit's users are short and ASCII.
+        // This Base64 needs no library, because the users of this crate are short and ASCII.
         const ALPHABET: &[u8; 64] =
             b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         let pair = format!("{}:{}", self.name, self.password);
@@ -77,7 +77,7 @@ impl User {
     }
 }
 
-/// How a node is started.
+/// The options of a node.
 #[derive(Clone, Debug, Default)]
 pub struct RqlitedBuilder {
     pub(crate) users: Vec<User>,
@@ -88,28 +88,28 @@ pub struct RqlitedBuilder {
     pub(crate) id: Option<usize>,
     pub(crate) join: Option<String>,
     pub(crate) non_voter: bool,
-    /// Nothing is written to the Raft log to find out whether it is ready.
+    /// Set if nothing may be written to the Raft log to find out whether the node is ready.
     pub(crate) quiet: bool,
     pub(crate) links: Option<NodeLinks>,
-    /// Where its process is noted, and as which node's.
+    /// The list that records the process, and the index of the node in it.
     pub(crate) peers: Option<(Peers, usize)>,
     pub(crate) advertised: Option<String>,
     pub(crate) authority_certificate: bool,
     pub(crate) clients: Option<ClientCertificate>,
 }
 
-/// How soon a node believes that its leader is gone.
+/// The time after which a node assumes that its leader is gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum RaftTimeouts {
-    /// As soon as a single node can: it has nobody to hear of.
+    /// As short as a single node allows: it has no other node to hear from.
     #[default]
     Alone,
     Of(Duration),
-    /// What rqlited has by default.
+    /// The defaults of rqlited.
     Own,
 }
 
-/// The proxies in front of a node, which are all that others know of it.
+/// The proxies in front of a node. Other nodes and clients know only these.
 #[derive(Clone, Debug)]
 pub(crate) struct NodeLinks {
     pub(crate) http: Arc<Link>,
@@ -117,50 +117,51 @@ pub(crate) struct NodeLinks {
 }
 
 impl RqlitedBuilder {
-    /// Only these users are let in. The first should have the permission `all`.
+    /// Admits only the users that are added. The first one should have the permission `all`.
     #[must_use]
     pub fn user(mut self, user: User) -> Self {
         self.users.push(user);
         self
     }
 
-    /// Foreign keys are enforced.
+    /// Makes the node enforce foreign keys.
     #[must_use]
     pub fn foreign_keys(mut self) -> Self {
         self.foreign_keys = true;
         self
     }
 
-    /// HTTPS with a certificate made for this node, see [`Rqlited::ca_certificate`].
+    /// Uses HTTPS with a certificate made for this node, see [`Rqlited::ca_certificate`].
     #[must_use]
     pub fn tls(mut self) -> Self {
         self.tls = true;
         self
     }
 
-    /// HTTPS with a certificate as `openssl req -x509` makes it: of an authority, which is the node itself, and without a
-    /// name that a client knows.
+    /// Uses HTTPS with a certificate as `openssl req -x509` makes it: it is that of an authority, which is the node
+    /// itself, and has no name that a client knows.
     #[must_use]
     pub fn authority_tls(mut self) -> Self {
         self.authority_certificate = true;
         self.tls()
     }
 
-    /// HTTPS, and only clients that show this certificate are let in.
+    /// Uses HTTPS, and admits only clients that show this certificate.
     #[must_use]
     pub fn client_certificate(mut self, client: &ClientCertificate) -> Self {
         self.clients = Some(client.clone());
         self.tls()
     }
 
-    /// The node's local time, as `TZ` has it. A POSIX form, such as `JST-9`, needs no files of the system.
+    /// Sets the node's local time zone, in the format of `TZ`. A POSIX form, such as `JST-9`, needs no files of the
+    /// system.
     #[must_use]
     pub fn time_zone(mut self, zone: &str) -> Self {
         self.time_zone = Some(zone.to_owned());
         self
     }
 
-    /// Clients and other nodes are told that it is reached there, `host:port`, whether it is or not.
+    /// Sets the address, `host:port`, that the node advertises to clients and other nodes. It need not be correct.
     #[must_use]
     pub fn advertise(mut self, address: &str) -> Self {
         self.advertised = Some(address.to_owned());
@@ -171,7 +172,7 @@ impl RqlitedBuilder {
     ///
     /// # Panics
     ///
-    /// Where [`try_start`](Self::try_start) fails, with its message.
+    /// If [`try_start`](Self::try_start) fails, with its message.
     pub fn start(self) -> Rqlited {
         self.try_start().unwrap_or_else(|reason| panic!("{reason}"))
     }
@@ -180,10 +181,11 @@ impl RqlitedBuilder {
     ///
     /// # Errors
     ///
-    /// When there is no rqlited, with what to install; when it does not become ready, with the end of its log.
+    /// Returns an error if there is no rqlited, with what to install, or if the node does not become ready, with the
+    /// end of its log.
     pub fn try_start(self) -> Result<Rqlited, String> {
         rqlited_binary().as_ref().map_err(Clone::clone)?;
-        // Another process may take a port between our looking and rqlited's binding it.
+        // Another process may take a port after this one has found it free and before rqlited binds it.
         for _ in 0..5 {
             let node = self
                 .spawn()
@@ -235,39 +237,39 @@ impl RqlitedBuilder {
     }
 }
 
-/// A running rqlited, alone or one of a [`Cluster`](crate::Cluster). Stopped when dropped.
+/// A running rqlited, either alone or in a [`Cluster`](crate::Cluster). Stopped when dropped.
 #[derive(Debug)]
 pub struct Rqlited {
     builder: RqlitedBuilder,
     http_port: u16,
     raft_port: u16,
     certificate: Option<Certificate>,
-    // Dropped, and with it stopped, before the directory is.
+    // Declared before the directory, so that the process is dropped, and thereby stopped, first.
     process: Option<Process>,
     directory: TempDir,
 }
 
 impl Rqlited {
-    /// A node without users, foreign keys or TLS, ready.
+    /// Starts a node without users, foreign keys or TLS, and waits until it is ready.
     ///
     /// # Panics
     ///
-    /// As [`RqlitedBuilder::start`].
+    /// Panics as [`RqlitedBuilder::start`] does.
     pub fn start() -> Self {
         Self::builder().start()
     }
 
-    /// A node with options.
+    /// Returns a builder for a node with options.
     pub fn builder() -> RqlitedBuilder {
         RqlitedBuilder::default()
     }
 
-    /// `host:port`
+    /// Returns `host:port`.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.http_port)
     }
 
-    /// `rqlite://host:port`, with the first user if there is one, or `rqlites://…`.
+    /// Returns `rqlite://host:port`, with the first user if there is one. With TLS returns `rqlites://…`.
     pub fn url(&self) -> String {
         let scheme = if self.certificate.is_some() {
             "rqlites"
@@ -281,7 +283,7 @@ impl Rqlited {
         format!("{scheme}://{user}{}", self.address())
     }
 
-    /// `http://host:port`, or `https://…`.
+    /// Returns `http://host:port`, or `https://…`.
     pub fn http_url(&self) -> String {
         let scheme = if self.certificate.is_some() {
             "https"
@@ -291,14 +293,15 @@ impl Rqlited {
         format!("{scheme}://{}", self.address())
     }
 
-    /// What to trust to reach a node with TLS, as a PEM file. It lives as long as the node.
+    /// Returns the certificate to trust for reaching a node with TLS, as a PEM file. The file exists as long as the
+    /// node.
     pub fn ca_certificate(&self) -> Option<PathBuf> {
         self.certificate
             .as_ref()
             .map(|certificate| certificate.cert.clone())
     }
 
-    /// The same as text.
+    /// Returns the certificate to trust, as text.
     pub fn ca_certificate_pem(&self) -> Option<&str> {
         self.certificate
             .as_ref()
@@ -309,7 +312,7 @@ impl Rqlited {
         format!("127.0.0.1:{}", self.raft_port)
     }
 
-    /// Where other nodes reach it.
+    /// Returns the address by which other nodes reach the node.
     pub(crate) fn advertised_raft_address(&self) -> String {
         match &self.builder.links {
             Some(links) => links.raft.address(),
@@ -317,7 +320,7 @@ impl Rqlited {
         }
     }
 
-    /// What redirects and `/nodes` name.
+    /// Returns the address that redirects and `/nodes` name.
     pub(crate) fn advertised_address(&self) -> String {
         match (&self.builder.advertised, &self.builder.links) {
             (Some(address), _) => address.clone(),
@@ -326,7 +329,7 @@ impl Rqlited {
         }
     }
 
-    /// SIGKILL: what a crash does.
+    /// Sends SIGKILL, which has the effect of a crash.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill();
@@ -334,7 +337,7 @@ impl Rqlited {
         self.nobody_listens();
     }
 
-    /// SIGTERM, and waits for the end.
+    /// Sends SIGTERM, and waits for the process to end.
     pub fn terminate(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.stop(Duration::from_secs(5));
@@ -349,14 +352,14 @@ impl Rqlited {
         }
     }
 
-    /// SIGSTOP: connections are accepted by the kernel and nothing answers.
+    /// Sends SIGSTOP: the kernel accepts connections, but nothing answers.
     pub fn pause(&self) {
         if let Some(process) = &self.process {
             process.pause();
         }
     }
 
-    /// SIGCONT
+    /// Sends SIGCONT.
     pub fn resume(&self) {
         if let Some(process) = &self.process {
             process.signal(Signal::SIGCONT);
@@ -367,17 +370,17 @@ impl Rqlited {
     ///
     /// # Panics
     ///
-    /// When it does not become ready.
+    /// If it does not become ready.
     pub fn restart(&mut self) {
         self.start_again();
         self.wait_ready();
     }
 
-    /// The same without waiting.
+    /// Starts a killed or terminated node again without waiting.
     ///
     /// # Panics
     ///
-    /// When it can't be started at all.
+    /// If it can't be started at all.
     pub fn start_again(&mut self) {
         self.terminate();
         self.run().expect("rqlited can be spawned");
@@ -413,7 +416,7 @@ impl Rqlited {
         Err(tail(&self.log()))
     }
 
-    /// Whether it leads its cluster, as itself knows.
+    /// Returns whether the node considers itself the leader of its cluster.
     pub(crate) fn leads(&self) -> bool {
         let agent = http::agent_of(self.builder.clients.as_ref());
         http::leads(&agent, &self.http_url(), self.builder.users.first())
@@ -442,14 +445,14 @@ impl Rqlited {
 
     fn command(&self, binary: &Binary) -> Command {
         let builder = &self.builder;
-        // A single node elects itself; three need some room to hear of each other.
+        // A single node elects itself. Three nodes need some time to hear from each other.
         let timeout = match builder.raft_timeouts {
             RaftTimeouts::Alone => Some(Duration::from_millis(20)),
             RaftTimeouts::Of(timeout) => Some(timeout),
             RaftTimeouts::Own => None,
         };
         let mut command = Command::new(&binary.path);
-        // Dates of rqlite's own are in the local time of the node.
+        // rqlite's own dates are in the local time of the node.
         command.env("TZ", builder.time_zone.as_deref().unwrap_or("UTC"));
         command.args(["-node-id", &builder.id.unwrap_or(1).to_string()]);
         command.args([
@@ -501,7 +504,8 @@ impl Rqlited {
     }
 }
 
-/// In memory where the system has a file system for that: rqlite waits for the disk at each write.
+/// Creates the data directory. It is in memory if the system has a file system for that, because rqlite waits for the
+/// disk at each write.
 pub(crate) fn data_directory(prefix: &str) -> io::Result<TempDir> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(prefix);
@@ -510,7 +514,7 @@ pub(crate) fn data_directory(prefix: &str) -> io::Result<TempDir> {
         .or_else(|_| builder.tempdir())
 }
 
-/// Two ports that were free a moment ago.
+/// Returns two ports that were free a moment ago.
 fn free_ports() -> io::Result<(u16, u16)> {
     let first = TcpListener::bind(("127.0.0.1", 0))?;
     let second = TcpListener::bind(("127.0.0.1", 0))?;

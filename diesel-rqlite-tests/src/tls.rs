@@ -1,4 +1,4 @@
-//! Certificates for a server on loopback, made for one test.
+//! Certificates for a server on loopback, each made for one test.
 
 use std::fs;
 use std::io;
@@ -9,7 +9,7 @@ use rcgen::{
     Issuer, KeyPair,
 };
 
-/// A certificate for `localhost` and `127.0.0.1`, signed by nobody else.
+/// A self-signed certificate for `localhost` and `127.0.0.1`.
 #[derive(Clone, Debug)]
 pub(crate) struct Certificate {
     pub(crate) cert: PathBuf,
@@ -24,7 +24,8 @@ impl Certificate {
         Self::write(directory, made.cert.pem(), &made.signing_key)
     }
 
-    /// As `openssl req -x509 -subj /CN=node` makes it: an authority's, for no name that a client knows.
+    /// Makes a certificate as `openssl req -x509 -subj /CN=node` does: it is that of an authority, and has no name
+    /// that a client knows.
     pub(crate) fn create_as_authority(directory: &Path) -> io::Result<Self> {
         let (params, key) = authority("node").map_err(io::Error::other)?;
         let made = params.self_signed(&key).map_err(io::Error::other)?;
@@ -51,7 +52,7 @@ fn authority(name: &str) -> Result<(CertificateParams, KeyPair), rcgen::Error> {
     Ok((params, KeyPair::generate()?))
 }
 
-/// A certificate that a client shows, its key, and the authority that has signed it; in PEM.
+/// A client certificate, its key, and the authority that signed it, all in PEM.
 #[derive(Clone, Debug)]
 pub struct ClientCertificate {
     /// The certificate.
@@ -62,11 +63,11 @@ pub struct ClientCertificate {
 }
 
 impl ClientCertificate {
-    /// A new one, of an authority that signs nothing else.
+    /// Creates a certificate, signed by an authority that signs nothing else.
     ///
     /// # Panics
     ///
-    /// Where the machine can't make one.
+    /// If the machine can't create one.
     pub fn create() -> Self {
         Self::try_create().expect("a certificate can be made")
     }

@@ -1,4 +1,4 @@
-//! TLS before a server that was built without it, as those of the Python packages are.
+//! A TLS proxy for a server that was built without TLS, such as those of the Python packages.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -13,7 +13,7 @@ use rustls::{ServerConfig, ServerConnection};
 
 use crate::tls::Certificate;
 
-/// Takes connections with TLS and passes what is in them on. Ends when dropped.
+/// Accepts TLS connections and forwards their contents. Stops when dropped.
 #[derive(Debug)]
 pub(crate) struct TlsFront {
     pub(crate) port: u16,
@@ -33,7 +33,7 @@ impl TlsFront {
                     return;
                 }
                 let (config, upstream) = (Arc::clone(&config), upstream.clone());
-                // A connection that fails is the client's to complain about.
+                // If a connection fails, the client reports it.
                 thread::spawn(move || serve(client, config, &upstream));
             }
         });
@@ -104,7 +104,7 @@ fn decrypt(
 ) -> io::Result<()> {
     let mut encrypted = [0; 4096];
     loop {
-        // The lock is free while this waits.
+        // The lock is not held while this waits.
         let length = from.read(&mut encrypted)?;
         if length == 0 {
             return Ok(());

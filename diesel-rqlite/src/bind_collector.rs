@@ -1,4 +1,4 @@
-//! From the AST to the values behind the placeholders.
+//! Collects the values for the placeholders from the AST.
 
 use std::borrow::Cow;
 
@@ -11,15 +11,15 @@ use diesel::sql_types::HasSqlType;
 use crate::backend::{Rqlite, RqliteType};
 use crate::protocol::options::QueryOptions;
 
-/// SQLite's limit for one statement, which rqlite leaves at its default.
+/// SQLite's limit for one statement. rqlite keeps the default.
 pub(crate) const MAX_VARIABLES: usize = 32_766;
 
-/// A value on its way to the server. `out.set_value(…)` in a [`ToSql`] takes `i32`, `i64`, `f64`, `&str`, `String`,
+/// A value to send to the server. `out.set_value(…)` in a [`ToSql`] takes `i32`, `i64`, `f64`, `&str`, `String`,
 /// `&[u8]`, `Vec<u8>` and an `Option` of each.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RqliteBindValue<'a> {
     pub(crate) value: Bind<'a>,
-    /// It is no value, but says how the query is run.
+    /// Set if this is not a value but the options of the query.
     pub(crate) options: Option<Box<QueryOptions>>,
 }
 
@@ -32,7 +32,7 @@ pub(crate) enum Bind<'a> {
     Real(f64),
     Text(Cow<'a, str>),
     Binary(Cow<'a, [u8]>),
-    /// JSON that is to be stored in SQLite's binary form.
+    /// JSON to store in SQLite's binary form.
     #[cfg(feature = "serde_json")]
     Jsonb(String),
 }
@@ -81,12 +81,12 @@ impl<'a, T: Into<RqliteBindValue<'a>>> From<Option<T>> for RqliteBindValue<'a> {
 #[derive(Debug, Default)]
 pub struct RqliteBindCollector<'a> {
     pub(crate) binds: Vec<Bind<'a>>,
-    /// How the query is run.
+    /// The options of the query.
     pub(crate) options: Option<Box<QueryOptions>>,
 }
 
 impl RqliteBindCollector<'_> {
-    /// Those of an outer node count, which come behind those of an inner one.
+    /// Adds the options of an outer node. They come after those of an inner node, and take precedence.
     fn push_options(&mut self, outer: QueryOptions) {
         let inner = self.options.get_or_insert_default();
         **inner = outer.over(inner);
@@ -118,7 +118,7 @@ impl<'a> BindCollector<'a, Rqlite> for RqliteBindCollector<'a> {
     }
 }
 
-/// The values of a query, owned, for another thread.
+/// The owned values of a query, for another thread.
 #[derive(Clone, Debug)]
 pub struct RqliteBindData {
     binds: Vec<Bind<'static>>,

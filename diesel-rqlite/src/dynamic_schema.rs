@@ -1,6 +1,6 @@
-//! `diesel_dynamic_schema`: rows and columns that are known only when the program runs.
+//! Support for `diesel_dynamic_schema`: rows and columns that are known only at run time.
 //!
-//! Its columns need nothing from a backend. Rows of [`Any`] do: each value is then read by its storage class, see
+//! Its columns need nothing from a backend. Rows of [`Any`] do: each value is read by its storage class, see
 //! [`RqliteValue::value_type`](crate::RqliteValue::value_type).
 
 use diesel::deserialize::{self, FromSql, QueryableByName};

@@ -1,6 +1,6 @@
-//! What went wrong, as Diesel says it.
+//! Converts failures to Diesel's errors.
 //!
-//! Diesel's error information can't be downcast, so its kind carries the meaning:
+//! Diesel's error information can't be downcast. The kind of an error carries the meaning:
 //!
 //! | kind | when | was the write applied? |
 //! |---|---|---|
@@ -27,7 +27,7 @@ use crate::protocol::request::{Exchange, Stake};
 use crate::protocol::response::Answer;
 use crate::random::NoRandomness;
 
-/// A message with what can be told from it.
+/// A message and the details derived from it.
 #[derive(Debug, Default, PartialEq)]
 struct Information {
     message: String,
@@ -71,7 +71,7 @@ fn database_error(kind: DatabaseErrorKind, information: Information) -> Error {
     Error::DatabaseError(kind, Box::new(information))
 }
 
-/// An error of SQLite for one statement. `details` says which, where there were several.
+/// Returns the error of SQLite for one statement. If there were several statements, `details` says which one failed.
 pub(crate) fn statement_error(message: &str, details: Option<String>) -> Error {
     let (kind, mut information) = constraint(message);
     information.message = said(message).into_owned();
@@ -79,18 +79,18 @@ pub(crate) fn statement_error(message: &str, details: Option<String>) -> Error {
     database_error(kind, information)
 }
 
-/// Where the statement stood that failed.
+/// The position of a failed statement.
 #[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) migration: Option<String>,
-    /// In a script.
+    /// The position in a script.
     pub(crate) position: Option<Position>,
-    /// Among several statements of one request.
+    /// The number among several statements of one request.
     pub(crate) which: Option<String>,
 }
 
 impl Place {
-    /// Of the statement with this number, counted from 1, among so many of one request.
+    /// Returns the place of the statement with this number, counted from 1, among all statements of one request.
     pub(crate) fn among(number: usize, all: usize, position: Option<Position>) -> Self {
         Place {
             migration: None,
@@ -100,8 +100,8 @@ impl Place {
     }
 }
 
-/// An error of SQLite for one statement of several. For one of a migration, or behind the first line of a script, the
-/// message says where it stands; the details do in any case.
+/// Returns the error of SQLite for one of several statements. For a migration, or after the first line of a script,
+/// the message includes the position. The details include it in any case.
 pub(crate) fn error_at(message: &str, place: Place) -> Error {
     let (kind, mut information) = constraint(message);
     let position = place
@@ -118,7 +118,7 @@ pub(crate) fn error_at(message: &str, place: Place) -> Error {
     database_error(kind, information)
 }
 
-/// An error without a statement.
+/// Returns an error that belongs to no statement.
 pub(crate) fn of_kind(kind: DatabaseErrorKind, message: impl Into<String>) -> Error {
     let message = message.into();
     database_error(
@@ -130,7 +130,7 @@ pub(crate) fn of_kind(kind: DatabaseErrorKind, message: impl Into<String>) -> Er
     )
 }
 
-/// A transaction that must be run again, since something it was shown is no longer so.
+/// Returns the error of a transaction that must be run again because something it read has changed.
 pub(crate) fn conflict(message: String, details: Option<String>) -> Error {
     let information = Information {
         message,
@@ -140,7 +140,7 @@ pub(crate) fn conflict(message: String, details: Option<String>) -> Error {
     database_error(DatabaseErrorKind::SerializationFailure, information)
 }
 
-/// A statement behind one that failed.
+/// Returns the error of a statement after one that failed.
 pub(crate) fn aborted(cause: &str) -> Error {
     of_kind(
         DatabaseErrorKind::Unknown,
@@ -148,7 +148,7 @@ pub(crate) fn aborted(cause: &str) -> Error {
     )
 }
 
-/// The message of SQLite, unless it is that of a check of this crate's own.
+/// Returns the message of SQLite, or the replacement for one that comes from a check of this crate.
 fn said(message: &str) -> Cow<'_, str> {
     if StatementError(message).is_without_rowid() {
         return Cow::Owned(SqlError::OfConnection("last_insert_rowid").to_string());
@@ -164,7 +164,7 @@ fn said(message: &str) -> Cow<'_, str> {
     }
 }
 
-/// The kind of an error of SQLite, and what it tells.
+/// Returns the kind of an error of SQLite, and the details in its message.
 fn constraint(message: &str) -> (DatabaseErrorKind, Information) {
     let none = Information::default;
     let named = |name: &str| Information {
@@ -195,13 +195,13 @@ fn columns(columns: Columns<'_>) -> Information {
     }
 }
 
-/// An error of the request as a whole, answered with status 200.
+/// Returns the error of a request as a whole, which was answered with status 200.
 pub(crate) fn request_error(exchange: &Exchange, message: &str) -> Error {
     if exchange.stake() == Stake::Nothing {
         return statement_error(message, None);
     }
     match RequestError::of(message) {
-        // A deferred foreign key fails at the commit, for which there is no statement.
+        // A deferred foreign key fails at the commit, which is not a statement of its own.
         RequestError::Constraint(_) => statement_error(message, None),
         RequestError::NotHere | RequestError::Refused => {
             failure(exchange.failure(Why::NotApplied, message))
@@ -217,16 +217,16 @@ pub(crate) fn request_error(exchange: &Exchange, message: &str) -> Error {
 }
 
 impl From<NoRandomness> for Error {
-    /// Nothing is sent that would need to be told from others.
+    /// A request that must be distinguishable from others is not sent without randomness.
     fn from(error: NoRandomness) -> Self {
         of_kind(DatabaseErrorKind::UnableToSendCommand, error.to_string())
     }
 }
 
-/// What an error says of a write without an answer.
+/// The part of an error message for a write without an answer.
 const UNKNOWN_OUTCOME: &str = "it is unknown whether the write was applied; it was not sent again";
 
-/// Whether an error says of a write that it may have been applied.
+/// Returns whether an error says that a write may have been applied.
 pub(crate) fn is_unknown_outcome(error: &Error) -> bool {
     match error {
         Error::DatabaseError(DatabaseErrorKind::ClosedConnection, information) => {
@@ -236,11 +236,11 @@ pub(crate) fn is_unknown_outcome(error: &Error) -> bool {
     }
 }
 
-/// There is no answer.
+/// Returns the error of a request without an answer.
 pub(crate) fn failure(failure: Failure) -> Error {
     let (kind, details) = match failure.why {
         Why::NotApplied => (DatabaseErrorKind::UnableToSendCommand, None),
-        // Nothing was applied, since there was nothing to apply.
+        // Nothing was applied, because there was nothing to apply.
         Why::Unknown if failure.stake == Stake::Nothing => {
             (DatabaseErrorKind::UnableToSendCommand, None)
         }
@@ -259,7 +259,7 @@ pub(crate) fn failure(failure: Failure) -> Error {
     database_error(kind, information)
 }
 
-/// Whether a read failed only because rqlite can't write a value as JSON (a time beyond the year 9999).
+/// Returns whether a read failed only because rqlite can't write a value as JSON (a time beyond the year 9999).
 pub(crate) fn is_unwritable(error: &Error) -> bool {
     match error {
         Error::DatabaseError(_, information) => {
@@ -269,7 +269,7 @@ pub(crate) fn is_unwritable(error: &Error) -> bool {
     }
 }
 
-/// What a body says, unless it can't be read, or the request failed as a whole.
+/// Parses a body. Fails if it can't be parsed, or if the request failed as a whole.
 pub(crate) fn answer(
     exchange: &Exchange,
     body: &[u8],
@@ -279,7 +279,7 @@ pub(crate) fn answer(
     accepted(exchange, answer)
 }
 
-/// An answer, unless it says that the request failed as a whole.
+/// Returns the answer, unless it says that the request failed as a whole.
 pub(crate) fn accepted(exchange: &Exchange, answer: Answer) -> QueryResult<Answer> {
     match &answer.error {
         Some(message) => Err(request_error(exchange, message)),
@@ -287,27 +287,27 @@ pub(crate) fn accepted(exchange: &Exchange, answer: Answer) -> QueryResult<Answe
     }
 }
 
-/// The answer to a read came, and is of no use.
+/// Returns the error of a read whose answer can't be used.
 pub(crate) fn useless_answer(message: impl Into<String>) -> Error {
     of_kind(DatabaseErrorKind::ClosedConnection, message)
 }
 
-/// A value that is no JSON, which was not asked for in another form.
+/// Returns the error of a value that JSON can't represent, and that was not requested in another form.
 pub(crate) fn unwritable() -> Error {
     useless_answer("rqlite can't write the values as JSON")
 }
 
-/// A query was answered as what returns no rows is.
+/// Returns the error of a query whose answer is that of a statement without rows.
 pub(crate) fn no_rows() -> Error {
     useless_answer("unreadable answer: no columns for a query")
 }
 
-/// An answer to a read that says less than was asked.
+/// Returns the error of a read whose answer has less than was requested.
 pub(crate) fn cut_short() -> Error {
     useless_answer("an answer with too few results")
 }
 
-/// A write was done, but its rows did not come back.
+/// Returns the error of a write that was applied, but whose rows were not returned.
 pub(crate) fn rows_lost() -> Error {
     Error::DeserializationError(
         "the write was applied, but rqlite returned no rows: its own parser did not understand the \
@@ -316,7 +316,7 @@ pub(crate) fn rows_lost() -> Error {
     )
 }
 
-/// The rows of a write that a transaction looked at did not come.
+/// Returns the error of a write in a transaction whose rows were not returned.
 pub(crate) fn rows_lost_in_transaction() -> Error {
     Error::DeserializationError(
         "rqlite returned no rows: its own parser did not understand the statement, or lost the RETURNING \
@@ -325,12 +325,12 @@ pub(crate) fn rows_lost_in_transaction() -> Error {
     )
 }
 
-/// The SQL is not sent.
+/// Returns the error of SQL that is not sent.
 pub(crate) fn not_sent(error: SqlError) -> Error {
     if error.is_of_sqlite() {
         return statement_error(&error.to_string(), None);
     }
-    // As text, which is what `unwrap` shows of it.
+    // The error is text, because `unwrap` prints it.
     Error::QueryBuilderError(error.to_string().into())
 }
 

@@ -1,12 +1,13 @@
-//! Random texts for all that reads what others have written: answers, lists of nodes, `Location`, URLs, SQL.
+//! Random texts for all code that parses external input: answers, lists of nodes, `Location`, URLs, SQL.
 //!
-//! Without a nightly compiler. A test runs some thousands of them; a long run, over and over with other numbers, is
+//! No nightly compiler is needed. A test tries some thousands of texts. A long run, which repeats the test with other
+//! random numbers, is started by
 //!
 //! ```sh
 //! DIESEL_RQLITE_FUZZ_SECONDS=3600 cargo test --release -p diesel-rqlite --lib --all-features fuzz -- --nocapture
 //! ```
 //!
-//! A panic shows the text, and so does one that takes too long.
+//! A panic prints the text. So does a text that takes too long.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime};
@@ -22,9 +23,9 @@ use crate::protocol::response::{Answer, StatementResult};
 use crate::protocol::survey::{Survey, redirect_target};
 use crate::statement::{Place, Plan, Query, Wanted};
 
-/// How many texts of each kind a test tries.
+/// The number of texts of each kind that a test tries.
 const TEXTS: u64 = 10_000;
-/// No text may take longer, in time of the processor: a machine may do other things, too.
+/// The longest time for a text. It is processor time, because the machine may be busy with other work.
 const LIMIT: Duration = Duration::from_secs(1);
 const SECONDS: &str = "DIESEL_RQLITE_FUZZ_SECONDS";
 
@@ -63,7 +64,7 @@ const SQL: &[&str] = &[
     "INSERT OR IGNORE INTO t VALUES (1, 2.5e-3, 0x1F, NULL), (?, ?, strftime('%s'), CURRENT_TIMESTAMP)",
 ];
 
-/// What texts are made of beside each other.
+/// The pieces from which texts are made.
 const PIECES: &[&str] = &[
     "\"",
     "'",
@@ -116,7 +117,7 @@ const PIECES: &[&str] = &[
     "CASE ",
 ];
 
-/// xorshift64*.
+/// An xorshift64* generator.
 struct Random(u64);
 
 impl Random {
@@ -135,7 +136,7 @@ impl Random {
         &from[self.below(from.len())]
     }
 
-    /// One of these texts, changed in some places.
+    /// Returns one of these texts with some changes.
     fn text(&mut self, from: &[&str]) -> Vec<u8> {
         let mut text = self.pick(from).as_bytes().to_vec();
         for _ in 0..=self.below(6) {
@@ -278,7 +279,7 @@ fn locations() {
         let asked = *random.pick(&["http://a:4001", "https://[::1]:4001/p", "http://a:1/p/q"]);
         if let Some(base) = redirect_target(asked, &text, "/db/query") {
             assert!(!base.contains('@'), "{base}");
-            // Requests can be made of it.
+            // It must be possible to make a request from it.
             let request = http::Request::get(format!("{base}/db/query")).body(());
             assert!(request.is_ok(), "{base}");
         }
@@ -289,7 +290,7 @@ fn locations() {
 fn urls() {
     run("urls", URLS, |_, text| {
         let text = String::from_utf8_lossy(text);
-        // Files are read.
+        // These options make the parser read files.
         if text.contains("_cert") || text.contains("_key") {
             return;
         }
@@ -310,7 +311,7 @@ fn urls() {
     });
 }
 
-/// The same moment, and the same chance, each time.
+/// A source that always returns the same time and the same random number.
 struct Fixed;
 
 impl Entropy for Fixed {

@@ -11,8 +11,8 @@
 //! * [The command line tool](command_line): compared with `diesel`, command by command.
 //! * [Platforms](platforms): operating systems, Rust versions, WebAssembly.
 
-/// Where the links between pages lead. The pages define them once more, as files, for readers of the repository: of two
-/// definitions Markdown takes the first.
+/// The targets of the links between pages. For readers of the repository, the pages define them again, as files. If a
+/// link has two definitions, Markdown uses the first.
 macro_rules! links {
     () => {
         "[cluster-api]: crate::guide::clusters#from-a-program

@@ -1,12 +1,13 @@
-//! Diesel's migrations: `MigrationHarness` works on an [`RqliteConnection`](crate::RqliteConnection) as on any other.
+//! Diesel's migrations. `MigrationHarness` works on an [`RqliteConnection`](crate::RqliteConnection) as on any other
+//! connection.
 //!
-//! A migration and the row that records it are one atomic request. That request first looks whether the row is there
-//! already: of several processes that run the same migration at the same time, one applies it, and for the others it
-//! is done. No lock is needed for this, so none can be left behind.
+//! A migration and the row that records it are one atomic request. That request first checks whether the row exists.
+//! If several processes run the same migration at the same time, one of them applies it, and for the others it is
+//! already done. No lock is needed for this, so none can be left over.
 //!
-//! That is so where the transaction is the migration and nothing else. In one of the caller's own, other writes would be
-//! lost; it fails instead. So does the later of two migrations outside of transactions, and of two in the mode `Eager`,
-//! which sees at once that its statements fail.
+//! This applies if the transaction contains the migration and nothing else. In a transaction of the caller, other
+//! writes would be lost, so the migration fails instead. The later of two concurrent migrations also fails if they
+//! run outside of transactions, or in the mode `Eager`, which detects at once that its statements fail.
 
 use diesel::migration::CREATE_MIGRATIONS_TABLE;
 
@@ -18,8 +19,8 @@ use crate::transaction::Migration;
 const RECORD: &str =
     r#"INSERT INTO "__diesel_schema_migrations" ("version", "run_on") VALUES (?, "#;
 
-/// Diesel leaves the time of a migration to the column's default, which each node would evaluate for itself.
-/// Named in the statement, the client's time is stored.
+/// Adds the client's time to the statement that records a migration. Diesel leaves this time to the column's default,
+/// which each node would evaluate itself.
 pub(crate) fn with_run_on(sql: String) -> String {
     const DIESELS: &str = r#"INSERT INTO "__diesel_schema_migrations" ("version") VALUES (?)"#;
     match sql == DIESELS {
@@ -28,7 +29,7 @@ pub(crate) fn with_run_on(sql: String) -> String {
     }
 }
 
-/// What a statement does for migrations.
+/// Returns the role of a statement in migrations.
 pub(crate) fn part(statement: &Statement<'_>) -> Option<Migration> {
     match is_setup(&statement.sql) {
         true => Some(Migration::SetUp),
@@ -36,7 +37,7 @@ pub(crate) fn part(statement: &Statement<'_>) -> Option<Migration> {
     }
 }
 
-/// The version, if a statement records that a migration has been applied.
+/// Returns the version, if a statement records that a migration has been applied.
 fn recorded(statement: &Statement<'_>) -> Option<String> {
     if !statement.sql.starts_with(RECORD) {
         return None;
@@ -47,12 +48,12 @@ fn recorded(statement: &Statement<'_>) -> Option<String> {
     }
 }
 
-/// Whether a statement makes Diesel's table of migrations.
+/// Returns whether a statement creates Diesel's table of migrations.
 fn is_setup(sql: &str) -> bool {
     sql == CREATE_MIGRATIONS_TABLE.trim().trim_end_matches(';')
 }
 
-/// Fails if the migration has been applied.
+/// Returns a statement that fails if the migration has been applied.
 pub(crate) fn is_pending(version: &str) -> Statement<'static> {
     let sql = format!(
         "SELECT CASE WHEN EXISTS (SELECT 1 FROM \"__diesel_schema_migrations\" WHERE \"version\" = ?) \

@@ -1,4 +1,4 @@
-//! Mutexes whose contents are whole also where a panic came between.
+//! Mutexes whose contents remain valid even after a panic.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,4 +1,4 @@
-//! A check of the order of modules that ARCHITECTURE.md states: a module names only those below it.
+//! Checks the order of modules that ARCHITECTURE.md states: a module names only modules below it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// The section of ARCHITECTURE.md, with a block of one layer per line, the topmost first. Those on one line may name each
-/// other.
+/// The section of ARCHITECTURE.md. It contains a block with one layer per line, the topmost first. The modules of one
+/// line may name each other.
 const TITLE: &str = "## The order of modules";
 
 #[test]
@@ -20,7 +20,7 @@ fn modules_name_only_those_below_them() {
     for file in files(&root.join("src")) {
         let path = file.strip_prefix(root.join("src")).expect("is below");
         let module = module_of(path);
-        // The root names all of them.
+        // The root may name all modules.
         if ["lib", "guide", "order", "must_not_compile", "fuzz"].contains(&module.as_str()) {
             continue;
         }
@@ -38,7 +38,7 @@ fn modules_name_only_those_below_them() {
                     "{} names {named}, which is above it",
                     path.display()
                 )),
-                // What the root exports may come from anywhere.
+                // The items that the root exports may come from any module.
                 None => wrong.push(format!("{} names crate::{named}", path.display())),
             }
         }
@@ -64,7 +64,7 @@ fn all_paths_are_found() {
     assert_eq!(named(text, 2), ["a", "b", "c", "d", "g", "i", "j"]);
 }
 
-/// The height of each module, counted from the bottom.
+/// Returns the height of each module, counted from the bottom.
 fn layers(text: &str) -> BTreeMap<String, usize> {
     let (_, section) = text.split_once(TITLE).expect("has the section");
     let block = section.split("```").nth(1).expect("has a block");
@@ -92,14 +92,15 @@ fn files(directory: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The topmost module that a file is part of.
+/// Returns the topmost module that a file is part of.
 fn module_of(path: &Path) -> String {
     let first = path.iter().next().expect("is not empty");
     let name = first.to_string_lossy();
     name.trim_end_matches(".rs").to_owned()
 }
 
-/// What a text names at the root of the crate: behind `crate::`, or behind as many `super::` as it is deep.
+/// Returns the names at the root of the crate that a text uses: those after `crate::`, or after as many `super::` as
+/// the text is deep.
 fn named(text: &str, depth: usize) -> Vec<String> {
     let tokens = text.parse().expect("is Rust");
     let mut found = Vec::new();
@@ -141,7 +142,7 @@ fn walk(tokens: TokenStream, depth: usize, found: &mut Vec<String>) {
     }
 }
 
-/// Whether a module is opened by what comes next.
+/// Returns whether the next tokens open a module.
 fn is_module(tokens: &[TokenTree]) -> bool {
     let [.., TokenTree::Ident(keyword), TokenTree::Ident(_)] = tokens else {
         return false;
@@ -154,7 +155,7 @@ fn is_path(tokens: &[TokenTree], place: usize) -> bool {
     colon(place) && colon(place + 1)
 }
 
-/// The first name of a path, or of each path in braces.
+/// Adds the first name of a path, or of each path in braces.
 fn heads(behind: Option<&TokenTree>, found: &mut Vec<String>) {
     match behind {
         Some(TokenTree::Ident(name)) => found.push(name.to_string()),

@@ -1,4 +1,4 @@
-//! A big table, page by page.
+//! Reads a large table page by page.
 
 use diesel::dsl::{Asc, Filter, Gt, Limit, Order};
 use diesel::expression::AsExpression;
@@ -8,17 +8,17 @@ use diesel::query_dsl::{LoadQuery, RunQueryDsl};
 use diesel::sql_types::SqlType;
 use diesel::{Expression, QueryResult};
 
-/// Walks the rows of a query by a key, some at a time.
+/// Reads the rows of a query page by page, by a key.
 ///
-/// Each page is a request of its own, which begins behind the key of the last row: unlike with `OFFSET`, a late page costs
-/// the server no more than the first, and rows that are inserted or deleted meanwhile shift none. Each page shows the table
-/// as it is then. A row whose key is changed meanwhile may be seen twice or not at all.
+/// Each page is a separate request that begins after the key of the last row. Unlike with `OFFSET`, a late page costs
+/// the server no more than the first, and rows that are inserted or deleted meanwhile do not shift the others. Each
+/// page shows the table as it is at that time. A row whose key is changed meanwhile may be seen twice or not at all.
 ///
-/// The key must be unique, or rows that share the key of the last row of a page are passed over, and it must have an index. A
-/// primary key is both. The query must not have an order or a limit of its own.
+/// The key must be unique: otherwise rows that share the key of the last row of a page are skipped. It must also have
+/// an index. A primary key meets both conditions. The query must not have an order or a limit of its own.
 ///
-/// To read all rows of one moment, [`load_iter`](diesel::RunQueryDsl::load_iter) is one request that is read while it comes;
-/// but the server holds all of its answer in memory.
+/// To read all rows as of one moment, use [`load_iter`](diesel::RunQueryDsl::load_iter). It is one request whose
+/// answer is read while it arrives, but the server holds the whole answer in memory.
 ///
 /// ```no_run
 /// use diesel::prelude::*;
@@ -51,7 +51,7 @@ pub struct Pages<Q, K, V> {
     place: Place<V>,
 }
 
-/// How far a walk has come.
+/// The position up to which the pages have been read.
 #[derive(Clone, Copy, Debug)]
 enum Place<V> {
     Begin,
@@ -59,14 +59,14 @@ enum Place<V> {
     End,
 }
 
-/// The query of the first page, and those of the next.
+/// The query of the first page, and that of the following pages.
 type First<Q, K> = Limit<Order<Q, Asc<K>>>;
 type Next<Q, K, V> = Limit<Order<Filter<Q, Gt<K, V>>, Asc<K>>>;
 
 impl<Q, K, V> Pages<Q, K, V> {
-    /// The rows of this query in the order of this column, so many at a time.
+    /// Reads the rows of this query in the order of this column, `size` rows per page.
     ///
-    /// A page of no rows would be the last one: `size` is at least 1.
+    /// A `size` of 0 counts as 1, because an empty page would be the last one.
     pub fn new(query: Q, key: K, size: u32) -> Self {
         Pages {
             query,
@@ -76,7 +76,7 @@ impl<Q, K, V> Pages<Q, K, V> {
         }
     }
 
-    /// The same from behind this key: to go on with a walk.
+    /// Starts after this key, to continue from an earlier page.
     #[must_use]
     pub fn behind(self, key: V) -> Self {
         Pages {
@@ -85,7 +85,7 @@ impl<Q, K, V> Pages<Q, K, V> {
         }
     }
 
-    /// The last rows have been loaded, if it is a last page.
+    /// Records the rows of a page, and whether it is the last page.
     fn loaded<T>(&mut self, rows: Vec<T>, key_of: impl FnOnce(&T) -> V) -> Option<Vec<T>> {
         let is_full = i64::try_from(rows.len()).is_ok_and(|count| count >= self.size);
         self.place = match rows.last() {
@@ -116,11 +116,11 @@ where
         query.order(self.key.clone().asc()).limit(self.size)
     }
 
-    /// The next page. `key_of` is the key of a row. `None`: there are no more rows.
+    /// Returns the next page, or `None` if there are no more rows. `key_of` returns the key of a row.
     ///
     /// # Errors
     ///
-    /// Those of [`load`](diesel::RunQueryDsl::load); the same page can be asked for again.
+    /// Returns the errors of [`load`](diesel::RunQueryDsl::load). The same page can be requested again.
     pub fn next<'q, C, T>(
         &mut self,
         conn: &mut C,
@@ -138,11 +138,11 @@ where
         Ok(self.loaded(rows, key_of))
     }
 
-    /// The same for diesel-async.
+    /// Returns the next page, for diesel-async.
     ///
     /// # Errors
     ///
-    /// Those of [`load`](diesel_async::RunQueryDsl::load); the same page can be asked for again.
+    /// Returns the errors of [`load`](diesel_async::RunQueryDsl::load). The same page can be requested again.
     #[cfg(feature = "async")]
     pub async fn next_async<'q, C, T>(
         &mut self,

@@ -1,20 +1,20 @@
-//! What is left to chance.
+//! Random values.
 
 use std::time::Duration;
 
-/// The system has no randomness to give. Whoever needs a value that nobody else has can't go on.
+/// The error that the system provides no randomness. A caller that needs a unique value can't continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the system's source of randomness fails")]
 pub(crate) struct NoRandomness;
 
-/// Where random bits come from.
+/// A source of random bits.
 type Source = fn() -> Result<u64, NoRandomness>;
 
 fn system() -> Result<u64, NoRandomness> {
     getrandom::u64().map_err(|_| NoRandomness)
 }
 
-/// 128 random bits in hexadecimal.
+/// Returns 128 random bits in hexadecimal.
 pub(crate) fn token() -> Result<String, NoRandomness> {
     token_of(system)
 }
@@ -23,12 +23,12 @@ fn token_of(source: Source) -> Result<String, NoRandomness> {
     Ok(format!("{:016x}{:016x}", source()?, source()?))
 }
 
-/// A delay, longer or shorter by up to a half, so that those who wait do not wait in step.
+/// Returns the delay, longer or shorter by up to a half, so that waiting clients do not retry at the same time.
 pub(crate) fn jittered(delay: Duration) -> Duration {
     jittered_by(system, delay)
 }
 
-/// Without randomness it is the delay itself: nothing but speed depends on it.
+/// Returns the delay itself if there is no randomness. Only speed depends on it.
 fn jittered_by(source: Source, delay: Duration) -> Duration {
     let permille = source().map_or(500, |random| random % 1001);
     let permille = u16::try_from(permille).unwrap_or(500);
@@ -40,7 +40,7 @@ fn jittered_by(source: Source, delay: Duration) -> Duration {
 mod tests {
     use super::*;
 
-    /// Two owners of one lock would have the same name.
+    /// A token without randomness could give two owners of one lock the same name.
     #[test]
     fn without_randomness_there_is_no_token() {
         assert_eq!(token_of(|| Err(NoRandomness)), Err(NoRandomness));

@@ -1,4 +1,4 @@
-//! Rows as Diesel wants them.
+//! The rows and fields that Diesel reads.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::backend::Rqlite;
 use crate::protocol::rows::Rows;
 use crate::value::RqliteValue;
 
-/// One row of an answer. Rows of one answer share its memory.
+/// One row of an answer. The rows of an answer share its memory.
 #[derive(Clone, Debug)]
 pub struct RqliteRow {
     rows: Arc<Rows>,
@@ -27,7 +27,7 @@ impl<'n> RowIndex<&'n str> for RqliteRow {
     fn idx(&self, name: &'n str) -> Option<usize> {
         let columns = &self.rows.columns;
         let exact = columns.iter().position(|column| column == name);
-        // SQLite gives the name as the table has it, raw SQL as it was written.
+        // The name in the answer is that of the table or, in raw SQL, the one that was written. Its case may differ.
         exact.or_else(|| {
             columns
                 .iter()
@@ -92,7 +92,7 @@ impl Field<'_, Rqlite> for RqliteField<'_> {
     }
 }
 
-/// Rows that have been received.
+/// The rows that have been received.
 #[derive(Debug, Default)]
 pub(crate) struct Received {
     results: std::vec::IntoIter<Arc<Rows>>,

@@ -1,4 +1,4 @@
-//! A value as received, on its way to a Rust type.
+//! A received value that is converted to a Rust type.
 
 use std::borrow::Cow;
 
@@ -7,13 +7,13 @@ use diesel::deserialize::Result;
 use crate::backend::RqliteType;
 use crate::protocol::rows::{Value, whole};
 
-/// One value of a row. Never NULL: Diesel asks for that before.
+/// One value of a row. It is never NULL, because Diesel checks for NULL first.
 ///
-/// Its readers convert as SQLite does where nothing is lost, and are errors where something would be.
+/// The methods that read it convert as SQLite does if nothing is lost, and return an error otherwise.
 #[derive(Debug)]
 pub struct RqliteValue<'a> {
     value: Value<'a>,
-    /// A number that was asked for as text.
+    /// The text, for a number that was read as text.
     text: String,
 }
 
@@ -30,7 +30,8 @@ impl<'a> RqliteValue<'a> {
         self.value
     }
 
-    /// How the value is stored: `Text`, `Binary`, `Long` or `Double`. Never `None`: NULL has no value.
+    /// Returns how the value is stored: `Text`, `Binary`, `Long` or `Double`. Never returns `None`, because a NULL is
+    /// not a value here.
     pub fn value_type(&self) -> Option<RqliteType> {
         Some(match self.value {
             Value::Text(_) => RqliteType::Text,
@@ -40,7 +41,7 @@ impl<'a> RqliteValue<'a> {
         })
     }
 
-    /// Text; numbers as SQLite prints them.
+    /// Reads text. Numbers are read as SQLite prints them.
     pub fn read_text(&mut self) -> Result<&str> {
         match self.value {
             Value::Text(text) => Ok(text),
@@ -56,7 +57,7 @@ impl<'a> RqliteValue<'a> {
         }
     }
 
-    /// A text where it stands in the answer.
+    /// Returns a text in the memory of the answer.
     pub(crate) fn stored_text(&self) -> Option<&'a str> {
         match self.value {
             Value::Text(text) => Some(text),
@@ -65,7 +66,7 @@ impl<'a> RqliteValue<'a> {
         }
     }
 
-    /// The bytes of a BLOB or of text where they stand in the answer.
+    /// Returns the bytes of a BLOB or of text in the memory of the answer.
     pub(crate) fn stored_bytes(&self) -> Option<&'a [u8]> {
         match self.value {
             Value::Binary(bytes) => Some(bytes),
@@ -74,7 +75,7 @@ impl<'a> RqliteValue<'a> {
         }
     }
 
-    /// The bytes of a BLOB or of text.
+    /// Reads the bytes of a BLOB or of text.
     pub fn read_blob(&mut self) -> Result<&[u8]> {
         match self.value {
             Value::Binary(bytes) => Ok(bytes),
@@ -82,7 +83,7 @@ impl<'a> RqliteValue<'a> {
         }
     }
 
-    /// An INTEGER, or a REAL or text that is one.
+    /// Reads an INTEGER, or a REAL or text that is a whole number.
     pub fn read_long(&mut self) -> Result<i64> {
         match self.value {
             Value::Integer(number) => Ok(number),
@@ -97,13 +98,13 @@ impl<'a> RqliteValue<'a> {
         }
     }
 
-    /// As [`read_long`](Self::read_long), within 32 bits.
+    /// Reads the same as [`read_long`](Self::read_long), within 32 bits.
     pub fn read_integer(&mut self) -> Result<i32> {
         let number = self.read_long()?;
         number.try_into().map_err(|_| self.no("a 32-bit integer"))
     }
 
-    /// A REAL, or an INTEGER or text that is a number.
+    /// Reads a REAL, or an INTEGER or text that is a number.
     pub fn read_double(&mut self) -> Result<f64> {
         match self.value {
             Value::Real(number) => Ok(number),
@@ -115,7 +116,7 @@ impl<'a> RqliteValue<'a> {
         }
     }
 
-    /// The value, and that it does not fit.
+    /// Returns an error with the value, which does not fit the type.
     pub(crate) fn no(&self, wanted: &str) -> Box<dyn std::error::Error + Send + Sync> {
         let shown: Cow<'_, str> = match self.value {
             Value::Integer(number) => number.to_string().into(),
@@ -129,11 +130,12 @@ impl<'a> RqliteValue<'a> {
     }
 }
 
-/// A REAL as SQLite writes it, with the fewest digits that mean it. (SQLite's own are 15 or 17, by its version.)
+/// Formats a REAL as SQLite does, with the fewest digits that identify it. (SQLite itself writes 15 or 17 digits,
+/// depending on its version.)
 fn real_text(number: f64) -> String {
     let scientific = format!("{number:e}");
     let Some((digits, exponent)) = scientific.split_once('e') else {
-        // Inf, the only one without.
+        // Inf is the only one without a fraction.
         let sign = if number < 0.0 { "-" } else { "" };
         return format!("{sign}Inf");
     };

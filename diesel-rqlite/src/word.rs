@@ -1,11 +1,11 @@
-//! Options whose values are words: one table of words for each, read by [`FromStr`](std::str::FromStr) and URLs, and
-//! written by [`Display`](std::fmt::Display).
+//! Options whose values are words. Each has one table of words, which [`FromStr`](std::str::FromStr), URLs and
+//! [`Display`](std::fmt::Display) use.
 
 use std::fmt;
 
 /// The error of parsing an option that is a word, such as [`ReadConsistency`](crate::ReadConsistency).
 ///
-/// Its text lists the words that are known. The text that was parsed is not kept: it may be a password in the wrong place.
+/// Its text lists the known words. The parsed text is not kept: it may be a misplaced password.
 ///
 /// ```
 /// use diesel_rqlite::ReadConsistency;
@@ -28,7 +28,7 @@ impl UnknownWord {
         UnknownWord { what, known }
     }
 
-    /// The words that the option has.
+    /// Returns the words of the option.
     pub fn known(&self) -> &'static [&'static str] {
         self.known
     }
@@ -51,7 +51,7 @@ impl std::error::Error for UnknownWord {}
 macro_rules! words {
     ($what:literal, $option:ident { $($variant:ident = $word:literal,)+ }) => {
         impl $option {
-            /// The word by which a URL names it.
+            /// Returns the word that names the value in a URL.
             pub(crate) fn name(self) -> &'static str {
                 match self {
                     $($option::$variant => $word,)+
@@ -60,7 +60,7 @@ macro_rules! words {
         }
 
         impl std::fmt::Display for $option {
-            /// As it stands in a URL.
+            /// Writes the value as in a URL.
             fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 formatter.pad(self.name())
             }
@@ -69,7 +69,7 @@ macro_rules! words {
         impl std::str::FromStr for $option {
             type Err = $crate::word::UnknownWord;
 
-            /// Reads it as it stands in a URL.
+            /// Reads the value as in a URL.
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 match text {
                     $($word => Ok($option::$variant),)+

@@ -1,4 +1,4 @@
-//! Drops everything in a database, which itself can't be dropped.
+//! Drops everything in a database. The database itself can't be dropped.
 
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
@@ -16,12 +16,13 @@ struct Object {
     kind: String,
 }
 
-/// Views first, then virtual tables, with which their shadow tables go, then tables, with their indexes and triggers.
+/// The order is: views, then virtual tables together with their shadow tables, then tables with their indexes and
+/// triggers.
 const OBJECTS: &str = "SELECT name, type AS kind FROM pragma_table_list \
      WHERE schema = 'main' AND type IN ('view', 'virtual', 'table') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
      ORDER BY type DESC, name";
 
-/// One request: all of it or nothing.
+/// Drops all objects in one request, which succeeds or fails as a whole.
 pub(super) fn drop_all(connection: &mut RqliteConnection) -> Result<(), Error> {
     let objects: Vec<Object> = diesel::sql_query(OBJECTS).load(connection)?;
     if !objects.is_empty() {
@@ -31,7 +32,7 @@ pub(super) fn drop_all(connection: &mut RqliteConnection) -> Result<(), Error> {
 }
 
 fn script(objects: &[Object]) -> String {
-    // Where foreign keys are enforced: rows may go before those that refer to them.
+    // If foreign keys are enforced, this allows rows to go before those that refer to them.
     let mut script = String::from("PRAGMA defer_foreign_keys = ON;");
     for object in objects {
         let kind = if object.kind == "view" {

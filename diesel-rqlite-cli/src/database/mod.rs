@@ -1,4 +1,4 @@
-//! The database: which one, and a connection to it.
+//! The URL of the database, and connections to it.
 
 mod drop;
 pub mod verbs;
@@ -11,7 +11,7 @@ use url::{Position, Url};
 use crate::common::Common;
 use crate::error::Error;
 
-/// The URL of `--database-url`, or of `DATABASE_URL`.
+/// Returns the URL of `--database-url`, or of `DATABASE_URL`.
 ///
 /// # Errors
 ///
@@ -23,7 +23,7 @@ pub fn url(common: &Common) -> Result<String, Error> {
         .ok_or(Error::DatabaseUrlMissing)
 }
 
-/// A connection to the database of [`url()`].
+/// Connects to the database of [`url()`].
 ///
 /// # Errors
 ///
@@ -36,7 +36,7 @@ pub fn connect(common: &Common) -> Result<RqliteConnection, Error> {
     })
 }
 
-/// Whether a migration was ever run.
+/// Returns whether a migration was ever run.
 fn has_table_of_migrations(connection: &mut RqliteConnection) -> Result<bool, Error> {
     let there = diesel::dsl::sql::<Bool>(
         "EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '__diesel_schema_migrations')",
@@ -44,17 +44,17 @@ fn has_table_of_migrations(connection: &mut RqliteConnection) -> Result<bool, Er
     Ok(diesel::select(there).get_result(connection)?)
 }
 
-/// The URL without its password, and without its options, which may name other nodes.
+/// Returns the URL without its password, and without its options, which may name other nodes.
 pub fn printable(url: &str) -> String {
     match Url::parse(url) {
-        // Behind a `/`, `?` or `#` in a password, the rest of it.
+        // After a `/`, `?` or `#` in a password, the rest of the URL is the rest of the password.
         Ok(url) if url[Position::AfterPort..].contains('@') => String::from("…"),
         Ok(mut url) => {
             url.set_query(None);
             url.set_fragment(None);
             match url.set_password(None) {
                 Ok(()) => url.into(),
-                // Without a host: there is no saying what it is.
+                // Without a host it is unclear what the text contains.
                 Err(()) => String::from("…"),
             }
         }

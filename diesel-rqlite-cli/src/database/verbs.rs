@@ -1,4 +1,4 @@
-//! `database setup`, `database reset`, `database drop`
+//! The commands `database setup`, `database reset` and `database drop`.
 
 use std::path::Path;
 
@@ -43,11 +43,11 @@ pub struct NoDefaultMigration {
 }
 
 impl Database {
-    /// Runs the verb.
+    /// Runs the command.
     ///
     /// # Errors
     ///
-    /// The server's, and those of the migrations.
+    /// Returns the errors of the server and of the migrations.
     pub fn run(self, common: &Common) -> Result<(), Error> {
         match self.verb {
             Verb::Setup(_) => {
@@ -65,11 +65,11 @@ impl Database {
     }
 }
 
-/// Runs what is pending, if no migration was ever run.
+/// Runs the pending migrations, if no migration was ever run.
 ///
 /// # Errors
 ///
-/// The server's, and those of the migrations.
+/// Returns the errors of the server and of the migrations.
 pub fn set_up(common: &Common, directory: &Path) -> Result<(), Error> {
     let mut connection = connect(common)?;
     match super::has_table_of_migrations(&mut connection)? {

@@ -1,4 +1,4 @@
-//! SQL text, run in requests of some megabytes.
+//! Runs SQL text in requests of some megabytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead};
@@ -13,36 +13,37 @@ use super::entropy::System;
 use crate::transfer::counts::Counts;
 use crate::transfer::{self, Error};
 
-/// A request ends behind the statement with which it has this many bytes or statements.
+/// A request ends after the statement with which it reaches this many bytes or statements.
 const BYTES: usize = 4 << 20;
 const STATEMENTS: usize = 10_000;
-/// As written: a dump holds no values that differ between nodes, and the server's own parser does not know all of
-/// SQL.
+/// The text is not rewritten by the server: a dump holds no values that differ between nodes, and the server's own
+/// parser does not know all of SQL.
 const PATH: &str = "/db/execute?transaction&noparse&redirect";
-/// A dump has its tables in the order in which they were made, not in that of their foreign keys. Within a request they
-/// are checked at its end.
+/// A dump has its tables in the order in which they were created, not in that of their foreign keys. Foreign keys are
+/// therefore checked at the end of each request.
 const DEFER: &str = "PRAGMA defer_foreign_keys = ON";
 
-/// What a statement of a dump is for.
+/// The purpose of a statement of a dump.
 #[derive(Debug, PartialEq, Eq)]
 enum Purpose {
     /// `INSERT INTO` this table.
     Insert(String),
-    /// Neither inserts nor changes rows.
+    /// The statement neither inserts nor changes rows.
     Schema,
-    /// The same, but what inserts rows from now on may do more.
+    /// The statement itself changes no rows, but from now on an INSERT may have further effects.
     Trigger,
-    /// A transaction around the dump, a setting of SQLite's shell.
+    /// A transaction around the dump, or a setting of SQLite's shell.
     Frame {
-        /// Whether a transaction of the file is open behind it; `None`: as before.
+        /// `Some(true)` if a transaction of the file is open after the statement, `Some(false)` if none is. `None`
+        /// means no change.
         opens: Option<bool>,
     },
-    /// This is not for rqlite.
+    /// The statement is not for rqlite.
     Refused(&'static str),
     Other,
 }
 
-/// What a dump inserted, as long as that is all it did.
+/// The rows that a dump inserted, as long as it did nothing else.
 #[derive(Debug)]
 pub(super) struct Inserted {
     rows: Counts,
@@ -59,7 +60,7 @@ impl Inserted {
         }
     }
 
-    /// The rows that tables should have; `None`: the dump did more than that says.
+    /// Returns the rows that the tables should have, or `None` if the dump did more than insert these rows.
     pub(super) fn expected(&self, before: &Counts, found: &Counts) -> Option<Counts> {
         let by_folded: BTreeMap<_, _> = self
             .rows
@@ -88,7 +89,7 @@ impl Inserted {
     }
 }
 
-/// Runs all of it.
+/// Runs the whole text.
 pub(super) fn run(node: &NodeHttp, reader: impl BufRead) -> Result<Inserted, Error> {
     let mut statements = Statements::new(reader);
     let mut inserted = Inserted::new();
@@ -147,7 +148,8 @@ fn line_of(error: &StreamError) -> Option<u64> {
     }
 }
 
-/// What stands in place of what each node would evaluate for itself. What a schema has of it is looked for in the end.
+/// Returns the replacements for values that each node would compute itself. Such values in a schema are looked for at
+/// the end.
 fn pinned(parsed: &Parsed<'_>) -> Result<Vec<Pin>, SqlError> {
     let is_volatile = parsed.classes().contains(Classes::VOLATILE | Classes::NODE);
     match parsed.form().stores() && is_volatile {
@@ -161,11 +163,11 @@ struct Batch {
     statements: Vec<Statement>,
     purposes: Vec<Purpose>,
     bytes: usize,
-    /// A statement of it writes rows.
+    /// Set if one of the statements writes rows.
     writes: bool,
 }
 
-/// As it is sent.
+/// A statement as it is sent.
 #[derive(Debug)]
 struct Statement {
     sql: String,
@@ -195,7 +197,7 @@ impl Batch {
         self.statements.last().map_or(1, |statement| statement.line)
     }
 
-    /// Sends it and becomes empty: the number of its statements.
+    /// Sends the statements and empties the batch. Returns the number of statements.
     fn send(
         &mut self,
         node: &NodeHttp,
@@ -239,7 +241,7 @@ impl Batch {
         }
     }
 
-    /// The request is one transaction: nothing of it is left.
+    /// Returns the error of a request. The request is one transaction, so none of it remains.
     fn failure(&self, index: usize, reason: &str, before: u64) -> Error {
         let failed = index
             .checked_sub(1)
@@ -291,11 +293,11 @@ fn failed(results: &[OneResult]) -> Option<(usize, &str)> {
     results.find_map(|(index, result)| Some((index, result.error.as_deref()?)))
 }
 
-/// The rows that a dump inserts, a row in each statement.
+/// Returns the rows that a dump inserts, if each statement has one row.
 ///
 /// # Errors
 ///
-/// What can't be read.
+/// Returns an error if the text can't be read.
 pub fn inserted_rows(reader: impl BufRead) -> io::Result<Counts> {
     let mut statements = Statements::new(reader);
     let mut rows = Counts::new();
@@ -310,7 +312,7 @@ pub fn inserted_rows(reader: impl BufRead) -> io::Result<Counts> {
             Purpose::Insert(table) if !table.starts_with("sqlite_") => {
                 *rows.entry(table).or_default() += 1;
             }
-            // A table without rows.
+            // This is a table without rows.
             Purpose::Schema => {
                 if let Some(table) = created_table(&parsed) {
                     created.insert(table.to_ascii_lowercase());
@@ -359,7 +361,7 @@ fn purpose_of_insert(parsed: &Parsed<'_>) -> Purpose {
             "it writes to sqlite_schema, as dumps of virtual tables do, which rqlite can't. Load the SQLite \
              file itself",
         ),
-        // The counters of AUTOINCREMENT are no rows of anybody.
+        // The counters of AUTOINCREMENT are not rows of the user.
         table if table.starts_with("sqlite_") => Purpose::Schema,
         _ if !is_plain || parsed.upserts() => Purpose::Other,
         _ => Purpose::Insert(parsed.table_name().unwrap_or_default()),
@@ -379,7 +381,7 @@ fn purpose_of_schema(parsed: &Parsed<'_>) -> Purpose {
     }
 }
 
-/// The table that is written, in lower case.
+/// Returns the table that is written, in lower case.
 fn written(parsed: &Parsed<'_>) -> String {
     parsed.table_name().unwrap_or_default().to_ascii_lowercase()
 }

@@ -1,4 +1,4 @@
-//! The values that stand in place of what each node would make for itself.
+//! The source of values that replace those that each node would compute itself.
 
 use std::time::SystemTime;
 

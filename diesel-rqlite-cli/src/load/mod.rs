@@ -1,4 +1,4 @@
-//! `load`
+//! The command `load`.
 
 mod dump;
 mod entropy;
@@ -44,11 +44,11 @@ pub struct Load {
 }
 
 impl Load {
-    /// Runs the verb.
+    /// Runs the command.
     ///
     /// # Errors
     ///
-    /// The server's, those of the file; other rows in the database than in the file.
+    /// Returns the errors of the server and of the file. Also fails if the database has other rows than the file.
     pub fn run(self, common: &Common) -> Result<(), CliError> {
         let file = self.open()?;
         if is_database(&file).map_err(|error| self.unreadable(error))? {
@@ -148,7 +148,8 @@ impl Load {
     }
 }
 
-/// SQLite has one clock; each node has its own. Diesel's own table is given its times by the connection.
+/// Warns about values that nodes compute themselves: SQLite has one clock, but each node has its own. The connection
+/// gives Diesel's own table its times.
 fn warn_about_schema(connection: &mut RqliteConnection) -> Result<(), CliError> {
     let query = diesel::dsl::sql::<(Text, Text)>(
         r"SELECT name, sql FROM sqlite_schema WHERE type IN ('table', 'trigger') AND sql IS NOT NULL
@@ -163,7 +164,8 @@ fn warn_about_schema(connection: &mut RqliteConnection) -> Result<(), CliError> 
     warn_about_foreign_keys(connection)
 }
 
-/// Nearly every Rust program that was built with its own SQLite has had its foreign keys enforced, without a PRAGMA.
+/// Warns about foreign keys that are not enforced. Nearly every Rust program with a bundled SQLite had its foreign
+/// keys enforced, without a PRAGMA.
 fn warn_about_foreign_keys(connection: &mut RqliteConnection) -> Result<(), CliError> {
     let query = diesel::dsl::sql::<BigInt>(
         "SELECT count(*) FROM sqlite_schema m, pragma_foreign_key_list(m.name) f, pragma_foreign_keys k \
@@ -181,9 +183,10 @@ fn warn_about_foreign_keys(connection: &mut RqliteConnection) -> Result<(), CliE
     Ok(())
 }
 
-/// With a journal or a write-ahead log beside it, the file alone is old or broken.
+/// Checks that the file has no journal or write-ahead log next to it. With one of these, the file alone is out of
+/// date or corrupt.
 fn alone(path: &Path) -> Result<(), Error> {
-    // As SQLite looks for them: beside the file that a link leads to.
+    // SQLite looks for them next to the file that a link leads to.
     let real = path.canonicalize();
     let real = real.as_deref().unwrap_or(path);
     for suffix in ["-wal", "-journal"] {
@@ -210,7 +213,7 @@ fn begins_with(mut file: &File, magic: &[u8]) -> io::Result<bool> {
     Ok(begin == magic)
 }
 
-/// In a file without a name.
+/// Decompresses the file into a temporary file without a name.
 fn unpacked(file: &mut File) -> io::Result<File> {
     let mut unpacked = tempfile::tempfile()?;
     io::copy(&mut MultiGzDecoder::new(file), &mut unpacked)?;

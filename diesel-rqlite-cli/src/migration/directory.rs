@@ -1,4 +1,4 @@
-//! Where the migrations are.
+//! Finds the directory of the migrations.
 
 use std::path::PathBuf;
 
@@ -20,12 +20,12 @@ pub struct MigrationDirectory {
 }
 
 impl MigrationDirectory {
-    /// The directory of the argument, of the variable `MIGRATION_DIRECTORY`, of `diesel.toml`, or the nearest one
-    /// named `migrations`.
+    /// Returns the directory that the argument names, or the variable `MIGRATION_DIRECTORY`, or `diesel.toml`. If
+    /// none of these does, returns the nearest directory named `migrations`.
     ///
     /// # Errors
     ///
-    /// Where there is none of these.
+    /// Returns an error if there is no such directory.
     pub fn find(&self, common: &Common) -> Result<PathBuf, Error> {
         if let Some(directory) = &self.migration_dir {
             return Ok(directory.clone());

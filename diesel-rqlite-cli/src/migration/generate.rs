@@ -1,4 +1,4 @@
-//! `migration generate`
+//! The command `migration generate`.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ enum Format {
 
 impl Generate {
     pub(super) fn run(self, common: &Common, directory: &Path) -> Result<(), Error> {
-        // Others that generate at the same time wait, so that no version is given twice.
+        // Other processes that generate a migration at the same time wait, so that no version is used twice.
         let mut lock = RwLock::new(lock_file(directory)?);
         let (up, down) = self.diff.sql(common)?;
         let held = lock.write().map_err(|error| Error::MigrationFolderLock {
@@ -85,7 +85,7 @@ fn lock_file(directory: &Path) -> Result<File, Error> {
     file.map_err(|error| Error::io(path, error))
 }
 
-/// The versions in a directory of migrations, normalized.
+/// Returns the versions in a directory of migrations, normalized.
 fn versions(directory: &Path) -> Result<Vec<String>, Error> {
     let entries = fs::read_dir(directory).map_err(|error| Error::io(directory, error))?;
     let names = entries
@@ -97,12 +97,12 @@ fn versions(directory: &Path) -> Result<Vec<String>, Error> {
         .collect())
 }
 
-/// As Diesel compares versions: without hyphens.
+/// Returns the version without hyphens, as Diesel compares versions.
 fn normalized(version: &str) -> String {
     version.replace('-', "")
 }
 
-/// The time, and a number behind it that makes it a version of its own.
+/// Returns the time, followed by a number if that is needed to make the version unique.
 fn free_version(time: &str, taken: &[String]) -> String {
     let mut numbers = (0_u64..).map(|number| format!("{time}-{number:04x}"));
     let free = numbers.find(|version| !taken.contains(&normalized(version)));

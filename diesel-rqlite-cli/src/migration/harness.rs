@@ -1,4 +1,5 @@
-//! Runs and reverts migrations as Diesel's harness does, says so, and minds that others may do the same meanwhile.
+//! Runs and reverts migrations as Diesel's harness does, reports each of them, and handles other processes that do
+//! the same at the same time.
 
 use std::fmt;
 use std::path::Path;
@@ -15,19 +16,20 @@ use crate::common::Common;
 use crate::error::Error;
 use crate::{database, output};
 
-/// As Diesel's harness has it.
+/// The result type of Diesel's harness.
 pub type Outcome<T> = diesel::migration::Result<T>;
 
-/// Held around a migration that no transaction is around, for only one process at a time to run it.
+/// The lock for a migration that runs outside of a transaction. It ensures that only one process at a time runs the
+/// migration.
 const LOCK: &str = "diesel-rqlite migration";
 
-/// How long to wait for a process that runs a migration outside of a transaction.
+/// The time to wait for a process that runs a migration outside of a transaction.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Diesel's own tool is silent about the version that its initial set-up has.
+/// The version of the initial set-up of Diesel's own tool, which is not reported.
 const SILENT: &str = "00000000000000";
 
-/// A `MigrationHarness` with output.
+/// A `MigrationHarness` that reports its steps.
 pub struct Harness<'a> {
     connection: &'a mut RqliteConnection,
     common: &'a Common,
@@ -54,7 +56,7 @@ impl fmt::Display for Failed {
 impl std::error::Error for Failed {}
 
 impl<'a> Harness<'a> {
-    /// For the migrations of this directory.
+    /// Creates a harness for the migrations of this directory.
     pub fn new(
         connection: &'a mut RqliteConnection,
         common: &'a Common,
@@ -76,14 +78,15 @@ impl<'a> Harness<'a> {
         Ok(())
     }
 
-    /// What ends the transaction that a migration runs in would leave a part of it behind, without its record.
+    /// Checks for a statement that ends the transaction of the migration. It would leave a part of the migration
+    /// applied, without its record.
     fn check_control(&self, migration: &dyn Migration<Rqlite>, file: &str) -> Outcome<()> {
         if !migration.metadata().run_in_transaction() {
             return Ok(());
         }
         let name = migration.name().to_string();
         let path = self.directory.join(&name).join(file);
-        // One that can't be read is an error of running it.
+        // A file that can't be read causes an error when it is run.
         let sql = std::fs::read_to_string(path).unwrap_or_default();
         match transaction_end(&sql) {
             None => Ok(()),
@@ -98,7 +101,8 @@ impl<'a> Harness<'a> {
         }
     }
 
-    /// In one transaction with a look whether it is still applied: of those who revert it at the same time, one does.
+    /// Reverts a migration if it is still applied, in one transaction with that check. If several processes revert it
+    /// at the same time, one succeeds.
     fn revert_if_applied(
         &mut self,
         migration: &dyn Migration<Rqlite>,
@@ -122,7 +126,7 @@ impl<'a> Harness<'a> {
             return Ok(());
         };
         let version = migration.name().version();
-        // Another process was faster, or the answer to a commit that was applied got lost.
+        // Another process was faster, or the commit was applied and its answer was lost.
         match self.is_applied(&version) {
             Ok(true) => Ok(()),
             _ => Err(named(migration, error)),
@@ -141,7 +145,8 @@ impl<'a> Harness<'a> {
         !matches!(status.transaction_depth(), Ok(None))
     }
 
-    /// With nothing that makes it and its record one, a lock keeps the others out.
+    /// Applies a migration under a lock. The migration and its record are not atomic here, so a lock keeps other
+    /// processes out.
     fn apply_under_lock(&mut self, migration: &dyn Migration<Rqlite>) -> Outcome<()> {
         let mut holder = database::connect(self.common)?;
         holder.set_transaction_lock(&RqliteLock::new(LOCK).timeout(PATIENCE));
@@ -188,7 +193,7 @@ impl MigrationHarness<Rqlite> for Harness<'_> {
     }
 }
 
-/// Why a transaction is rolled back.
+/// The reason why a transaction is rolled back.
 struct Undone(Box<dyn std::error::Error + Send + Sync>);
 
 impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for Undone {
@@ -197,10 +202,10 @@ impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for Undone {
     }
 }
 
-/// The line and the word of the first statement that ends a transaction.
+/// Returns the line and the word of the first statement that ends a transaction.
 fn transaction_end(sql: &str) -> Option<(usize, String)> {
     let mut statements = Statements::new(sql.as_bytes());
-    // What can't be read is an error of running it.
+    // A statement that can't be parsed causes an error when it is run.
     while let Ok(Some(parsed)) = statements.next_statement() {
         let control = Control::of(&parsed);
         if let Ok(Some(Control::Commit | Control::RollBack)) = control {
@@ -210,13 +215,13 @@ fn transaction_end(sql: &str) -> Option<(usize, String)> {
     None
 }
 
-/// An error that says which migration it is about, as those of Diesel do that come from a file.
+/// Returns an error that names the migration, as Diesel's errors do for a migration from a file.
 fn named(
     migration: &dyn Migration<Rqlite>,
     error: Box<dyn std::error::Error + Send + Sync>,
 ) -> Box<dyn std::error::Error + Send + Sync> {
     let name = migration.name().to_string();
-    // Diesel's own error for a query in a file can't be told by its type, which is private.
+    // Diesel's own error for a query in a file can't be recognized by its type, which is private.
     let is_named = error
         .to_string()
         .starts_with(&format!("Failed to run {name} with: "));

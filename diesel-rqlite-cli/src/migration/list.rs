@@ -1,4 +1,4 @@
-//! `migration list`
+//! The command `migration list`.
 
 use std::collections::HashSet;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! `migration run`, `revert`, `redo`, `list`, `pending`, `generate`
+//! The commands `migration run`, `revert`, `redo`, `list`, `pending` and `generate`.
 
 mod diff;
 pub mod directory;
@@ -50,11 +50,11 @@ enum Verb {
 }
 
 impl Migration {
-    /// Runs the verb.
+    /// Runs the command.
     ///
     /// # Errors
     ///
-    /// The server's, and those of the migrations.
+    /// Returns the errors of the server and of the migrations.
     pub fn run(self, common: &Common) -> Result<(), Error> {
         let directory = self.directory.find(common)?;
         match self.verb {
@@ -68,17 +68,17 @@ impl Migration {
     }
 }
 
-/// The migrations in a directory.
+/// Returns the migrations in a directory.
 ///
 /// # Errors
 ///
-/// Where it can't be read, or holds something else.
+/// Returns an error if the directory can't be read, or contains anything that is not a migration.
 pub fn files(directory: &Path) -> Result<FileBasedMigrations, Error> {
     FileBasedMigrations::from_path(directory)
         .map_err(|error| Error::from_migrations(error, directory))
 }
 
-/// How many of the last migrations.
+/// The number of migrations, counted from the last one.
 #[derive(Clone, Copy, Debug)]
 enum Number {
     All,
@@ -86,7 +86,7 @@ enum Number {
 }
 
 impl Number {
-    /// By the flags `--all` and `--number`.
+    /// Returns the number for the flags `--all` and `--number`.
     fn chosen(all: bool, number: u64) -> Self {
         if all {
             Number::All

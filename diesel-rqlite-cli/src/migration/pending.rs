@@ -1,4 +1,4 @@
-//! `migration pending`
+//! The command `migration pending`.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `migration redo`
+//! The command `migration redo`.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -53,7 +53,7 @@ impl Redo {
             redo(&mut harness, &files, number)
         };
         let outcome = match together {
-            // Either all of it, or nothing. Each migration is tried at once, so that an error names it.
+            // The redo succeeds or fails as a whole. Each migration is run at once, so that an error names it.
             true => {
                 connection.set_transaction_mode(TransactionMode::Eager);
                 connection.transaction(run)
@@ -73,7 +73,7 @@ fn redo(harness: &mut Harness<'_>, files: &FileBasedMigrations, number: Number) 
     harness.run_migrations(&again).map(|_| ())
 }
 
-/// The versions of the migrations that no transaction may be around.
+/// Returns the versions of the migrations that must run outside of a transaction.
 fn outside_of_transactions(
     files: &FileBasedMigrations,
 ) -> Outcome<HashSet<MigrationVersion<'static>>> {

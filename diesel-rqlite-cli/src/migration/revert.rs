@@ -1,4 +1,4 @@
-//! `migration revert`
+//! The command `migration revert`.
 
 use std::path::Path;
 
@@ -37,7 +37,7 @@ impl Revert {
     }
 }
 
-/// Reverts the last ones, and stops where there are no more. Returns their versions.
+/// Reverts the last migrations, and stops if there are no more. Returns their versions.
 pub(super) fn revert(
     harness: &mut Harness<'_>,
     files: &FileBasedMigrations,

@@ -1,4 +1,4 @@
-//! `migration run`
+//! The command `migration run`.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ pub(super) fn run(common: &Common, directory: &Path) -> Result<(), Error> {
     print_schema::regenerate(common)
 }
 
-/// Runs what is pending, and leaves `schema.rs` as it is.
+/// Runs the pending migrations, and does not change `schema.rs`.
 pub(crate) fn run_pending(common: &Common, directory: &Path) -> Result<(), Error> {
     let mut connection = database::connect(common)?;
     let files = files(directory)?;

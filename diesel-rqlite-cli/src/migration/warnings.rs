@@ -6,7 +6,7 @@ use diesel_rqlite::ReplicaHazard;
 
 use crate::{output, project};
 
-/// Writes what is found in a file to the standard error. A file that can't be read is an error of running it.
+/// Writes warnings about a file to the standard error. A file that can't be read causes an error when it is run.
 pub(super) fn warn_about(file: &Path) {
     let sql = std::fs::read_to_string(file).unwrap_or_default();
     let shown = project::shown(file);

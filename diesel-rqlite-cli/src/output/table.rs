@@ -1,10 +1,10 @@
-//! Columns of text.
+//! Formats text in columns.
 
 use std::fmt::{self, Display, Formatter};
 
 use unicode_width::UnicodeWidthStr as _;
 
-/// Rows under a line of names. As wide as its contents.
+/// Rows below a line of names. Columns are as wide as their contents.
 #[derive(Debug)]
 pub struct Table {
     names: Vec<String>,
@@ -12,7 +12,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Without rows.
+    /// Creates a table without rows.
     pub fn new(names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Table {
             names: names
@@ -23,7 +23,7 @@ impl Table {
         }
     }
 
-    /// A row with a value for each name.
+    /// Adds a row with a value for each name.
     pub fn row(&mut self, values: impl IntoIterator<Item = impl Into<String>>) {
         let values = values.into_iter().map(|value| one_line(&value.into()));
         self.rows.push(values.collect());
@@ -42,7 +42,7 @@ impl Table {
     }
 }
 
-/// Control characters would break the lines, or do things to the terminal.
+/// Returns the text on one line. Control characters would break the lines or affect the terminal.
 fn one_line(text: &str) -> String {
     let letters = text.chars();
     let letters = letters.map(|letter| match letter.is_control() {

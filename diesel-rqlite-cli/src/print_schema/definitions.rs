@@ -1,4 +1,4 @@
-//! What `schema.rs` will say: tables by their Rust names, types, and which tables can be joined.
+//! The contents of `schema.rs`: tables by their Rust names, types, and the joins between tables.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,10 +8,11 @@ use super::names;
 use super::types::SqlType;
 use crate::configuration::{ColumnSorting, Filter, PrintSchema};
 
-/// The rowid of a table that does not name it. It may need 64 bits; but so may what refers to it, and is not known to.
+/// The type of the rowid of a table that does not name it. The rowid may need 64 bits. But the columns that refer to
+/// it may need them, too, and this is not known of them.
 const ROWID: &str = "INTEGER";
 
-/// All that is printed.
+/// All definitions that are printed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Definitions {
     pub tables: Vec<TableDefinition>,
@@ -23,12 +24,12 @@ pub struct Definitions {
 pub struct TableDefinition {
     pub sql_name: String,
     pub rust_name: String,
-    /// Rust names.
+    /// The columns of the primary key, as Rust names.
     pub primary_key: Vec<String>,
     pub columns: Vec<ColumnDefinition>,
 }
 
-/// A line of it.
+/// A column of a `table!`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ColumnDefinition {
     pub sql_name: String,
@@ -37,7 +38,7 @@ pub struct ColumnDefinition {
     pub is_nullable: bool,
 }
 
-/// One `joinable!`, in Rust names. Ordered as the lines are.
+/// One `joinable!`, in Rust names. The order is that of the printed lines.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Join {
     pub child: String,
@@ -48,7 +49,7 @@ pub struct Join {
 impl Definitions {
     /// # Errors
     ///
-    /// A table without anything to identify a row by.
+    /// Returns an error if a table has nothing that identifies a row.
     pub fn of(schema: &Schema, config: &PrintSchema) -> Result<Self, Error> {
         let kept = schema.tables.values();
         let kept: Vec<_> = kept.filter(|table| keeps(&config.filter, table)).collect();
@@ -59,7 +60,8 @@ impl Definitions {
         })
     }
 
-    /// The tables that foreign keys connect, over any number of steps, each group in the order of its names.
+    /// Returns the groups of tables that foreign keys connect, over any number of steps. Each group is sorted by
+    /// name.
     pub fn related(&self) -> Vec<Vec<&str>> {
         let mut groups: Vec<BTreeSet<&str>> = Vec::new();
         for table in &self.tables {
@@ -123,7 +125,7 @@ fn definition(
     })
 }
 
-/// The columns, with the rowid in front where only it identifies a row.
+/// Returns the columns. If only the rowid identifies a row, it comes first.
 fn with_rowid(table: &Table, key: &[&str]) -> Vec<Column> {
     let mut columns = table.columns.clone();
     if let [name] = key
@@ -155,8 +157,8 @@ fn sql_type(column: &Column, table: &Table, schema: &Schema, config: &PrintSchem
     sql_type
 }
 
-/// Whether Diesel's own tool takes it to refer to a rowid: it looks neither at the type of the key referred to, nor at
-/// columns that have another name in Rust.
+/// Returns whether Diesel's own tool assumes that the column refers to a rowid. That tool checks neither the type of
+/// the referenced key nor columns that have another name in Rust.
 fn refers_to_rowid(column: &Column, table: &Table, schema: &Schema) -> bool {
     if names::of_column(&column.name, &names::of_table(&table.name)) != column.name {
         return false;
@@ -169,8 +171,8 @@ fn refers_to_rowid(column: &Column, table: &Table, schema: &Schema) -> bool {
     })
 }
 
-/// Foreign keys that say all there is to say about a join: of one column, to the primary key of another table, and the
-/// only one between these two.
+/// Returns the foreign keys that fully describe a join: they have one column, refer to the primary key of another
+/// table, and are the only ones between the two tables.
 fn joins(schema: &Schema, kept: &[&Table]) -> Vec<Join> {
     let mut between: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for table in schema.tables.values() {
@@ -224,7 +226,7 @@ mod tests {
         }
     }
 
-    /// A parent, and which column refers to which of its.
+    /// A parent table, and the pairs of a referring column and the column of the parent.
     type Key<'a> = (&'a str, &'a [(&'a str, Option<&'a str>)]);
 
     fn schema(tables: &[(&str, &[Key<'_>])]) -> Schema {

@@ -1,6 +1,6 @@
-//! What a program needs to compile a `schema.rs`: the compiler's message names no feature.
+//! Names the features that a program needs to compile a `schema.rs`. The compiler's message names no feature.
 
-/// SQL types that exist with a feature of diesel-rqlite only.
+/// The SQL types that need a feature of diesel-rqlite.
 const NEEDED: [(&str, &str); 5] = [
     ("Json", "serde_json"),
     ("Jsonb", "serde_json"),
@@ -9,7 +9,7 @@ const NEEDED: [(&str, &str); 5] = [
     ("Uuid", "uuid"),
 ];
 
-/// Which features of diesel-rqlite the columns of a `schema.rs` need, as a note.
+/// Returns a note that lists the features of diesel-rqlite that the columns of a `schema.rs` need.
 pub(super) fn note_of(schema: &str) -> Option<String> {
     let types = schema
         .lines()

@@ -1,9 +1,10 @@
-//! rustfmt, where there is one: a project may have a `rustfmt.toml` of its own.
+//! Runs rustfmt, if it is installed. A project may have a `rustfmt.toml` of its own.
 
 use std::io::{self, Write as _};
 use std::process::{Command, Output, Stdio};
 
-/// The text as rustfmt lays it out; as it is, which is rustfmt's default, where that can't be run.
+/// Returns the text as rustfmt formats it. If rustfmt can't be run, returns the text unchanged, which has rustfmt's
+/// default format.
 pub(super) fn by_rustfmt(text: String) -> String {
     match run(&text) {
         Ok(output) if output.status.success() => String::from_utf8(output.stdout).unwrap_or(text),
@@ -17,7 +18,7 @@ fn run(text: &str) -> io::Result<Output> {
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()?;
-    // It reads all of its input before it writes. What can't be written shows in how it ends.
+    // rustfmt reads all of its input before it writes. A failed write shows in its exit status.
     if let Some(mut input) = child.stdin.take() {
         let _ = input.write_all(text.as_bytes());
     }

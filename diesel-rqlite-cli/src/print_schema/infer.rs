@@ -1,4 +1,4 @@
-//! The schema of a database, as rqlite tells it.
+//! Reads the schema of a database from rqlite.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel_rqlite::RqliteConnection;
 
-/// Everything in one read: tables, their columns, and what these refer to. A read of `sqlite_schema` in the same
-/// statement makes a node notice that its picture of the schema is old.
+/// Reads everything at once: tables, their columns, and the columns these refer to. Reading `sqlite_schema` in the
+/// same statement makes a node notice that its cached schema is out of date.
 const QUERY: &str = r"
 WITH own AS (SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'KIND')
     AND name NOT LIKE '\_\_%' ESCAPE '\' AND name NOT LIKE 'sqlite%')
@@ -32,19 +32,19 @@ type Line = (
     Option<String>,
 );
 
-/// The tables of a database in the order of their names, and views if they were asked for.
+/// The tables of a database, sorted by name. Views are included if they were requested.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Schema {
     pub tables: BTreeMap<String, Table>,
 }
 
-/// A table or a view, with the names and types that it was declared with.
+/// A table or a view, with its declared names and types.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
     pub name: String,
     pub is_view: bool,
     pub without_rowid: bool,
-    /// Hidden columns of virtual tables and generated ones included.
+    /// The columns, including generated ones and hidden ones of virtual tables.
     pub columns: Vec<Column>,
     pub foreign_keys: Vec<ForeignKey>,
 }
@@ -62,16 +62,16 @@ pub struct Column {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForeignKey {
     pub parent: String,
-    /// The columns that refer, and what they refer to; `None` is the parent's primary key.
+    /// The referring columns, each with the column it refers to. `None` is the parent's primary key.
     pub columns: Vec<(String, Option<String>)>,
 }
 
 impl Schema {
-    /// Reads it with one request.
+    /// Reads the schema with one request.
     ///
     /// # Errors
     ///
-    /// The server's.
+    /// Returns the errors of the server.
     pub fn read(connection: &mut RqliteConnection, views: bool) -> QueryResult<Self> {
         let query = QUERY.replace("KIND", if views { "view" } else { "table" });
         type Types = (
@@ -131,9 +131,9 @@ impl Schema {
 }
 
 impl Table {
-    /// The columns of the primary key in the order of the table. A table without one has its rowid, under the first
-    /// name that no column took; a view has its column `id`, or its first one. Empty: all names of the rowid are
-    /// taken.
+    /// Returns the columns of the primary key in the order of the table. A table without one has its rowid, under the
+    /// first name that is not a column. A view has its column `id`, or its first column. The result is empty if all
+    /// names of the rowid are taken.
     pub fn primary_key(&self) -> Vec<&str> {
         let declared = self.columns.iter().filter(|column| column.in_primary_key);
         let declared: Vec<_> = declared.map(|column| column.name.as_str()).collect();
@@ -151,7 +151,7 @@ impl Table {
         key.into_iter().collect()
     }
 
-    /// Whether this column is the table's rowid: 64 bits wide, whatever is stored.
+    /// Returns whether this column is the table's rowid. A rowid is 64 bits wide, whatever is stored.
     pub fn is_rowid(&self, column: &str) -> bool {
         let is_integer = match self.column(column) {
             Some(column) => column.declared.eq_ignore_ascii_case("integer"),
@@ -160,7 +160,7 @@ impl Table {
         is_integer && !self.is_view && !self.without_rowid && self.primary_key() == [column]
     }
 
-    /// The column with this name.
+    /// Returns the column with this name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
     }

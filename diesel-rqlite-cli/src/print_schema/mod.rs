@@ -1,4 +1,4 @@
-//! `print-schema`: `schema.rs`, from what the database says of itself.
+//! The command `print-schema`: writes `schema.rs` from the schema of the database.
 
 mod definitions;
 mod features;
@@ -25,7 +25,7 @@ use crate::configuration::{self, Configuration};
 use crate::error::Error as CliError;
 use crate::{database, output};
 
-/// What can go wrong with a schema, besides the database.
+/// The errors of a schema, apart from those of the database.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(
@@ -55,11 +55,11 @@ pub struct PrintSchema {
 }
 
 impl PrintSchema {
-    /// Runs the verb.
+    /// Runs the command.
     ///
     /// # Errors
     ///
-    /// The server's, and those of [`generate`].
+    /// Returns the errors of the server, and those of [`generate`].
     pub fn run(self, common: &Common) -> Result<(), CliError> {
         let schemas = Configuration::read(common)?.print_schema;
         let schemas = self.options.apply(schemas)?;
@@ -73,11 +73,12 @@ impl PrintSchema {
     }
 }
 
-/// The text of `schema.rs`, by one request.
+/// Returns the text of `schema.rs`. The schema is read with one request.
 ///
 /// # Errors
 ///
-/// The server's; a table that no key identifies the rows of; a patch that can't be applied.
+/// Returns the errors of the server. Also fails if a table has no key that identifies its rows, or if a patch can't
+/// be applied.
 pub fn generate(
     connection: &mut RqliteConnection,
     config: &configuration::PrintSchema,
@@ -102,12 +103,12 @@ fn patched(text: &str, path: &Path) -> Result<String, Error> {
     Ok(diffy::apply(text, &diffy::Patch::from_str(&patch)?)?)
 }
 
-/// Writes the files that `diesel.toml` names anew, or compares them with `--locked-schema`: what `migration run`,
-/// `revert`, `redo`, `setup` and `reset` do at their end.
+/// Rewrites the files that `diesel.toml` names, or compares them if `--locked-schema` is given. `migration run`,
+/// `revert`, `redo`, `setup` and `reset` do this at their end.
 ///
 /// # Errors
 ///
-/// The server's; [`CliError::SchemaWouldChange`].
+/// Returns the errors of the server, or [`CliError::SchemaWouldChange`].
 pub fn regenerate(common: &Common) -> Result<(), CliError> {
     let schemas = Configuration::read(common)?.print_schema;
     let mut connection = None;
@@ -146,7 +147,7 @@ fn write(path: &Path, text: &str) -> Result<(), CliError> {
     fs::write(path, text).map_err(|error| CliError::io(path, error))
 }
 
-/// Line ends may differ: git changes them on some systems.
+/// Compares the texts. Line ends may differ, because git changes them on some systems.
 fn compare(path: &Path, text: &str) -> Result<(), CliError> {
     let old = fs::read_to_string(path).map_err(|error| CliError::io(path, error))?;
     if text.lines().eq(old.lines()) {

@@ -1,6 +1,6 @@
-//! Rust names for those of SQL, as Diesel's own tool chooses them.
+//! Rust names for SQL names, as Diesel's own tool chooses them.
 
-/// What can't name a table or a column in `table!`: Rust's keywords, and what the macro makes for itself.
+/// The words that can't name a table or a column in `table!`: Rust's keywords, and names that the macro defines.
 const RESERVED: &[&str] = &[
     "",
     "_",
@@ -60,17 +60,17 @@ const RESERVED: &[&str] = &[
     "yield",
 ];
 
-/// A table's name, or that of a module.
+/// Returns the Rust name of a table or of a module.
 pub(super) fn of_table(sql: &str) -> String {
     free(identifier(sql), None)
 }
 
-/// The name of a column in a table with this Rust name.
+/// Returns the Rust name of a column in a table with this Rust name.
 pub(super) fn of_column(sql: &str, table: &str) -> String {
     free(identifier(sql), Some(table))
 }
 
-/// A struct for a declared type: `my_enum(1, 2)` is `MyEnum`.
+/// Returns the name of a struct for a declared type: `my_enum(1, 2)` becomes `MyEnum`.
 pub(super) fn of_type(declared: &str) -> String {
     let words = declared.split('(').next().unwrap_or_default();
     let words = words.split(|c: char| !c.is_ascii_alphanumeric());
@@ -83,7 +83,7 @@ pub(super) fn of_type(declared: &str) -> String {
     }
 }
 
-/// The words of a struct's name, as `of_type` puts them together: `MyMood` is `My_Mood`.
+/// Splits the name of a struct into words, the reverse of `of_type`: `MyMood` becomes `My_Mood`.
 pub(super) fn words(camel: &str) -> String {
     let mut words = String::with_capacity(camel.len());
     for letter in camel.chars() {
@@ -104,7 +104,7 @@ fn capitalized(word: &str) -> String {
         .collect()
 }
 
-/// One underscore for each run of what can't be in a name.
+/// Replaces each run of characters that can't be in a name by one underscore.
 fn identifier(sql: &str) -> String {
     let mut name = String::with_capacity(sql.len());
     if sql.starts_with(|first: char| first.is_ascii_digit()) {

@@ -1,5 +1,5 @@
-//! The arguments of `print-schema`. Several sections of `diesel.toml` are told apart by the place of `--schema-key`:
-//! what stands behind it belongs to its section.
+//! The arguments of `print-schema`. If `diesel.toml` has several sections, the position of `--schema-key` tells them
+//! apart: the arguments after it belong to its section.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ const BIGINT_HELP: &str = "Print `INTEGER PRIMARY KEY` columns, and those that r
     table isn't declared with `WITHOUT ROWID`.\nSee https://www.sqlite.org/lang_createtable.html#rowid for more \
     information.";
 
-/// What the command line says, in its order.
+/// The arguments in the order of the command line.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Options(Vec<Opt>);
 
@@ -213,13 +213,13 @@ fn text(id: &'static str, help: &'static str) -> Arg {
 }
 
 impl Options {
-    /// The sections, with what the command line says about them.
+    /// Returns the sections, with the arguments of the command line applied.
     pub(super) fn apply(self, mut schemas: PrintSchemas) -> Result<PrintSchemas, CliError> {
         let mut key = "default".to_owned();
         let mut lists: BTreeMap<String, Lists> = BTreeMap::new();
         for option in self.0 {
             if let Opt::SchemaKey(given) = option {
-                // Without sections there is nothing to choose, as for Diesel's own tool.
+                // Without sections there is nothing to choose, as in Diesel's own tool.
                 if schemas.several {
                     schemas.section(&given)?;
                     key = given;
@@ -238,7 +238,7 @@ impl Options {
     }
 }
 
-/// What the command line lists for a section: it replaces the list of the file.
+/// The lists that the command line gives for a section. They replace the lists of the file.
 #[derive(Debug, Default)]
 struct Lists {
     tables: Vec<Pattern>,

@@ -1,18 +1,18 @@
-//! The SQL type of a column, from the type it was declared with.
+//! Derives the SQL type of a column from its declared type.
 
 use super::names;
 
 /// A type in `table!`, without its `Nullable`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SqlType {
-    /// Of `diesel::sql_types`.
+    /// A type of `diesel::sql_types`.
     Known(&'static str),
-    /// One that neither SQLite nor Diesel has, by a name made of this declaration.
+    /// A type that neither SQLite nor Diesel has. Its name is made from the declaration.
     Custom { name: String, declared: String },
 }
 
 impl SqlType {
-    /// Its name in Rust.
+    /// Returns the name of the type in Rust.
     pub fn name(&self) -> &str {
         match self {
             SqlType::Known(name) => name,
@@ -20,11 +20,11 @@ impl SqlType {
         }
     }
 
-    /// By the rules of Diesel's own tool, which go by parts of the name as SQLite's do; behind them what that tool
-    /// refuses.
+    /// Derives the type by the rules of Diesel's own tool, which look for parts of the name as SQLite's rules do.
+    /// Then handles the types that Diesel's tool refuses.
     pub(crate) fn of(declared: &str, decimal_is_numeric: bool) -> Self {
         let name = declared.to_lowercase();
-        // What SQLite leaves of a generated column without a type.
+        // This is what remains of a generated column without a type in SQLite.
         let name = if name == "generated always" {
             ""
         } else {
@@ -42,8 +42,9 @@ impl SqlType {
         }
     }
 
-    /// The reverse: what to declare a column of the type with this name as. It is the name in capitals, as Diesel's own
-    /// tool writes it, or its words where only these are read as this type again: `MyMood` is `MY_MOOD`.
+    /// Returns the declaration for a column of the type with this name, the reverse of [`SqlType::of`]. It is the
+    /// name in capitals, as Diesel's own tool writes it. If only the separate words are read as this type again, it
+    /// is these: `MyMood` becomes `MY_MOOD`.
     pub(crate) fn declaration(name: &str) -> String {
         let capitals = name.to_uppercase();
         let words = names::words(name).to_uppercase();
@@ -174,7 +175,7 @@ mod tests {
             ("VarChar", "VARCHAR"),
             ("Int4", "INT4"),
             ("MyMood", "MY_MOOD"),
-            // Read as a number, however it is written.
+            // With or without `_`, the name is read as a number.
             ("MyEnum", "MYENUM"),
         ] {
             assert_eq!(SqlType::declaration(name), declared);

@@ -1,4 +1,4 @@
-//! How many rows each table has.
+//! Counts the rows of each table.
 
 use std::collections::BTreeMap;
 
@@ -6,17 +6,17 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use diesel_rqlite::RqliteConnection;
 
-/// By the names of the tables.
+/// The numbers of rows, by the names of the tables.
 pub type Counts = BTreeMap<String, u64>;
 
-/// Fewer than SQLite's limit for the parts of a compound SELECT.
+/// The number of tables per query. It is below SQLite's limit for the parts of a compound SELECT.
 const AT_ONCE: usize = 100;
 
-/// Of every table that stores rows, but for SQLite's own.
+/// Counts the rows of every table that stores rows, except for SQLite's own.
 ///
 /// # Errors
 ///
-/// The server's.
+/// Returns the errors of the server.
 pub fn of_database(connection: &mut RqliteConnection) -> QueryResult<Counts> {
     let names = diesel::dsl::sql::<Text>(
         r"SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 AND name NOT LIKE 'sqlite\_%' ESCAPE '\'
@@ -42,12 +42,12 @@ fn count(table: &str) -> String {
     format!("SELECT '{text}', count(*) FROM \"{name}\"")
 }
 
-/// All rows.
+/// Returns the number of all rows.
 pub fn total(counts: &Counts) -> u64 {
     counts.values().sum()
 }
 
-/// Where two differ, for people. `None`: nowhere.
+/// Describes the differences between two counts. Returns `None` if there are none.
 pub fn difference(of: &str, counts: &Counts, in_other: &str, others: &Counts) -> Option<String> {
     let names: std::collections::BTreeSet<_> = counts.keys().chain(others.keys()).collect();
     let differing = names.into_iter().filter_map(|name| {

@@ -1,4 +1,4 @@
-//! What moving whole databases, and asking about nodes, has in common.
+//! Code that the commands about whole databases and about nodes share.
 
 pub mod counts;
 pub mod progress;
@@ -17,7 +17,7 @@ use crate::common::Common;
 use crate::database;
 use crate::error::Error as CliError;
 
-/// What can go wrong, and whether the database was changed.
+/// An error of a transfer. It states whether the database was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
@@ -85,20 +85,20 @@ fn applied(statements: u64) -> String {
     }
 }
 
-/// A connection to the leader, whatever the URL says about reads.
+/// Connects to the leader, whatever the URL says about reads.
 ///
 /// # Errors
 ///
-/// As [`database::connect`].
+/// Returns the errors of [`database::connect`].
 pub fn connect(common: &Common) -> Result<RqliteConnection, CliError> {
     connect_at(common, ReadConsistency::Linearizable)
 }
 
-/// The first node of the URL that answers, whether the cluster has a leader or not.
+/// Connects to the first node of the URL that answers, whether the cluster has a leader or not.
 ///
 /// # Errors
 ///
-/// As [`connect`].
+/// Returns the errors of [`connect`].
 pub fn any_node(common: &Common) -> Result<RqliteConnection, CliError> {
     connect_at(common, ReadConsistency::None)
 }
@@ -115,16 +115,16 @@ fn connect_at(common: &Common, level: ReadConsistency) -> Result<RqliteConnectio
     })
 }
 
-/// What rqlite says, which was found to be JSON before.
+/// Parses an answer of rqlite that has already been checked to be JSON.
 pub fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).unwrap_or_default()
 }
 
-/// An answer that is not a refusal.
+/// Returns an answer that is not a refusal.
 ///
 /// # Errors
 ///
-/// No answer, or a refusal.
+/// Returns an error if there is no answer, or if it is a refusal.
 pub fn accepted(
     node: &NodeHttp,
     path: &str,
@@ -136,7 +136,7 @@ pub fn accepted(
     }
     let status = answer.status();
     let mut text = String::new();
-    // An error page may be anything; its begin is enough.
+    // An error page may contain anything. Its beginning is enough.
     let _ = answer.into_body().take(1000).read_to_string(&mut text);
     Err(Error::Refused {
         node: node.base().to_owned(),
@@ -146,7 +146,7 @@ pub fn accepted(
     })
 }
 
-/// An answer that is not what it should be.
+/// Returns the error for an answer that can't be parsed.
 pub fn unreadable(node: &NodeHttp, path: &str, reason: &dyn std::fmt::Display) -> Error {
     Error::Unreadable {
         node: node.base().to_owned(),
@@ -159,12 +159,12 @@ fn without_query(path: &str) -> &str {
     path.split('?').next().unwrap_or(path)
 }
 
-/// A path for an error.
+/// Formats a path for an error.
 pub fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// `1 row`, `2 rows`
+/// Formats a number with its noun: `1 row`, `2 rows`.
 pub fn plural(number: u64, what: &str) -> String {
     match number {
         1 => format!("1 {what}"),

@@ -2,7 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar of bytes; without an end if that is not known.
+/// Creates a progress bar of bytes. It has no end if the total is not known.
 pub fn bytes(what: &'static str, total: Option<u64>) -> ProgressBar {
     let (bar, template) = match total {
         Some(total) => (
@@ -14,7 +14,7 @@ pub fn bytes(what: &'static str, total: Option<u64>) -> ProgressBar {
             "{msg} {spinner} {bytes} {bytes_per_sec}",
         ),
     };
-    // A template that is wrong gives the default one, which shows no bytes.
+    // An invalid template leaves the default one, which shows no bytes.
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }

@@ -1,15 +1,16 @@
-//! Enough of SQLite's file format to say whether a file is whole, and how many rows its tables have: without SQLite.
+//! Reads enough of SQLite's file format to tell whether a file is complete and how many rows its tables have. It does
+//! not use SQLite.
 //!
-//! See <https://www.sqlite.org/fileformat2.html>. Only the pages of tables are looked at, a page at a time.
+//! See <https://www.sqlite.org/fileformat2.html>. Only the pages of tables are read, one page at a time.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
 
-/// What every such file begins with.
+/// The bytes that every such file begins with.
 pub const MAGIC: &[u8; 16] = b"SQLite format 3\0";
-/// The part of the first page in front of its B-tree.
+/// The length of the header of the first page, which precedes its B-tree.
 const HEADER: usize = 100;
-/// Deeper than any file within SQLite's limits is.
+/// A depth that no file within SQLite's limits exceeds.
 const DEEPEST: usize = 32;
 
 const INDEX_INTERIOR: u8 = 2;
@@ -17,7 +18,7 @@ const TABLE_INTERIOR: u8 = 5;
 const INDEX_LEAF: u8 = 10;
 const TABLE_LEAF: u8 = 13;
 
-/// What is wrong with a file.
+/// The damage of a file.
 #[derive(Debug, thiserror::Error)]
 pub enum Damage {
     #[error("it can't be read: {0}")]
@@ -43,9 +44,10 @@ pub struct SqliteFile<F> {
     file: F,
     page_size: u32,
     pages: u32,
-    /// Pages that may still be looked at: each belongs to one place only, so that more is a circle.
+    /// The number of pages that may still be read. Each page belongs to one place only, so a larger number means a
+    /// cycle.
     left: u32,
-    /// Of each page, at its end.
+    /// The number of reserved bytes at the end of each page.
     reserved: u8,
     encoding: Encoding,
 }
@@ -57,7 +59,7 @@ enum Encoding {
     Utf16Be,
 }
 
-/// A page, and where its B-tree begins.
+/// A page, and the position of its B-tree.
 struct Page {
     number: u32,
     bytes: Vec<u8>,
@@ -65,7 +67,7 @@ struct Page {
 }
 
 impl<F: Read + Seek> SqliteFile<F> {
-    /// Reads the header. A file that is shorter than it says is an error.
+    /// Reads the header. Fails if the file is shorter than the header says.
     ///
     /// # Errors
     ///
@@ -85,7 +87,7 @@ impl<F: Read + Seek> SqliteFile<F> {
         };
         let is = file.seek(SeekFrom::End(0))?;
         let whole = u32::try_from(is / u64::from(page_size)).unwrap_or(u32::MAX);
-        // The number of pages counts only if the last change wrote it, too.
+        // The number of pages is valid only if the last change wrote it, too.
         let stated = u32_at(&header, 28)
             .filter(|pages| *pages > 0 && u32_at(&header, 24) == u32_at(&header, 92));
         let pages = stated.unwrap_or(whole);
@@ -119,7 +121,7 @@ impl<F: Read + Seek> SqliteFile<F> {
         }
     }
 
-    /// The rows of each table that has some place in the file, but for SQLite's own.
+    /// Returns the number of rows of each table that has pages in the file, except for SQLite's own.
     ///
     /// # Errors
     ///
@@ -134,14 +136,14 @@ impl<F: Read + Seek> SqliteFile<F> {
         Ok(counts)
     }
 
-    /// Names and roots.
+    /// Returns the names and root pages of the tables.
     fn tables(&mut self) -> Result<Vec<(String, u32)>, Damage> {
         let mut tables = Vec::new();
         self.collect(1, 0, &mut tables)?;
         Ok(tables)
     }
 
-    /// The table that a record of the schema describes.
+    /// Returns the table that a record of the schema describes.
     fn table(&self, record: &[u8]) -> Result<Option<(String, u32)>, Damage> {
         let columns = columns(record).ok_or(Damage::Schema)?;
         let [kind, name, _, root, ..] = columns.as_slice() else {
@@ -152,7 +154,7 @@ impl<F: Read + Seek> SqliteFile<F> {
         if kind != "table" || name.starts_with("sqlite_") {
             return Ok(None);
         }
-        // Views and virtual tables have no root; what a virtual table stores is in tables of its own.
+        // Views and virtual tables have no root page. A virtual table stores its data in other tables.
         let root = root.integer().and_then(|root| u32::try_from(root).ok());
         Ok(root.filter(|root| *root > 0).map(|root| (name, root)))
     }
@@ -172,7 +174,7 @@ impl<F: Read + Seek> SqliteFile<F> {
         .ok_or(Damage::Schema)
     }
 
-    /// The rows below a page. In a table WITHOUT ROWID, which is an index, also the inner pages hold rows.
+    /// Counts the rows below a page. A table WITHOUT ROWID is an index, and its inner pages hold rows, too.
     fn count(&mut self, number: u32, depth: usize) -> Result<u64, Damage> {
         let page = self.page(number, depth)?;
         let damaged = Damage::Page { page: number };
@@ -192,7 +194,7 @@ impl<F: Read + Seek> SqliteFile<F> {
         Ok(count)
     }
 
-    /// The tables in the schema below a page.
+    /// Collects the tables of the schema below a page.
     fn collect(
         &mut self,
         number: u32,
@@ -209,7 +211,7 @@ impl<F: Read + Seek> SqliteFile<F> {
                 }
             }
             Some(TABLE_LEAF) => {
-                // Cells do not overlap: a small file can't make a large schema.
+                // Cells do not overlap, so a small file can't contain a large schema.
                 let mut used = 0;
                 for cell in 0..cells {
                     let at = page.pointer(cell, 8).ok_or_else(damaged)?;
@@ -226,8 +228,8 @@ impl<F: Read + Seek> SqliteFile<F> {
         Ok(())
     }
 
-    /// A cell of a table's leaf: length, rowid, and the record, of which a part may be on other pages. Also how much of
-    /// the page it takes.
+    /// Reads a cell of a table's leaf: length, rowid, and the record, a part of which may be on other pages. Also
+    /// returns how much of the page the cell uses.
     fn record(&mut self, page: &Page, at: usize) -> Result<(Vec<u8>, usize), Damage> {
         let damaged = || Damage::Page { page: page.number };
         let cell = page.bytes.get(at..).ok_or_else(damaged)?;
@@ -255,7 +257,7 @@ impl<F: Read + Seek> SqliteFile<F> {
         self.page_size as usize - usize::from(self.reserved)
     }
 
-    /// SQLite's rule for how much of a record stays on the leaf of a table.
+    /// Returns how much of a record is on the leaf of a table, by SQLite's rule.
     fn part_on_the_leaf(&self, length: usize) -> usize {
         let usable = self.usable();
         let most = usable - 35;
@@ -293,12 +295,12 @@ impl Page {
         u16_at(&self.bytes, self.start + 3)
     }
 
-    /// Where a cell begins; inner pages have a longer header than leaves.
+    /// Returns the start of a cell. Inner pages have a longer header than leaves.
     fn pointer(&self, cell: u16, header: usize) -> Option<usize> {
         u16_at(&self.bytes, self.start + header + 2 * usize::from(cell)).map(usize::from)
     }
 
-    /// The pages below an inner one: each cell begins with one, and the last stands in the header.
+    /// Returns the pages below an inner page. Each cell begins with one, and the last one is in the header.
     fn children(&self, cells: u16) -> Option<Vec<u32>> {
         let mut children = Vec::with_capacity(usize::from(cells) + 1);
         for cell in 0..cells {
@@ -317,7 +319,7 @@ struct Column<'a> {
 }
 
 impl Column<'_> {
-    /// Of text.
+    /// Returns the bytes of text.
     fn bytes(&self) -> Option<&[u8]> {
         (self.serial >= 13 && self.serial % 2 == 1).then_some(self.bytes)
     }
@@ -359,7 +361,7 @@ fn columns(record: &[u8]) -> Option<Vec<Column<'_>>> {
     Some(columns)
 }
 
-/// Seven bits a byte, the most significant first; the ninth has eight.
+/// Reads a variable-length integer: seven bits per byte, the most significant first. The ninth byte has eight bits.
 fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
     let mut number = 0;
     for (index, byte) in bytes.iter().take(9).enumerate() {
@@ -414,7 +416,7 @@ mod tests {
         let mut header = [0; HEADER];
         header[..16].copy_from_slice(MAGIC);
         header[16] = 0x10;
-        // Two pages of 4096 bytes.
+        // The size is two pages of 4096 bytes.
         header[31] = 2;
         let cut_off = damage(&header);
         assert!(
@@ -435,7 +437,7 @@ mod tests {
         bytes[..16].copy_from_slice(MAGIC);
         bytes[16] = 2;
         bytes[31] = 2;
-        // An inner page with many children, all of which are page 1 again.
+        // This is an inner page with many children, all of which are page 1 again.
         bytes[HEADER] = TABLE_INTERIOR;
         bytes[HEADER + 4] = 100;
         bytes[HEADER + 11] = 1;

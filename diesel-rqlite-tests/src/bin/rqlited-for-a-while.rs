@@ -1,6 +1,6 @@
-//! Runs an empty rqlited until its input ends (Ctrl-D), and prints where it is.
+//! Runs an empty rqlited until its input ends (Ctrl-D), and prints its address.
 //!
-//! `cargo run -p diesel-rqlite-tests` gives you a node to try things on.
+//! `cargo run -p diesel-rqlite-tests` starts a node for experiments.
 #![allow(clippy::print_stdout)]
 
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! The listening socket: what those meet who connect.
+//! The listening socket, which determines how new connections are treated.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,13 +12,13 @@ use nix::sys::socket::{Backlog, Shutdown, listen, shutdown};
 
 use super::state::{Entrance, Shared, State};
 
-/// As many as may wait to be accepted.
+/// The number of connections that may wait to be accepted.
 const QUEUE: i32 = 128;
 
-/// Between looks at a socket that does not listen yet, or no more.
+/// The interval between checks of a socket that does not listen yet, or no longer listens.
 const SHORT: Duration = Duration::from_millis(1);
 
-/// Who has not got through on loopback by then, won't.
+/// The time after which a connection on loopback that has not succeeded never will.
 const LOST: Duration = Duration::from_millis(50);
 
 pub(super) struct Door {
@@ -41,17 +41,17 @@ impl Door {
         Ok(door)
     }
 
-    /// Waits until somebody connects, or it is closed.
+    /// Waits until somebody connects, or the socket is closed.
     pub(super) fn wait(&self) {
         let mut polled = [PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
         let is_ready = poll(&mut polled, PollTimeout::NONE).is_ok();
         if !is_ready || polled[0].revents() != Some(PollFlags::POLLIN) {
-            // It follows what is wanted in a moment.
+            // The socket soon changes to the requested state.
             thread::sleep(SHORT);
         }
     }
 
-    /// Who is at the door, if anybody is still there.
+    /// Accepts a connection, if its client is still there.
     pub(super) fn accept(&self) -> Option<(TcpStream, SocketAddr)> {
         self.listener.accept().ok()
     }
@@ -60,7 +60,7 @@ impl Door {
         self.entrance.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes what is to happen, and then what new connections meet.
+    /// Changes the state, and then the treatment of new connections.
     pub(super) fn change(&self, shared: &Shared, change: impl FnOnce(&mut State)) {
         let mut entrance = self.lock();
         shared.change(change);
@@ -80,20 +80,21 @@ impl Door {
         listen(&self.listener, queue).expect("the socket is bound");
     }
 
-    /// A socket that is bound and does not listen keeps its port. Who waits for it is woken.
+    /// Refuses connections. A socket that is bound and does not listen keeps its port. Threads that wait for it are
+    /// woken.
     fn refuse(&self) {
         shutdown(self.listener.as_raw_fd(), Shutdown::Read).expect("the socket listens");
     }
 
-    /// No packet gets an answer while the queue is full of those that nobody accepts. That they are closed again leaves
-    /// them where they are.
+    /// Stops answering packets: the queue is full of connections that nobody accepts. They stay in the queue even
+    /// when their clients close them.
     fn fall_silent(&self) {
         self.listen(0);
         while TcpStream::connect_timeout(&self.address, LOST).is_ok() {}
     }
 }
 
-/// The port must be named: one that the system chose would be lost when the socket does not listen.
+/// Binds the socket to an explicit port. A port that the system chose would be lost when the socket stops listening.
 fn bind() -> io::Result<TcpListener> {
     loop {
         let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;

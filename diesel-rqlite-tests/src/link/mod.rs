@@ -1,4 +1,5 @@
-//! TCP connections that can be cut, slowed down and lost, without root: each goes through a proxy on loopback.
+//! TCP connections that can be cut, slowed down and lost, without root: each of them goes through a proxy on
+//! loopback.
 
 mod door;
 mod peers;
@@ -16,53 +17,53 @@ use self::door::Door;
 pub(crate) use self::peers::Peers;
 use self::state::{Shared, State};
 
-/// How long it takes at most to see that a server listens.
+/// The maximum time until a listening server is noticed.
 const POLL: Duration = Duration::from_millis(5);
 
-/// What becomes of the bytes of one direction.
+/// The treatment of the bytes of one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Flow {
-    /// They arrive.
+    /// The bytes arrive.
     #[default]
     Open,
-    /// Every packet is lost: nothing arrives, nothing is closed, and no new connection is made. TCP sends again what was
-    /// lost, so it arrives late when the link is healed.
+    /// Every packet is lost: nothing arrives, nothing is closed, and no new connection is made. TCP resends lost
+    /// packets, so the bytes arrive late when the link is healed.
     Cut,
-    /// They arrive this much later.
+    /// The bytes arrive this much later.
     Slow(Duration),
-    /// They are taken and thrown away. A connection that has lost some is closed when the link is healed.
+    /// The bytes are accepted and thrown away. A connection that has lost bytes is closed when the link is healed.
     Swallowed,
 }
 
-/// A TCP proxy on loopback whose connections can be broken in all ways that networks know, each direction for itself.
-/// Stopped when dropped.
+/// A TCP proxy on loopback whose connections can fail in all ways that connections in a network do. Each direction
+/// can fail separately. Stopped when dropped.
 ///
-/// To those who connect it is the server: while that does not listen, the link refuses.
+/// To clients the link is the server: while the server does not listen, the link refuses connections.
 pub struct Link {
     shared: Arc<Shared>,
     door: Arc<Door>,
     accepting: Option<JoinHandle<()>>,
 }
 
-/// Says whose connection it is, by both its ends.
+/// Determines the source of a connection by its two ends.
 pub(crate) type Source = Box<dyn Fn(SocketAddr, SocketAddr) -> Option<usize> + Send + Sync>;
 
 impl Link {
-    /// A link to a server on loopback, `host:port`.
+    /// Starts a link to a server on loopback, `host:port`.
     ///
     /// # Panics
     ///
-    /// When this is no address, or no port is free.
+    /// If this is not an address, or no port is free.
     pub fn start(server: &str) -> Self {
         Self::balancing([server])
     }
 
-    /// A link to several servers, as a load balancer is: connections go to one after the other. One that refuses is passed
-    /// over; nobody asks whether one that accepts is well.
+    /// Starts a link to several servers that works like a load balancer: it distributes connections to them in turn.
+    /// It skips a server that refuses a connection. It does not check the health of a server that accepts one.
     ///
     /// # Panics
     ///
-    /// When one is no address, or no port is free.
+    /// If one of these is not an address, or no port is free.
     pub fn balancing<'a>(servers: impl IntoIterator<Item = &'a str>) -> Self {
         let servers = servers.into_iter();
         let servers = servers.map(|server| server.parse().expect("is an address"));
@@ -71,7 +72,7 @@ impl Link {
         link
     }
 
-    /// A link that refuses until it is told where it leads. `source` says on which of its wires a connection comes.
+    /// Creates a link that refuses connections until its target is set. `source` returns the wire of a connection.
     pub(crate) fn to_come(wires: usize, source: Source) -> io::Result<Self> {
         let shared = Arc::new(Shared::new(wires));
         let door = Arc::new(Door::closed()?);
@@ -84,68 +85,68 @@ impl Link {
         })
     }
 
-    /// `host:port`, where to connect.
+    /// Returns `host:port`, the address to connect to.
     pub fn address(&self) -> String {
         self.door.address.to_string()
     }
 
-    /// All its connections.
+    /// Returns all connections, by wire.
     fn wires(&self) -> impl Iterator<Item = Wire<'_>> {
         (0..self.shared.wires()).map(|wire| self.wire(wire))
     }
 
-    /// Those of one source.
+    /// Returns the connections of one source.
     pub(crate) fn wire(&self, wire: usize) -> Wire<'_> {
         Wire { link: self, wire }
     }
 
-    /// Sets both directions: from those who connect to the server, and back.
+    /// Sets both directions: from the clients to the server, and back.
     pub fn set(&self, forth: Flow, back: Flow) {
         self.wires().for_each(|wire| wire.set(forth, back));
     }
 
-    /// All packets are lost, in both directions.
+    /// Loses all packets in both directions.
     pub fn cut(&self) {
         self.set(Flow::Cut, Flow::Cut);
     }
 
-    /// The server hears all, and nothing comes back.
+    /// Lets all bytes reach the server, and none come back.
     pub fn mute(&self) {
         self.set(Flow::Open, Flow::Swallowed);
     }
 
-    /// All bytes take this much longer, in each direction.
+    /// Delays all bytes by this much in each direction.
     pub fn slow(&self, delay: Duration) {
         self.set(Flow::Slow(delay), Flow::Slow(delay));
     }
 
-    /// Connections are closed, and new ones refused, as if nobody listened.
+    /// Closes connections and refuses new ones, as if nobody listened.
     pub fn refuse(&self) {
         self.wires().for_each(|wire| wire.refuse());
     }
 
-    /// The server forgets the connections that there are, and nobody tells the other end: what is sent on them
-    /// arrives nowhere. New connections work.
+    /// Makes the server forget the current connections without telling the other end: bytes sent on them arrive
+    /// nowhere. New connections work.
     pub fn half_open(&self) {
         self.wires().for_each(|wire| wire.half_open());
     }
 
-    /// All is well again. What was held back arrives; what was lost is told by closing.
+    /// Restores the link. Bytes that were held back arrive. A connection that lost bytes is closed.
     pub fn heal(&self) {
         self.wires().for_each(|wire| wire.heal());
     }
 
-    /// How many connections there are.
+    /// Returns the number of connections.
     pub fn connections(&self) -> usize {
         self.shared.lock().connections()
     }
 
-    /// There is nobody who listens.
+    /// Sets that nobody listens.
     pub(crate) fn leads_nowhere(&self) {
         self.change(|state| state.leads_to(Vec::new()));
     }
 
-    /// Where it leads, as soon as somebody listens there: that is waited for in the background.
+    /// Sets the target of the link, to take effect as soon as the server listens. A background thread waits for that.
     pub(crate) fn leads_to(&self, server: SocketAddr) {
         self.leads_nowhere();
         let awaiting = self.shared.lock().targets_number();
@@ -181,13 +182,13 @@ impl Drop for Link {
     fn drop(&mut self) {
         self.change(State::stop);
         if let Some(accepting) = self.accepting.take() {
-            // Nothing in it can panic but a bug of the kit, which has been printed then.
+            // Only a bug in this crate can make the thread panic, and the panic has already been printed.
             let _ = accepting.join();
         }
     }
 }
 
-/// The connections of a [`Link`] that come from one place.
+/// The connections of a [`Link`] that come from one source.
 #[derive(Clone, Copy, Debug)]
 pub struct Wire<'a> {
     link: &'a Link,
@@ -195,29 +196,30 @@ pub struct Wire<'a> {
 }
 
 impl Wire<'_> {
-    /// Sets both directions: from who connects, and back.
+    /// Sets both directions: from the connecting side, and back.
     pub fn set(self, forth: Flow, back: Flow) {
         self.link.change(|state| state.set(self.wire, forth, back));
     }
 
-    /// All packets are lost, in both directions.
+    /// Loses all packets in both directions.
     ///
-    /// If others may still connect to the same server, a new connection is accepted all the same, and nothing comes of it.
+    /// If others may still connect to the same server, a new connection is accepted nevertheless, but carries no
+    /// bytes.
     pub fn cut(self) {
         self.set(Flow::Cut, Flow::Cut);
     }
 
-    /// Connections are closed, and new ones refused, as if nobody listened.
+    /// Closes connections and refuses new ones, as if nobody listened.
     pub fn refuse(self) {
         self.link.change(|state| state.refuse(self.wire));
     }
 
-    /// As [`Link::half_open`].
+    /// Does the same as [`Link::half_open`].
     pub fn half_open(self) {
         self.link.change(|state| state.forget(self.wire));
     }
 
-    /// All is well again.
+    /// Restores the connections.
     pub fn heal(self) {
         self.link.change(|state| state.heal(self.wire));
     }

@@ -1,5 +1,5 @@
-//! Which of the cluster's processes has made a connection. A node has one address for all others, so that only this
-//! tells them apart.
+//! Determines which process of the cluster made a connection. A node has one address for all others, so that only the
+//! process tells them apart.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A process may connect before its number is noted.
+/// The time to wait for a process id: a process may connect before its id is recorded.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// The process of each node, by its place.
+/// The process of each node, by the node's index.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Peers(Arc<Mutex<Vec<Option<u32>>>>);
 
@@ -22,11 +22,11 @@ impl Peers {
         processes[place] = Some(process);
     }
 
-    /// Who holds the end `from` of a connection to `to`.
+    /// Returns the node that holds the end `from` of a connection to `to`.
     pub(crate) fn who(&self, from: SocketAddr, to: SocketAddr) -> Option<usize> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            // None if it has closed it already.
+            // There is no socket if the process has already closed it.
             let socket = socket(from, to)?;
             let processes = self
                 .0
@@ -43,7 +43,7 @@ impl Peers {
     }
 }
 
-/// What a process has among its open files for the end `from` of a connection.
+/// Returns the name that a process has among its open files for the end `from` of a connection.
 fn socket(from: SocketAddr, to: SocketAddr) -> Option<String> {
     let ends = [ending(from), ending(to)];
     let table = fs::read_to_string("/proc/net/tcp").ok()?;
@@ -51,12 +51,12 @@ fn socket(from: SocketAddr, to: SocketAddr) -> Option<String> {
         let fields: Vec<_> = line.split_ascii_whitespace().collect();
         let is_it = fields.get(1)?.ends_with(&ends[0]) && fields.get(2)?.ends_with(&ends[1]);
         let inode = *fields.get(9)?;
-        // Without a file: nobody's any more.
+        // A socket without a file belongs to no process any more.
         (is_it && inode != "0").then(|| format!("socket:[{inode}]"))
     })
 }
 
-/// How the table writes the port. The address in it is loopback's.
+/// Returns the port in the notation of the table. The address in it is that of loopback.
 fn ending(address: SocketAddr) -> String {
     format!(":{:04X}", address.port())
 }

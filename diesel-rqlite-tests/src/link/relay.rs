@@ -1,4 +1,4 @@
-//! Takes connections and passes on what comes on them.
+//! Accepts connections and forwards their bytes.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::door::Door;
 use super::state::{Passage, Shared, Way};
 
-/// The server is on this machine: it answers at once, or is a link that is cut.
+/// The timeout for connecting. The server is on this machine: it answers at once, or it is a link that is cut.
 const CONNECT: Duration = Duration::from_secs(1);
 
 pub(super) fn accept(
@@ -29,7 +29,7 @@ pub(super) fn accept(
             continue;
         };
         let shared = Arc::clone(shared);
-        // A connection that fails is for its ends to complain about.
+        // If a connection fails, its ends report it.
         thread::spawn(move || serve(&shared, wire, client));
     }
 }
@@ -44,7 +44,7 @@ fn serve(shared: &Arc<Shared>, wire: usize, client: TcpStream) -> Option<()> {
 fn relay(shared: &Arc<Shared>, number: u64, client: TcpStream) -> Option<()> {
     let (targets, was_cut) = shared.handshake(number)?;
     if was_cut && has_hung_up(&client) {
-        // The server would never have heard of it.
+        // The server would never have received the connection.
         return None;
     }
     let mut connected = targets
@@ -63,7 +63,7 @@ fn relay(shared: &Arc<Shared>, number: u64, client: TcpStream) -> Option<()> {
     back.join().ok()
 }
 
-/// That nothing more will come, also where something still waits to be read.
+/// The event that no more bytes will come, even if some are still waiting to be read.
 #[cfg(target_os = "linux")]
 const END: PollFlags = PollFlags::from_bits_retain(nix::libc::POLLRDHUP);
 #[cfg(not(target_os = "linux"))]
@@ -74,7 +74,7 @@ fn has_hung_up(client: &TcpStream) -> bool {
     poll(&mut polled, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
-/// Passes on what comes in one direction, and its end.
+/// Forwards the bytes of one direction, and the end of the stream.
 fn pump(shared: &Shared, number: u64, way: Way, mut from: TcpStream, mut to: TcpStream) {
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -82,7 +82,7 @@ fn pump(shared: &Shared, number: u64, way: Way, mut from: TcpStream, mut to: Tcp
         match shared.pass(number, way) {
             Passage::End => return,
             Passage::Swallow if matches!(length, Ok(1..)) => continue,
-            // The end is no less lost than the bytes.
+            // The end of the stream is lost like the bytes.
             Passage::Swallow => return,
             Passage::Deliver => {}
         }
@@ -96,7 +96,7 @@ fn pump(shared: &Shared, number: u64, way: Way, mut from: TcpStream, mut to: Tcp
         };
         if passed_on.is_err() {
             let _ = to.shutdown(Shutdown::Both);
-            // That the other end is gone is news that goes the other way.
+            // If one end is gone, this is reported in the opposite direction.
             let other = match way {
                 Way::Forth => Way::Back,
                 Way::Back => Way::Forth,

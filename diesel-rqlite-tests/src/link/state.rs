@@ -1,4 +1,4 @@
-//! What is to happen on a link, and the connections that there are.
+//! The state of a link: its settings, and its current connections.
 
 use std::collections::BTreeMap;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -10,12 +10,12 @@ use super::Flow;
 /// A direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// From who connected to the server.
+    /// From the connecting side to the server.
     Forth,
     Back,
 }
 
-/// What new connections meet.
+/// The treatment of new connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entrance {
     Open,
@@ -24,12 +24,12 @@ pub(super) enum Entrance {
     Refused,
 }
 
-/// What is to be done with some bytes, or with the end of them.
+/// The treatment of some bytes, or of the end of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Passage {
     Deliver,
     Swallow,
-    /// There is nobody any more to take them.
+    /// The receiver no longer exists.
     End,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Shared {
 
 #[derive(Debug)]
 pub(super) struct State {
-    /// Nobody listens if there are none.
+    /// The addresses of the servers. If there are none, nobody listens.
     targets: Vec<SocketAddr>,
     targets_number: u64,
     turn: usize,
@@ -65,7 +65,7 @@ impl Rules {
         }
     }
 
-    /// A handshake needs both directions.
+    /// Returns whether no handshake is possible. A handshake needs both directions.
     fn is_cut(self) -> bool {
         self.forth == Flow::Cut || self.back == Flow::Cut
     }
@@ -76,9 +76,9 @@ struct Connection {
     wire: usize,
     client: TcpStream,
     server: Option<TcpStream>,
-    /// The server does not know it any more.
+    /// Set if the server no longer knows the connection.
     forgotten: bool,
-    /// Some of its bytes have been thrown away.
+    /// Set if some of the bytes have been thrown away.
     holed: bool,
 }
 
@@ -112,7 +112,7 @@ impl State {
         connections.filter(|it| it.server.is_some()).count()
     }
 
-    /// How often the targets have changed.
+    /// Returns how often the targets have changed.
     pub(super) fn targets_number(&self) -> u64 {
         self.targets_number
     }
@@ -122,7 +122,7 @@ impl State {
         self.targets_number += 1;
     }
 
-    /// All targets, another one first each time.
+    /// Returns all targets, with a different one first each time.
     fn next_targets(&mut self) -> Vec<SocketAddr> {
         let mut targets = self.targets.clone();
         if !targets.is_empty() {
@@ -176,7 +176,8 @@ impl State {
         });
     }
 
-    /// What to do with bytes that were sent at a time; `Err` with the time to look again, if there is one.
+    /// Returns what to do with bytes that were sent at a certain time. Returns `Err` if they have to wait, with the
+    /// time to check again, if there is one.
     fn passage(
         &mut self,
         number: u64,
@@ -236,7 +237,7 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Waits until connections are to be taken; `false` when the link is stopped.
+    /// Waits until connections are to be accepted. Returns `false` when the link is stopped.
     pub(super) fn wait_to_accept(&self) -> bool {
         let state = self.lock();
         let waits = |state: &mut State| !state.stopped && state.entrance() != Entrance::Open;
@@ -244,13 +245,13 @@ impl Shared {
         !state.unwrap_or_else(PoisonError::into_inner).stopped
     }
 
-    /// Nobody is accepted while none is to be: the door counts on its queue to stay full then.
+    /// Accepts only while the link is open. Otherwise the door relies on its queue to stay full.
     pub(super) fn accept_if_open<T>(&self, accept: impl FnOnce() -> Option<T>) -> Option<T> {
         let state = self.lock();
         (state.entrance() == Entrance::Open).then(accept).flatten()
     }
 
-    /// A new connection. `None` if it is refused.
+    /// Adds a new connection. Returns `None` if it is refused.
     pub(super) fn arrived(&self, wire: usize, client: TcpStream) -> Option<u64> {
         let mut state = self.lock();
         if state.stopped || state.wires[wire].refused {
@@ -269,8 +270,8 @@ impl Shared {
         Some(number)
     }
 
-    /// Waits until its handshake can be over. With where it may lead, and whether it took until something was healed;
-    /// `None` if it has come to an end.
+    /// Waits until the handshake of the connection can be complete. Returns the possible targets, and whether the
+    /// handshake had to wait until the link was healed. Returns `None` if the connection has ended.
     pub(super) fn handshake(&self, number: u64) -> Option<(Vec<SocketAddr>, bool)> {
         let mut was_cut = false;
         let mut state = self.lock();
@@ -287,7 +288,7 @@ impl Shared {
         }
     }
 
-    /// Both ends are connected; `false` if it has come to an end meanwhile.
+    /// Records that both ends are connected. Returns `false` if the connection has ended meanwhile.
     pub(super) fn connected(&self, number: u64, server: TcpStream) -> bool {
         let mut state = self.lock();
         match state.connections.get_mut(&number) {
@@ -301,7 +302,7 @@ impl Shared {
         self.lock().connections.remove(&number);
     }
 
-    /// Waits until bytes, or the end of them, may pass.
+    /// Waits until bytes, or the end of the stream, may pass.
     pub(super) fn pass(&self, number: u64, way: Way) -> Passage {
         let sent = Instant::now();
         let mut state = self.lock();

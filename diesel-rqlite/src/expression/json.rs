@@ -9,7 +9,7 @@ use diesel::sql_types::{
 
 /// `T`, or `Nullable<T>` for an argument that may be NULL.
 pub trait MaybeNullableValue<T>: SingleValue {
-    /// See the trait.
+    /// The resulting type.
     type Out: SingleValue;
 }
 
@@ -24,7 +24,7 @@ where
 
 /// `T`, or `Nullable<T>` if this argument or `Other` may be NULL.
 pub trait CombinedNullableValue<Other, T>: SingleValue {
-    /// See the trait.
+    /// The resulting type.
     type Out: SingleValue;
 }
 
@@ -52,36 +52,36 @@ macro_rules! one_of {
 }
 
 one_of!(
-    /// Text, perhaps NULL.
+    /// Text that may be NULL.
     #[diagnostic::on_unimplemented(message = "`{Self}` is neither `Text` nor `Nullable<Text>`")]
     MaybeText: Text
 );
 one_of!(
-    /// Bytes, perhaps NULL.
+    /// Bytes that may be NULL.
     #[diagnostic::on_unimplemented(message = "`{Self}` is neither `Binary` nor `Nullable<Binary>`")]
     MaybeBinary: Binary
 );
 one_of!(
-    /// Text or bytes, perhaps NULL.
+    /// Text or bytes that may be NULL.
     #[diagnostic::on_unimplemented(
         message = "`{Self}` is neither `Text`, `Binary` nor one of them in `Nullable<_>`"
     )]
     MaybeTextOrBinary: Text, Binary
 );
 one_of!(
-    /// JSON as text, perhaps NULL.
+    /// JSON as text that may be NULL.
     #[diagnostic::on_unimplemented(message = "`{Self}` is neither `Json` nor `Nullable<Json>`")]
     MaybeJson: Json
 );
 one_of!(
-    /// JSON in either form, perhaps NULL.
+    /// JSON in either form that may be NULL.
     #[diagnostic::on_unimplemented(
         message = "`{Self}` is neither `Json`, `Jsonb` nor one of them in `Nullable<_>`"
     )]
     MaybeAnyJson: Json, Jsonb
 );
 one_of!(
-    /// Anything but a BLOB, which JSON can't hold.
+    /// Any type except a BLOB, which JSON can't hold.
     #[diagnostic::on_unimplemented(
         message = "a value of type `{Self}` can't stand in JSON",
         note = "SQLite's JSON holds text, numbers, times and JSON, but no BLOBs"
@@ -98,54 +98,54 @@ pub mod functions {
     #[declare_sql_function(generate_return_type_helpers = true)]
     #[backends(crate::backend::Rqlite)]
     extern "SQL" {
-        /// Checks text to be JSON, and removes what is not needed from it.
+        /// Checks that text is JSON, and removes unnecessary characters from it.
         fn json<E: MaybeText + MaybeNullableValue<Json>>(e: E) -> E::Out;
 
-        /// The binary form of JSON text given as bytes.
+        /// Returns the binary form of JSON text given as bytes.
         fn jsonb<E: MaybeBinary + MaybeNullableValue<Jsonb>>(e: E) -> E::Out;
 
-        /// How many elements an array has; 0 for anything else.
+        /// Returns the number of elements of an array, or 0 for anything else.
         fn json_array_length<J: MaybeAnyJson + MaybeNullableValue<Integer>>(j: J) -> J::Out;
 
-        /// The same for the array at a path; NULL where there is nothing.
+        /// Returns the number of elements of the array at a path, or NULL if there is nothing.
         #[sql_name = "json_array_length"]
         fn json_array_length_with_path<J: MaybeAnyJson>(j: J, path: Text) -> Nullable<Integer>;
 
-        /// The place of the first character that is wrong, from 1; 0 where all is well.
+        /// Returns the position of the first wrong character, counted from 1, or 0 if there is none.
         fn json_error_position<X: MaybeTextOrBinary + MaybeNullableValue<Integer>>(x: X) -> X::Out;
 
-        /// JSON with line ends and four blanks of indentation.
+        /// Returns JSON with line ends and four blanks of indentation.
         fn json_pretty<J: MaybeAnyJson + MaybeNullableValue<Text>>(j: J) -> J::Out;
 
-        /// The same with an indentation of one's own.
+        /// Returns JSON with line ends and this indentation.
         #[sql_name = "json_pretty"]
         fn json_pretty_with_indentation<J: MaybeAnyJson + MaybeNullableValue<Text>>(
             j: J,
             indentation: Nullable<Text>,
         ) -> J::Out;
 
-        /// Whether text is JSON.
+        /// Returns whether text is JSON.
         fn json_valid<J: MaybeJson + MaybeNullableValue<Bool>>(j: J) -> J::Out;
 
-        /// `null`, `true`, `false`, `integer`, `real`, `text`, `array` or `object`.
+        /// Returns `null`, `true`, `false`, `integer`, `real`, `text`, `array` or `object`.
         fn json_type<J: MaybeAnyJson + MaybeNullableValue<Text>>(j: J) -> J::Out;
 
-        /// The same of the element at a path; NULL where there is none.
+        /// Returns the type of the element at a path, or NULL if there is none.
         #[sql_name = "json_type"]
         fn json_type_with_path<J: MaybeAnyJson>(j: J, path: Text) -> Nullable<Text>;
 
-        /// A value as JSON.
+        /// Returns a value as JSON.
         fn json_quote<J: SqlType + SingleValue>(j: J) -> Json;
 
-        /// All values as one array.
+        /// Returns all values as one array.
         #[aggregate]
         fn json_group_array<E: SqlType + SingleValue>(elements: E) -> Json;
 
-        /// The same in binary form.
+        /// Returns all values as one array in binary form.
         #[aggregate]
         fn jsonb_group_array<E: SqlType + SingleValue>(elements: E) -> Jsonb;
 
-        /// All pairs of names and values as one object.
+        /// Returns all pairs of names and values as one object.
         #[aggregate]
         fn json_group_object<
             N: SqlType<IsNull = is_nullable::NotNull> + SingleValue,
@@ -155,7 +155,7 @@ pub mod functions {
             values: V,
         ) -> Json;
 
-        /// The same in binary form.
+        /// Returns all pairs of names and values as one object in binary form.
         #[aggregate]
         fn jsonb_group_object<
             N: SqlType<IsNull = is_nullable::NotNull> + SingleValue,
@@ -165,29 +165,30 @@ pub mod functions {
             values: V,
         ) -> Jsonb;
 
-        /// An array of the arguments: `json_array_1(a)`, `json_array_2(a, b)`, …
+        /// Returns an array of the arguments: `json_array_1(a)`, `json_array_2(a, b)`, …
         #[variadic(1)]
         fn json_array<V: NotBlob>(value: V) -> Json;
 
-        /// The same in binary form.
+        /// Returns an array of the arguments in binary form.
         #[variadic(1)]
         fn jsonb_array<V: NotBlob>(value: V) -> Jsonb;
 
-        /// JSON without the elements at the paths: `json_remove_1(j, path)`, …
+        /// Returns JSON without the elements at the paths: `json_remove_1(j, path)`, …
         #[variadic(1)]
         fn json_remove<J: MaybeAnyJson>(json: J, path: Text) -> Nullable<Json>;
 
-        /// The same in binary form.
+        /// Returns JSON without the elements at the paths, in binary form.
         #[variadic(1)]
         fn jsonb_remove<J: MaybeAnyJson>(json: J, path: Text) -> Nullable<Jsonb>;
 
-        /// `target` changed by `patch`: its members are set, those that are `null` there are removed (RFC 7396).
+        /// Returns `target` changed by `patch`. The members of `patch` are set, and those that are `null` in it are
+        /// removed (RFC 7396).
         fn json_patch<T: MaybeAnyJson, P: MaybeAnyJson + CombinedNullableValue<T, Json>>(
             target: T,
             patch: P,
         ) -> P::Out;
 
-        /// The same in binary form.
+        /// Returns `target` changed by `patch`, in binary form.
         fn jsonb_patch<T: MaybeAnyJson, P: MaybeAnyJson + CombinedNullableValue<T, Jsonb>>(
             target: T,
             patch: P,

@@ -28,9 +28,9 @@ mod operators {
 
 /// The methods of Diesel's `SqliteExpressionMethods`, for all expressions.
 ///
-/// Import it where you use them; Diesel's prelude does not know it.
+/// Import the trait where you use it: Diesel's prelude does not contain it.
 pub trait RqliteExpressionMethods: Expression + Sized {
-    /// `IS`: equal, where NULL equals NULL. Never NULL itself.
+    /// `IS`: equality where NULL equals NULL. The result is never NULL.
     fn is<T>(self, other: T) -> Parens<operators::Is<Self, T::Expression>>
     where
         Self::SqlType: SqlType,
@@ -39,7 +39,7 @@ pub trait RqliteExpressionMethods: Expression + Sized {
         Parens(operators::Is::new(self, other.as_expression()))
     }
 
-    /// `IS NOT`: different, where NULL equals NULL. Never NULL itself.
+    /// `IS NOT`: inequality where NULL equals NULL. The result is never NULL.
     #[allow(clippy::wrong_self_convention)]
     fn is_not<T>(self, other: T) -> Parens<operators::IsNot<Self, T::Expression>>
     where

@@ -1,27 +1,27 @@
-//! A batch insert as the fewest statements SQLite can take.
+//! Renders a batch insert as the fewest statements that SQLite accepts.
 //!
-//! SQLite has no DEFAULT keyword in VALUES, so rows that leave out different columns need statements of
-//! their own, and no statement may have more than 32,766 variables. The AST is walked once and marks where
-//! rows begin and end; equal neighbours share a statement. Several statements are rendered as
-//! `BEGIN; …; COMMIT;` with numbered placeholders, which is also what `debug_query` shows; the connection
-//! sends them as one atomic request.
+//! SQLite has no DEFAULT keyword in VALUES, so rows that leave out different columns need separate statements. Also,
+//! no statement may have more than 32,766 variables. The AST is walked once, and marks are set where rows begin and
+//! end. Neighbouring rows with the same columns share a statement. Several statements are rendered as `BEGIN; …;
+//! COMMIT;` with numbered placeholders, which is also what `debug_query` shows. The connection sends them as one
+//! atomic request.
 
 use std::fmt::Write as _;
 use std::ops::Range;
 
 use crate::bind_collector::MAX_VARIABLES;
 
-/// In front of the first row.
+/// Marks the start of the first row.
 pub(super) const ROWS: &str = "\0rows";
-/// In front of a row's column names.
+/// Marks the start of a row's column names.
 pub(super) const COLUMNS: &str = "\0columns";
-/// Between a row's column names and its values.
+/// Separates a row's column names from its values.
 pub(super) const VALUES: &str = "\0values";
-/// Behind a row's values.
+/// Marks the end of a row's values.
 pub(super) const ROW_END: &str = "\0row end";
-/// A row in which every column has its default.
+/// Marks a row in which every column has its default.
 pub(super) const DEFAULT_ROW: &str = "\0default row";
-/// Behind the last row.
+/// Marks the end of the last row.
 pub(super) const ROWS_END: &str = "\0rows end";
 
 /// The marks of one batch in the SQL text built so far.
@@ -32,7 +32,7 @@ pub(super) struct Batch {
     groups: Vec<Group>,
     suffix: usize,
     suffix_binds: usize,
-    /// Where the row under construction begins.
+    /// The start of the row under construction.
     row: usize,
     row_binds: usize,
 }
@@ -74,7 +74,7 @@ impl Batch {
                 batch.suffix = sql.len();
                 batch.suffix_binds = binds;
             }
-            // Not ours: kept, so that the text is refused when it is about to be sent.
+            // This is not one of these marks. It is kept, so that the text is refused before it is sent.
             _ => {
                 sql.push('\0');
                 sql.push_str(mark);
@@ -119,7 +119,7 @@ impl Batch {
         });
     }
 
-    /// `placeholders`: where in the text they stand.
+    /// Returns the final SQL. `placeholders` are the positions of the placeholders in the text.
     pub(super) fn finish(self, sql: String, binds: usize, placeholders: &[usize]) -> String {
         if self.groups.len() == 1 && binds <= MAX_VARIABLES {
             return sql;
@@ -147,7 +147,7 @@ impl Batch {
         script
     }
 
-    /// A group's rows, cut where a statement would have too many variables.
+    /// Splits a group's rows so that no statement has too many variables.
     fn chunks<'a>(&self, group: &'a Group, binds: usize) -> Vec<&'a [Row]> {
         if group.rows.is_empty() {
             return vec![&[]];
@@ -168,16 +168,16 @@ impl Batch {
     }
 }
 
-/// Writes `?` as `?N`, N counting the values of the whole query.
+/// Writes `?` as `?N`, where N counts the values of the whole query.
 struct Numbered<'a> {
     script: &'a mut String,
     sql: &'a str,
-    /// Where in it the placeholders stand.
+    /// The positions of the placeholders in the SQL.
     placeholders: &'a [usize],
 }
 
 impl Numbered<'_> {
-    /// A piece of the SQL. As many values stand in front of it as placeholders.
+    /// Appends a piece of the SQL. The number of values before it is that of the placeholders before it.
     fn push(&mut self, piece: Range<usize>) {
         let before = |at: usize| self.placeholders.partition_point(|place| *place < at);
         let (first, behind) = (before(piece.start), before(piece.end));

@@ -12,7 +12,7 @@ use crate::backend::Rqlite;
 
 impl<T: QueryFragment<Rqlite>> QueryFragment<Rqlite> for ParenthesisWrapper<T> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Rqlite>) -> QueryResult<()> {
-        // SQLite has no parentheses around the parts of a compound.
+        // SQLite does not allow parentheses around the parts of a compound.
         out.push_sql("SELECT * FROM (");
         self.inner.walk_ast(out.reborrow())?;
         out.push_sql(")");

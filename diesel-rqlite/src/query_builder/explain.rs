@@ -44,12 +44,12 @@ macro_rules! explained {
 }
 
 explained! {
-    /// A query that is explained: see [`RqliteQueryDsl::explain_query_plan`](crate::RqliteQueryDsl::explain_query_plan).
+    /// An explained query: see [`RqliteQueryDsl::explain_query_plan`](crate::RqliteQueryDsl::explain_query_plan).
     ExplainQueryPlan, "EXPLAIN QUERY PLAN ", (Integer, Integer, Integer, Text)
 }
 
 explained! {
-    /// A query that is explained: see [`RqliteQueryDsl::explain`](crate::RqliteQueryDsl::explain).
+    /// An explained query: see [`RqliteQueryDsl::explain`](crate::RqliteQueryDsl::explain).
     Explain, "EXPLAIN ",
     (Integer, Text, Integer, Integer, Integer, Nullable<Text>, Integer, Nullable<Text>)
 }
@@ -58,11 +58,11 @@ explained! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueryPlanStep {
-    /// Its number, greater than those of the steps that it is a part of.
+    /// The number of the step. It is greater than the numbers of the steps that contain this one.
     pub id: i32,
-    /// The step that it is a part of; 0: it is part of none.
+    /// The number of the step that contains this one. 0 if no step does.
     pub parent: i32,
-    /// What is done, in SQLite's words, which differ between its versions.
+    /// The description of the step, in SQLite's words, which differ between versions of SQLite.
     pub detail: String,
 }
 
@@ -87,25 +87,25 @@ type Program = (
 
 /// A row of EXPLAIN: an instruction of SQLite's virtual machine.
 ///
-/// What they do is said at <https://sqlite.org/opcode.html>; all of it differs between versions of SQLite.
+/// The instructions are described at <https://sqlite.org/opcode.html>. They differ between versions of SQLite.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Opcode {
-    /// Its address, counted from 0.
+    /// The address, counted from 0.
     pub addr: i32,
-    /// Its name.
+    /// The name.
     pub opcode: String,
-    /// Its first operand.
+    /// The first operand.
     pub p1: i32,
-    /// Its second operand.
+    /// The second operand.
     pub p2: i32,
-    /// Its third operand.
+    /// The third operand.
     pub p3: i32,
-    /// Its fourth operand, in words.
+    /// The fourth operand, as text.
     pub p4: Option<String>,
     /// Flags.
     pub p5: i32,
-    /// What it is for, if SQLite was compiled to say so; rqlite's was not.
+    /// The purpose of the instruction, if SQLite was compiled to include it. rqlite's SQLite was not.
     pub comment: Option<String>,
 }
 
@@ -135,7 +135,7 @@ impl Queryable<Program, Rqlite> for Opcode {
     }
 }
 
-/// The steps of EXPLAIN QUERY PLAN, shown as SQLite's shell shows them.
+/// The steps of EXPLAIN QUERY PLAN, formatted as in SQLite's shell.
 ///
 /// ```
 /// use diesel_rqlite::QueryPlan;
@@ -144,7 +144,7 @@ impl Queryable<Program, Rqlite> for Opcode {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueryPlan {
-    /// As they come.
+    /// The steps in the order in which the server returns them.
     pub steps: Vec<QueryPlanStep>,
 }
 
@@ -155,7 +155,7 @@ impl From<Vec<QueryPlanStep>> for QueryPlan {
 }
 
 impl fmt::Display for QueryPlan {
-    /// A line for each step, without a line end behind the last.
+    /// Writes a line for each step, without a line end after the last one.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("QUERY PLAN")?;
         let mut tree = Tree {
@@ -169,13 +169,13 @@ impl fmt::Display for QueryPlan {
 
 struct Tree<'p> {
     steps: &'p [QueryPlanStep],
-    /// Each step is shown once, whatever a server says of its parent.
+    /// Set for steps that have been shown. Each step is shown once, whatever parent a server states.
     is_shown: Vec<bool>,
     indent: String,
 }
 
 impl Tree<'_> {
-    /// Deeper ones SQLite's shell does not show, either.
+    /// The deepest level that is shown. SQLite's shell does not show deeper levels, either.
     const DEEPEST: usize = 31;
 
     fn show_parts_of(&mut self, parent: i32, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -214,7 +214,8 @@ mod tests {
         QueryPlan::from(steps.collect::<Vec<_>>()).to_string()
     }
 
-    /// What `sqlite3` shows of `SELECT * FROM t WHERE a IN (SELECT b FROM u) UNION SELECT * FROM t ORDER BY 1`.
+    /// This is the output of `sqlite3` for `SELECT * FROM t WHERE a IN (SELECT b FROM u) UNION SELECT * FROM t ORDER
+    /// BY 1`.
     #[test]
     fn a_plan_is_a_tree() {
         let steps = [

@@ -72,7 +72,7 @@ where
     V: QueryFragment<Rqlite> + InsertValues<Rqlite, Tab>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Rqlite>) -> QueryResult<()> {
-        // Which columns are named depends on the values, whatever the query id says.
+        // The named columns depend on the values, whatever the query id says.
         out.unsafe_to_cache_prepared();
         out.push_sql(batch::ROWS);
         for row in &self.values {

@@ -1,4 +1,4 @@
-//! `INSERT … SELECT … ON CONFLICT`, which Diesel's own types allow to its own backends only.
+//! `INSERT … SELECT … ON CONFLICT`, which Diesel's own types allow only for its own backends.
 
 use diesel::QueryResult;
 use diesel::expression::{Expression, NonAggregate, SelectableExpression};
@@ -13,7 +13,7 @@ use super::RqliteQueryBuilder;
 use crate::backend::{Rqlite, RqliteBatchInsert};
 use crate::error;
 
-/// A query as the rows of an INSERT that may have a conflict clause.
+/// Makes a query the rows of an INSERT that may have a conflict clause.
 ///
 /// Without a conflict clause, Diesel's own `insert_into(t).values(query).into_columns(columns)` does the same.
 ///
@@ -39,7 +39,7 @@ use crate::error;
 /// # }
 /// ```
 pub trait RqliteInsertSelectDsl: AsQuery + Sized {
-    /// The rows of this query, for these columns of the table that is inserted into.
+    /// Makes this query the rows for these columns of the target table.
     fn into_rows_of<C>(self, columns: C) -> SelectedRows<Self::Query, C>
     where
         C: Expression<SqlType = Self::SqlType> + NonAggregate,
@@ -53,18 +53,18 @@ pub trait RqliteInsertSelectDsl: AsQuery + Sized {
 
 impl<T: AsQuery> RqliteInsertSelectDsl for T {}
 
-/// What [`into_rows_of`](RqliteInsertSelectDsl::into_rows_of) makes of a query.
+/// The result of [`into_rows_of`](RqliteInsertSelectDsl::into_rows_of).
 #[derive(Clone, Copy, Debug)]
 pub struct SelectedRows<Q, C> {
     query: Q,
     columns: C,
 }
 
-/// The same, as a part of the statement.
+/// The selected rows, as a part of the statement.
 #[derive(Clone, Copy, Debug)]
 pub struct SelectedValues<Q, C>(SelectedRows<Q, C>);
 
-/// Diesel takes a conflict clause behind single rows and behind batches; this is a batch of one query.
+/// A batch of one query. Diesel allows a conflict clause after single rows and after batches.
 type Batch<Q, C, Tab> = <[Single<Q, C>; 1] as Insertable<Tab>>::Values;
 
 /// The one element of that batch.
@@ -120,7 +120,7 @@ where
                 out.push_sql(if place == 0 { "" } else { ", " });
                 out.push_identifier(column)?;
             }
-            // SQLite takes an ON that follows a table for that of a join; behind WHERE it can't.
+            // SQLite parses an ON that follows a table as that of a join. After WHERE it can't.
             out.push_sql(") SELECT * FROM (");
             rows.query.walk_ast(out.reborrow())?;
             out.push_sql(") WHERE 1");
@@ -129,7 +129,7 @@ where
     }
 }
 
-/// The names of columns, which as expressions have their table's name in front.
+/// Returns the names of the columns. As expressions, the columns are qualified by their table's name.
 fn names(columns: &impl QueryFragment<Rqlite>) -> QueryResult<Vec<String>> {
     let mut builder = RqliteQueryBuilder::new();
     columns.to_sql(&mut builder, &Rqlite)?;

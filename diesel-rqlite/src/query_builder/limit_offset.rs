@@ -1,4 +1,4 @@
-//! LIMIT and OFFSET. SQLite takes no OFFSET without a LIMIT; `LIMIT -1` is none.
+//! LIMIT and OFFSET. SQLite accepts no OFFSET without a LIMIT; `LIMIT -1` means no limit.
 
 use diesel::QueryResult;
 use diesel::query_builder::{

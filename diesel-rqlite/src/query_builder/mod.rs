@@ -1,4 +1,4 @@
-//! From the AST to SQL text.
+//! Renders the AST as SQL text.
 
 mod batch;
 mod combination;
@@ -20,19 +20,19 @@ use crate::backend::Rqlite;
 
 /// Builds SQL in rqlite's dialect.
 ///
-/// Names are quoted with `"`: servers before 9.3.16 lose the rows of a RETURNING statement that has a
-/// back-quote anywhere in it.
+/// Names are quoted with `"`: servers before 9.3.16 lose the rows of a RETURNING statement that contains a
+/// back-quote.
 #[derive(Debug, Default)]
 pub struct RqliteQueryBuilder {
     sql: String,
     binds: usize,
     batch: Option<Batch>,
-    /// Where the placeholders stand.
+    /// The positions of the placeholders.
     placeholders: Vec<usize>,
 }
 
 impl RqliteQueryBuilder {
-    /// A builder with an empty query.
+    /// Creates a builder with an empty query.
     pub fn new() -> Self {
         Self::default()
     }
@@ -40,7 +40,7 @@ impl RqliteQueryBuilder {
 
 impl QueryBuilder<Rqlite> for RqliteQueryBuilder {
     fn push_sql(&mut self, sql: &str) {
-        // A NUL never stands in SQL that may be sent, so it can mark the rows of a batch.
+        // SQL that may be sent never contains a NUL, so a NUL can mark the rows of a batch.
         match sql.strip_prefix('\0') {
             Some(mark) => Batch::mark(mark, &mut self.batch, &mut self.sql, self.binds),
             None => self.sql.push_str(sql),

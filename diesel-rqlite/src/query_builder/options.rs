@@ -1,4 +1,4 @@
-//! Queries that are run otherwise than the connection's configuration says, or are explained.
+//! Queries that are explained, or that run with other options than those of the connection.
 
 use diesel::QueryResult;
 use diesel::query_builder::{AsQuery, AstPass, Query, QueryFragment, QueryId};
@@ -13,10 +13,10 @@ use crate::bind_collector::{Bind, RqliteBindValue};
 use crate::protocol::options::QueryOptions;
 use crate::protocol::request::ReadConsistency;
 
-/// How single queries are run, and what SQLite would do to run them.
+/// Methods that set the options of a single query, or explain it.
 ///
-/// Import it where you use it; Diesel's prelude does not know it. All of this comes last, behind `filter` and the
-/// like, and in front of `load`, `first`, `get_result` and `execute`.
+/// Import the trait where you use it: Diesel's prelude does not contain it. Call these methods last: after `filter`
+/// and similar methods, and before `load`, `first`, `get_result` and `execute`.
 ///
 /// ```no_run
 /// use diesel::prelude::*;
@@ -34,9 +34,9 @@ use crate::protocol::request::ReadConsistency;
 /// # }
 /// ```
 pub trait RqliteQueryDsl: QueryFragment<Rqlite> + Sized {
-    /// Runs the query with these options. Of several, those that are given last count.
+    /// Runs the query with these options. If an option is given several times, the last one counts.
     ///
-    /// `debug_query` shows them behind the values.
+    /// `debug_query` shows the options after the values.
     fn with_options(self, options: QueryOptions) -> WithOptions<Self> {
         WithOptions {
             query: self,
@@ -44,13 +44,13 @@ pub trait RqliteQueryDsl: QueryFragment<Rqlite> + Sized {
         }
     }
 
-    /// Reads at this level: short for [`with_options`](Self::with_options). A write has no level.
+    /// Reads at this level. This is short for [`with_options`](Self::with_options). A write has no level.
     fn read_level(self, level: ReadConsistency) -> WithOptions<Self> {
         self.with_options(QueryOptions::new().read_level(level))
     }
 
-    /// `EXPLAIN QUERY PLAN`: how SQLite would find the rows. Load it as [`QueryPlanStep`](crate::QueryPlanStep)s; the query
-    /// itself is not run, also where it is a write.
+    /// Returns `EXPLAIN QUERY PLAN` of the query: how SQLite would find the rows. Load it as
+    /// [`QueryPlanStep`](crate::QueryPlanStep)s. The query itself is not run, even if it is a write.
     ///
     /// ```no_run
     /// use diesel::prelude::*;
@@ -68,14 +68,14 @@ pub trait RqliteQueryDsl: QueryFragment<Rqlite> + Sized {
     /// # }
     /// ```
     ///
-    /// What is explained is the text that `debug_query` shows, without what this crate puts around a query when it runs it.
-    /// A table by itself is no text of a query: `posts::table.select(…)`, or `posts::table.as_query()`. Of a batch that is
-    /// several statements, explain one row.
+    /// The explained text is the one that `debug_query` shows. It does not include what this crate adds when it runs
+    /// a query. A table by itself is not a query: use `posts::table.select(…)` or `posts::table.as_query()`. If a
+    /// batch consists of several statements, explain one row.
     fn explain_query_plan(self) -> ExplainQueryPlan<Self> {
         ExplainQueryPlan::new(self)
     }
 
-    /// `EXPLAIN`: the program that SQLite would run. Load it as [`Opcode`](crate::Opcode)s; see
+    /// Returns `EXPLAIN` of the query: the program that SQLite would run. Load it as [`Opcode`](crate::Opcode)s; see
     /// [`explain_query_plan`](Self::explain_query_plan).
     fn explain(self) -> Explain<Self> {
         Explain::new(self)
@@ -84,7 +84,7 @@ pub trait RqliteQueryDsl: QueryFragment<Rqlite> + Sized {
 
 impl<T: QueryFragment<Rqlite>> RqliteQueryDsl for T {}
 
-/// A query or a write with options of its own: see [`RqliteQueryDsl::with_options`].
+/// A query or a write with its own options: see [`RqliteQueryDsl::with_options`].
 #[derive(Clone, Debug)]
 #[must_use = "nothing happens before it is loaded or executed"]
 pub struct WithOptions<Q> {
@@ -92,7 +92,7 @@ pub struct WithOptions<Q> {
     options: QueryOptions,
 }
 
-/// The same where it returns rows.
+/// A query with its own options that returns rows.
 #[derive(Clone, Debug)]
 pub struct QueryWithOptions<Q>(WithOptions<Q>);
 
@@ -132,7 +132,7 @@ impl<Q: QueryFragment<Rqlite>> QueryFragment<Rqlite> for WithOptions<Q> {
             out.push_sql(&comment);
         }
         self.query.walk_ast(out.reborrow())?;
-        // Among the values, where the connection finds them.
+        // The options go among the values, where the connection finds them.
         out.push_bind_param_value_only::<Steering, _>(&self.options)
     }
 }
@@ -143,7 +143,7 @@ impl<Q: QueryFragment<Rqlite>> QueryFragment<Rqlite> for QueryWithOptions<Q> {
     }
 }
 
-/// The same type with other options is another query.
+/// The same type with other options is a different query.
 impl<Q> QueryId for WithOptions<Q> {
     type QueryId = ();
     const HAS_STATIC_QUERY_ID: bool = false;
@@ -154,7 +154,7 @@ impl<Q> QueryId for QueryWithOptions<Q> {
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-/// The SQL type of what is no value, but goes to the connection among them.
+/// The SQL type of options, which pass to the connection among the values.
 struct Steering;
 
 impl HasSqlType<Steering> for Rqlite {

@@ -1,4 +1,4 @@
-//! RETURNING
+//! The clause RETURNING.
 
 use diesel::QueryResult;
 use diesel::query_builder::{AstPass, QueryFragment, ReturningClause};
@@ -10,7 +10,7 @@ where
     Expr: QueryFragment<Rqlite>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Rqlite>) -> QueryResult<()> {
-        // SQLite knows the columns of the written table only by their bare names here.
+        // In this clause, SQLite knows the columns of the written table only by their unqualified names.
         out.skip_from(true);
         out.push_sql(" RETURNING ");
         self.0.walk_ast(out.reborrow())

@@ -1,4 +1,4 @@
-//! Dates and times of chrono, as text in the formats Diesel's SQLite backend writes and reads.
+//! Dates and times of chrono, as text in the formats of Diesel's SQLite backend.
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 use diesel::deserialize::{self, FromSql};
@@ -12,10 +12,10 @@ const DATE: &str = "%F";
 const TIME: &str = "%T%.f";
 const TIMESTAMP: &str = "%F %T%.f";
 
-/// SQLite's forms of a time of day, the likeliest first. An offset or `Z` is read over, as Diesel does.
+/// SQLite's formats of a time of day, the most likely ones first. An offset or `Z` is ignored, as in Diesel.
 const TIMES: [&str; 6] = ["%T%.f", "%R", "%RZ", "%R%:z", "%T%.fZ", "%T%.f%:z"];
 
-/// `YYYY-MM-DD` and one of [`TIMES`] behind a blank or a `T`.
+/// `YYYY-MM-DD` followed by a blank or a `T` and one of [`TIMES`].
 const TIMESTAMPS: [&str; 12] = [
     "%F %T%.f",
     "%F %T%.f%:z",
@@ -80,7 +80,7 @@ impl ToSql<Timestamp, Rqlite> for NaiveDateTime {
     }
 }
 
-/// A REAL or INTEGER is a Julian day number to SQLite's date functions.
+/// Reads a REAL or INTEGER as a Julian day number, as SQLite's date functions do.
 fn from_julian(days: f64) -> Option<NaiveDateTime> {
     let milliseconds = super::julian_milliseconds(days)?;
     Some(chrono::DateTime::from_timestamp_millis(milliseconds)?.naive_utc())
@@ -98,7 +98,7 @@ mod timestamptz {
     /// [`TIMESTAMPS`] with an offset, or `Z`.
     const OFFSETS: [&str; 4] = ["%F %T%.f%#z", "%FT%T%.f%#z", "%F %R%#z", "%FT%R%#z"];
 
-    /// Without an offset: UTC.
+    /// Reads a time without an offset as UTC.
     impl FromSql<Timestamptz, Rqlite> for DateTime<FixedOffset> {
         fn from_sql(mut value: RqliteValue<'_>) -> deserialize::Result<Self> {
             let text = value.read_text()?;
@@ -120,7 +120,7 @@ mod timestamptz {
         }
     }
 
-    /// In UTC, so that text sorts by time.
+    /// Stores the time in UTC, so that text sorts by time.
     impl<Tz: TimeZone> ToSql<Timestamptz, Rqlite> for DateTime<Tz> {
         fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Rqlite>) -> serialize::Result {
             out.set_value(self.to_utc().format(WRITTEN).to_string());
@@ -128,7 +128,7 @@ mod timestamptz {
         }
     }
 
-    /// The time in UTC.
+    /// Reads the time in UTC.
     impl FromSql<Timestamptz, Rqlite> for NaiveDateTime {
         fn from_sql(value: RqliteValue<'_>) -> deserialize::Result<Self> {
             let parsed: DateTime<Utc> = FromSql::<Timestamptz, Rqlite>::from_sql(value)?;

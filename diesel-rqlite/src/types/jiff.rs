@@ -1,4 +1,4 @@
-//! Dates and times of jiff, and the wrappers of jiff-diesel, in the texts that jiff-diesel writes and reads on SQLite.
+//! Dates and times of jiff, and the wrappers of jiff-diesel, in the text formats that jiff-diesel uses on SQLite.
 
 use diesel::deserialize::{self, FromSql, Queryable};
 use diesel::serialize::{self, IsNull, Output, ToSql};
@@ -38,7 +38,7 @@ impl FromSql<DateTimeType, Rqlite> for DateTime {
     }
 }
 
-/// Without an offset: UTC, as SQLite's `CURRENT_TIMESTAMP` is.
+/// Reads a time without an offset as UTC, as in SQLite's `CURRENT_TIMESTAMP`.
 impl FromSql<Timestamptz, Rqlite> for Timestamp {
     fn from_sql(mut value: RqliteValue<'_>) -> deserialize::Result<Self> {
         let text = value.read_text()?;
@@ -56,14 +56,14 @@ fn in_utc(at: Timestamp) -> DateTime {
     at.to_zoned(TimeZone::UTC).datetime()
 }
 
-/// A REAL or INTEGER is a Julian day number to SQLite's date functions.
+/// Reads a REAL or INTEGER as a Julian day number, as SQLite's date functions do.
 fn from_julian(text: &str) -> Option<Timestamp> {
     let milliseconds = super::julian_milliseconds(text.parse().ok()?)?;
     Timestamp::from_millisecond(milliseconds).ok()
 }
 
-/// jiff's own type, and its wrapper in jiff-diesel. That has what only the crate of a type can give it: the derives which
-/// make a value an expression of a query.
+/// Implements the conversions for jiff's own type and for its wrapper in jiff-diesel. The wrapper has the derives
+/// that make a value an expression of a query. Only the crate of a type can provide these.
 macro_rules! written_as_displayed {
     ($($sql_type:ty: $of_jiff:ty, $wrapper:ty;)*) => {$(
         impl ToSql<$sql_type, Rqlite> for $of_jiff {

@@ -1,4 +1,4 @@
-//! JSON: Json is text, Jsonb SQLite's binary form, which the server makes by `jsonb(?)`.
+//! JSON. `Json` is text. `Jsonb` is SQLite's binary form, which the server makes by `jsonb(?)`.
 
 use diesel::deserialize::{self, FromSql};
 use diesel::serialize::{self, IsNull, Output, ToSql};
@@ -24,7 +24,7 @@ impl ToSql<Json, Rqlite> for Document {
 }
 
 impl FromSql<Jsonb, Rqlite> for Document {
-    /// Text is read as JSON, a BLOB as JSONB.
+    /// Reads text as JSON, and a BLOB as JSONB.
     fn from_sql(mut value: RqliteValue<'_>) -> deserialize::Result<Self> {
         let document = match value.value() {
             Value::Binary(bytes) => Element::read(bytes, 0).filter(|(_, rest)| rest.is_empty()),
@@ -47,15 +47,15 @@ impl ToSql<Jsonb, Rqlite> for Document {
     }
 }
 
-/// As deep as serde_json reads JSON: deeper, the stack would end before the document.
+/// The depth to which serde_json reads JSON. A deeper document could overflow the stack.
 const MAX_DEPTH: usize = 127;
 
-/// Reader of SQLite's JSONB: each element is a header (type in the low four bits, size of the payload in the
-/// high four or in the bytes behind) and a payload. <https://sqlite.org/jsonb.html>
+/// A reader of SQLite's JSONB. Each element is a header and a payload. The header has the type in its low four bits,
+/// and the size of the payload in its high four bits or in the following bytes. See <https://sqlite.org/jsonb.html>.
 struct Element;
 
 impl Element {
-    /// The first element of the bytes, and what follows it.
+    /// Reads the first element of the bytes, and returns it with the bytes after it.
     fn read(bytes: &[u8], depth: usize) -> Option<(Document, &[u8])> {
         let (&header, rest) = bytes.split_first()?;
         let (size, rest) = match header >> 4 {
@@ -80,10 +80,10 @@ impl Element {
             0 => Some(Document::Null),
             1 => Some(Document::Bool(true)),
             2 => Some(Document::Bool(false)),
-            // INT and FLOAT are the digits of JSON; INT5 and FLOAT5 those of JSON5.
+            // INT and FLOAT have the digits of JSON. INT5 and FLOAT5 have those of JSON5.
             3 | 5 => serde_json::from_str(text()?).ok(),
             4 | 6 => json5_number(text()?),
-            // TEXT needs no escapes, TEXTJ has those of JSON, TEXTRAW is not escaped at all.
+            // TEXT needs no escapes, TEXTJ has those of JSON, and TEXTRAW is not escaped at all.
             7 | 10 => Some(Document::String(text()?.to_owned())),
             8 => serde_json::from_str(&format!("\"{}\"", text()?)).ok(),
             9 => json5_text(text()?).map(Document::String),
@@ -111,7 +111,7 @@ impl Element {
     }
 }
 
-/// `0x1F`, `+1`, `.5`, `5.`
+/// Reads a number of JSON5: `0x1F`, `+1`, `.5`, `5.`
 fn json5_number(text: &str) -> Option<Document> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),
@@ -121,7 +121,7 @@ fn json5_number(text: &str) -> Option<Document> {
         .strip_prefix("0x")
         .or_else(|| digits.strip_prefix("0X"));
     if let Some(hex) = hex {
-        // `from_str_radix` would take another sign.
+        // `from_str_radix` would accept another sign.
         let digits = hex.bytes().all(|byte| byte.is_ascii_hexdigit());
         let number = u64::from_str_radix(hex, 16).ok().filter(|_| digits)?;
         return match negative {
@@ -133,7 +133,7 @@ fn json5_number(text: &str) -> Option<Document> {
     serde_json::Number::from_f64(if negative { -number } else { number }).map(Document::Number)
 }
 
-/// The escapes of JSON5 beyond those of JSON: `\'`, `\v`, `\0`, `\xHH` and a line end.
+/// Reads text with the escapes that JSON5 adds to those of JSON: `\'`, `\v`, `\0`, `\xHH` and a line end.
 fn json5_text(text: &str) -> Option<String> {
     let mut json = String::from("\"");
     let mut rest = text.chars().peekable();

@@ -1,6 +1,6 @@
 //! Rust types and how SQLite stores them.
 //!
-//! A file per foreign crate, behind a feature with its name.
+//! Each foreign crate has a file, which a feature of the same name enables.
 
 #[cfg(feature = "chrono")]
 mod chrono;
@@ -79,7 +79,7 @@ impl ToSql<BigInt, Rqlite> for i64 {
 
 impl FromSql<Float, Rqlite> for f32 {
     fn from_sql(mut value: RqliteValue<'_>) -> deserialize::Result<Self> {
-        // The nearest f32, as everywhere in Diesel.
+        // This is the nearest f32, as everywhere in Diesel.
         #[allow(clippy::cast_possible_truncation)]
         let number = value.read_double()? as f32;
         Ok(number)
@@ -99,7 +99,7 @@ impl FromSql<Double, Rqlite> for f64 {
     }
 }
 
-/// NaN is stored as NULL, as SQLite does.
+/// Stores NaN as NULL, as SQLite does.
 impl ToSql<Double, Rqlite> for f64 {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Rqlite>) -> serialize::Result {
         out.set_value(*self);
@@ -113,8 +113,8 @@ impl<'a> FromSqlRef<'a, Text, Rqlite> for &'a str {
     }
 }
 
-/// A place in the answer, valid as long as the row: for a `Queryable` whose `build` copies the text elsewhere. A number that is
-/// read as text has no such place.
+/// Returns a pointer into the answer that is valid as long as the row. It is for a `Queryable` whose `build` copies
+/// the text elsewhere. A number that is read as text has no such pointer.
 impl FromSql<Text, Rqlite> for *const str {
     fn from_sql(value: RqliteValue<'_>) -> deserialize::Result<Self> {
         let stored = value.stored_text();
@@ -141,7 +141,7 @@ impl ToSql<Text, Rqlite> for str {
 
 macro_rules! text_as {
     ($($sql_type:ident)*) => {$(
-        /// The text as it is stored.
+        /// Returns the text as it is stored.
         impl<'a> FromSqlRef<'a, $sql_type, Rqlite> for &'a str {
             fn from_sql(value: &'a mut RqliteValue<'_>) -> deserialize::Result<Self> {
                 value.read_text()
@@ -172,7 +172,7 @@ impl<'a> FromSqlRef<'a, Binary, Rqlite> for &'a [u8] {
     }
 }
 
-/// A place in the answer, as `*const str` is.
+/// Returns a pointer into the answer, as for `*const str`.
 impl FromSql<Binary, Rqlite> for *const [u8] {
     fn from_sql(value: RqliteValue<'_>) -> deserialize::Result<Self> {
         let stored = value.stored_bytes();
@@ -197,12 +197,12 @@ impl ToSql<Binary, Rqlite> for [u8] {
     }
 }
 
-/// The Unix time, in milliseconds, of a Julian day number.
+/// Returns the Unix time, in milliseconds, of a Julian day number.
 #[cfg(any(feature = "chrono", feature = "jiff", feature = "time"))]
 fn julian_milliseconds(days: f64) -> Option<i64> {
     const UNIX_EPOCH: f64 = 2_440_587.5;
     let milliseconds = ((days - UNIX_EPOCH) * 86_400_000.0).round();
-    // Within the years SQLite knows, -4713 to 9999.
+    // The range is that of the years SQLite knows, -4713 to 9999.
     let known = (-2.2e14..2.6e14).contains(&milliseconds);
     #[allow(clippy::cast_possible_truncation)]
     let milliseconds = milliseconds as i64;

@@ -1,10 +1,11 @@
-//! Decimal numbers, exact where SQLite can be.
+//! Decimal numbers, exact as far as SQLite allows.
 //!
-//! SQLite has no decimals. A value is bound as INTEGER or REAL if that is exact (then it compares and computes as a
-//! number everywhere), else as text with all its digits. A column with the affinity NUMERIC (declared NUMERIC,
-//! DECIMAL, …) turns such text into the nearest REAL, which keeps 15 digits; a column declared TEXT or without a
-//! type keeps them all. Of a REAL, a column declared TEXT makes text: 15 digits on SQLite 3.45, up to 17 on 3.53, which
-//! for a decimal of 14 digits or more may be other ones. So it is a column without a type that keeps every decimal.
+//! SQLite has no decimals. A value is bound as INTEGER or REAL if that is exact. It then compares and computes as a
+//! number everywhere. Otherwise it is bound as text with all its digits. A column with the affinity NUMERIC (declared
+//! NUMERIC, DECIMAL, …) converts such text to the nearest REAL, which keeps 15 digits. A column declared TEXT or
+//! without a type keeps all digits. A column declared TEXT converts a REAL to text: 15 digits on SQLite 3.45, up to
+//! 17 on 3.53. For a decimal of 14 digits or more, these digits may differ from the original ones. Only a column
+//! without a type therefore keeps every decimal.
 
 use bigdecimal::{BigDecimal, ToPrimitive};
 use diesel::deserialize::{self, FromSql};
@@ -27,7 +28,7 @@ impl FromSql<Numeric, Rqlite> for BigDecimal {
         if let Some(integer) = integer {
             return Ok(integer.into());
         }
-        // The shortest digits that mean this REAL, as everybody else prints it.
+        // These are the shortest digits that identify this REAL, as other programs print it.
         let parsed = value.read_text()?.trim().parse();
         parsed.map_err(|_| value.no("a decimal number"))
     }
@@ -35,7 +36,7 @@ impl FromSql<Numeric, Rqlite> for BigDecimal {
 
 impl ToSql<Numeric, Rqlite> for BigDecimal {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Rqlite>) -> serialize::Result {
-        // Each of its zeros would be written out.
+        // Each of the zeros would be written out.
         if self.fractional_digit_count().unsigned_abs() > MAX_DIGITS {
             return Err(
                 "a decimal number with more than 10,000 digits before or behind the point".into(),

@@ -1,4 +1,4 @@
-//! Dates and times of the crate time, in the same text as those of chrono.
+//! Dates and times of the crate `time`, in the same text formats as those of chrono.
 
 use diesel::deserialize::{self, FromSql};
 use diesel::serialize::{self, IsNull, Output, ToSql};
@@ -20,12 +20,12 @@ const TIMESTAMP: Format =
 const WHOLE_TIMESTAMP: Format =
     format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
 
-/// SQLite's forms of a time of day. An offset or `Z` is read over, as Diesel does.
+/// SQLite's formats of a time of day. An offset or `Z` is ignored, as in Diesel.
 const TIMES: Format = format_description!(
     version = 2,
     "[hour]:[minute][optional [:[second][optional [.[subsecond]]]]][optional [Z]][optional [[offset_hour sign:mandatory]:[offset_minute]]]"
 );
-/// A date and one of those, behind a blank or a `T`.
+/// A date followed by a blank or a `T` and one of these times.
 const TIMESTAMPS: Format = format_description!(
     version = 2,
     "[year]-[month]-[day][first [ ] [T]][hour]:[minute][optional [:[second][optional [.[subsecond]]]]][optional [Z]][optional [[offset_hour sign:mandatory]:[offset_minute]]]"
@@ -81,9 +81,9 @@ impl ToSql<Timestamp, Rqlite> for PrimitiveDateTime {
     }
 }
 
-/// A REAL or INTEGER is a Julian day number to SQLite's date functions.
+/// Reads a REAL or INTEGER as a Julian day number, as SQLite's date functions do.
 fn from_julian(days: f64) -> Option<PrimitiveDateTime> {
-    // More than 64 bits can hold, before 1677 and after 2262.
+    // Before 1677 and after 2262, the value does not fit into 64 bits.
     let nanoseconds = i128::from(super::julian_milliseconds(days)?) * 1_000_000;
     let time = time::OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok()?;
     Some(PrimitiveDateTime::new(time.date(), time.time()))
@@ -105,7 +105,7 @@ mod timestamptz {
     const WRITTEN_WHOLE: Format =
         format_description!("[year]-[month]-[day] [hour]:[minute]:[second]+00:00");
 
-    /// Without an offset: UTC.
+    /// Reads a time without an offset as UTC.
     impl FromSql<Timestamptz, Rqlite> for OffsetDateTime {
         fn from_sql(mut value: RqliteValue<'_>) -> deserialize::Result<Self> {
             if let Ok(parsed) = OffsetDateTime::parse(value.read_text()?, OFFSET) {
@@ -116,7 +116,7 @@ mod timestamptz {
         }
     }
 
-    /// In UTC, so that text sorts by time.
+    /// Stores the time in UTC, so that text sorts by time.
     impl ToSql<Timestamptz, Rqlite> for OffsetDateTime {
         fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Rqlite>) -> serialize::Result {
             let utc = self.checked_to_offset(UtcOffset::UTC);

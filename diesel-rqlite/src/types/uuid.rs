@@ -1,4 +1,4 @@
-//! UUIDs, as text with hyphens; BLOBs of 16 bytes, as other programs store them, are read too.
+//! UUIDs, stored as text with hyphens. BLOBs of 16 bytes, as other programs store them, can also be read.
 
 use diesel::deserialize::{self, FromSql};
 use diesel::serialize::{self, IsNull, Output, ToSql};

@@ -1,4 +1,4 @@
-//! What is to be done, from what there is and what `schema.rs` says.
+//! Computes the changes from the database and `schema.rs`.
 
 use super::parse::{self, SchemaFile};
 use super::sql::{Change, Column, ForeignKey, Table};
@@ -6,7 +6,7 @@ use crate::configuration::{ColumnSorting, PrintSchema};
 use crate::error::Error;
 use crate::print_schema::{self, ColumnDefinition, Definitions, Schema, SqlType, TableDefinition};
 
-/// Types that Diesel's own tool takes for one another.
+/// The types that Diesel's own tool treats as equal.
 const ALIASES: [(&str, &str); 4] = [
     ("integer", "int4"),
     ("bigint", "int8"),
@@ -14,19 +14,19 @@ const ALIASES: [(&str, &str); 4] = [
     ("text", "varchar"),
 ];
 
-/// What a migration has to do.
+/// The changes of a migration.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Difference {
-    /// Of tables of the database, in the order of their names.
+    /// Changes to tables of the database, sorted by name.
     existing: Vec<Change>,
-    /// In the order of the file, but parents before those that refer to them.
+    /// Tables to create, in the order of the file, except that parents come before the tables that refer to them.
     created: Vec<Change>,
 }
 
 impl Difference {
     /// # Errors
     ///
-    /// A table without anything to identify a row by; a primary key that changed.
+    /// Returns an error if a table has nothing that identifies a row, or if a primary key changed.
     pub(super) fn between(
         live: &Schema,
         wanted: &SchemaFile,
@@ -43,7 +43,7 @@ impl Difference {
                 continue;
             };
             existing.extend(match wanted.table(&table.name) {
-                // A view is not ours to change.
+                // Views are not changed.
                 _ if table.is_view => None,
                 Some(wanted) => Some(altered(definition, table, wanted)?),
                 None => Some(Change::Drop(dropped(definition, table, live, &config))),
@@ -76,7 +76,8 @@ fn find<'s>(live: &'s Schema, name: &str) -> Option<&'s print_schema::Table> {
     tables.find(|table| table.name.eq_ignore_ascii_case(name))
 }
 
-/// It stands in the list also where nothing changed, for the empty line that Diesel's own tool writes.
+/// Returns the change of a table. The list contains it even if nothing changed, for the empty line that Diesel's own
+/// tool writes.
 fn altered(
     definition: &TableDefinition,
     live: &print_schema::Table,
@@ -115,10 +116,11 @@ fn key_set(names: &[impl AsRef<str>]) -> Vec<String> {
     names
 }
 
-/// A maximal length is a change: SQLite has none to compare it with.
+/// Returns whether the columns are the same. A maximum length counts as a change, because SQLite has none to compare
+/// it with.
 fn is_same(column: &ColumnDefinition, live: &print_schema::Table, wanted: &parse::Column) -> bool {
     let name = column.sql_type.name();
-    // Which of the two a schema says for a decimal is a matter of `decimal_is_numeric` when it was printed.
+    // The type of a decimal in a schema depends on the value of `decimal_is_numeric` when it was printed.
     let is_decimal = |column: &print_schema::Column| {
         matches!(name, "Double" | "Numeric")
             && SqlType::of(&column.declared, true) == SqlType::Known("Numeric")
@@ -204,7 +206,7 @@ fn created_table(table: &parse::Table, wanted: &SchemaFile, config: &PrintSchema
         let mut columns = table.columns.iter();
         let column = columns.find(|column| column.rust_name == join.column)?;
         let parent = wanted.table_in_rust(&join.parent)?;
-        // A join says one column; which of several it means is not said.
+        // A join names one column. It does not tell which of several columns it means.
         (parent.primary_key.len() == 1).then(|| ForeignKey {
             columns: vec![column.name.clone()],
             parent: parent.name.clone(),
@@ -222,7 +224,7 @@ fn created_table(table: &parse::Table, wanted: &SchemaFile, config: &PrintSchema
     )
 }
 
-/// Foreign keys in the order of their columns; a wide key as the rowid.
+/// Completes the table: foreign keys in the order of their columns, and a wide key as the rowid.
 fn complete(mut table: Table, config: &PrintSchema) -> Table {
     let columns = &mut table.columns;
     table.foreign_keys.sort_by_key(|key| {
@@ -254,7 +256,7 @@ fn parents_first(mut waiting: Vec<Table>) -> Vec<Table> {
                 key.parent != table.name && waiting.iter().any(|other| other.name == key.parent)
             })
         };
-        // In a circle, whichever comes first: SQLite takes a foreign key to a table that is not there yet.
+        // In a cycle, any table may come first: SQLite accepts a foreign key to a table that does not exist yet.
         let next = waiting.iter().position(|table| !waits(table));
         ordered.push(waiting.remove(next.unwrap_or_default()));
     }

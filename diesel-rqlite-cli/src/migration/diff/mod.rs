@@ -1,4 +1,4 @@
-//! `migration generate --diff-schema`: the SQL that makes the database what `schema.rs` says it is.
+//! The option `migration generate --diff-schema`: writes the SQL that changes the database to match `schema.rs`.
 
 mod compare;
 mod parse;
@@ -54,8 +54,8 @@ pub(super) struct DiffSchema {
 }
 
 impl DiffSchema {
-    /// What to write below the heads of `up.sql` and `down.sql`: nothing, unless a difference is asked for and there
-    /// is a file to compare with.
+    /// Returns the text to write below the heads of `up.sql` and `down.sql`. It is empty unless a difference is
+    /// requested and there is a file to compare with.
     pub(super) fn sql(&self, common: &Common) -> Result<(String, String), Error> {
         let Some(given) = &self.diff_schema else {
             return Ok(Default::default());
@@ -77,7 +77,7 @@ impl DiffSchema {
         Ok((difference.up(), difference.down()))
     }
 
-    /// The section of `diesel.toml`, with what the command line says about it.
+    /// Returns the section of `diesel.toml`, with the arguments of the command line applied.
     fn configuration(&self, common: &Common) -> Result<PrintSchema, Error> {
         let schemas = Configuration::read(common)?.print_schema;
         let key = self.schema_key.first().map_or("default", String::as_str);

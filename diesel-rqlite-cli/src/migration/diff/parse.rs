@@ -1,4 +1,4 @@
-//! `schema.rs`, read by the parser of `table!` itself.
+//! Reads `schema.rs` with the parser of `table!` itself.
 
 use diesel_table_macro_syntax::{ColumnDef, TableDecl};
 use syn::ext::IdentExt as _;
@@ -6,7 +6,7 @@ use syn::parse::{Parse, ParseStream};
 use syn::visit::{self, Visit};
 use syn::{GenericArgument, Ident, Macro, Path, PathArguments, Token, Type, TypePath};
 
-/// The tables of a file in its order, those of its modules included.
+/// The tables of a file in their order, including those of its modules.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct SchemaFile {
     pub(super) tables: Vec<Table>,
@@ -18,17 +18,17 @@ pub(super) struct SchemaFile {
 pub(super) struct Table {
     pub(super) name: String,
     pub(super) rust_name: String,
-    /// SQL names, as those of the columns are.
+    /// The columns of the primary key. Like the names of the columns, these are SQL names.
     pub(super) primary_key: Vec<String>,
     pub(super) columns: Vec<Column>,
 }
 
-/// A line of it.
+/// A column of a `table!`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Column {
     pub(super) name: String,
     pub(super) rust_name: String,
-    /// Without the path to it: `BigInt`.
+    /// The type without its path: `BigInt`.
     pub(super) sql_type: String,
     pub(super) is_nullable: bool,
     pub(super) max_length: Option<u64>,
@@ -45,7 +45,8 @@ pub(super) struct Join {
 impl SchemaFile {
     /// # Errors
     ///
-    /// Text that is not Rust; macros that Diesel would not understand; types of other databases.
+    /// Returns an error for text that is not Rust, for macros that Diesel would not accept, and for types of other
+    /// databases.
     pub(super) fn parse(text: &str) -> syn::Result<Self> {
         let file = syn::parse_file(text)?;
         let mut reader = Reader::default();
@@ -73,7 +74,7 @@ impl Table {
     }
 }
 
-/// The line of an error. One at the end of the text has no place of its own.
+/// Returns the line of an error. An error at the end of the text has no position of its own.
 pub(super) fn line(error: &syn::Error, text: &str) -> usize {
     let span = error.span();
     if span.byte_range().is_empty() {
@@ -83,7 +84,7 @@ pub(super) fn line(error: &syn::Error, text: &str) -> usize {
     }
 }
 
-/// Goes through all macros, and stops to listen at the first error.
+/// Visits all macros, and stops at the first error.
 #[derive(Default)]
 struct Reader {
     schema: SchemaFile,
@@ -104,7 +105,7 @@ impl Reader {
         let name = found.path.segments.last().map(|last| &last.ident);
         if name.is_some_and(|name| name == "table") {
             let table = table(&found.parse_body()?)?;
-            // Of several with this name it is the last.
+            // If several tables have this name, the last one counts.
             let same = |other: &Table| other.name.eq_ignore_ascii_case(&table.name);
             self.schema.tables.retain(|other| !same(other));
             self.schema.tables.push(table);
@@ -146,7 +147,7 @@ fn column(declared: &ColumnDef) -> syn::Result<Column> {
     })
 }
 
-/// Its name, and whether it is in a `Nullable`.
+/// Returns the name of the type, and whether it is in a `Nullable`.
 fn sql_type(path: &TypePath) -> syn::Result<(String, bool)> {
     let error = |name: &Ident| {
         let text = format!("`{name}` is no SQL type of rqlite here");

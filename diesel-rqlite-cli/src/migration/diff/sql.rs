@@ -1,8 +1,8 @@
-//! What a migration does to the tables, as SQL: the text of Diesel's own tool.
+//! Writes the changes of a migration as SQL, with the text of Diesel's own tool.
 
 use std::fmt::{self, Display, Formatter};
 
-/// One step of it.
+/// One step of a migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     Create(Table),
@@ -36,7 +36,7 @@ pub(super) struct Column {
 pub(super) struct ForeignKey {
     pub(super) columns: Vec<String>,
     pub(super) parent: String,
-    /// None: the primary key, whatever it is.
+    /// The columns of the parent. Empty means its primary key.
     pub(super) parent_columns: Vec<String>,
 }
 
@@ -128,7 +128,7 @@ fn list(names: &[String]) -> String {
     names.join(", ")
 }
 
-/// As Diesel quotes names for SQLite.
+/// Quotes a name as Diesel does for SQLite.
 fn quoted(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
