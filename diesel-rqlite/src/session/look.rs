@@ -1,4 +1,21 @@
 //! Reads inside a transaction: peeks at the database as if the pending writes had been applied.
+//!
+//! A peek is one request: the writes of the journal, the guards over what was shown before, and then the statements
+//! that the caller wants to run, the *tails*. Its last statement fails on purpose, which undoes all of it. If neither
+//! the journal nor the tails write, the request is a plain read.
+//! [`Transaction::peek`](crate::transaction::Transaction::peek) puts it together, and
+//! [`peeked`](crate::transaction::Transaction::peeked) reads its answer.
+//!
+//! [`Session::transaction_read`] decides how a query is run:
+//!
+//! * In the mode Deferred it runs like a query outside of transactions, once the lock is held.
+//! * A PRAGMA or EXPLAIN can't be compared. It is peeked, without a guard.
+//! * Any other query goes to [`Session::guarded_read`], which needs to know the number of its columns: from the types,
+//!   from its text, or from the server.
+//!
+//! All peeks go through [`Session::look_at_writable`]. It is the only place that takes the lock on behalf of a peek,
+//! and that decides which peeks compare earlier reads. A peek changes nothing on the server, so it may be sent any
+//! number of times.
 
 use diesel::QueryResult;
 use diesel::result::Error;
@@ -16,11 +33,19 @@ use crate::protocol::rows::Rows;
 use crate::statement::{self, Read, Statement};
 use crate::transaction::{Peek, RowKey, TransactionMode, row_of};
 
-/// The largest size of a transaction's guards, in bytes. They are part of its commit, and of the Raft log.
+/// The largest size of a transaction's guards, in bytes. They are part of its commit, and of the Raft log. A read that
+/// would exceed it is shown without a guard, after which the transaction can do nothing more, see
+/// [`Session::check_guarded`].
 pub(super) const GUARDS: usize = 16 << 20;
 
 impl<C: Client> Session<C> {
     /// Runs statements after everything that the transaction did so far, and keeps none of their effects.
+    ///
+    /// `writes` tells whether one of them may write. Returns a result for each, up to the first that failed: the
+    /// failure is the last result, and the following ones are missing. Without `tails` it only compares what was shown.
+    ///
+    /// Fails if a statement of the journal fails. Then the transaction is left in a state in which it has to be rolled
+    /// back, wholly or to before that entry.
     pub(super) async fn look(
         &mut self,
         tails: &[&Statement<'_>],
@@ -31,6 +56,18 @@ impl<C: Client> Session<C> {
     }
 
     /// Does the same as [`look`](Self::look). Returns `None` if rqlite can't write the values as JSON.
+    ///
+    /// The steps are:
+    ///
+    /// 1. If a lock in rqlite is still to be taken, it is taken. Where nothing writes, the tails run in the same
+    ///    request, and their results are returned at once. There is nothing to compare then: the first thing that a
+    ///    transaction with a lock is shown comes with the lock.
+    /// 2. The peek is put together. It compares earlier reads if [`wants_validation`] says so, and always without
+    ///    tails.
+    /// 3. It is sent at the level of the connection. At the level `none`, the node may lag behind. So after a conflict
+    ///    the peek is sent at `weak`, and a read that fails is sent again at `weak`.
+    ///
+    /// [`wants_validation`]: crate::transaction::Journal::wants_validation
     pub(super) async fn look_at_writable(
         &mut self,
         tails: &[&Statement<'_>],
@@ -40,6 +77,8 @@ impl<C: Client> Session<C> {
         if self.wants_lock() {
             if !writes && !self.transaction.journal.has_writes() {
                 let results = self.lock_and_look(tails).await?.unwrap_or_default();
+                // Otherwise somebody else held the lock, or the values can't be written. The lock is held now, and the
+                // peek follows.
                 if !results.is_empty() {
                     return Ok(Some(results));
                 }
@@ -69,7 +108,8 @@ impl<C: Client> Session<C> {
         Ok(Some(results))
     }
 
-    /// Sends a peek. Returns `None` if rqlite can't write the values as JSON.
+    /// Sends a peek. Returns `None` if rqlite can't write the values as JSON. That shows either in the failure of the
+    /// whole request or, for a time beyond the year 9999, in that of a statement.
     async fn peek(
         &mut self,
         peek: &Peek,
@@ -87,7 +127,8 @@ impl<C: Client> Session<C> {
     }
 
     /// Asks for a part of the schema. In an open transaction, asks as the transaction sees it, unless its mode is
-    /// Deferred.
+    /// Deferred: that mode has no peeks. Nothing is guarded, so a later change of the schema by another client goes
+    /// unnoticed here.
     pub(super) async fn ask_as_seen(&mut self, statement: &Statement<'_>) -> QueryResult<Rows> {
         let is_seen = self.transaction.is_open()
             && self.transaction.options.mode != TransactionMode::Deferred;
@@ -104,6 +145,9 @@ impl<C: Client> Session<C> {
     }
 
     /// Runs a query in a transaction. Guards its rows if they can be compared, except in the mode Deferred.
+    ///
+    /// Returns all rows at once. Fails before anything is sent if the transaction can't go on, or if the connection has
+    /// foreign keys off.
     pub(super) async fn transaction_read(
         &mut self,
         read: &Read<'_>,
@@ -112,6 +156,8 @@ impl<C: Client> Session<C> {
         self.transaction.check_usable()?;
         self.check_may_read()?;
         if self.transaction.options.mode == TransactionMode::Deferred {
+            // A lock in rqlite and the first read are one request, if possible. Otherwise the lock has to be held
+            // before the read begins, or the fence of a lock held elsewhere be raised: no commit compares these rows.
             if let Some(rows) = self.read_with_lock(read, types).await? {
                 return Ok(rows);
             }
@@ -142,8 +188,8 @@ impl<C: Client> Session<C> {
         self.guarded_read(read, None, names).await
     }
 
-    /// Returns the names of the columns as the server knows them. [`statement::raw_query`] explains the query before
-    /// it.
+    /// Returns the names of the columns as the server knows them, which costs a request. [`statement::raw_query`]
+    /// explains the query before it.
     async fn columns_of(&mut self, read: &Read<'_>) -> QueryResult<Vec<String>> {
         let (schema, columns) = (statement::read_of_schema(), read.columns());
         let mut results = self.look(&[&schema, &columns], false).await?;
@@ -151,7 +197,8 @@ impl<C: Client> Session<C> {
     }
 
     /// Takes a lock in rqlite and reads, in one request. Returns `None` if there is no lock to take, if another client
-    /// held it, or if the rows need another form.
+    /// held it, if the query failed, or if the rows need another form. The caller then runs the query again, which also
+    /// reports its error. The lock may be held or not after that.
     async fn read_with_lock(
         &mut self,
         read: &Read<'_>,
@@ -170,6 +217,7 @@ impl<C: Client> Session<C> {
         })
     }
 
+    /// Warns once per process of a read that neither a guard nor a lock protects.
     fn warn_of_unguarded_read(&self) {
         #[cfg(feature = "tracing")]
         if self.transaction.options.locking == crate::lock::Locking::None {
@@ -182,7 +230,8 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Fails if the transaction has read too much to do anything more.
+    /// Fails if the transaction has read too much to do anything more. It may still be rolled back, or be committed if
+    /// nothing is left to write or to compare.
     pub(super) fn check_guarded(&self) -> QueryResult<()> {
         match &self.transaction.journal.unguarded {
             None => Ok(()),

@@ -2,6 +2,45 @@
 //!
 //! Written once for all clients. Its functions are `async`. With a blocking client they never have to wait, so that
 //! [`now`](crate::runtime::now) can run them to completion.
+//!
+//! # From a query to its rows
+//!
+//! `connection::core` parses the text and calls [`Session::execute`] for a count, [`Session::rows`] for rows, or
+//! [`Session::run`] for a script. These prepare the query in this order:
+//!
+//! 1. `counters` replaces `last_insert_rowid()` and `changes()` by the values that the client knows.
+//! 2. `defaults` adds the defaults that each node would otherwise compute for itself.
+//! 3. `stars` replaces `RETURNING *` by the names of the columns, if rows are wanted.
+//! 4. [`Plan::new`] decides whether the query is nothing, a PRAGMA, a read, or writes.
+//! 5. `foreign_keys` puts a check before a `DROP TABLE` that would change rows of other tables.
+//!
+//! Steps 2, 3 and 5 may send requests of their own. What follows depends on the plan and on the place:
+//!
+//! | plan | outside of a transaction | inside a transaction |
+//! | --- | --- | --- |
+//! | a PRAGMA that sets up a connection | `setting` | `setting` |
+//! | a read | `alone`; a long answer continues in `streaming` | `look`, then `guarded` |
+//! | writes | `alone`; perhaps `coalesced`, or without `foreign_keys` | `pending`; `commit` sends them |
+//!
+//! Inside a transaction, `schema` learns with each peek what decides how its rows are guarded, and `locked` takes a
+//! lock that is a row in rqlite. `queue` and `beside_sql` serve callers other than Diesel's traits.
+//!
+//! # From a request to its answer
+//!
+//! All requests for SQL go through [`Session::send`]. It drives a [`Call`], which decides on the node, redirects and
+//! retries. `credentials` supplies credentials that change, and `scout` asks the other nodes about the leader while an
+//! answer is outstanding.
+//!
+//! # Invariants
+//!
+//! * A write of the program is sent again only after proof that it was not applied. For a lost answer, [`Call`] decides
+//!   that. The functions here send a write again only because of what an answer says. The commit is the exception: with
+//!   `exactly_once`, it settles the outcome of a lost one, see `commit`. Reads and peeks may run any number of times.
+//! * [`Session::schema_version`] and [`Session::keys`] may be forgotten at any time, at the price of one more question.
+//!   [`Session::unstable`] may be forgotten only if `defaults_are_news` is set along with it, because an INSERT outside
+//!   of transactions relies on it.
+//! * The opening and nesting of transactions is the business of `connection::core`. A session never begins a
+//!   transaction. It ends one only in [`Session::commit`], [`Session::roll_back`] and [`Session::abandon`].
 
 mod alone;
 mod beside_sql;
@@ -59,14 +98,24 @@ use crate::transaction::exactly_once::Commits;
 use crate::transaction::{PrimaryKeys, Transaction};
 
 /// A client that sends requests. A clone may use the same connections to a node.
+///
+/// A client knows neither SQL nor clusters. It sends one request to the node that the request names. All decisions
+/// about redirects, other nodes and requests that are sent again are those of [`Call`].
 pub(crate) trait Client: Clone + Send + Sync + 'static {
+    /// The runtime whose threads or tasks wait for the client. Where [`Runtime::DROPS_FUTURES`] is `false`, the client
+    /// blocks its thread, and its futures are never pending.
     type Runtime: Acquire;
+    /// The rest of a long answer, which the client still receives.
     type Rest: Rest;
 
+    /// Prepares the client, for example its TLS configuration. Nothing is sent: [`Session::greet`] sends the first
+    /// request.
     fn open(config: &RqliteConfig) -> ConnectionResult<Self>;
 
     /// Sends a request and waits for its answer until `vigil` gives up. Waits for the whole body or, if the status is
-    /// 200 and the body is longer, for `first` bytes.
+    /// 200 and the body is longer, for `first` bytes. In the second case the rest is returned as well.
+    ///
+    /// The error tells whether all of the request had left the client, since only then may a node have applied it.
     fn send(
         &mut self,
         request: http::Request<Bytes>,
@@ -74,7 +123,8 @@ pub(crate) trait Client: Clone + Send + Sync + 'static {
         first: usize,
     ) -> impl Future<Output = Result<Received<Self::Rest>, SendError>> + Send;
 
-    /// Sends a small request on a connection of its own, within [`PROBE`](crate::protocol::cluster::PROBE).
+    /// Sends a small request on a connection of its own, within [`PROBE`](crate::protocol::cluster::PROBE). It is sent
+    /// to find out whether a node still answers, while another request may be waiting for that node.
     fn probe(
         &self,
         request: http::Request<Bytes>,
@@ -84,7 +134,7 @@ pub(crate) trait Client: Clone + Send + Sync + 'static {
 /// An answer, or the start of one and its rest.
 pub(crate) type Received<R> = (http::Response<Bytes>, Option<R>);
 
-/// The part of an answer that is still to come.
+/// The part of an answer that is still to come. To drop it is to give up the rest of the answer.
 pub(crate) trait Rest: Send + 'static {
     /// Appends the next bytes. Returns 0 at the end of the answer.
     fn read(
@@ -93,27 +143,39 @@ pub(crate) trait Rest: Send + 'static {
     ) -> impl Future<Output = Result<usize, SendError>> + Send;
 }
 
-/// One client's conversation with a cluster.
+/// One client's conversation with a cluster: what the client knows, and the transaction that is open.
+///
+/// Several sessions may share the knowledge of the cluster, the scout and the cache of statements. All other state
+/// belongs to one session. A session runs one query at a time.
 #[derive(Debug)]
 pub(crate) struct Session<C> {
     pub(crate) client: C,
+    /// The node that is asked next, and what this session knows of it and of the cluster.
     pub(crate) nodes: Nodes,
+    /// The settings of the next request. The connection changes them for queries with options of their own, and changes
+    /// them back afterwards.
     pub(crate) settings: Settings,
     pub(crate) observer: Observer,
     /// The source of credentials that change.
     provider: Option<Provider>,
     scout: Arc<Scout>,
+    /// The cache of parsed statements, shared by the connections of a configuration.
     pub(crate) statements: Arc<Statements>,
     /// The time of the last answer. `None` if the last request had none.
     answered: Option<Instant>,
+    /// The transaction, open or not. Its field `did` also describes writes outside of transactions.
     pub(crate) transaction: Transaction,
-    /// The primary keys that this connection has learnt.
+    /// The primary keys that this connection has learnt, by table. They may be out of date: another client may change
+    /// the schema. A wrong key can only make a guard fail, and after a conflict the guards do without keys.
     keys: PrimaryKeys,
-    /// The schema as of the last look. `None` before the first one.
+    /// The schema as of the last look. `None` before the first one, and after a statement that may make a table skip
+    /// rows. Without it, no rows are compared and no count is assumed.
     unstable: Option<Unstable>,
-    /// The version of that schema, if the schema was a committed one.
+    /// The version of that schema, if the schema was a committed one. `None` makes the next peek ask for the schema
+    /// itself.
     schema_version: Option<Rows>,
-    /// The numbers of this connection's commits. `None` until it registers.
+    /// The numbers of this connection's commits. `None` until it registers, which is before its first commit with
+    /// `exactly_once`.
     commits: Option<Commits>,
     pub(crate) foreign_keys: ForeignKeys,
     /// Set if the schema may have gained defaults that each node computes for itself since the last look.
@@ -163,6 +225,8 @@ impl<C: Client> Session<C> {
         })
     }
 
+    /// Puts a session together. It shares what it is given, and knows nothing else: no provider, coalescer, schema or
+    /// transaction.
     fn new(
         client: C,
         nodes: Nodes,
@@ -191,6 +255,11 @@ impl<C: Client> Session<C> {
     }
 
     /// Returns a session that knows the same nodes, and nothing of the transaction.
+    ///
+    /// It serves queries that run concurrently with this session's own, and a lock that is given back in the
+    /// background. It takes over the schema and the setting of foreign keys, since both decide what is sent. It does
+    /// not know what this session wrote last, so `last_insert_rowid()` and `changes()` are refused until it writes
+    /// something itself.
     pub(crate) fn another(&self) -> Self {
         let mut session = self.courier();
         session.coalescer.clone_from(&self.coalescer);
@@ -200,7 +269,8 @@ impl<C: Client> Session<C> {
         session
     }
 
-    /// Returns a session that knows the same nodes, to send given requests.
+    /// Returns a session that knows the same nodes, to send given requests. It needs neither the schema nor a
+    /// coalescer, because these requests are complete.
     fn courier(&self) -> Self {
         let mut session = Session::new(
             self.client.clone(),
@@ -214,12 +284,24 @@ impl<C: Client> Session<C> {
     }
 
     /// Sends a request and waits for its whole answer. Retries as the protocol allows.
+    ///
+    /// The failure says in `why` whether the request may have been applied. An answer that reports the failure of a
+    /// statement is no failure here: its body is returned.
     pub(crate) async fn send(&mut self, exchange: &Exchange) -> Result<Bytes, Failure> {
         let (body, _) = self.send_for(exchange, usize::MAX).await?;
         Ok(body)
     }
 
     /// Sends a request until it has an answer. Waits for the first `first` bytes of that.
+    ///
+    /// This is the loop around [`Call`]: each step of the call is sent, waited for, or answered by a look at the
+    /// cluster. A node that refuses the credentials gets the request once more if the provider has others; the call
+    /// does not learn of the refusal then.
+    ///
+    /// Whatever the outcome, the time of the answer is noted, and a look at the cluster begins in the background if one
+    /// is due. If a request of an open transaction has no answer and could have changed nothing, the transaction is
+    /// marked as interrupted: nothing of it is applied, so it may be run again. That does not hold once its commit is
+    /// under way.
     async fn send_for(
         &mut self,
         exchange: &Exchange,
@@ -286,7 +368,8 @@ impl<C: Client> Session<C> {
         self.answered.is_some_and(|at| at.elapsed() < LONG_AGO)
     }
 
-    /// Sends a request and returns its parsed answer. Fails if there is none.
+    /// Sends a request and returns its parsed answer. Fails if there is none, or if the request failed as a whole. A
+    /// statement that failed is a result like any other, which the caller has to look for.
     async fn answer(
         &mut self,
         exchange: &Exchange,
@@ -297,7 +380,8 @@ impl<C: Client> Session<C> {
         error::answer(exchange, &body, encodings)
     }
 
-    /// Runs a query outside of the transaction, and returns its rows.
+    /// Runs a query outside of the transaction, and returns its rows. It sees committed data only, also while a
+    /// transaction is open, and nothing guards its rows.
     pub(crate) async fn ask(&mut self, statement: &Statement<'_>) -> QueryResult<Rows> {
         self.ask_by(&statement::query(statement), statement).await
     }
@@ -314,6 +398,9 @@ impl<C: Client> Session<C> {
     }
 
     /// Checks that the cluster answers. Learns the schema by the same request, which saves requests later.
+    ///
+    /// Fails if no node answers in time, if the credentials are refused, or if the database is not UTF-8. A schema that
+    /// the server can't read is no failure: then it stays unknown, and a second request shows whether the server works.
     pub(crate) async fn greet(&mut self) -> QueryResult<()> {
         match self.ask(&Statement::plain(unstable::QUERY)).await {
             Ok(rows) => {
@@ -353,6 +440,7 @@ impl<C: Client> Session<C> {
         System { now }
     }
 
+    /// Returns the place where the next statement runs.
     fn place(&self) -> Place {
         match self.transaction.is_open() {
             true => Place::Transaction,
@@ -360,7 +448,10 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Runs a query, and returns the number of rows it affects.
+    /// Runs a query, and returns the number of rows it affects. That is 0 for anything but a write of rows.
+    ///
+    /// Inside a transaction, a write is not sent but kept for the commit. It may be peeked, see `pending`. A read is
+    /// run and guarded, even though its rows are not returned.
     pub(crate) async fn execute(
         &mut self,
         query: Query<'_>,
@@ -386,7 +477,11 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Runs a query, and returns its rows. Some of them may still be to come.
+    /// Runs a query, and returns its rows. Some of them may still be to come, but never inside a transaction: there the
+    /// rows have to be complete to be guarded.
+    ///
+    /// `types` are the types that Diesel will read the columns as, if they are known. They decide in which form the
+    /// query is sent. A batch of several statements with RETURNING has one element of [`Found::rows`] for each of them.
     pub(crate) async fn rows(
         &mut self,
         query: Query<'_>,
@@ -416,7 +511,11 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Runs statements for their effects. None of them may be transaction control.
+    /// Runs statements for their effects. None of them may be transaction control. `framed` means that BEGIN and COMMIT
+    /// were removed from around them.
+    ///
+    /// Outside of a transaction they are one request. If there are several, it is applied as a whole or not at all.
+    /// Inside a transaction they are kept for the commit.
     pub(crate) async fn run(&mut self, found: &[Parsed<'_>], framed: bool) -> QueryResult<()> {
         let place = self.place();
         let found = self.script_with_counters(found)?;
@@ -431,6 +530,10 @@ impl<C: Client> Session<C> {
 }
 
 /// Asks all nodes which of them leads. Returns when that is known, or when no more answers are expected.
+///
+/// Callers that arrive while a look is under way wait for that one. The state is polled in short steps, because the
+/// answers arrive on other threads or tasks, which do not know who waits. The lock on the cluster is released during
+/// each wait.
 async fn look<C: Client>(scout: &Scout) {
     const STEP: Duration = Duration::from_millis(2);
     let began = Instant::now();
@@ -446,14 +549,16 @@ async fn look<C: Client>(scout: &Scout) {
     }
 }
 
-/// Returns the rows from an answer to one query.
+/// Returns the rows from the body of an answer. If the request had two statements, they are those of the last one, see
+/// [`statement::raw_query`].
 fn rows_of_query(exchange: &Exchange, body: &[u8], statement: &Statement<'_>) -> QueryResult<Rows> {
     let encodings = std::slice::from_ref(&statement.encodings);
     let mut answer = error::answer(exchange, body, encodings)?;
     rows_of(answer.results.pop(), statement)
 }
 
-/// Returns the rows from the result of a query.
+/// Returns the rows from the result of a query. Fails if there is no result, if the statement failed, or if the result
+/// has no columns, unless the statement is one that may return nothing.
 fn rows_of(result: Option<StatementResult>, statement: &Statement<'_>) -> QueryResult<Rows> {
     match result.ok_or_else(error::cut_short)? {
         StatementResult::Rows(rows) => Ok(named(rows, statement)),

@@ -1,4 +1,25 @@
 //! Writes inside a transaction. They wait for the commit, and are peeked if their outcome must be known before.
+//!
+//! Each write goes through these steps:
+//!
+//! 1. [`Session::check_writable`] refuses it if the transaction can't go on, is read-only, or has read too much.
+//! 2. [`Session::take_write`] or [`Session::take_returning`] finds out what the closure is told: a count, or rows. The
+//!    mode decides where it comes from: the text, knowledge of the rows, or a peek.
+//! 3. [`Session::keep`] adds the write to the journal, with the [`Count`] that says how sure that is. The commit
+//!    compares it.
+//!
+//! | count | where it comes from |
+//! | --- | --- |
+//! | `Untold` | The closure was told nothing that the commit could compare. |
+//! | `Assumed` | [`Session::assume`] derived it, without a request. |
+//! | `Shown` | A peek told it. |
+//! | `FewerThan` | A peek failed because of a constraint, and the closure was told the error. |
+//!
+//! A query of several statements, such as a batch of rows, is taken as a whole or not at all: if one of them fails, the
+//! entries of the others are undone. Only the failure itself stays in the journal, if it was shown. If the future is
+//! dropped in the middle, `connection::core` does the same.
+//!
+//! A server that runs a write in a peek undoes it. So a write is in the database only after the commit, in every mode.
 
 use diesel::QueryResult;
 use diesel::result::Error;
@@ -15,11 +36,12 @@ use crate::sql::unstable::Ending;
 use crate::statement::{Batch, Statement};
 use crate::transaction::{Count, Migration, TransactionMode, Write};
 
-/// The column that tells equal rows apart, in a table that has rowids.
+/// The column that tells equal rows apart, in a table that has rowids. It is read with the rows of RETURNING, for their
+/// guard, and not returned to the caller.
 const ROWID: &str = "_rowid_";
 
 impl<C: Client> Session<C> {
-    /// Takes writes, and returns the number of rows they affect.
+    /// Takes writes, and returns the number of rows they affect. If one of several fails, none of them is kept.
     pub(super) async fn transaction_write(&mut self, batch: Batch<'_>) -> QueryResult<usize> {
         self.check_writable()?;
         let before = self.transaction.journal.len();
@@ -35,7 +57,7 @@ impl<C: Client> Session<C> {
         Ok(rows)
     }
 
-    /// Takes writes, and returns the rows of those that have RETURNING.
+    /// Takes writes, and returns the rows of those that have RETURNING. If one of several fails, none of them is kept.
     pub(super) async fn transaction_write_returning(
         &mut self,
         batch: Batch<'_>,
@@ -61,7 +83,11 @@ impl<C: Client> Session<C> {
         Ok(returned)
     }
 
-    /// Takes the statements of a script. In the mode Eager a server runs them first.
+    /// Takes the statements of a script. In the mode Eager a server runs them first, all in one peek. If one fails
+    /// there, none is kept. In the other modes an error shows at the next peek, at the end of a nested transaction, or
+    /// at the commit.
+    ///
+    /// The count of a statement is not told to anyone, so none is compared.
     pub(super) async fn transaction_run(&mut self, batch: Batch<'_>) -> QueryResult<()> {
         self.check_writable()?;
         let statements: Vec<_> = batch
@@ -77,6 +103,7 @@ impl<C: Client> Session<C> {
             let tails: Vec<_> = statements.iter().collect();
             let results = self.look(&tails, true).await?;
             if let Some(StatementResult::Failed(message)) = results.last() {
+                // The results end with the statement that failed.
                 let failed = tails.get(results.len() - 1);
                 let position = failed.and_then(|failed| failed.position);
                 if failed.is_some_and(|failed| self.ending_of(failed).is_by(message)) {
@@ -101,13 +128,15 @@ impl<C: Client> Session<C> {
         self.check_guarded()
     }
 
-    /// Undoes a query of several statements that failed in the middle. Only the fact that it failed is kept.
+    /// Undoes a query of several statements that failed in the middle. Only the fact that it failed is kept. `before`
+    /// is the length of the journal before the query. Returns the error.
     fn undo_query(&mut self, before: usize, error: Error) -> Error {
         self.transaction.undo_query(before);
         error
     }
 
     /// Fails if a statement asks for what the connection did last, and no write of this transaction stands before it.
+    /// The server would answer for the write of another client.
     fn check_counters(&self, statement: &Statement<'_>) -> QueryResult<()> {
         let facts = statement.facts.as_ref();
         let function = facts.and_then(|facts| facts.connection_function);
@@ -120,6 +149,10 @@ impl<C: Client> Session<C> {
     }
 
     /// Takes one write, and returns the number of rows it affects. Asks a server if the mode or the write requires it.
+    ///
+    /// * Deferred: nothing is sent.
+    /// * Interactive: nothing is sent if the statement has no count, like DDL, or if [`assume`](Self::assume) tells it.
+    /// * Otherwise the write is peeked. If it fails there, its error is returned and it is not kept.
     async fn take_write(&mut self, statement: Statement<'static>) -> QueryResult<usize> {
         self.check_counters(&statement)?;
         if self.transaction.options.mode == TransactionMode::Deferred {
@@ -146,7 +179,8 @@ impl<C: Client> Session<C> {
         Ok(told)
     }
 
-    /// Takes a write without asking a server. Fails if it has RETURNING.
+    /// Takes a write without asking a server. Fails if it has RETURNING. Returns its count if the text tells it, and 0
+    /// if not. The count is not compared at the commit.
     fn defer(&mut self, statement: Statement<'static>) -> QueryResult<usize> {
         if statement.source.is_some() {
             let message = "RETURNING in a transaction of the mode Deferred: its rows are not known before the commit; \
@@ -158,7 +192,17 @@ impl<C: Client> Session<C> {
         Ok(rows)
     }
 
-    /// Returns the number of rows that a write will affect, if the client can tell.
+    /// Returns the number of rows that a write will affect, if the client can tell. Returns `None` if a server has to
+    /// be asked.
+    ///
+    /// The count of an INSERT of rows follows from its text. That of an UPDATE or DELETE by primary key follows from
+    /// what the transaction knows of that row, or from how often the same text has found its row. The commit compares
+    /// the count, so a wrong one costs a conflict and no more. Nothing is assumed
+    ///
+    /// * if the failure of the write may end the whole transaction: the closure has to learn that at once;
+    /// * if the schema is not known, or may make the table skip rows without an error;
+    /// * if an assumption was wrong before: about this text, or in the last transaction that failed, if none was
+    ///   committed since.
     fn assume(&mut self, statement: &Statement<'_>) -> Option<usize> {
         if self.ending_of(statement).may_be() {
             return None;
@@ -177,7 +221,9 @@ impl<C: Client> Session<C> {
         known.finds_its_row(&statement.sql, &row).map(usize::from)
     }
 
-    /// Peeks one form of a write to see its result.
+    /// Peeks one form of a write to see its result. `form` is `statement` itself, or the same with a RETURNING clause.
+    /// The schema is learnt by the same request. An error of the write is returned after
+    /// [`write_failed`](Self::write_failed) has noted it.
     async fn look_at_write(
         &mut self,
         statement: &Statement<'static>,
@@ -192,8 +238,12 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Returns the error of a write. If it is an INSERT that can't write its rows, the journal notes that, since the
-    /// closure learns it.
+    /// Returns the error of a write that failed in a peek, after noting what the closure learns by it:
+    ///
+    /// * A failure that ends the transaction on SQLite, by `OR ROLLBACK` for example, ends it here.
+    /// * An INSERT of rows that violates a UNIQUE, NOT NULL or CHECK constraint must fail at the commit as well. The
+    ///   journal gets it as an `INSERT OR IGNORE` that writes fewer rows, if another peek confirms that.
+    /// * Any other failure leaves no trace in the journal, so the commit does not compare it.
     async fn write_failed(&mut self, statement: &Statement<'static>, message: &str) -> Error {
         if self.ending_of(statement).is_by(message) {
             self.transaction.ended_by_statement(message);
@@ -217,7 +267,12 @@ impl<C: Client> Session<C> {
         results.len() == tails.len() && !results.iter().any(failed)
     }
 
-    /// Takes a write with RETURNING, and returns its rows.
+    /// Takes a write with RETURNING, and returns its rows. It is always peeked. Fails in the mode Deferred.
+    ///
+    /// The peek reads a key with each row, so that the guard can tell equal rows apart: the rowid, or the primary key
+    /// if the server says that there is no rowid. The key is removed from the rows before they are returned. The
+    /// journal gets the statement without RETURNING for later peeks, and a guarded form for the commit, unless no value
+    /// of it may be compared.
     async fn take_returning(&mut self, mut statement: Statement<'static>) -> QueryResult<Rows> {
         if self.transaction.options.mode == TransactionMode::Deferred {
             return self.defer(statement).map(|_| Rows::default());
@@ -277,7 +332,7 @@ impl<C: Client> Session<C> {
     }
 
     /// Returns the columns of the primary key of the table that is written, in quotes. They are empty if it has no key,
-    /// or is a view.
+    /// or is a view. Costs a request unless the key is known.
     async fn primary_key_of(&mut self, statement: &Statement<'static>) -> QueryResult<Vec<String>> {
         let facts = statement.facts.as_ref();
         let Some(table) = facts.and_then(|facts| facts.written_table.clone()) else {
@@ -293,6 +348,10 @@ impl<C: Client> Session<C> {
     }
 
     /// Adds a write to the journal, with what is known of it, and learns from it.
+    ///
+    /// It notes the role of the write in a migration, since a commit that is a migration and nothing else begins with a
+    /// check, and the way in which a failure of the write ends the transaction. Knowledge of rows and of the schema is
+    /// updated before the write is added.
     fn keep(&mut self, mut write: Write) {
         // Inside another transaction of the caller, the migration is not all there is.
         let alone =
@@ -306,7 +365,8 @@ impl<C: Client> Session<C> {
         self.transaction.write(write);
     }
 
-    /// Returns how the write ends the transaction if it fails: by its own words, or by those of the schema.
+    /// Returns how the write ends the transaction if it fails: by its own words, or by those of the schema. While the
+    /// schema is not known, only the write's own words count.
     fn ending_of(&self, statement: &Statement<'_>) -> Ending {
         let facts = statement.facts.as_ref();
         let table = facts.and_then(|facts| facts.written_table.as_deref());
@@ -318,6 +378,12 @@ impl<C: Client> Session<C> {
     }
 
     /// Notes what a write tells about the rows that exist.
+    ///
+    /// * An INSERT tells nothing: the rows that are known stay.
+    /// * A write without a count may change the schema, so the primary keys are forgotten.
+    /// * An UPDATE or DELETE of one row by its key tells whether that row exists from now on. It does after an UPDATE
+    ///   that found it; a DELETE sets no columns. How often this text finds its row is counted if a server told so.
+    /// * After any other write, each known row may be gone, so all of them are forgotten.
     fn learn_from(&mut self, write: &Write) {
         let statement = &write.statement;
         if statement.is_insert() {
