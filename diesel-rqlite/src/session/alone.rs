@@ -1,4 +1,21 @@
 //! Queries outside of transactions.
+//!
+//! A read is sent in one of four forms. The first that is known to be exact is used, and the answer shows whether it
+//! was:
+//!
+//! | form | sent | if it is not exact |
+//! | --- | --- | --- |
+//! | stored | if the text was run before | the columns in question are remembered, and the exact form follows |
+//! | exact | if the columns are known | the tagged form follows |
+//! | tagged | after one of the others | it is exact for every value |
+//! | untyped | if the columns are not known | the tagged form follows |
+//!
+//! A read has no effect, so that it can be sent again in another form. The rows of both answers may differ, but only
+//! those of the last one are returned. Once rows were returned and the answer goes on, `streaming` has to take care of
+//! that.
+//!
+//! Writes are one request: by themselves, together with the writes of others (`coalesced`), or without foreign keys
+//! (`foreign_keys`). The rows of RETURNING come in an exact form at once, since a write can't be run again.
 
 use diesel::QueryResult;
 use diesel::result::Error;
@@ -17,7 +34,10 @@ use crate::sql::results::SUBQUERY;
 use crate::statement::{self, Batch, Learnt, Read, Statement};
 
 impl<C: Client> Session<C> {
-    /// Runs a query, and waits for the first `first` bytes of its answer.
+    /// Runs a query, and waits for the first `first` bytes of its answer. With `usize::MAX` the rows are complete.
+    ///
+    /// Also serves reads in transactions of the mode Deferred. Fails if the query fails, if there is no answer, or if
+    /// the values can't be had in any form.
     pub(super) async fn read(
         &mut self,
         read: &Read<'_>,
@@ -38,8 +58,11 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Sends a query as it is written. Returns `None` if a value of the answer may differ from the stored one. The
-    /// query then has to be sent in another form; `learnt` remembers the columns for the next time.
+    /// Sends a query as it is written, or with SQL around those columns only that are known not to be exact that way.
+    /// Returns `None` if a value of the answer may differ from the stored one, or if the form does not suit the query.
+    /// The query then has to be sent in another form; `learnt` remembers the columns for the next time.
+    ///
+    /// Only what has arrived is checked here. The stream checks the rest of the answer.
     async fn stored_read(
         &mut self,
         read: &Read<'_>,
@@ -79,6 +102,9 @@ impl<C: Client> Session<C> {
     }
 
     /// Sends a query in the form that is exact for nearly all values, and again in the tagged form if a value needs it.
+    ///
+    /// If SQLite rejects the SQL around the query, it is sent as it is written, so that its own error or its columns
+    /// are reported rather than those of the form.
     async fn exact_read(
         &mut self,
         read: &Read<'_>,
@@ -107,7 +133,8 @@ impl<C: Client> Session<C> {
         Ok(self.found(rows, coming, read, types, statement))
     }
 
-    /// Sends a query in the form that is exact for every value.
+    /// Sends a query in the form that is exact for every value: the storage class stands before each. It is the last
+    /// resort, so any failure is one of the query.
     async fn tagged_read(
         &mut self,
         read: &Read<'_>,
@@ -126,7 +153,9 @@ impl<C: Client> Session<C> {
     }
 
     /// Runs raw SQL that does not name its columns. Sends it as it is written, and once more in an exact form if a
-    /// value turns out to need it.
+    /// value turns out to need it. If rqlite can't even write the values, the names of the columns are asked for first.
+    ///
+    /// Returns all rows at once. A PRAGMA or EXPLAIN has no exact form: its values are returned as they came.
     pub(super) async fn untyped_read(&mut self, read: &Read<'_>) -> QueryResult<Rows> {
         let statement = read.plain();
         let exchange = statement::raw_query(&statement);
@@ -152,7 +181,8 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Sends writes. Returns the number of rows they affected.
+    /// Sends writes. Returns the number of rows they affected: the sum over the statements that write rows, without
+    /// checks and other statements that were put in front of them. An empty batch sends nothing.
     pub(super) async fn write(&mut self, batch: Batch<'_>) -> QueryResult<usize> {
         if batch.statements.is_empty() {
             return Ok(0);
@@ -164,15 +194,21 @@ impl<C: Client> Session<C> {
         Ok(counted.map(|(_, result)| affected(result)).sum())
     }
 
-    /// Sends writes. Returns the rows of those that have RETURNING.
+    /// Sends writes. Returns the rows of those that have RETURNING, one element for each.
+    ///
+    /// Fails if a server has run a write but returned no rows for it. Then the write was applied.
     pub(super) async fn write_returning(&mut self, batch: Batch<'_>) -> QueryResult<Vec<Rows>> {
         let batch = batch.alone().map_err(error::not_sent)?;
         let results = self.send_writes(&batch).await?;
         returned(&batch.statements, results)
     }
 
-    /// Sends writes as one request. On success all of them ran. On an error none was applied, unless the
-    /// error says that the outcome is unknown.
+    /// Sends writes as one request. On success all of them ran. On an error none was applied, unless the error says
+    /// that the outcome is unknown. The result has one element for each statement of the batch.
+    ///
+    /// The effects are noted for `last_insert_rowid()` and `changes()`: as the answer tells them, or as unknown if the
+    /// answer was lost. What the statements do to the schema is noted before they are sent, since they may be applied
+    /// without an answer.
     async fn send_writes(&mut self, batch: &Batch<'_>) -> QueryResult<Vec<StatementResult>> {
         let statements = &batch.statements;
         for statement in statements {
@@ -205,7 +241,8 @@ impl<C: Client> Session<C> {
         Ok(answer.results)
     }
 
-    /// Sends the request by itself, not together with writes of other callers.
+    /// Sends the request by itself, not together with writes of other callers. A statement that failed is part of the
+    /// answer, not a failure.
     async fn send_alone(
         &mut self,
         exchange: &Exchange,
@@ -220,7 +257,7 @@ impl<C: Client> Session<C> {
     }
 }
 
-/// Returns whether SQLite rejects the SQL that was put around a query.
+/// Returns whether SQLite rejects the SQL that was put around a query. The query itself may be valid.
 pub(super) fn is_about_form(message: &str) -> bool {
     is_about_subquery(message) || StatementError(message).is_nested_too_deeply()
 }
@@ -230,7 +267,7 @@ pub(super) fn is_about_subquery(message: &str) -> bool {
     StatementError(message).is_about_table(SUBQUERY)
 }
 
-/// Returns the number of rows that a statement wrote.
+/// Returns the number of rows that a statement wrote. With RETURNING, that is the number of rows it returned.
 pub(super) fn affected(result: &StatementResult) -> usize {
     match result {
         StatementResult::Executed { rows_affected, .. } => *rows_affected,

@@ -8,6 +8,24 @@
 //! The leader sends the writes that wait. Among threads, one of those that wait leads, for one request; then the first
 //! of those that still wait takes over. Tasks do not lead themselves: a future may be dropped, or not be polled while
 //! its task waits for another write. So a task of its own leads, until no write waits any more.
+//!
+//! The life of a write, in [`Session::send_coalesced`]:
+//!
+//! 1. [`Coalescer::enter`] adds it to the queue. The caller holds a [`Ticket`].
+//! 2. [`Ticket::turn`] tells the caller to lead, or lets it wait until it is woken.
+//! 3. [`Lead::take`] removes it from the queue, with others. From now on it can't be withdrawn.
+//! 4. [`Lead::hand_out`] gives it its outcome and wakes the caller.
+//! 5. [`Ticket::turn`] returns the outcome. Or the ticket was dropped, and nobody learns it.
+//!
+//! Invariants:
+//!
+//! * At most one [`Lead`] exists for a coalescer. `is_led` is set as long as it does.
+//! * If a write waits and nobody leads, a caller is about to take its turn, or has been woken for it. Each place that
+//!   clears `is_led`, or removes a write without leading, therefore wakes the first one that waits.
+//! * Each write that was taken gets an outcome, even if its leader panics or its runtime ends: the outcome is unknown
+//!   then.
+//! * The queue is locked before the progress of a write, never the other way round. Wakers are called without a lock on
+//!   the queue.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -26,6 +44,7 @@ use crate::runtime::Runtime;
 
 /// The most statements of a request: more are no faster, and proxies refuse long bodies.
 const MOST_STATEMENTS: u64 = 512;
+/// The size of a request's body, in bytes, above which no further write is added. A single write may be larger.
 const MOST_BYTES: usize = 256 << 10;
 /// An upper bound for the answer to one write, including an error.
 const LONGEST_ANSWER: u64 = 1 << 10;
@@ -37,12 +56,16 @@ pub(crate) struct Coalescer {
     leader_timeout: Duration,
     /// `true` if tasks wait, `false` if threads do.
     of_tasks: bool,
+    /// The most statements of a request. Their answers together have to fit into the longest answer that the client
+    /// accepts.
     most: usize,
     queue: Mutex<Queue>,
 }
 
+/// The writes that wait, and whether somebody is there to send them.
 #[derive(Debug, Default)]
 struct Queue {
+    /// The writes that were not taken yet, in the order in which they came.
     waiting: VecDeque<Arc<Write>>,
     /// Set while a leader sends the writes that wait.
     is_led: bool,
@@ -56,29 +79,36 @@ impl Queue {
     }
 }
 
+/// A write of one caller, shared by the caller and the leader.
 #[derive(Debug)]
 struct Write {
     exchange: Exchange,
     progress: Mutex<Progress>,
 }
 
+/// The state of a write. Neither is set before its caller has waited for the first time.
 #[derive(Debug, Default)]
 struct Progress {
+    /// The waker of the caller while it waits.
     waker: Option<Waker>,
+    /// The outcome, from the time when the leader has it until the caller takes it.
     outcome: Option<Outcome>,
 }
 
 /// The outcome of a write.
 type Outcome = Result<Answer, Failure>;
 
-/// The write of one caller. Dropping it withdraws the write, unless the write has been sent.
+/// The write of one caller. Dropping it withdraws the write, unless the write has been taken. In that case the request
+/// goes on, and the write may be applied without anyone learning it. If the caller was woken to lead, the next one is
+/// woken in its place.
 struct Ticket {
     of: Arc<Coalescer>,
     write: Arc<Write>,
+    /// Set once the caller has the outcome.
     is_over: bool,
 }
 
-/// The next step of a caller.
+/// The next step of a caller, once it need not wait any more.
 enum Turn {
     Lead(Lead),
     Over(Outcome),
@@ -88,11 +118,14 @@ enum Turn {
 /// else may lead.
 struct Lead {
     of: Arc<Coalescer>,
+    /// The writes of the request that is under way, in the order of its statements.
     taken: Vec<Arc<Write>>,
+    /// Set once nothing waits any more, and `is_led` is cleared.
     is_over: bool,
 }
 
 impl Coalescer {
+    /// Creates the queue for connections of one configuration. All of them have to use the same one, and no others may.
     pub(crate) fn new<R: Runtime>(config: &RqliteConfig) -> Self {
         let most = MOST_STATEMENTS.min(config.max_answer / LONGEST_ANSWER);
         Coalescer {
@@ -109,14 +142,15 @@ impl Coalescer {
         self.of_tasks == R::DROPS_FUTURES && self.config == *config
     }
 
-    /// Returns whether others may send a write with these settings. They use the settings of the configuration.
+    /// Returns whether others may send a write with these settings. The leader sends it with its own settings, which
+    /// are those of the configuration, so a write with a timeout of its own is sent alone.
     pub(super) fn suits(&self, settings: &Settings) -> bool {
         settings.request_timeout.is_none()
             && settings.db_timeout.is_none()
             && settings.leader_timeout == self.leader_timeout
     }
 
-    /// Adds a write to those that wait.
+    /// Adds a write to those that wait. It is sent only if the caller takes its [`turn`](Ticket::turn).
     fn enter(self: &Arc<Self>, exchange: Exchange) -> Ticket {
         let write = Arc::new(Write {
             exchange,
@@ -133,6 +167,9 @@ impl Coalescer {
 
 impl Ticket {
     /// Returns the outcome of the write, or the right to lead if nobody leads. Otherwise the caller is woken later.
+    ///
+    /// It is polled again after that. Only the last waker is kept. A caller that leads has to send what waits, or drop
+    /// the right.
     fn turn(&mut self, context: &Context<'_>) -> Poll<Turn> {
         let mut queue = locked(&self.of.queue);
         let mut progress = locked(&self.write.progress);
@@ -170,6 +207,8 @@ impl Drop for Ticket {
 
 impl Lead {
     /// Takes the writes of the next request. Returns `None` if none waits; then nobody leads any more.
+    ///
+    /// Call it again only after [`hand_out`](Self::hand_out). The first write is taken whatever its size.
     fn take(&mut self) -> Option<Exchange> {
         let mut queue = locked(&self.of.queue);
         let mut bytes = 0;
@@ -189,7 +228,8 @@ impl Lead {
         Some(Exchange::together(&writes))
     }
 
-    /// Gives each write that was taken its part of the request's outcome.
+    /// Gives each write that was taken its part of the request's outcome: its answer, or the failure of the request.
+    /// Where an answer is missing, the outcome is unknown. May be called again; nothing is left to hand out then.
     fn hand_out(&mut self, answers: Result<Vec<Answer>, Failure>) {
         let mut answers = answers.map(Vec::into_iter);
         for write in std::mem::take(&mut self.taken) {
@@ -208,7 +248,10 @@ impl Lead {
 }
 
 impl Drop for Lead {
-    /// If it is not over, a thread's turn has ended, a runtime has ended, or there was a panic.
+    /// Ends the lead, whatever happened. Writes that were taken and have no outcome get an unknown one.
+    ///
+    /// If it is not over, a thread's turn has ended, a runtime has ended, or there was a panic. Then the next caller is
+    /// woken to lead.
     fn drop(&mut self) {
         self.hand_out(Ok(Vec::new()));
         if self.is_over {
@@ -230,6 +273,10 @@ fn wake(waker: Option<Waker>) {
 
 impl<C: Client> Session<C> {
     /// Sends a write of one statement that returns no rows, together with the writes of others that wait.
+    ///
+    /// Returns the answer as it would be for a request of this write alone, or the failure of the common request. With
+    /// [`Why::NotApplied`] none of the writes was applied. If the future is dropped, the write is withdrawn or, if it
+    /// was sent, goes on.
     pub(super) async fn send_coalesced(
         &mut self,
         coalescer: &Arc<Coalescer>,
@@ -247,12 +294,16 @@ impl<C: Client> Session<C> {
                 Turn::Lead(mut lead) if !C::Runtime::DROPS_FUTURES => {
                     self.send_next(&mut lead).await;
                 }
+                // The task that was started for this write has ended without sending it. So there is no runtime to run
+                // tasks.
                 Turn::Lead(_) if has_led => {
                     let reason = "the runtime has ended";
                     return Err(exchange.failure(Why::NotApplied, reason));
                 }
                 Turn::Lead(mut lead) => {
                     has_led = true;
+                    // The task needs a session of its own, because this future may be dropped before the task has
+                    // ended.
                     let mut courier = self.courier();
                     C::Runtime::detach(async move {
                         while courier.send_next(&mut lead).await {
@@ -264,7 +315,8 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Sends the writes that wait as one request. Returns whether there were any.
+    /// Sends the writes that wait as one request, and hands out the answers. Returns whether there were any. A failure
+    /// is handed out like an answer, so that the next request may follow.
     async fn send_next(&mut self, lead: &mut Lead) -> bool {
         let Some(exchange) = lead.take() else {
             return false;
@@ -288,7 +340,8 @@ async fn give_way<R: Runtime>() {
     .await;
 }
 
-/// Returns the answer to each statement.
+/// Returns the answer to each statement. Fails with [`Why::Unknown`] if their number differs, since it is not known
+/// then which answer belongs to which write.
 fn answers(exchange: &Exchange, body: &Bytes) -> Result<Vec<Answer>, Failure> {
     let answer = exchange.answer(body, &[])?;
     let missing = || {

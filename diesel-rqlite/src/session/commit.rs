@@ -1,4 +1,23 @@
 //! The end of a transaction.
+//!
+//! [`Session::commit`] ends the innermost transaction. For the outermost one, the flow is:
+//!
+//! 1. If nothing is left to write, there is no commit. One more peek compares all reads, unless the last request did
+//!    so. The lock is given back.
+//! 2. With `exactly_once`, the connection registers if it has to, and the commit gets the next number.
+//! 3. [`Transaction::commit`](crate::transaction::Transaction::commit) builds one request of the guards and writes of
+//!    the journal, with what [`Session::around_commit`] puts around them.
+//! 4. [`Transaction::verdict`](crate::transaction::Transaction::verdict) reads the answer. `DESIGN.md` of that module
+//!    lists the cases.
+//! 5. Where the commit was not applied for a reason that this client can remove, it removes the reason and sends the
+//!    commit again: a table of this crate is missing, the lock is held by another client, or the connection has to
+//!    register anew.
+//! 6. Where the outcome is unknown, [`Session::settled_as_applied`] finds it out with `exactly_once`. Otherwise the
+//!    error says that it is unknown.
+//!
+//! Two things must hold in every branch. A commit is sent again only after proof that no former copy was applied, nor
+//! will be. And the outermost transaction is over on the client once `commit` returns, whatever the outcome: nothing
+//! may send its journal again.
 
 use std::time::{Duration, Instant};
 
@@ -19,10 +38,15 @@ use crate::statement::{self, Batch, Did, Statement};
 use crate::transaction::exactly_once::{Registration, was_applied};
 use crate::transaction::{CREATE_TABLES, Commit, Part, Verdict};
 
+/// Statements of a commit, each with its purpose, which decides what its failure means.
 type Statements = Vec<(Part, Statement<'static>)>;
 
 impl<C: Client> Session<C> {
     /// Commits the innermost transaction. The outermost one is over afterwards, whatever the outcome.
+    ///
+    /// An error of the outermost commit means that nothing was applied, unless the error says that the outcome is
+    /// unknown. After an error the lock is given back here, since only an applied commit has given it back itself, and
+    /// the primary keys are forgotten, because they may be out of date.
     pub(crate) async fn commit(&mut self) -> QueryResult<()> {
         match self.transaction.depth() {
             0 => return Err(Error::NotInTransaction),
@@ -44,7 +68,10 @@ impl<C: Client> Session<C> {
     }
 
     /// Commits an inner transaction. A server runs its writes first, so that their errors are reported here and can be
-    /// caught, as on SQLite.
+    /// caught, as on SQLite. If they fail, the inner transaction is rolled back.
+    ///
+    /// Nothing is sent if a server has run all of its writes before, or if the connection has foreign keys off, since a
+    /// peek is impossible then. The writes themselves still wait for the outermost commit.
     async fn commit_inner(&mut self) -> QueryResult<()> {
         if !self.foreign_keys.are_off()
             && self.transaction.has_unseen_writes_inside()
@@ -56,7 +83,8 @@ impl<C: Client> Session<C> {
         self.transaction.commit_inner()
     }
 
-    /// Rolls back the innermost transaction.
+    /// Rolls back the innermost transaction. No write of it has reached the database, so at most the lock is given
+    /// back, and a failure of that is no error.
     pub(crate) async fn roll_back(&mut self) -> QueryResult<()> {
         if self.transaction.depth() == 1 {
             self.give_back_lock().await;
@@ -65,6 +93,9 @@ impl<C: Client> Session<C> {
     }
 
     /// Rolls back the innermost transaction without waiting. Its lock is given back in the background.
+    ///
+    /// This is for a future that was dropped, or a panic. The request under way then may still arrive, so the lock is
+    /// given back [for sure](Self::give_back_lock_for_sure), by another session.
     pub(crate) fn abandon(&mut self) -> QueryResult<()> {
         if self.transaction.depth() == 1 {
             self.keys.clear();
@@ -80,6 +111,11 @@ impl<C: Client> Session<C> {
 
     /// Sends the commit until its outcome is known. Without writes, only makes sure that all reads were true at one
     /// time.
+    ///
+    /// From the first copy of the commit on, the transaction counts as committing: a failure must not look like that of
+    /// a read, after which the transaction may be run again. Each reason to send the commit again is accepted a limited
+    /// number of times, except two. A lock that is held is waited for up to its own timeout each time, and a commit
+    /// that was settled as not applied is sent again under a new number.
     async fn send_commit(&mut self) -> QueryResult<()> {
         if !self.transaction.journal.has_live_writes() {
             if !self.transaction.journal.is_consistent() {
@@ -89,6 +125,7 @@ impl<C: Client> Session<C> {
         }
         self.check_guarded()?;
         self.count_commit().await?;
+        // What precedes this line has not applied anything, so a failure there may be treated like that of a read.
         self.transaction.committing = true;
         self.transaction.interrupted = false;
         let mut created = false;
@@ -112,6 +149,7 @@ impl<C: Client> Session<C> {
                         "a table of diesel-rqlite was dropped just after it was made",
                     ));
                 }
+                // Nothing was applied, including the release of the lock at the end of the commit.
                 Verdict::AlreadyMigrated => {
                     self.give_back_lock().await;
                     return Ok(());
@@ -138,7 +176,11 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Gives the next commit its number. Registers the connection first if it has no row yet.
+    /// Gives the next commit its number. Registers the connection first if it has no row yet. Does nothing without
+    /// `exactly_once`.
+    ///
+    /// It is called before the first copy of a commit, and again only after the former number was settled as not
+    /// applied, or belongs to a row that is no longer used. A number must never stand for two different commits.
     async fn count_commit(&mut self) -> QueryResult<()> {
         if !self.transaction.options.exactly_once {
             return Ok(());
@@ -152,7 +194,11 @@ impl<C: Client> Session<C> {
         Ok(())
     }
 
-    /// Creates the row that holds the numbers of this connection's commits.
+    /// Creates the row that holds the numbers of this connection's commits. May be called again: an older row of this
+    /// connection is then no longer used, and is deleted by later registrations.
+    ///
+    /// The request may be sent twice if an answer is lost. The token tells afterwards whether the row is this
+    /// connection's.
     async fn register(&mut self) -> QueryResult<()> {
         let token = token()?;
         let registration = Registration::new(&token);
@@ -185,6 +231,11 @@ impl<C: Client> Session<C> {
     }
 
     /// Returns the statements in the commit that run before the entries of the journal, and those that run after them.
+    ///
+    /// They are built anew for each copy of the commit, because the reasons to send it again change them: the number of
+    /// the commit, and whether the lock is held already. A lock in rqlite that is not held yet is taken by the commit
+    /// itself, and is given back by it in either case, so that a transaction of nothing but writes needs no request for
+    /// its lock.
     fn around_commit(&self) -> (Statements, Statements) {
         let mut before = Vec::new();
         let mut after = Vec::new();
@@ -213,7 +264,9 @@ impl<C: Client> Session<C> {
         (before, after)
     }
 
-    /// Creates this crate's own tables if they are missing.
+    /// Creates this crate's own tables if they are missing. They are not part of the transaction and stay if it is
+    /// rolled back. May be called again. Each caller does so once, so that it ends even if something drops the tables
+    /// all the time.
     pub(super) async fn create_tables(&mut self) -> QueryResult<()> {
         let statements: Vec<_> = CREATE_TABLES.into_iter().map(Statement::plain).collect();
         let batch = Batch {
@@ -223,7 +276,15 @@ impl<C: Client> Session<C> {
         self.write(batch).await.map(|_| ())
     }
 
-    /// Returns whether a commit whose answer was lost was applied. Fails if that can't be found out.
+    /// Returns whether a commit whose answer was lost was applied. Fails if that can't be found out: without
+    /// `exactly_once`, if the row of the connection is gone, or if no node answers in time. The error then says that
+    /// the outcome is unknown.
+    ///
+    /// `message` tells how the answer was lost. The request writes the number of the commit as *not applied*, unless
+    /// the commit has written it, and asks which it is. After `Ok(false)`, no late copy of the commit can be applied.
+    /// The request may be sent any number of times, with the same effect.
+    ///
+    /// It is tried for [`settle_timeout`](crate::protocol::request::Settings::settle_timeout).
     async fn settled_as_applied(&mut self, commit: &Commit, message: String) -> QueryResult<bool> {
         let began = Instant::now();
         let unknown_since = |reason: &str| unknown(commit, &format!("{message}; {reason}"));
@@ -262,6 +323,7 @@ impl<C: Client> Session<C> {
     }
 }
 
+/// The reason why the outcome of a numbered commit stays unknown.
 const PROOF_GONE: &str =
     "what would tell is gone: the row of this connection in __diesel_rqlite_commits";
 

@@ -1,4 +1,9 @@
 //! `last_insert_rowid()` and `changes()`, answered from what this connection did.
+//!
+//! A server would answer them for the one connection that all clients share. So the client notes what each write did,
+//! in [`Did`], and writes the values into the text before it is planned. If a write of the same request or transaction
+//! precedes the function, the server knows better and the function stays, as far as nothing was rolled back in between.
+//! If nobody knows the value, the query fails and nothing is sent.
 
 use std::borrow::Cow;
 
@@ -11,14 +16,16 @@ use crate::protocol::response::StatementResult;
 use crate::statement::{Batch, Did, InFront, Query, did};
 
 impl<C: Client> Session<C> {
-    /// Replaces these functions in a query by their values.
+    /// Replaces these functions in a query by their values. Fails if a value is unknown, for example after a write
+    /// whose answer was lost.
     pub(super) fn with_counters<'q>(&self, query: Query<'q>) -> QueryResult<Query<'q>> {
         let transaction = &self.transaction;
         let answered = query.answered(&transaction.did, || self.in_front());
         answered.map_err(error::not_sent)
     }
 
-    /// Replaces these functions in a script by their values.
+    /// Replaces these functions in a script by their values. Statements after a write of the script keep them. Fails if
+    /// a value is unknown.
     pub(super) fn script_with_counters<'s, 'a>(
         &self,
         found: &'s [Parsed<'a>],
@@ -26,7 +33,8 @@ impl<C: Client> Session<C> {
         did::answered(found, &self.transaction.did, self.in_front()).map_err(error::not_sent)
     }
 
-    /// Returns what the pending writes of the transaction do to these values.
+    /// Returns what the pending writes of the transaction do to these values. Outside of a transaction nothing is
+    /// pending.
     fn in_front(&self) -> InFront {
         match self.transaction.is_open() {
             true => self.transaction.in_front(),
@@ -34,7 +42,8 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Notes the results of writes outside of a transaction. `None` if they are unknown.
+    /// Notes the results of writes outside of a transaction. `None` if they are unknown, because the writes may have
+    /// been applied without an answer. Those of a transaction are noted with the answer to its commit.
     pub(super) fn did(&mut self, batch: &Batch<'_>, results: Option<&[StatementResult]>) {
         let Some(results) = results else {
             self.transaction.did = Did::unknown();

@@ -1,4 +1,8 @@
 //! Credentials that change while a connection lives.
+//!
+//! The [`Provider`] of the configuration returns them. It is asked before the first request, and again when a node
+//! refuses a request, since the credentials may have expired. The result is kept in [`Authorization`], which all
+//! sessions and the scout of a connection share, so that they use it as well.
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -8,9 +12,13 @@ use crate::protocol::authorization::Authorization;
 use crate::protocol::call::SendError;
 
 /// Asks for credentials for one request: first if there are none yet, and once more if a node refuses them.
+///
+/// Make one for each request. Asking again and again would not help against a wrong password, and might lock the user
+/// out.
 pub(super) struct Renewal {
     provider: Option<Provider>,
     authorization: Authorization,
+    /// Set once a node has refused the request, after which it is not renewed again.
     renewed: bool,
 }
 
@@ -23,7 +31,8 @@ impl Renewal {
         }
     }
 
-    /// Asks for credentials before anything is sent, if there are none yet.
+    /// Asks for credentials before anything is sent, if there are none yet. Does nothing without a provider. Fails with
+    /// the reason if the provider fails; nothing has been sent then.
     pub(super) async fn first(&mut self) -> Result<(), String> {
         match self.authorization.get() {
             None => self.ask().await.map(|_| ()),
@@ -32,6 +41,8 @@ impl Renewal {
     }
 
     /// Returns whether to send the request again with other credentials. The node has not processed it.
+    ///
+    /// Returns `true` at most once, after a status 401, if there is a provider. Fails if the provider does.
     pub(super) async fn renewed_after(
         &mut self,
         outcome: &Result<http::Response<Bytes>, SendError>,
@@ -45,7 +56,8 @@ impl Renewal {
         self.ask().await
     }
 
-    /// Asks the provider for credentials. Returns `false` if there is no provider.
+    /// Asks the provider for credentials, and keeps them. Returns `false` if there is no provider. Fails if the
+    /// provider fails, or with a user name that HTTP can't carry.
     pub(super) async fn ask(&self) -> Result<bool, String> {
         let Some(provider) = &self.provider else {
             return Ok(false);

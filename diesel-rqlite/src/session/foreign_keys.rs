@@ -1,5 +1,27 @@
 //! Foreign keys. Each node enforces them for all clients, or for none. This module decides what `PRAGMA foreign_keys`
 //! does to a connection, and which tables it may drop.
+//!
+//! The setting belongs to the node: `rqlited -fk`. A client can't change it for itself. So the PRAGMA has three
+//! outcomes:
+//!
+//! * ON, and the nodes enforce them: nothing to do.
+//! * ON, and they do not: an error, since nothing would be checked.
+//! * OFF, and they do: from now on, each write of this connection is a request that switches them off, runs, and
+//!   switches them on again, see [`unenforced`].
+//!
+//! While they are off, some things are refused or work differently, since neither a peek nor a queued write can switch
+//! them off:
+//!
+//! | | |
+//! | --- | --- |
+//! | RETURNING outside of transactions | refused |
+//! | queued writes | refused |
+//! | queries in a transaction | refused |
+//! | the mode of a transaction | Deferred |
+//! | `execute` of several statements | counts only what the texts tell |
+//!
+//! The nodes are asked once per session. It is assumed that all of them are started alike, and are not restarted
+//! otherwise.
 
 use diesel::QueryResult;
 use diesel_rqlite_sql::SqlError;
@@ -37,7 +59,7 @@ impl ForeignKeys {
 
 impl<C: Client> Session<C> {
     /// Runs `PRAGMA foreign_keys = …` outside of a transaction. Fails if they are to be on and the nodes do not enforce
-    /// them.
+    /// them. On nodes that do not enforce them, OFF changes nothing. May be repeated.
     pub(super) async fn set_foreign_keys(&mut self, wanted: bool) -> QueryResult<()> {
         let enforced = self.enforces_foreign_keys().await?;
         if wanted && !enforced {
@@ -47,7 +69,8 @@ impl<C: Client> Session<C> {
         Ok(())
     }
 
-    /// Fails if the nodes do not enforce foreign keys.
+    /// Fails if the nodes do not enforce foreign keys. This is for a script that switches them on at its end: it must
+    /// fail before its first statement runs.
     pub(crate) async fn check_foreign_keys(&mut self) -> QueryResult<()> {
         match self.enforces_foreign_keys().await? {
             true => Ok(()),
@@ -55,12 +78,13 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Returns the answer to `PRAGMA foreign_keys`.
+    /// Returns the answer to `PRAGMA foreign_keys`: whether the writes of this connection are checked.
     pub(super) async fn has_foreign_keys(&mut self) -> QueryResult<bool> {
         Ok(self.enforces_foreign_keys().await? && !self.foreign_keys.off)
     }
 
-    /// Returns whether the nodes enforce foreign keys. Asks once.
+    /// Returns whether the nodes enforce foreign keys. Asks once, outside of the transaction. A failure is not
+    /// remembered.
     async fn enforces_foreign_keys(&mut self) -> QueryResult<bool> {
         if let Some(enforced) = self.foreign_keys.enforced {
             return Ok(enforced);
@@ -75,7 +99,11 @@ impl<C: Client> Session<C> {
         Ok(*self.foreign_keys.enforced.insert(enforced))
     }
 
-    /// Puts a check before each `DROP TABLE`, where dropping the table may change rows of other tables.
+    /// Puts a check before each `DROP TABLE`, where dropping the table may change rows of other tables. SQLite deletes
+    /// the rows first, which cascades.
+    ///
+    /// Sends a request if a table is dropped and the nodes were not asked yet. The batch stays as it is if nothing is
+    /// enforced for this connection.
     pub(super) async fn guard_drops<'a>(&mut self, batch: Batch<'a>) -> QueryResult<Batch<'a>> {
         if !batch.drops_tables() || self.foreign_keys.off || !self.enforces_foreign_keys().await? {
             return Ok(batch);
@@ -85,6 +113,9 @@ impl<C: Client> Session<C> {
 
     /// Sends writes as one request without foreign keys. If there are several, a write has a count only if its text
     /// tells it.
+    ///
+    /// Returns a result for each statement. On an error none was applied, unless the error says that the outcome is
+    /// unknown. Refuses RETURNING before anything is sent. The request is never sent again after a lost answer.
     pub(super) async fn send_unenforced(
         &mut self,
         batch: &Batch<'_>,
@@ -145,6 +176,7 @@ impl<C: Client> Session<C> {
     }
 }
 
+/// Returns the error for `PRAGMA foreign_keys = ON` on nodes that do not enforce them.
 fn not_enforced() -> diesel::result::Error {
     let pragma = "PRAGMA foreign_keys = ON".to_owned();
     error::not_sent(SqlError::Refused(pragma, NOT_ENFORCED))

@@ -2,6 +2,19 @@
 //!
 //! Rows come as they are stored if a query of that text returns at most one row. A query that was run before is assumed
 //! to. Other rows come as one text each, see [`cells`].
+//!
+//! [`Session::guarded_read`] tries the forms in this order, and takes the first that yields the rows exactly:
+//!
+//! 1. As stored: only if the text was run before, has not returned several rows, and tells the number of its columns.
+//!    Columns that are known to lose something in JSON come as texts within the row.
+//! 2. Each row as one text, with a count before each value.
+//! 3. Each row as one text in hexadecimal, if a text may not be UTF-8.
+//!
+//! Each attempt is a peek, which changes nothing, so another one may follow. What an attempt teaches about the text of
+//! the query is noted in [`Learnt`], so that the next run begins with the right form.
+//!
+//! Then [`Session::shown_rows`] builds the guard of that form and adds it to the journal. There is no guard if the rows
+//! depend on more than the database, and no comparison of values that each node has for itself, see [`Comparable`].
 
 use diesel::QueryResult;
 use diesel_rqlite_sql::ByKey;
@@ -24,6 +37,7 @@ struct Shown {
     form: Form,
 }
 
+/// The form in which rows came. The guard has to yield the same form.
 enum Form {
     /// At most one row, as it is stored, except for the columns that are cells.
     Stored(Vec<Encoding>, Doubtful),
@@ -33,12 +47,16 @@ enum Form {
 
 impl<C: Client> Session<C> {
     /// Runs a query in a transaction, and adds a guard over its rows to the journal.
+    ///
+    /// `names` are the names of its columns, and tell their number. The query must be one that can be a subquery. Fails
+    /// if the query fails, or if the transaction can't go on. After a failure nothing is in the journal.
     pub(super) async fn guarded_read(
         &mut self,
         read: &Read<'_>,
         types: Option<&[RqliteType]>,
         names: Vec<String>,
     ) -> QueryResult<Rows> {
+        // Rows whose order is left open must come in the same order on each node. The rowid decides, if there is one.
         let order = read.natural_order(self.unstable.as_ref());
         let guarded = read.in_transaction(&self.entropy(), names.len(), order.as_deref());
         let by_key = read.by_key();
@@ -67,7 +85,12 @@ impl<C: Client> Session<C> {
         )
     }
 
-    /// Reads at most one row as it is stored. Returns `None` if there are more rows, or they need another form.
+    /// Reads at most one row as it is stored. Returns `None` if there are more rows, if they need another form, or if
+    /// SQLite rejects the SQL around the query.
+    ///
+    /// If values of some columns may have lost something, the query is sent again with these columns as texts. If
+    /// rqlite can't write the values at all, all columns become texts. So it is sent a few times at most: each time,
+    /// more columns are texts.
     async fn stored_row(
         &mut self,
         guarded: &GuardedRead,
@@ -96,6 +119,7 @@ impl<C: Client> Session<C> {
                 learnt.has_returned_several_rows();
                 return Ok(None);
             }
+            // A text may have been bytes that are not UTF-8, which only the hexadecimal form shows.
             if rows.has_replacement_character() {
                 return Ok(None);
             }
@@ -112,7 +136,8 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Reads each row as one text. Returns `None` if the table whose rowids order the rows has none.
+    /// Reads each row as one text. Returns `None` if the table whose rowids order the rows has none. `query` writes the
+    /// query for one form of texts. It is sent twice if a text may not be UTF-8.
     async fn cells(
         &mut self,
         query: impl Fn(TextCell) -> Statement<'static>,
@@ -140,7 +165,17 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Returns the rows, after guarding them.
+    /// Returns the rows, after guarding them. Sends nothing.
+    ///
+    /// The rows are not guarded
+    ///
+    /// * if the options of the transaction say so, or if the query has another value each time or on each node;
+    /// * if it asks for the last rowid and the last write of this transaction has not inserted a row, because no later
+    ///   request could repeat the answer;
+    /// * if none of its values may be compared, or the schema is not known.
+    ///
+    /// A single row that was found by its primary key is also noted as one that exists. A later UPDATE of it needs no
+    /// peek then.
     fn shown_rows(
         &mut self,
         read: &Read<'_>,
@@ -187,7 +222,8 @@ impl<C: Client> Session<C> {
         Ok(shown.rows)
     }
 
-    /// Returns the only row by its primary key. What is known of the key may be out of date, so after a conflict the
+    /// Returns the only row by its primary key, for the guard that a server prepares fastest. Returns `None` if the
+    /// query is not by the whole primary key. What is known of the key may be out of date, so after a conflict the
     /// query itself is compared instead.
     fn keyed<'k>(
         &self,
@@ -225,6 +261,7 @@ fn is_about_form(message: &str) -> bool {
     super::alone::is_about_form(message) || StatementError(message).is_without_rowids()
 }
 
+/// Returns whether a query failed because a table has no rowids.
 fn is_without_rowid(result: &StatementResult) -> bool {
     match result {
         StatementResult::Failed(message) => StatementError(message).is_without_rowids(),
@@ -245,6 +282,7 @@ fn texts_of(rows: &Rows) -> QueryResult<Vec<&str>> {
     texts.collect::<Option<_>>().ok_or_else(unreadable_cells)
 }
 
+/// Returns the error for rows that are not in the form in which they were requested.
 fn unreadable_cells() -> diesel::result::Error {
     error::useless_answer("unreadable answer: rows that are not written as they were asked for")
 }

@@ -1,4 +1,16 @@
 //! The facts of the schema that a transaction needs. It asks for them together with what it peeks at.
+//!
+//! Three facts decide how rows are guarded and counts assumed:
+//!
+//! * [`Unstable`]: which values each node has for itself, which tables may skip rows or end the transaction, and which
+//!   have no rowids. It is read as a whole.
+//! * The version of the schema. Each peek reads it, and the whole schema only if it is another version than the known
+//!   one, or if none is known.
+//! * The primary key of a table. It is asked for once per table, when a statement finds a row by a key.
+//!
+//! The version is kept only for a committed schema. The changes of the open transaction may be rolled back, after which
+//! another schema may get the same version. So a transaction that may have changed the schema reads all of it each
+//! time.
 
 use diesel::QueryResult;
 use diesel_rqlite_sql::ByKey;
@@ -14,6 +26,15 @@ use crate::statement::Statement;
 impl<C: Client> Session<C> {
     /// Peeks at one statement, and in the same request asks for what decides how it is guarded. Returns `None` if
     /// rqlite can't write its values as JSON.
+    ///
+    /// `writes` tells whether the statement may write. The result may be a failure of the statement: then nothing
+    /// behind it has run, and nothing is learnt. Fails if the peek itself fails, or if the schema comes without rows.
+    ///
+    /// If the version turns out to be another one, everything is asked once more, now with the schema. The result has
+    /// to belong to the schema that decides about it.
+    ///
+    /// If the server can't read the whole schema, [`Session::unstable`] stays as it is. If it is `None`, nothing is
+    /// compared.
     pub(super) async fn look_and_learn(
         &mut self,
         statement: &Statement<'_>,
@@ -29,8 +50,11 @@ impl<C: Client> Session<C> {
             // version.
             let is_committed =
                 !(self.transaction.journal.may_change_schema() || writes && !statement.counted);
+            // The version is taken out, so that it is not trusted if this future is dropped or fails.
             let known =
                 (self.schema_version.take()).filter(|_| is_committed && self.unstable.is_some());
+            // The order of the tails matters: a statement that fails hides what follows it, and the caller's is the
+            // first.
             let asked = known.is_none().then_some(&schema);
             let tails: Vec<_> = [statement, &version]
                 .into_iter()
@@ -70,7 +94,9 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Notes which values must not be compared, because each node has its own.
+    /// Notes which values must not be compared, because each node has its own, from the result of [`unstable::QUERY`].
+    /// Forgets the version: the caller sets it if it knows the version of just this schema. Rows of another width are
+    /// ignored.
     pub(super) fn learn_unstable(&mut self, rows: &Rows) {
         if rows.width() == unstable::WIDTH {
             self.unstable = Some(Unstable::of(rows));
@@ -78,7 +104,8 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Returns the query for the primary key of a table. Returns `None` if the key is known.
+    /// Returns the query for the primary key of a table. Returns `None` without a table, or if the key is known. A
+    /// table without a primary key is known by an empty one.
     pub(super) fn primary_key_query(&self, table: Option<&str>) -> Option<Statement<'static>> {
         let table = table?;
         (!self.keys.contains_key(table)).then(|| {
@@ -89,7 +116,8 @@ impl<C: Client> Session<C> {
         })
     }
 
-    /// Notes the primary key of a table from the result of [`primary_key_query`](Self::primary_key_query).
+    /// Notes the primary key of a table from the result of [`primary_key_query`](Self::primary_key_query). Without a
+    /// result, or with a failed one, nothing changes.
     pub(super) fn learn_primary_key(
         &mut self,
         table: Option<&str>,
@@ -107,6 +135,7 @@ impl<C: Client> Session<C> {
     }
 }
 
+/// Returns the rows of a result, if it has any.
 fn rows(result: StatementResult) -> Option<Rows> {
     match result {
         StatementResult::Rows(rows) => Some(rows),
