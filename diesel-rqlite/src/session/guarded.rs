@@ -7,7 +7,7 @@
 //!
 //! 1. As stored: only if the text was run before, has not returned several rows, and tells the number of its columns.
 //!    Columns that are known to lose something in JSON come as texts within the row.
-//! 2. Each row as one text, with a count before each value.
+//! 2. Each row as one text, in which each value says its type and its length.
 //! 3. Each row as one text in hexadecimal, if a text may not be UTF-8.
 //!
 //! Each attempt is a peek, which changes nothing, so another one may follow. What an attempt teaches about the text of
@@ -49,14 +49,14 @@ impl<C: Client> Session<C> {
     /// Runs a query in a transaction, and adds a guard over its rows to the journal.
     ///
     /// `names` are the names of its columns, and tell their number. The query must be one that can be a subquery. Fails
-    /// if the query fails, or if the transaction can't go on. After a failure nothing is in the journal.
+    /// if the query fails, or if the transaction can't go on. After a failure nothing has been added to the journal.
     pub(super) async fn guarded_read(
         &mut self,
         read: &Read<'_>,
         types: Option<&[RqliteType]>,
         names: Vec<String>,
     ) -> QueryResult<Rows> {
-        // Rows whose order is left open must come in the same order on each node. The rowid decides, if there is one.
+        // Where the query leaves the order of its rows open, the rowid decides it on each node, if there is one.
         let order = read.natural_order(self.unstable.as_ref());
         let guarded = read.in_transaction(&self.entropy(), names.len(), order.as_deref());
         let by_key = read.by_key();
@@ -89,8 +89,8 @@ impl<C: Client> Session<C> {
     /// SQLite rejects the SQL around the query.
     ///
     /// If values of some columns may have lost something, the query is sent again with these columns as texts. If
-    /// rqlite can't write the values at all, all columns become texts. So it is sent a few times at most: each time,
-    /// more columns are texts.
+    /// rqlite can't write the values at all, all columns become texts. Each time, more columns are texts, so that this
+    /// ends.
     async fn stored_row(
         &mut self,
         guarded: &GuardedRead,
@@ -170,8 +170,8 @@ impl<C: Client> Session<C> {
     /// The rows are not guarded
     ///
     /// * if the options of the transaction say so, or if the query has another value each time or on each node;
-    /// * if it asks for the last rowid and the last write of this transaction has not inserted a row, because no later
-    ///   request could repeat the answer;
+    /// * if it asks for the last rowid and the last write of this transaction has not inserted a row, because the nodes
+    ///   may have different ones then;
     /// * if none of its values may be compared, or the schema is not known.
     ///
     /// A single row that was found by its primary key is also noted as one that exists. A later UPDATE of it needs no

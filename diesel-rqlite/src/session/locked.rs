@@ -1,4 +1,26 @@
 //! The lock that is a row in rqlite: taken with the first statement of a transaction, or waited for.
+//!
+//! [`Lease`] has the statements that take, check, renew and release the row. This module sends them, except for two
+//! cases: the commit takes, checks and releases the lock in its own request (`commit`), and `connection::holding`
+//! renews the lease in the background. It also raises the fence of a lock that is held elsewhere, before reads that no
+//! commit compares.
+//!
+//! 1. The first peek or read of a transaction takes the lock in its own request, if it is free
+//!    ([`Session::lock_and_look`]).
+//! 2. If another client holds it, [`Session::wait_for_lease`] looks at the row from time to time, until it is free, or
+//!    until it has not changed for a whole lease. Then the lock is taken over.
+//! 3. The commit checks that the lock is still held, and releases it. Otherwise it is released here.
+//!
+//! Invariants:
+//!
+//! * `Lease::asked` is set before a request that may take the lock. Only the request that releases it clears it. So a
+//!   lock that may be held is given back, even if no answer has said that it is held.
+//! * `Lease::is_held` is true only after an answer that showed the row with this transaction's own token. Where the
+//!   server may have undone the acquisition, the lock counts as not held, and the next statement takes it again. The
+//!   same token may take it twice.
+//! * No clocks of different machines are compared. The time without a sign of life is measured by the clock of the
+//!   client that waits.
+//! * All of these requests may be sent again after a lost answer.
 
 use std::time::{Duration, Instant};
 
@@ -25,6 +47,7 @@ impl<C: Client> Session<C> {
         lease.is_some_and(|lease| !lease.is_held())
     }
 
+    /// Takes the lock in rqlite, if the transaction uses one and does not hold it. Waits for it if necessary.
     pub(crate) async fn take_lock_if_wanted(&mut self) -> QueryResult<()> {
         match self.wants_lock() {
             true => self.take_lock().await,
@@ -34,6 +57,9 @@ impl<C: Client> Session<C> {
 
     /// Writes the number of the lock held elsewhere to the database, before a read that no commit compares. A former
     /// holder that does not know that it lost the lock can then no longer change the rows that are read.
+    ///
+    /// Does nothing without such a lock, or if it was done before in this transaction. Fails with a conflict if a later
+    /// holder has written a higher number.
     pub(super) async fn raise_fence_if_wanted(&mut self) -> QueryResult<()> {
         let Some((name, number)) = &self.transaction.fence else {
             return Ok(());
@@ -62,7 +88,8 @@ impl<C: Client> Session<C> {
         Ok(())
     }
 
-    /// Takes the lock. Waits for it if necessary.
+    /// Takes the lock. Waits for it if necessary. Fails after the lock's timeout. Returns at once without a lock in
+    /// rqlite.
     pub(crate) async fn take_lock(&mut self) -> QueryResult<()> {
         match self.lock_and_look(&[]).await? {
             Some(_) => Ok(()),
@@ -71,7 +98,12 @@ impl<C: Client> Session<C> {
     }
 
     /// Takes the lock and runs `tails` in one request. Returns `None` if another client held the lock and this one had
-    /// to wait for it; then nothing of `tails` has run.
+    /// to wait for it, or if there is no lock to take. In that case the caller has to run `tails` itself, even though
+    /// they have run while the other client held the lock.
+    ///
+    /// The results end with the first tail that failed. They are empty if rqlite can't write the values as JSON. After
+    /// `Ok` the lock is held, unless a tail failed: then it may be held or not, and is taken again by the next
+    /// statement.
     pub(super) async fn lock_and_look(
         &mut self,
         tails: &[&Statement<'_>],
@@ -88,6 +120,9 @@ impl<C: Client> Session<C> {
     }
 
     /// Tries once to take the lock. Returns the results of `tails`, and whether the lock is held.
+    ///
+    /// The request acquires the lock if it is free, reads its row, and runs the tails, whoever holds the lock. If the
+    /// table of locks is missing, it is created first, once.
     async fn try_lock(
         &mut self,
         lease: &Lease,
@@ -141,14 +176,15 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Notes the state of the lock that a request saw. Returns whether this transaction holds it.
+    /// Notes the state of the lock that a request saw. Returns whether this transaction holds it. `None` means that
+    /// nothing is known, so that the lock counts as not held.
     fn learn(&mut self, seen: Option<&Seen>) -> bool {
         let lease = self.transaction.lease.as_mut();
         lease.is_some_and(|lease| lease.learn(seen))
     }
 
-    /// Waits until the lock is free, or until its holder has shown no sign of life for a whole lease. Fails after the
-    /// timeout of the lock.
+    /// Waits until the lock is free, or until its holder has shown no sign of life for a whole lease, and takes it.
+    /// Fails after the timeout of the lock. The wait is reported as one span.
     async fn wait_for_lock(&mut self) -> QueryResult<()> {
         let Some(lease) = self.transaction.lease.clone() else {
             return Ok(());
@@ -160,6 +196,12 @@ impl<C: Client> Session<C> {
         outcome
     }
 
+    /// Does the work of [`wait_for_lock`](Self::wait_for_lock), without reporting it. Each round looks at the row and
+    /// decides:
+    ///
+    /// * It is free, or does not exist: try to take it.
+    /// * It is the same as when it was first seen so: once it has been for the holder's lease, take it over.
+    /// * It has changed: the holder lives, or there is another one. The time begins anew.
     async fn wait_for_lease(&mut self, lease: &Lease) -> QueryResult<()> {
         let began = Instant::now();
         let mut last: Option<(Seen, Instant)> = None;
@@ -191,6 +233,8 @@ impl<C: Client> Session<C> {
         }
     }
 
+    /// Reads the row of the lock. Returns `None` if there is no row. The read is a weak one, which is cheap and may be
+    /// stale: each statement that takes the lock checks the row again.
     async fn look_at_lock(&mut self, lease: &Lease) -> QueryResult<Option<Seen>> {
         let look = lease.look();
         let exchange = statement::query(&look).at(ReadConsistency::Weak);
@@ -198,7 +242,8 @@ impl<C: Client> Session<C> {
         Ok(Seen::of(&rows))
     }
 
-    /// Takes the lock from a holder that shows no sign of life. Returns whether that succeeded.
+    /// Takes the lock from a holder that shows no sign of life. Returns whether that succeeded. It does not if the row
+    /// has changed since it was `seen`, so that only one of several clients succeeds.
     async fn take_over(&mut self, lease: &Lease, seen: &Seen) -> QueryResult<bool> {
         self.note_asked();
         let take_over = lease.take_over(seen);
@@ -209,7 +254,8 @@ impl<C: Client> Session<C> {
         Ok(self.learn(seen.as_ref()))
     }
 
-    /// Notes that a request for the lock is sent, so that the lock has to be given back.
+    /// Notes that a request for the lock is sent, so that the lock has to be given back. It must be called before the
+    /// request is sent, because the future may be dropped while the request is under way.
     fn note_asked(&mut self) {
         if let Some(lease) = self.transaction.lease.as_mut() {
             lease.asked = true;
@@ -218,6 +264,10 @@ impl<C: Client> Session<C> {
 
     /// Gives the lock back after a transaction that wrote nothing. If nothing compared what it read, the reads are of
     /// one moment only if the lock was held until now.
+    ///
+    /// So in the mode Deferred, it fails with a conflict if the lock was lost, and with another error if that can't be
+    /// found out. The fence of a lock held elsewhere is written once more, which shows whether a later holder has
+    /// appeared. In the other modes nothing can fail: the guards have compared the reads.
     pub(super) async fn give_back_lock_behind_reads(&mut self) -> QueryResult<()> {
         if self.transaction.options.mode != TransactionMode::Deferred {
             self.give_back_lock().await;
@@ -235,12 +285,15 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Gives the lock back if it may be held. If that fails, the lock ends with its lease.
+    /// Gives the lock back if it may be held. If that fails, the lock ends with its lease. May be called again.
     pub(crate) async fn give_back_lock(&mut self) {
         let _ = self.release_lock().await;
     }
 
     /// Gives the lock back after a request for it that was cancelled. The request may still arrive later.
+    ///
+    /// So if the row was not held, it tries again after a while, up to three times. It does not if the lock is known to
+    /// have been held, if a request fails, or if the client never cancels requests.
     pub(crate) async fn give_back_lock_for_sure(&mut self) {
         const LATER: [Duration; 3] = [
             Duration::from_millis(100),
@@ -260,7 +313,8 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Gives the lock back. Returns whether it was still held, or `None` if it was never requested.
+    /// Gives the lock back. Returns whether it was still held, or `None` if it was never requested. The lock counts as
+    /// given back afterwards, whatever the outcome. A commit that arrives later fails, since it checks the lock.
     async fn release_lock(&mut self) -> Option<QueryResult<bool>> {
         let lease = self.transaction.lease.as_mut()?;
         lease.fence = None;

@@ -1,4 +1,9 @@
 //! Writes that a node applies later, together with those of others.
+//!
+//! The node that receives them keeps them in memory, answers with a sequence number, and sends them to the leader in
+//! batches. Nothing tells what became of a single write. So each has to be one statement that may run at any time,
+//! among others, and whose failure harms nobody: an INSERT, UPDATE or DELETE. It is prepared like any other write, with
+//! the client's own time and random values, since the moment of its preparation is the one that the program means.
 
 use std::time::Duration;
 
@@ -17,8 +22,14 @@ const NOT_QUEUED: &str = "a queued write is one INSERT, UPDATE or DELETE, which 
      of which nothing is answered; use `execute`";
 
 impl<C: Client> Session<C> {
-    /// Adds writes to the queue of a node. Returns `None` if the node has them, but did not finish them within the time
-    /// to wait.
+    /// Adds writes to the queue of a node. Returns the sequence number of the writes. Returns `None` if the node has
+    /// them, but did not finish them within the time to wait.
+    ///
+    /// All writes are checked before anything is sent. Fails in a transaction, with foreign keys off, without writes,
+    /// and for a write that can't be queued. After an error that says that the outcome is unknown, the node may have
+    /// queued them. Without `wait`, success means no more than that the node has them in memory.
+    ///
+    /// Afterwards `last_insert_rowid()` and `changes()` are unknown.
     pub(crate) async fn queue(
         &mut self,
         writes: Vec<(Query<'_>, Vec<Bind<'_>>)>,
@@ -47,7 +58,7 @@ impl<C: Client> Session<C> {
     }
 
     /// Returns a write as it is sent by itself. Fails unless it may run at any time, among others, with nobody learning
-    /// its outcome.
+    /// its outcome. May send a request for the schema, if defaults may have changed.
     async fn queued<'q>(
         &mut self,
         query: Query<'q>,
@@ -93,6 +104,7 @@ fn check(found: &[Parsed<'_>]) -> Result<(), SqlError> {
     Ok(())
 }
 
+/// Returns the error for something that can't be queued.
 fn refused(what: &str) -> SqlError {
     SqlError::Refused(format!("{what} in the queue"), NOT_QUEUED)
 }

@@ -27,8 +27,8 @@ impl<C: Client> Session<C> {
     /// Peeks at one statement, and in the same request asks for what decides how it is guarded. Returns `None` if
     /// rqlite can't write its values as JSON.
     ///
-    /// `writes` tells whether the statement may write. The result may be a failure of the statement: then nothing
-    /// behind it has run, and nothing is learnt. Fails if the peek itself fails, or if the schema comes without rows.
+    /// `writes` tells whether the statement may write. The result may be a failure of the statement: then nothing after
+    /// it has run, and nothing is learnt. Fails if the peek itself fails, or if the schema comes without rows.
     ///
     /// If the version turns out to be another one, everything is asked once more, now with the schema. The result has
     /// to belong to the schema that decides about it.
@@ -53,8 +53,8 @@ impl<C: Client> Session<C> {
             // The version is taken out, so that it is not trusted if this future is dropped or fails.
             let known =
                 (self.schema_version.take()).filter(|_| is_committed && self.unstable.is_some());
-            // The order of the tails matters: a statement that fails hides what follows it, and the caller's is the
-            // first.
+            // The order matters: nothing runs after a statement that fails. So the caller's statement is the first, and
+            // the schema, which a server may be unable to read, comes late.
             let asked = known.is_none().then_some(&schema);
             let tails: Vec<_> = [statement, &version]
                 .into_iter()

@@ -1,4 +1,13 @@
 //! Asks the nodes of a cluster which of them leads, concurrently with other requests.
+//!
+//! A [`Scout`] sends the questions, a *look*. Each node that is due is asked in a thread or task of its own, and what
+//! it says is noted in the shared knowledge of the [`cluster`](crate::protocol::cluster). One look is under way at a
+//! time. Nobody waits for a look here: callers watch the cluster for its result.
+//!
+//! A [`Vigil`] belongs to one request that has no answer yet. The client asks it at intervals whether to go on waiting.
+//! [`Watch`] decides that from what the looks have found, and says when another look is needed.
+//!
+//! Neither decides what happens to a request that was given up. That is up to [`Call`](crate::protocol::call::Call).
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,8 +24,11 @@ use crate::protocol::watch::{Verdict, Watch};
 use crate::runtime::Runtime;
 
 /// The means to ask the nodes of one configuration's cluster.
+///
+/// The client is hidden in a closure, so that a [`Vigil`] has no type parameter for the client that it is given to.
 pub(crate) struct Scout {
     pub(crate) known: Known,
+    /// Begins a look, unless one is under way.
     look: Box<dyn Fn(&Known) + Send + Sync>,
 }
 
@@ -27,6 +39,8 @@ impl fmt::Debug for Scout {
 }
 
 impl Scout {
+    /// Creates a scout that asks by `client`. A node gets the credentials only if it is trusted when the look begins.
+    /// Others are asked without them.
     pub(crate) fn new<C: Client>(
         client: C,
         known: Known,
@@ -50,13 +64,15 @@ impl Scout {
         })
     }
 
-    /// Asks all nodes in the background, unless they are being asked already.
+    /// Asks all nodes in the background, unless they are being asked already. Returns at once. Nodes that are not due,
+    /// for example because they were silent a moment ago, are left out.
     pub(crate) fn look(&self) {
         (self.look)(&self.known);
     }
 }
 
-/// Asks one node, and notes its answer or its silence.
+/// Asks one node, and notes its answer or its silence. [`Survey`] decides on the questions and stops when it has heard
+/// enough. A node that has answered at least one of them counts as one that speaks.
 async fn ask<C: Client>(client: C, known: Known, mut survey: Survey, node: String, began: Instant) {
     while let Some(request) = survey.ask() {
         match client.probe(request).await {
@@ -73,6 +89,9 @@ async fn ask<C: Client>(client: C, known: Known, mut survey: Survey, node: Strin
 }
 
 /// The watch over a request that is outstanding. It asks the other nodes about the request's node.
+///
+/// The client tells it when bytes pass in either direction, and calls [`check`](Self::check) when the time of
+/// [`next_check`](Self::next_check) has come. A vigil serves one request that is sent once.
 #[derive(Debug)]
 pub(crate) struct Vigil {
     watch: Watch,
@@ -97,17 +116,18 @@ impl Vigil {
         if next > now { next } else { now + INTERVAL }
     }
 
-    /// Notes that there is a connection, and that a part of the request has been sent.
+    /// Notes that there is a connection, and that a part of the request has been sent. The node's time begins anew.
     pub(crate) fn passed_on(&mut self) {
         self.watch.passed_on(Instant::now());
     }
 
-    /// Notes that a part of the answer has arrived.
+    /// Notes that a part of the answer has arrived. The node's time begins anew, and it has accepted the request.
     pub(crate) fn heard(&mut self) {
         self.watch.heard(Instant::now());
     }
 
-    /// Returns the reason to give the request up, if there is one.
+    /// Returns the reason to give the request up, if there is one. Begins a look in the background if the watch asks
+    /// for it. It may be called at any time, and does nothing before the next check is due.
     pub(crate) fn check(&mut self) -> Option<String> {
         let now = Instant::now();
         if now < self.watch.next_check(now) {

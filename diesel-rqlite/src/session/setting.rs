@@ -1,4 +1,8 @@
 //! PRAGMAs that set up a connection to SQLite, and that rqlite does not need.
+//!
+//! Programs for SQLite set the journal mode or a timeout when they connect. Which of these PRAGMAs need not be sent,
+//! and the row that SQLite would return, is known to `diesel_rqlite_sql`, see [`Setting`]. Only `PRAGMA foreign_keys`
+//! has an effect, which `foreign_keys` explains.
 
 use diesel::QueryResult;
 use diesel_rqlite_sql::Setting;
@@ -7,7 +11,8 @@ use super::{Client, Session, foreign_keys};
 use crate::protocol::rows::{Rows, Value};
 
 impl<C: Client> Session<C> {
-    /// Runs a PRAGMA. Returns the row that SQLite would return.
+    /// Runs a PRAGMA. Returns the row that SQLite would return, or no row. Only `PRAGMA foreign_keys` may send a
+    /// request, or fail.
     pub(crate) async fn set(&mut self, setting: Setting) -> QueryResult<Rows> {
         match setting {
             Setting::Met(row) => {
@@ -26,6 +31,7 @@ impl<C: Client> Session<C> {
     }
 }
 
+/// Returns one row of one column. A value that reads as an integer is one.
 fn row_of(column: &str, value: &str) -> Rows {
     let mut rows = Rows::named(vec![column.to_owned()]);
     rows.push(Some(match value.parse() {
@@ -36,6 +42,7 @@ fn row_of(column: &str, value: &str) -> Rows {
     rows
 }
 
+/// Warns once per process. Does nothing without the feature `tracing`.
 fn warn_of_needless_setting() {
     #[cfg(feature = "tracing")]
     {

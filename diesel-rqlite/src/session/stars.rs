@@ -1,7 +1,8 @@
 //! `RETURNING *` in raw SQL.
 //!
 //! The rows of a write can't be read again, so each column is asked for by its name in an exact form. The names are
-//! those of the schema at that moment, which costs one more request.
+//! those of the schema at that moment, which costs one more request. If another client changes the columns between the
+//! two requests, the write fails because of a missing name, or returns the columns as they were.
 
 use diesel::QueryResult;
 use diesel_rqlite_sql::Parsed;
@@ -15,7 +16,8 @@ use crate::statement::{Query, Statement};
 const COLUMNS: &str = "SELECT name FROM pragma_table_xinfo(?) WHERE hidden <> 1 ORDER BY cid";
 
 impl<C: Client> Session<C> {
-    /// Replaces the `*` after RETURNING by the names of the columns.
+    /// Replaces the `*` after RETURNING by the names of the columns. Returns the query as it is, without a request, if
+    /// there is none. A statement whose table is unknown keeps its `*`; the server then reports the table.
     pub(super) async fn with_columns<'q>(&mut self, query: Query<'q>) -> QueryResult<Query<'q>> {
         if !query.found().iter().any(Parsed::returns_star) {
             return Ok(query);
@@ -31,7 +33,7 @@ impl<C: Client> Session<C> {
         Ok(query.with(found))
     }
 
-    /// Returns the columns of a table. They are empty if there is no such table.
+    /// Returns the columns of a table, as the transaction sees it. They are empty if there is no such table.
     async fn columns_of_table(&mut self, table: String) -> QueryResult<Vec<String>> {
         let query = Statement::with_binds(COLUMNS, vec![Bind::Text(table.into())]);
         let rows = self.ask_as_seen(&query).await?;

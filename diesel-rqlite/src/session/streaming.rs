@@ -3,6 +3,20 @@
 //! Rows that were handed out can't be taken back. If the answer breaks off, or a value arrives that may differ from the
 //! stored one, the query is run again. If its answer begins with the same rows, it is as good as the first, and the
 //! rows go on where they stopped. If not, the next row is an error.
+//!
+//! The flow of one query:
+//!
+//! 1. `alone` waits for the first [`FIRST`] bytes. A shorter answer is complete, and this module has nothing to do.
+//! 2. [`Session::first_rows`] decodes the rows that are there. The rest becomes a [`Coming`].
+//! 3. [`Session::found`] makes a [`Streaming`] of it, with all that is needed to run the query again.
+//! 4. [`Streaming::next`] returns the following rows, as they arrive.
+//!
+//! To compare the rows of two answers, not the rows are kept but their number and a digest, in [`Given`]. The digest
+//! does not depend on the form in which a value came, so that an answer in the exact form may continue one in another
+//! form. It is not cryptographic: a wrong match is unlikely, not impossible.
+//!
+//! A query is run again at most once because of its values, and [`MOST_BROKEN`] times because an answer broke off.
+//! Waiting for the rest of an answer is not watched by other nodes; the client's own timeout ends it.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
@@ -53,7 +67,8 @@ impl<C: Client> Gained for Found<C> {
     }
 }
 
-/// An answer that has arrived in part.
+/// An answer that has arrived in part. [`Pieces`] holds what was not decoded yet, `rest` is what the client still
+/// receives.
 pub(super) struct Coming<C: Client> {
     pieces: Pieces,
     /// `None` if all of it has arrived.
@@ -62,7 +77,8 @@ pub(super) struct Coming<C: Client> {
     read: u64,
 }
 
-/// The reason why there are no more rows.
+/// The reason why there are no more rows. After [`Lost`](Self::Lost) the query may be run again. An answer that is
+/// unreadable would be so again.
 enum Broken {
     Lost(SendError),
     Unreadable(serde_json::Error),
@@ -77,7 +93,10 @@ impl<C: Client> Coming<C> {
         }
     }
 
-    /// Returns the next rows. Returns `None` if there are no more.
+    /// Returns the next rows. Returns `None` if there are no more. Waits only if no complete row is there.
+    ///
+    /// `None` is returned only after the end of the answer was read and found valid, so that an answer that was cut off
+    /// is never taken for a complete one.
     async fn next(&mut self) -> Result<Option<Rows>, Broken> {
         loop {
             let rows = self.pieces.rows().map_err(Broken::Unreadable)?;
@@ -98,23 +117,30 @@ impl<C: Client> Coming<C> {
 }
 
 /// The rows of a query that are still to come.
+///
+/// It borrows neither the session nor the query, but needs the session for each step. Between two steps the session may
+/// run other queries. After an error or the last row it returns nothing more.
 pub(crate) struct Streaming<C: Client> {
     coming: Coming<C>,
     /// The settings of the query. Those of the session may have changed since.
     settings: Settings,
     /// The statement that is run.
     statement: Statement<'static>,
-    /// The same statement in the form in which every value is exact, unless that form is the one that is run.
+    /// The same statement in the form in which every value is exact. `None` once that form is the one that is run.
     exact: Option<Statement<'static>>,
+    /// The knowledge of the query, which also learns from values that arrive late.
     learnt: Option<Arc<Learnt>>,
+    /// All rows that were handed out, of whatever answer.
     given: Given,
     /// After the query was run again: the rows that have to equal those that were handed out before.
     again: Option<Given>,
+    /// The number of answers that broke off.
     broken: u32,
+    /// Set after the last row, or after an error.
     has_ended: bool,
 }
 
-/// The rows that were handed out.
+/// Rows, by their number and digest: those that were handed out, or the first ones of another answer.
 struct Given {
     rows: usize,
     digest: FoldHasher<'static>,
@@ -123,6 +149,7 @@ struct Given {
 }
 
 impl Given {
+    /// Returns no rows.
     fn none(reals: Doubtful) -> Self {
         Given {
             rows: 0,
@@ -151,13 +178,14 @@ impl<C: Client> fmt::Debug for Streaming<C> {
     }
 }
 
-/// Returns whether a value of an answer may differ from the stored one.
+/// Returns whether a value of an answer may differ from the stored one. It is stricter than the check of the first
+/// rows: the declared type of a column is enough.
 fn is_doubtful(rows: &Rows) -> bool {
     !rows.doubtful().is_empty() || rows.may_be_lossy()
 }
 
 impl<C: Client> Streaming<C> {
-    /// Returns the rows that follow `first`, the rows that came at once.
+    /// Returns the rows that follow `first`, the rows that came at once. Those count as handed out.
     fn new(
         coming: Coming<C>,
         settings: Settings,
@@ -183,6 +211,9 @@ impl<C: Client> Streaming<C> {
     }
 
     /// Returns the next rows. Returns `None` if there are no more, or after an error.
+    ///
+    /// `session` must be one of the same cluster, usually the one that sent the query. The query may be run again,
+    /// which uses the session's nodes but the query's own settings. Rows and errors are counted here.
     pub(crate) async fn next(&mut self, session: &mut Session<C>) -> QueryResult<Option<Rows>> {
         if self.has_ended {
             return Ok(None);
@@ -199,7 +230,8 @@ impl<C: Client> Streaming<C> {
         next
     }
 
-    /// Returns the next rows. Runs the query again where that is necessary.
+    /// Returns the next rows. Runs the query again where that is necessary: in the exact form if a value is doubtful,
+    /// in the form at hand if the answer broke off. A timeout is no reason, since the next run would take as long.
     async fn rows(&mut self, session: &mut Session<C>) -> QueryResult<Option<Rows>> {
         loop {
             let next = self.coming.next().await;
@@ -240,7 +272,8 @@ impl<C: Client> Streaming<C> {
         }
     }
 
-    /// Removes the rows that were handed out before. Fails if they differ from those.
+    /// Removes the rows that were handed out before. Fails if they differ from those. The digests are compared once,
+    /// when as many rows have come again as were handed out; no new row is returned before.
     fn pass_over(&mut self, rows: &mut Rows) -> QueryResult<()> {
         let Some(again) = &mut self.again else {
             return Ok(());
@@ -257,7 +290,8 @@ impl<C: Client> Streaming<C> {
         Ok(())
     }
 
-    /// Runs the query again with its own settings. Fails if the new answer has no rows.
+    /// Runs the query again with its own settings. Fails if the new answer has no rows. Its rows are compared from the
+    /// first one, see [`pass_over`](Self::pass_over).
     async fn run_again(&mut self, session: &mut Session<C>) -> QueryResult<()> {
         self.again = Some(Given::none(self.given.reals));
         let exchange = statement::query(&self.statement);
@@ -278,7 +312,7 @@ impl<C: Client> Streaming<C> {
         Ok(())
     }
 
-    /// Returns the error for an answer that broke off.
+    /// Returns the error for an answer that broke off, or that can't be read.
     fn lost(&self, session: &Session<C>, reason: String) -> Error {
         let node = session.nodes.current();
         let exchange = statement::query(&self.statement);
@@ -287,7 +321,8 @@ impl<C: Client> Streaming<C> {
         error::failure(exchange.failure(Why::Unknown, message))
     }
 
-    /// Returns the error for a query that returned other rows when it was run again.
+    /// Returns the error for a query that returned other rows when it was run again. It is a conflict, so the caller
+    /// may run the query anew from its beginning.
     fn others(&self) -> Error {
         error::conflict(
             format!(
@@ -314,7 +349,7 @@ fn reals(types: Option<&[RqliteType]>) -> Doubtful {
     reals
 }
 
-/// Reads the rest of an answer, and returns all of it.
+/// Reads the rest of an answer, and returns all of it. Fails if the answer breaks off.
 async fn whole<C: Client>(
     exchange: &Exchange,
     first: Bytes,
@@ -330,7 +365,8 @@ async fn whole<C: Client>(
 }
 
 impl<C: Client> Session<C> {
-    /// Returns the rows that have arrived, and the stream of those to come.
+    /// Returns the rows that have arrived, and the stream of those to come. `statement` is the form in which the query
+    /// was sent. Keeps a copy of the query and its settings if there is a stream.
     pub(super) fn found(
         &self,
         rows: Rows,
@@ -350,7 +386,9 @@ impl<C: Client> Session<C> {
         }
     }
 
-    /// Returns the rows of an answer that have arrived, and the rest of the answer.
+    /// Returns the rows of an answer that have arrived, and the rest of the answer. If its beginning does not show the
+    /// columns, or is an error, it is read to its end first. Fails if the query has failed, or if the answer can't be
+    /// read.
     pub(super) async fn first_rows(
         &self,
         exchange: &Exchange,
