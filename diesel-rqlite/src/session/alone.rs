@@ -5,7 +5,7 @@
 //!
 //! | form | sent | if it is not exact |
 //! | --- | --- | --- |
-//! | stored | if the text was run before | the columns in question are remembered, and the exact form follows |
+//! | stored | if the text was run before | the exact or untyped form follows, also the next time |
 //! | exact | if the columns are known | the tagged form follows |
 //! | tagged | after one of the others | it is exact for every value |
 //! | untyped | if the columns are not known | the tagged form follows |

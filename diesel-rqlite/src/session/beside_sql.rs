@@ -1,7 +1,7 @@
 //! The parts of a session that requests other than SQL use.
 //!
-//! `administration` has requests of its own for backups, loading and nodes. It does not send them through [`Session`],
-//! but needs what a session knows: which node leads, which nodes may be told secrets, and credentials that change.
+//! `administration` sends backups and files to load by the [`Client`] itself, not through [`Session::send`]. It needs
+//! what a session knows all the same: which node leads, which nodes may receive secrets, and credentials that change.
 
 use super::credentials::Renewal;
 use super::{Client, Session, look};

@@ -19,9 +19,9 @@
 //!
 //! Invariants:
 //!
-//! * At most one [`Lead`] exists for a coalescer. `is_led` is set as long as it does.
+//! * At most one [`Lead`] that is not over exists for a coalescer. `is_led` is set as long as it does.
 //! * If a write waits and nobody leads, a caller is about to take its turn, or has been woken for it. Each place that
-//!   clears `is_led`, or removes a write without leading, therefore wakes the first one that waits.
+//!   clears `is_led` while a write waits, or removes a write without leading, therefore wakes the first one that waits.
 //! * Each write that was taken gets an outcome, even if its leader panics or its runtime ends: the outcome is unknown
 //!   then.
 //! * The queue is locked before the progress of a write, never the other way round. Wakers are called without a lock on
@@ -86,7 +86,7 @@ struct Write {
     progress: Mutex<Progress>,
 }
 
-/// The state of a write. Neither is set before its caller has waited for the first time.
+/// The state of a write. Both are empty until the caller waits or the leader has an outcome.
 #[derive(Debug, Default)]
 struct Progress {
     /// The waker of the caller while it waits.
@@ -125,7 +125,8 @@ struct Lead {
 }
 
 impl Coalescer {
-    /// Creates the queue for connections of one configuration. All of them have to use the same one, and no others may.
+    /// Creates the queue for connections with an equal configuration and the same kind of runtime, see
+    /// [`is_of`](Self::is_of). They have to share it, or their writes never meet.
     pub(crate) fn new<R: Runtime>(config: &RqliteConfig) -> Self {
         let most = MOST_STATEMENTS.min(config.max_answer / LONGEST_ANSWER);
         Coalescer {

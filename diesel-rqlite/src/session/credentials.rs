@@ -13,8 +13,8 @@ use crate::protocol::call::SendError;
 
 /// Asks for credentials for one request: first if there are none yet, and once more if a node refuses them.
 ///
-/// Make one for each request. Asking again and again would not help against a wrong password, and might lock the user
-/// out.
+/// Each request has one of its own. A provider whose credentials are always refused is asked once for the request, and
+/// the refusal is then the answer.
 pub(super) struct Renewal {
     provider: Option<Provider>,
     authorization: Authorization,

@@ -69,7 +69,7 @@ impl<C: Client> Session<C> {
     }
 
     /// Asks for the schema as the transaction sees it. It is not asked for again until a statement may have changed
-    /// defaults.
+    /// defaults, even if this request fails.
     async fn learn_defaults(&mut self) -> QueryResult<()> {
         self.defaults_are_news = false;
         let query = Statement::plain(unstable::QUERY);

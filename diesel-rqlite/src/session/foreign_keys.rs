@@ -1,16 +1,17 @@
 //! Foreign keys. Each node enforces them for all clients, or for none. This module decides what `PRAGMA foreign_keys`
 //! does to a connection, and which tables it may drop.
 //!
-//! The setting belongs to the node: `rqlited -fk`. A client can't change it for itself. So the PRAGMA has three
+//! The setting belongs to the node: `rqlited -fk`. A client can't change it for itself. So the PRAGMA has these
 //! outcomes:
 //!
 //! * ON, and the nodes enforce them: nothing to do.
 //! * ON, and they do not: an error, since nothing would be checked.
-//! * OFF, and they do: from now on, each write of this connection is a request that switches them off, runs, and
-//!   switches them on again, see [`unenforced`].
+//! * OFF, and they do not: nothing to do.
+//! * OFF, and they do: from now on, each write and each commit of this connection is a request that switches them off,
+//!   runs, and switches them on again, see [`unenforced`].
 //!
-//! While they are off, some things are refused or work differently, since neither a peek nor a queued write can switch
-//! them off:
+//! While they are off for this connection, some things are refused or work differently, because only a request of that
+//! form can do without them:
 //!
 //! | | |
 //! | --- | --- |
@@ -20,8 +21,8 @@
 //! | the mode of a transaction | Deferred |
 //! | `execute` of several statements | counts only what the texts tell |
 //!
-//! The nodes are asked once per session. It is assumed that all of them are started alike, and are not restarted
-//! otherwise.
+//! One node is asked, once per connection. All of them have to be started alike. That a node is restarted with another
+//! setting goes unnoticed.
 
 use diesel::QueryResult;
 use diesel_rqlite_sql::SqlError;

@@ -20,7 +20,7 @@
 //!   same token may take it twice.
 //! * No clocks of different machines are compared. The time without a sign of life is measured by the clock of the
 //!   client that waits.
-//! * All of these requests may be sent again after a lost answer.
+//! * All of these requests are harmless if they arrive twice.
 
 use std::time::{Duration, Instant};
 
@@ -98,8 +98,8 @@ impl<C: Client> Session<C> {
     }
 
     /// Takes the lock and runs `tails` in one request. Returns `None` if another client held the lock and this one had
-    /// to wait for it, or if there is no lock to take. In that case the caller has to run `tails` itself, even though
-    /// they have run while the other client held the lock.
+    /// to wait for it, or if there is no lock to take. In that case the caller has to run `tails` anew: what they
+    /// returned while the other client held the lock is dropped. So they must only read.
     ///
     /// The results end with the first tail that failed. They are empty if rqlite can't write the values as JSON. After
     /// `Ok` the lock is held, unless a tail failed: then it may be held or not, and is taken again by the next

@@ -3,7 +3,7 @@
 //! The node that receives them keeps them in memory, answers with a sequence number, and sends them to the leader in
 //! batches. Nothing tells what became of a single write. So each has to be one statement that may run at any time,
 //! among others, and whose failure harms nobody: an INSERT, UPDATE or DELETE. It is prepared like any other write, with
-//! the client's own time and random values, since the moment of its preparation is the one that the program means.
+//! the client's own time and random values.
 
 use std::time::Duration;
 

@@ -64,8 +64,8 @@ impl Scout {
         })
     }
 
-    /// Asks all nodes in the background, unless they are being asked already. Returns at once. Nodes that are not due,
-    /// for example because they were silent a moment ago, are left out.
+    /// Asks all nodes in the background, unless they are being asked already. Returns at once. An address that never
+    /// answered is left out at times, unless the configuration names it.
     pub(crate) fn look(&self) {
         (self.look)(&self.known);
     }

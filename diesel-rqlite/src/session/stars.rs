@@ -2,7 +2,7 @@
 //!
 //! The rows of a write can't be read again, so each column is asked for by its name in an exact form. The names are
 //! those of the schema at that moment, which costs one more request. If another client changes the columns between the
-//! two requests, the write fails because of a missing name, or returns the columns as they were.
+//! two requests, the write fails because of a missing name, or lacks the new column.
 
 use diesel::QueryResult;
 use diesel_rqlite_sql::Parsed;
@@ -17,7 +17,7 @@ const COLUMNS: &str = "SELECT name FROM pragma_table_xinfo(?) WHERE hidden <> 1 
 
 impl<C: Client> Session<C> {
     /// Replaces the `*` after RETURNING by the names of the columns. Returns the query as it is, without a request, if
-    /// there is none. A statement whose table is unknown keeps its `*`; the server then reports the table.
+    /// there is none. A statement whose table has no columns, because it does not exist, keeps its `*`.
     pub(super) async fn with_columns<'q>(&mut self, query: Query<'q>) -> QueryResult<Query<'q>> {
         if !query.found().iter().any(Parsed::returns_star) {
             return Ok(query);

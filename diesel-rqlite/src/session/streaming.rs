@@ -16,7 +16,7 @@
 //! form. It is not cryptographic: a wrong match is unlikely, not impossible.
 //!
 //! A query is run again at most once because of its values, and [`MOST_BROKEN`] times because an answer broke off.
-//! Waiting for the rest of an answer is not watched by other nodes; the client's own timeout ends it.
+//! While the client waits for the rest of an answer, the [`Vigil`](super::Vigil) of the request goes on.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
@@ -77,8 +77,8 @@ pub(super) struct Coming<C: Client> {
     read: u64,
 }
 
-/// The reason why there are no more rows. After [`Lost`](Self::Lost) the query may be run again. An answer that is
-/// unreadable would be so again.
+/// The reason why there are no more rows. After [`Lost`](Self::Lost) the query may be run again. An answer that
+/// can't be read is an error at once.
 enum Broken {
     Lost(SendError),
     Unreadable(serde_json::Error),
