@@ -1,4 +1,12 @@
 //! The errors of a cluster. They tell whether anything was done.
+//!
+//! Requests come here in two ways. Those that `administration` sends itself have an answer or none:
+//! [`ClusterError::of_status`], [`ClusterError::of_change`] and [`ClusterError::no_answer`] make errors of that.
+//! Those that the session sends to the leader fail with a [`Failure`], which already knows whether the request may
+//! have been applied.
+//!
+//! An error is wrapped in [`ClusterError::Unknown`] if the request may have been carried out. The rule is the same
+//! everywhere: without proof that nothing was done, the outcome is unknown.
 
 use std::io;
 
@@ -61,6 +69,7 @@ impl ClusterError {
         matches!(self, ClusterError::Unknown(_))
     }
 
+    /// Marks the request as one that may have been carried out. Does nothing if it is marked already.
     pub(super) fn unknown(self) -> Self {
         match self {
             ClusterError::Unknown(_) => self,
@@ -68,17 +77,20 @@ impl ClusterError {
         }
     }
 
+    /// Returns the error for a node that gave no complete answer.
     pub(super) fn no_answer(node: &str, reason: &str) -> Self {
         ClusterError::NoAnswer(format!("{node}: {reason}"))
     }
 
+    /// Returns the error for an answer whose content is not the expected one.
     pub(super) fn unreadable(node: &str, path: &str, reason: &str) -> Self {
         let path = without_query(path);
         let text = format!("{node}: the answer for {path} can't be understood: {reason}");
         ClusterError::Unreadable(text)
     }
 
-    /// Returns the error for an answer with an unexpected status.
+    /// Returns the error for an answer with an unexpected status. It says that nothing was done, so that it is only
+    /// for requests that change nothing: see [`of_change`](Self::of_change).
     pub(super) fn of_status(node: &str, path: &str, status: StatusCode, text: &str) -> Self {
         let path = without_query(path);
         let text = text.trim();
@@ -103,12 +115,14 @@ impl ClusterError {
     }
 }
 
+/// Returns the path for an error message. The query is of no interest to the reader.
 fn without_query(path: &str) -> &str {
     path.split('?').next().unwrap_or(path)
 }
 
 impl From<Failure> for ClusterError {
-    /// Converts the failure of a request to the leader.
+    /// Converts the failure of a request to the leader. The status decides the kind of the error, and the failure's
+    /// reason whether the outcome is unknown.
     fn from(failure: Failure) -> Self {
         let Failure {
             why,

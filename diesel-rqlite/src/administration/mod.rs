@@ -1,7 +1,47 @@
 //! The administration of a cluster: its nodes, backups, and the loading of data.
 //!
-//! The code is shared by all clients, as [`session`](crate::session) is. Its functions are `async`, and with a blocking
-//! client they never wait.
+//! The code is shared by all clients, as [`session`](crate::session) is. Its functions are `async`, and with a
+//! blocking client they never wait. `connection::cluster` has the public types, `protocol` the paths and the formats
+//! of the answers, and `transport` the clients.
+//!
+//! # Two ways to send
+//!
+//! * Questions to one node, backups and loads go to a particular node, once, by [`Fetch`] and [`Carry`]. Nothing
+//!   follows their redirects. A question is sent again only with other credentials, if the node refused the first
+//!   ones.
+//! * Changes of the cluster, and the search for the leader, go through the session like writes and reads. So they
+//!   follow redirects, wait for a leader up to `leader_timeout`, and are sent again if it is proved that nothing was
+//!   done.
+//!
+//! The session here is not that of the connection, but a copy of it. It begins with the same nodes and credentials,
+//! and has no transaction. The only effect on the connection's own session is that it forgets the schema when a
+//! database is loaded.
+//!
+//! # Which node is asked
+//!
+//! Without a named node, questions go to the current node of the session. If that one does not answer, `nodes` and
+//! `leader` ask the others in turn. Backups and loads go to the leader, which is found first. A node that was named
+//! ([`Administration::turn_to`]) is asked alone; changes and loads go to the leader nevertheless.
+//!
+//! If there are credentials, a node is asked only if it is trusted: if the configuration names it, or a trusted node
+//! lists it. If it is not, the cluster is asked for its nodes once, before the request is refused.
+//!
+//! # Time limits
+//!
+//! The head of an answer must begin within `patience`, the `request_timeout` of the configuration (for `ready`: the
+//! time that the node may wait, and one second). The body of an answer has no time limit. A load has no limit after
+//! connecting. Requests of the session have its limits.
+//!
+//! # Dropped futures
+//!
+//! Dropping a future closes its connection. A question or a backup then has no effect. A change or a load may have
+//! been carried out nevertheless, unless the file had not been read completely. The connection has forgotten the
+//! schema by then.
+//!
+//! # Outcomes
+//!
+//! See [`ClusterError`]: an error tells whether anything was done. A load is sent once. Its outcome is unknown if the
+//! whole file was sent and no answer proves that it was refused.
 
 mod error;
 
@@ -24,49 +64,56 @@ use crate::runtime::Runtime;
 use crate::session::{Client, Rest, Session};
 use crate::statement::{self, Statement};
 
-/// The maximum length of an answer that is read as a whole, in bytes.
+/// The length after which an answer is not read any further, in bytes. It is for answers that are read as a whole:
+/// all except backups.
 const LONGEST: usize = 16 << 20;
-/// The interval at which the leader is asked for until there is one.
+/// The interval at which the leader is asked for until another node leads.
 const STEP: Duration = Duration::from_millis(50);
 /// The number of times that a backup is requested when the node that was asked no longer leads.
 const TIMES: u32 = 3;
+/// The endpoint that loads a database through the Raft log.
 const LOAD: &str = "/db/load";
+/// The endpoint that loads a database into a single node.
 const BOOT: &str = "/boot";
 
 /// A client that receives answers of any length.
 pub(crate) trait Fetch: Client {
-    /// The body of an answer.
+    /// The body of an answer. It is read as it arrives, without a time limit, and owns its connection.
     type Download: Rest;
 
-    /// Sends a request to one node, once, without following redirects. The answer must begin in time.
+    /// Sends a request without a body to one node, once, without following redirects. The answer must begin in time.
+    /// Any status is an answer. The request must change nothing, since the error does not tell whether it was sent.
     fn fetch(
         &self,
         request: http::Request<()>,
+        /// The time in which an answer must begin.
         patience: Duration,
     ) -> impl Future<Output = Result<http::Response<Self::Download>, SendError>>;
 }
 
-/// A client that also sends request bodies of any length, as it reads them.
+/// A client that also sends request bodies of any length, as it reads them. `U` is the body.
 pub(crate) trait Carry<U>: Fetch {
-    /// Sends a request to one node, once, without following redirects. There is no time limit.
+    /// Sends a request to one node, once, without following redirects. There is no time limit. In an error, `sent`
+    /// tells whether the whole body was read. If not, the node got an incomplete message.
     fn carry(
         &self,
         request: http::Request<U>,
     ) -> impl Future<Output = Result<http::Response<Self::Download>, SendError>>;
 }
 
-/// A connection's view of its cluster.
+/// A connection's view of its cluster. It borrows the connection's session, so that no query runs meanwhile.
 pub(crate) struct Administration<'c, C> {
     /// A session that is separate from the connection's own, so that the connection's transaction is not affected.
     session: Session<C>,
+    /// The connection's own session.
     own: &'c mut Session<C>,
     patience: Duration,
-    /// The node that is asked, if one was named.
+    /// The node that is asked, if one was named. Changes and loads do not use it.
     node: Option<String>,
 }
 
 impl<C: Client> Administration<'_, C> {
-    /// Returns the node that is asked.
+    /// Returns the node that is asked: the named one, or the current one of the session.
     pub(crate) fn node(&self) -> &str {
         let current = self.session.nodes.current();
         self.node.as_deref().unwrap_or(current)
@@ -91,7 +138,8 @@ impl<'c, C: Fetch> Administration<'c, C> {
         }
     }
 
-    /// Makes this node the one that is asked from now on.
+    /// Makes this node the one that is asked from now on. An address without a scheme gets that of the current node.
+    /// Sends nothing: whether the node exists and is trusted shows with the first request.
     pub(crate) fn turn_to(&mut self, address: &str) -> Result<(), ClusterError> {
         let scheme = self.session.nodes.current().split("://").next();
         let base = match address.contains("://") {
@@ -106,12 +154,15 @@ impl<'c, C: Fetch> Administration<'c, C> {
         Ok(())
     }
 
+    /// Returns the status of the node that is asked. No other node is asked in its place.
     pub(crate) async fn status(&mut self) -> Result<NodeStatus, ClusterError> {
         let node = self.node().to_owned();
         let json = self.text(&node, STATUS).await?;
         NodeStatus::of(json).map_err(|reason| ClusterError::unreadable(&node, STATUS, &reason))
     }
 
+    /// Returns the readiness of the node that is asked. Some statuses other than 200 say that the node is not ready:
+    /// see [`Readiness::of`]. All others are errors.
     pub(crate) async fn ready(&mut self, options: ReadyOptions) -> Result<Readiness, ClusterError> {
         let (node, path) = (self.node().to_owned(), options.path());
         let answer = self.get(&node, &path, options.patience()).await?;
@@ -120,7 +171,8 @@ impl<'c, C: Fetch> Administration<'c, C> {
             .ok_or_else(|| ClusterError::of_status(&node, &path, status, &text))
     }
 
-    /// Returns the nodes as listed by the named node, or, if none was named, by the first node that answers.
+    /// Returns the nodes as listed by the named node, or, if none was named, by the first node that answers. Only
+    /// silence leads to another node; any other error is returned at once.
     pub(crate) async fn nodes(&mut self) -> Result<ClusterNodes, ClusterError> {
         let mut tried = vec![self.node().to_owned()];
         loop {
@@ -132,7 +184,8 @@ impl<'c, C: Fetch> Administration<'c, C> {
         }
     }
 
-    /// Returns the leader, according to the first node that knows one.
+    /// Returns the leader, according to the first node that knows one. If none was named, the next node is asked when
+    /// one is silent or knows no leader. Returns the outcome of the last node that was asked.
     pub(crate) async fn leader(&mut self) -> Result<Option<ClusterNode>, ClusterError> {
         let mut tried = vec![self.node().to_owned()];
         loop {
@@ -146,7 +199,8 @@ impl<'c, C: Fetch> Administration<'c, C> {
         }
     }
 
-    /// Returns a node that was not asked yet, unless one was named.
+    /// Returns a node that was not asked yet, unless one was named. It may be one of which the cluster has learnt
+    /// only by the last answer, so that this is called after each answer.
     fn other(&self, tried: &[String]) -> Option<String> {
         let cluster = self.session.nodes.known.cluster();
         let preferred = self.session.settings.preferred.as_deref();
@@ -154,6 +208,8 @@ impl<'c, C: Fetch> Administration<'c, C> {
         other.filter(|_| self.node.is_none())
     }
 
+    /// Returns the nodes that one node lists. If that node is trusted, the listed ones are trusted from then on, by
+    /// all connections of the configuration.
     async fn nodes_of(&mut self, node: &str) -> Result<ClusterNodes, ClusterError> {
         let json = self.text(node, NODES).await?;
         let unreadable = || ClusterError::unreadable(node, NODES, "it is no list of nodes");
@@ -164,11 +220,17 @@ impl<'c, C: Fetch> Administration<'c, C> {
         Ok(nodes)
     }
 
+    /// Removes a node, by its id. The leader is asked.
     pub(crate) async fn remove_node(&mut self, id: &str) -> Result<(), ClusterError> {
         self.change(Endpoint::Remove, Some(id)).await
     }
 
     /// Transfers leadership, and waits until another node leads.
+    ///
+    /// Notes who leads, sends the request to the leader, and then asks the nodes who leads, every [`STEP`], until the
+    /// answer is another node. Fails with [`ClusterError::NotTransferred`] if that is not the wanted one, or if the
+    /// same node still leads, or none, after `leader_timeout`. The time counts from the beginning, and is checked
+    /// after each answer.
     pub(crate) async fn transfer_leadership(
         &mut self,
         to: Option<&str>,
@@ -184,6 +246,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
         }
         loop {
             let leader = self.leader().await?;
+            // This is also `true` while no leader is known, so that the arms below check for a leader, too.
             let is_other = leader.as_ref().map(|leader| &leader.id) != before.as_ref();
             match leader {
                 // Servers before 8.41 ignore `to` and take any node.
@@ -207,7 +270,8 @@ impl<'c, C: Fetch> Administration<'c, C> {
         self.session.settings.leader_timeout
     }
 
-    /// Sends a change to the current leader.
+    /// Sends a change to the current leader. The session sends it again only if it is proved that nothing was done.
+    /// Fails with [`ClusterError::Unknown`] if there is no answer to a request that was sent.
     async fn change(&mut self, endpoint: Endpoint, id: Option<&str>) -> Result<(), ClusterError> {
         let id = id.map(|id| serde_json::json!({ "id": id }).to_string());
         let body = Statements {
@@ -219,7 +283,9 @@ impl<'c, C: Fetch> Administration<'c, C> {
         Ok(())
     }
 
-    /// Returns the address of the leader, which has just answered.
+    /// Returns the address of the leader, which has just answered. It is found by a linearizable read, which the
+    /// leader answers, or a node that forwards requests to it. In the latter case, `Nodes::was_handed_on` is set.
+    /// Fails if there is no leader within `leader_timeout`.
     async fn find_leader(&mut self) -> Result<String, ClusterError> {
         let question = statement::query(&Statement::plain("SELECT 1"));
         self.session
@@ -228,7 +294,10 @@ impl<'c, C: Fetch> Administration<'c, C> {
         Ok(self.session.nodes.current().to_owned())
     }
 
-    /// Requests a backup from the leader, or from the named node.
+    /// Requests a backup from the leader, or from the named node. Returns its body, which has not been read yet.
+    ///
+    /// If the node answers with a redirect, it no longer leads, and the leader is searched for again, [`TIMES`] times
+    /// in all. The options are checked before anything is sent.
     pub(crate) async fn backup(
         &mut self,
         options: BackupOptions,
@@ -249,7 +318,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
             if status == StatusCode::OK {
                 return Ok(answer.into_body());
             }
-            // The node no longer leads.
+            // A redirect means that the node no longer leads.
             if !status.is_redirection() || times >= TIMES {
                 let (status, text) = self.whole(&node, answer).await?;
                 return Err(ClusterError::of_status(&node, &path, status, &text));
@@ -257,14 +326,31 @@ impl<'c, C: Fetch> Administration<'c, C> {
         }
     }
 
-    /// Replaces the database. A single node takes a file of any size without holding it in memory. A cluster takes the
-    /// file through its Raft log, as one entry.
+    /// Replaces the database. A single node takes a file of any size without holding it in memory. A cluster takes
+    /// the file through its Raft log, as one entry.
+    ///
+    /// 1. Finds the leader, and asks it whether the user may load. So a refusal comes before anything long is sent.
+    /// 2. Chooses the endpoint by the number of nodes.
+    /// 3. Sends the file, once, while it is read. `whole` shares its state with the check inside of `upload`.
+    /// 4. Decides the outcome.
+    ///
+    /// The outcome is decided in this order:
+    ///
+    /// * The file is damaged, or can't be read: [`ClusterError::File`], whatever the node answers. It got no complete
+    ///   message.
+    /// * There is no answer: the outcome is unknown if the whole file was sent.
+    /// * The answer can't be read completely: unknown.
+    /// * The status is not 200: unknown, unless the answer proves that nothing was done.
+    /// * The answer contains an error: unknown.
+    ///
+    /// An upload can't be repeated, since its file has been read.
     pub(crate) async fn load<U>(&mut self, upload: U, whole: &Whole) -> Result<(), ClusterError>
     where
         C: Carry<U>,
     {
         let node = self.find_leader().await?;
         self.may_load(&node).await?;
+        // This is about the search for the leader, the last request of the session.
         let is_handed_on = self.session.nodes.was_handed_on();
         let path = match self.is_single(&node).await {
             true => BOOT,
@@ -292,8 +378,8 @@ impl<'c, C: Fetch> Administration<'c, C> {
         }
     }
 
-    /// Checks the permission before anything long is sent. A user who may load gets the answer that the method is not
-    /// allowed.
+    /// Checks the permission before anything long is sent, by a GET request to the endpoint. A user who may load gets
+    /// the answer that the method is not allowed.
     async fn may_load(&mut self, node: &str) -> Result<(), ClusterError> {
         let answer = self.get(node, LOAD, self.patience).await?;
         let (status, text) = self.whole(node, answer).await?;
@@ -304,12 +390,14 @@ impl<'c, C: Fetch> Administration<'c, C> {
     }
 
     /// Returns whether the cluster has a single node. Only users who may request the state of the cluster can learn
-    /// this.
+    /// this. For others, and if there is no answer, this is `false`: then the way is used that is right for any
+    /// cluster.
     async fn is_single(&mut self, node: &str) -> bool {
         let nodes = self.nodes_of(node).await;
         nodes.is_ok_and(|nodes| nodes.len() == 1)
     }
 
+    /// Returns the error for a load without an answer. It is unknown if the whole file was sent.
     fn lost(&self, node: &str, error: &SendError) -> ClusterError {
         let no_answer = ClusterError::no_answer(node, &error.message);
         match error.sent {
@@ -318,7 +406,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
         }
     }
 
-    /// Returns the text of a successful answer.
+    /// Returns the text of a successful answer. Fails for any status except 200.
     async fn text(&mut self, node: &str, path: &str) -> Result<String, ClusterError> {
         let answer = self.get(node, path, self.patience).await?;
         match self.whole(node, answer).await? {
@@ -327,7 +415,8 @@ impl<'c, C: Fetch> Administration<'c, C> {
         }
     }
 
-    /// Returns any answer. If a node refuses credentials that can be renewed, they are renewed and sent.
+    /// Sends a question, and returns any answer, whatever its status is. Its body has not been read yet. If a node
+    /// refuses credentials that can be renewed, they are renewed and sent, once.
     async fn get(
         &mut self,
         node: &str,
@@ -351,7 +440,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
         }
     }
 
-    /// Records whether the node answered, for all connections of the configuration.
+    /// Records whether the node answered, for all connections of the configuration. Converts the error.
     fn noted<T>(&self, node: &str, answer: Result<T, SendError>) -> Result<T, ClusterError> {
         let mut cluster = self.session.nodes.known.cluster();
         match &answer {
@@ -361,6 +450,8 @@ impl<'c, C: Fetch> Administration<'c, C> {
         answer.map_err(|error| ClusterError::no_answer(node, &error.message))
     }
 
+    /// Makes a request to a node, with the current credentials. Fails if the node must not get them, after the
+    /// cluster was asked for its nodes. Sends nothing to the node itself.
     async fn request<B>(
         &self,
         method: Method,
@@ -387,7 +478,9 @@ impl<'c, C: Fetch> Administration<'c, C> {
             .map_err(|error| ClusterError::Invalid(format!("{node}: {error}")))
     }
 
-    /// Reads an answer to completion. Of a long answer, only the beginning is read.
+    /// Reads an answer to completion. Of a long answer, only the beginning is read: what comes after [`LONGEST`]
+    /// bytes is discarded, and the connection is closed. Bytes that are not UTF-8 are replaced. There is no time
+    /// limit.
     async fn whole(
         &self,
         node: &str,

@@ -1,4 +1,48 @@
 //! HTTP over hyper. The connections of one configuration share their HTTP connections.
+//!
+//! # Flow of a request
+//!
+//! 1. `AsyncHttp::post` adds the headers and wraps the body in `Watched`, which records when its
+//!    last piece is taken.
+//! 2. `AsyncHttp::exchange` takes an idle connection from the pool, or opens one, and sends the
+//!    request on it.
+//! 3. It reads the whole answer, or, if the status is 200, at least the `first` bytes. The rest is
+//!    a `Remainder`, which the session reads while it decodes rows.
+//! 4. When the end of the answer has been read, the connection returns to the pool.
+//!
+//! Every wait in this flow is a call of `within`. It ends with the awaited event, at a deadline, or
+//! when the vigil gives up. `AsyncHttp::probe` is separate: it has no vigil and one time limit for
+//! everything.
+//!
+//! # When a request counts as sent
+//!
+//! A request counts as sent from the moment at which hyper takes the last piece of its body
+//! (`Departure`). Bytes in hyper's or the system's buffers count as sent, since nobody can tell
+//! whether a node got them. Before that moment the body is incomplete, so that no node can have
+//! parsed it. When a request has failed and its body was not taken by then, its `Departure` becomes
+//! `Departed::Never`, and the body refuses to yield its last piece.
+//!
+//! A request with the header `Expect: 100-continue` is held back (`Departed::Held`): hyper sends
+//! its head, but gets nothing of the body until the node has answered `100 Continue`.
+//!
+//! A body without bytes is never taken, and so never counts as sent.
+//!
+//! # Time limits
+//!
+//! Connecting has `connect_timeout`, which the connector `InTime` measures. Sending has
+//! `request_timeout`, from the moment at which there is a connection. When the last piece of the
+//! body is taken, the limit starts again, for the head of the answer. It starts again with the
+//! head, for the first bytes of the body, and with each later read. A request may have its own
+//! `RequestTimeout` in its extensions, which then replaces `request_timeout` in all of these
+//! places.
+//!
+//! # Dropped futures
+//!
+//! There is no task in the background. The future that waits for an answer also drives the
+//! connection. If it is dropped, or if a `Remainder` is dropped before the end, the connection is
+//! dropped with it, which closes it. The answer is lost, and if the body was taken, the node may
+//! still carry out the request. A connection is never put back into the pool in the middle of an
+//! answer.
 
 use std::error::Error;
 use std::fmt;
@@ -40,27 +84,40 @@ use super::tls::{Asked, client_tls};
 use super::{PIECE, too_long};
 
 /// An HTTP client. It does not follow redirects; `protocol::call` does.
+///
+/// A clone uses the same pool and the same counter. The limits are those of the configuration that
+/// opened it.
 #[derive(Clone)]
 pub(crate) struct AsyncHttp {
+    /// The connections, shared by all clients of the configuration.
     pub(super) pool: Pool,
+    /// The record of whether a node asked for a client certificate, for error messages.
     pub(super) asked: Asked,
+    /// The longest answer to accept, in bytes.
     max_answer: u64,
+    /// The time to look up a name, connect and complete the TLS handshake.
     connect_timeout: Duration,
+    /// The time to send a request, again to get the head of its answer, and again for each read of
+    /// its body.
     request_timeout: Duration,
-    /// The number of requests of all clones, including concurrent queries.
+    /// The number of requests of all clones, including concurrent queries. Probes do not count, and
+    /// a request that is sent again on a new connection counts once.
     requests: Arc<AtomicU64>,
 }
 
-/// The additional wait for the connector's own error after the time to connect is over.
+/// The additional wait for the connector's own error after the time to connect is over. That error
+/// is preferred to the one of `within`.
 const GRACE: Duration = Duration::from_millis(100);
-/// The longest description of the cluster by a node.
+/// The longest answer to a probe: the description of the cluster by a node.
 const LONGEST_VIEW: usize = 1 << 20;
 
 /// The HTTP connections of a configuration and its clones.
 type Pool = Connections<Watched>;
 /// Connections that send bodies of this type.
 pub(super) type Connections<B> = pool::Pool<InTime<HttpsConnector<Tcp>>, Stream, B>;
+/// A connection for requests of the session.
 type Connection = pool::Open<Stream, Watched>;
+/// The stream of a connection: a TCP socket, with or without TLS.
 pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 impl AsyncHttp {
@@ -69,6 +126,11 @@ impl AsyncHttp {
         self.requests.load(Ordering::Relaxed)
     }
 
+    /// Sends a request and waits for its answer, as `Client::send` describes.
+    ///
+    /// Counts the request, and adds the headers that do not depend on the node or the statement.
+    /// Converts a failure into a [`SendError`], which from then on is final: a request that was not
+    /// sent by now is prevented from being sent.
     async fn post(
         &mut self,
         mut request: http::Request<Bytes>,
@@ -83,6 +145,7 @@ impl AsyncHttp {
         if let Some(host) = host_of(request.uri()) {
             request.headers_mut().insert(HOST, host);
         }
+        // `protocol::call` sets this header if an address may lead to a node that hangs.
         let sent = match request.headers().contains_key(EXPECT) {
             true => Departure::until_taken(&mut request),
             false => Arc::default(),
@@ -101,6 +164,11 @@ impl AsyncHttp {
 
     /// Sends a request on a kept or a new connection. Reads the first bytes of its answer, or the
     /// whole answer if it is not rows.
+    ///
+    /// A kept connection may have been closed by the node in the meantime. If hyper returns the
+    /// request because it has not begun to write it, and the body was not taken, the request is
+    /// sent again on a new connection. That happens once at most, since a new connection is not
+    /// `is_reused`. Any other failure is returned.
     async fn exchange(
         &self,
         mut request: http::Request<Watched>,
@@ -117,8 +185,10 @@ impl AsyncHttp {
         };
         to_path(&mut request);
         let response = loop {
+            // The vigil counts its time from here: there is a connection.
             vigil.passed_on();
             let began = Instant::now();
+            // The deadline moves when the body has been taken.
             let ends = || match sent.time() {
                 Some(sent) => (sent + timeout, "receive response"),
                 None => (began + timeout, "send request"),
@@ -136,6 +206,7 @@ impl AsyncHttp {
                 Err(NoAnswer { error, .. }) => return Err((chain(&error), false)),
             }
         };
+        // The node has sent the head of an answer, so that it is alive.
         vigil.heard();
         let (head, body) = response.into_parts();
         let limit = usize::try_from(self.max_answer).unwrap_or(usize::MAX);
@@ -148,15 +219,19 @@ impl AsyncHttp {
                 ..self.clone()
             },
         };
+        // Only an answer with rows is worth reading in parts. The others are short.
         let first = match head.status {
             StatusCode::OK => first,
             _ => usize::MAX,
         };
         let bytes = rest.first(first).await?;
+        // Without a connection, the answer has been read to its last byte.
         let rest = rest.open.is_some().then_some(rest);
         Ok((http::Response::from_parts(head, bytes), rest))
     }
 
+    /// Opens a connection for a request, while the vigil watches. The second value of the error is
+    /// set if connecting took too long.
     async fn connect(
         &self,
         uri: &http::Uri,
@@ -170,6 +245,10 @@ impl AsyncHttp {
     }
 
     /// Sends a small request. If a kept connection fails, it is sent once more on a new one.
+    ///
+    /// The request must be harmless to repeat: no check is made whether the first copy was sent.
+    /// There is no vigil and no time limit here, so that the caller limits the time. Dropping the
+    /// future closes the connection.
     async fn ask(&self, request: &http::Request<Bytes>) -> Result<http::Response<Bytes>, String> {
         let uri = request.uri();
         let mut kept = self.pool.idle(uri);
@@ -205,16 +284,23 @@ impl AsyncHttp {
 }
 
 /// The rest of an answer. If this is dropped before the end, its connection is closed.
+///
+/// It owns the connection, since the connection makes progress only while somebody polls it.
+/// `max_answer` applies to the answer as a whole, including the bytes that were read before. After
+/// an error it must not be read any further.
 pub(crate) struct Remainder {
     /// The connection, or `None` if the answer was read completely.
     open: Option<Connection>,
     body: Limited<Incoming>,
+    /// The vigil of the request, which goes on until the answer ends.
     vigil: Vigil,
+    /// The client, for its pool and its limits. Its `request_timeout` is the one of this request.
     http: AsyncHttp,
 }
 
 impl Remainder {
-    /// Returns at least `wanted` bytes, or all of them.
+    /// Returns at least `wanted` bytes, or all of them. They must arrive within one
+    /// `request_timeout`.
     async fn first(&mut self, wanted: usize) -> Result<Bytes, Lost> {
         let ends = Instant::now() + self.http.request_timeout;
         let Some(piece) = self.piece(ends).await? else {
@@ -233,13 +319,17 @@ impl Remainder {
         Ok(bytes.into())
     }
 
-    /// Returns the next bytes, or `None` at the end.
+    /// Returns the next bytes, or `None` at the end. Waits until `ends` at most.
+    ///
+    /// Gives the connection back to the pool as soon as the end is known, which may be together
+    /// with the last bytes. After that, it returns `None` each time.
     async fn piece(&mut self, ends: Instant) -> Result<Option<Bytes>, Lost> {
         loop {
             let Some(open) = &mut self.open else {
                 return Ok(None);
             };
             let frame = open.driving(self.body.frame());
+            // The request has an answer already. This only means that nothing is held back.
             let sent = Departure::default();
             let frame = within(frame, &sent, &mut self.vigil, || (ends, "receive body")).await?;
             let piece = match frame {
@@ -282,14 +372,22 @@ impl Rest for Remainder {
     }
 }
 
-/// The reason why there is no answer, and whether the whole time is over.
+/// The reason why there is no answer, and whether the whole time is over or a new answer would fail
+/// the same way.
 type Lost = (String, bool);
 
-/// Waits for a future until its time is over, or until waiting is pointless. The deadline may move
-/// to a later time meanwhile.
+/// Waits for a future until its time is over, or until waiting is pointless.
 ///
-/// A request that the node must accept first is checked more often. When the node accepts it, that
-/// counts as a sign of life.
+/// `ends` returns the deadline and the name of the phase for the error message. It is called again
+/// after each interval, so that the deadline may move to a later time meanwhile. The future is
+/// polled once more before each check: if its event and the deadline coincide, the event wins.
+///
+/// A request that the node must accept first (`sent` is held) is checked every [`INTERVAL`], so
+/// that the acceptance is noticed soon. When the node accepts it, that counts as a sign of life,
+/// and the vigil counts its time anew.
+///
+/// The error says `true` if the deadline passed, and `false` if the vigil gave up. In both cases
+/// the future is dropped.
 async fn within<F: Future>(
     future: F,
     sent: &Departure,
@@ -320,11 +418,13 @@ async fn within<F: Future>(
     }
 }
 
+/// Returns the value of the header `Host`. hyper's connections do not add it.
 pub(super) fn host_of(uri: &http::Uri) -> Option<HeaderValue> {
     HeaderValue::try_from(uri.authority()?.as_str()).ok()
 }
 
-/// Reduces the URI of a request to its path, as for a server that is not a proxy.
+/// Reduces the URI of a request to its path, as for a server that is not a proxy. [`host_of`] needs
+/// the complete URI, and must be called before.
 pub(super) fn to_path<B>(request: &mut http::Request<B>) {
     let path = request.uri().path_and_query().cloned();
     if let Some(path) = path {
@@ -345,6 +445,7 @@ impl Client for AsyncHttp {
     type Rest = Remainder;
 
     fn open(config: &RqliteConfig) -> Result<Self, ConnectionError> {
+        // The first client makes the pool. Later ones of the same configuration share it.
         let (pool, asked) = config.shared.get_or_try_init(|| pool(config))?;
         Ok(AsyncHttp {
             pool,
@@ -369,6 +470,7 @@ impl Client for AsyncHttp {
         &self,
         request: http::Request<Bytes>,
     ) -> Result<http::Response<Bytes>, SendError> {
+        // Nobody asks whether a probe was sent: it changes nothing.
         let failed = |message, timed_out| SendError {
             sent: true,
             timed_out,
@@ -381,6 +483,8 @@ impl Client for AsyncHttp {
     }
 }
 
+/// Makes the pool of a configuration, without any connection. Fails if the certificates or the key
+/// of the configuration are not usable.
 fn pool(config: &RqliteConfig) -> Result<(Pool, Asked), ConnectionError> {
     let tls = client_tls(&config.tls)?;
     let connector = HttpsConnectorBuilder::new()
@@ -396,6 +500,8 @@ fn pool(config: &RqliteConfig) -> Result<(Pool, Asked), ConnectionError> {
 }
 
 /// A connector that looks up a name and connects to the first of its addresses that answers.
+///
+/// It sets `TCP_NODELAY`, and no time limit: [`InTime`] sets one around it and TLS.
 #[derive(Clone)]
 pub(super) struct Tcp;
 
@@ -411,6 +517,7 @@ impl Service<http::Uri> for Tcp {
     fn call(&mut self, uri: http::Uri) -> Self::Future {
         Box::pin(async move {
             let host = uri.host().unwrap_or_default();
+            // The URI has IPv6 addresses in brackets, and the lookup does not.
             let host = host.trim_start_matches('[').trim_end_matches(']');
             let default = if uri.scheme_str() == Some("https") {
                 443
@@ -436,18 +543,27 @@ impl OnTcp for Stream {
     }
 }
 
+/// Returns a second handle of a socket. The pool peeks at it, without the runtime. The socket is
+/// closed when both handles are.
 #[cfg(unix)]
 fn duplicate(stream: &TcpStream) -> std::io::Result<std::net::TcpStream> {
     use std::os::fd::AsFd;
     Ok(stream.as_fd().try_clone_to_owned()?.into())
 }
 
+/// The same for Windows.
 #[cfg(windows)]
 fn duplicate(stream: &TcpStream) -> std::io::Result<std::net::TcpStream> {
     use std::os::windows::io::AsSocket;
     Ok(stream.as_socket().try_clone_to_owned()?.into())
 }
 
+/// Connects to the first of several addresses that answers.
+///
+/// Starts with the first address. The next one is tried when an attempt fails, or when none has
+/// succeeded within [`HEAD_START`]; earlier attempts go on. Returns the last error when all have
+/// failed. There is no time limit. When one has succeeded, or the future is dropped, the others are
+/// aborted.
 async fn race(addresses: Vec<SocketAddr>) -> std::io::Result<TcpStream> {
     let mut waiting = addresses.into_iter();
     let mut running = JoinSet::new();
@@ -457,6 +573,7 @@ async fn race(addresses: Vec<SocketAddr>) -> std::io::Result<TcpStream> {
         if let Some(address) = next {
             running.spawn(TcpStream::connect(address));
         }
+        // When no address is left, only the running attempts can succeed.
         let joined = match next {
             Some(_) => timeout(HEAD_START, running.join_next()).await,
             None => Ok(running.join_next().await),
@@ -466,6 +583,7 @@ async fn race(addresses: Vec<SocketAddr>) -> std::io::Result<TcpStream> {
             Ok(Some(Ok(Err(error)))) => last = error,
             Ok(Some(Err(error))) => last = std::io::Error::other(error),
             Ok(None) if next.is_none() => return Err(last),
+            // The head start is over: the next address is tried.
             Ok(None) | Err(_) => {}
         }
     }
@@ -473,6 +591,8 @@ async fn race(addresses: Vec<SocketAddr>) -> std::io::Result<TcpStream> {
 
 /// A connector that fails if connecting takes too long, including address lookup and the TLS
 /// handshake.
+///
+/// The error is an [`std::io::Error`] of the kind `TimedOut`, which [`is_timeout`] finds again.
 #[derive(Clone)]
 pub(super) struct InTime<S> {
     connector: S,
@@ -508,21 +628,33 @@ where
 
 /// A body that knows when its last piece was taken. Before that, no server can have understood the
 /// request, regardless of what happened to the connection.
+///
+/// It yields pieces of up to [`PIECE`] bytes. Until the node accepts a request that is held, it is
+/// pending. If the request has been given up, it fails instead of yielding its last piece, which
+/// breaks the connection.
 pub(super) struct Watched {
     body: Bytes,
     sent: Arc<Departure>,
 }
 
 /// The time at which the last piece of a body was taken, if it was.
+///
+/// The body and the request's future share it. The transitions are `NotYet` → `At`, `Held` →
+/// `NotYet` when the node accepts the request, and `NotYet` or `Held` → `Never` when the request is
+/// given up. `At` and `Never` are final: a request that was declared as not sent can't be sent
+/// afterwards.
 #[derive(Default)]
 struct Departure(Mutex<Departed>);
 
+/// The state of a [`Departure`].
 #[derive(Default)]
 enum Departed {
+    /// The last piece was not taken yet, and may be at any time.
     #[default]
     NotYet,
     /// The node has not accepted the request yet. Contains the waker to notify.
     Held(Option<Waker>),
+    /// The last piece was taken at this time.
     At(Instant),
     /// The request was given up before, and must not be sent any more.
     Never,
@@ -533,7 +665,9 @@ impl Departure {
         locked(&self.0)
     }
 
-    /// Makes the state of a request that the node must accept first.
+    /// Makes the state of a request that the node must accept first. Registers a callback in the
+    /// request, which hyper calls for each informational answer. Only `100 Continue` releases the
+    /// body.
     fn until_taken(request: &mut http::Request<Bytes>) -> Arc<Self> {
         let departure = Arc::new(Departure(Mutex::new(Departed::Held(None))));
         let taken = Arc::clone(&departure);
@@ -549,7 +683,8 @@ impl Departure {
         matches!(*self.state(), Departed::Held(_))
     }
 
-    /// Waits as long as the request is held.
+    /// Waits as long as the request is held. Only the waker of the last call is kept, since only
+    /// one connection polls the body.
     fn poll_release(&self, context: &Context<'_>) -> Poll<()> {
         match &mut *self.state() {
             Departed::Held(waker) => {
@@ -565,6 +700,8 @@ impl Departure {
         self.release_as(Departed::NotYet);
     }
 
+    /// Moves a held request to another state, and wakes the connection that waits to send its body.
+    /// Does nothing if the request is not held. The lock is released before the waker is called.
     fn release_as(&self, next: Departed) {
         let mut state = self.state();
         if let Departed::Held(waker) = &mut *state {
@@ -577,7 +714,9 @@ impl Departure {
         }
     }
 
-    /// Returns whether the last piece may be taken now.
+    /// Returns whether the last piece may be taken now. If so, records the time, and from then on
+    /// the request counts as sent. The check and the record are one step, so that giving up can't
+    /// come between them.
     fn depart(&self) -> bool {
         let mut state = self.state();
         match *state {
@@ -589,6 +728,7 @@ impl Departure {
         }
     }
 
+    /// Returns the time at which the last piece was taken.
     fn time(&self) -> Option<Instant> {
         match *self.state() {
             Departed::At(time) => Some(time),
@@ -596,8 +736,8 @@ impl Departure {
         }
     }
 
-    /// Returns whether the request has been sent. If not, it never will be: a task of hyper may
-    /// still be about to write it.
+    /// Returns whether the request has been sent. If not, it never will be, even if a connection
+    /// still polls its body: the body then fails.
     fn has_happened_or_never_will(&self) -> bool {
         self.release_as(Departed::Never);
         let mut state = self.state();
@@ -627,6 +767,7 @@ impl Body for Watched {
         if self.sent.poll_release(context).is_pending() {
             return Poll::Pending;
         }
+        // This is the last piece, unless the request was given up.
         if self.body.len() <= PIECE && !self.sent.depart() {
             return Poll::Ready(Some(Err(std::io::ErrorKind::TimedOut.into())));
         }
@@ -660,6 +801,8 @@ pub(super) fn chain(error: &dyn Error) -> String {
     text
 }
 
+/// Returns whether an error, or one of its sources, is a timeout. The connector for TLS wraps the
+/// errors of the one for TCP.
 fn is_timeout(error: &(dyn Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {

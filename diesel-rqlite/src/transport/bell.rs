@@ -4,6 +4,21 @@
 //! Here one task polls both. A task that is woken while it runs is polled again afterwards, and a
 //! multi-threaded runtime wakes another thread for that. So the task is woken only while it waits.
 //! If it is woken before, it polls again at once.
+//!
+//! A round of [`Bell::poll`] resets the bell, polls with the bell's own waker, and then looks at
+//! what has happened:
+//!
+//! * The poll is ready: its value is returned.
+//! * It is pending, and the bell has not rung: the waker of the task is stored. The next ring wakes
+//!   the task.
+//! * It is pending, and the bell has rung meanwhile: another round begins, for [`ROUNDS`] rounds at
+//!   most.
+//!
+//! No wake-up is lost, because the check and the storing of the waker happen under one lock. A ring
+//! before it is seen by the check, and a ring after it finds the waker.
+//!
+//! Only one task waits at a time. It may be another one at each poll, as a connection moves from
+//! request to request: the task that polled last is woken.
 
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
@@ -17,9 +32,11 @@ const ROUNDS: usize = 3;
 /// The waker of a connection.
 pub(super) struct Bell {
     state: Arc<State>,
+    /// A waker that rings `state`, kept so that a poll need not allocate one.
     waker: Waker,
 }
 
+/// The part of a bell that its wakers share. They may outlive the bell.
 #[derive(Default)]
 struct State(Mutex<Rung>);
 
@@ -27,6 +44,7 @@ struct State(Mutex<Rung>);
 struct Rung {
     /// The waker of the task, while it waits.
     task: Option<Waker>,
+    /// Set if the bell has rung since the last poll began.
     has_rung: bool,
 }
 
@@ -55,13 +73,17 @@ impl Bell {
         }
     }
 
-    /// Polls something while no task waits for it.
+    /// Polls something while no task waits for it. A ring before the poll is forgotten, and so is
+    /// the task that waited. A ring after it wakes nobody.
     pub(super) fn poll_once<T>(&self, poll: impl FnOnce(&mut Context<'_>) -> T) -> T {
         *locked(&self.state.0) = Rung::default();
         poll(&mut Context::from_waker(&self.waker))
     }
 
     /// Polls something for a task, which is woken when it should be polled again.
+    ///
+    /// `poll` may be called several times, and not any more after it was ready. If the bell has
+    /// rung in every round, the task is woken at once, so that the runtime lets others run first.
     pub(super) fn poll<T>(
         &self,
         task: &Context<'_>,

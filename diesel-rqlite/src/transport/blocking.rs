@@ -1,4 +1,42 @@
 //! HTTP over ureq, with connections that are kept alive.
+//!
+//! # Flow of a request
+//!
+//! 1. `Http::post` begins the vigil of the request in `waiting`, which all sockets of the agent
+//!    share.
+//! 2. `Http::try_to_post` sends the request. If it was not sent, and the address came from the
+//!    cache, it sends it once more.
+//! 3. `Http::attempt` hands the request to ureq, which takes a kept connection or opens one: `Tcp`
+//!    connects, `TlsConnector` adds TLS, `Concealed` puts the credentials back.
+//! 4. `Http::receive` reads the whole answer, or, if the status is 200, at least the `first` bytes.
+//!    The rest is a `Remainder`, which the session reads while it decodes rows.
+//! 5. The vigil ends with the answer: in `post`, or in the `Remainder`.
+//!
+//! All functions block the thread. The `async` functions of the traits never wait, so that
+//! `runtime::now` can run them.
+//!
+//! # One request at a time
+//!
+//! The agent's sockets tell `waiting` what they have sent and received, and ask it whether to go on
+//! waiting. It holds the state of one request. A session sends its requests one after the other,
+//! and does not read a `Remainder` any further when it has sent the next request. Clones share
+//! `waiting`, and must not send at the same time. Requests that run concurrently (looks at the
+//! cluster) or have no vigil (uploads, downloads) use the second agent, `probes`.
+//!
+//! # When a request counts as sent
+//!
+//! A request counts as sent if ureq has taken all of the body, and the socket holds nothing of it
+//! back: every byte that it was given was accepted by the operating system. See [`Watched`] here
+//! and `Socket` in `tcp`. An empty body counts as taken from the beginning, even if there is no
+//! connection.
+//!
+//! # Time limits
+//!
+//! ureq measures the time for lookup and connecting (`connect_timeout` each), and for sending the
+//! head, sending the body, and receiving the head of the answer (`request_timeout` each). The
+//! socket measures the time for the body of the answer: `request_timeout` for the first bytes, and
+//! again for each later read. A request may have its own `RequestTimeout` in its extensions, which
+//! then replaces `request_timeout`. A look has [`PROBE`] for everything.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -48,21 +86,31 @@ macro_rules! in_time {
 }
 
 /// An HTTP client. It does not follow redirects; `protocol::call` does.
+///
+/// Clones share their connections, the addresses and the state of the request that is under way.
+/// Each counts its own requests, from the number at the time of cloning.
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
+    /// The agent for the requests of the session.
     agent: ureq::Agent,
     /// A separate agent for requests outside of the session. They have a short timeout, unless the
     /// request sets another one.
     probes: ureq::Agent,
+    /// The substitutes of secret headers, for both agents.
     concealed: Concealed,
     request_timeout: Duration,
+    /// The means to convert errors.
     lost: Lost,
+    /// The state of the request that `agent` sends.
     waiting: Waiting,
+    /// The addresses of the nodes, for both agents.
     addresses: Addresses,
+    /// The number of requests, including those that were sent again to another address.
     requests: u64,
 }
 
 impl Http {
+    /// Fails if the certificates or the key are not usable, or if TLS is needed and not supported.
     fn new(config: &RqliteConfig) -> Result<Self, ConnectionError> {
         let addresses = Addresses::default();
         let waiting = Waiting::default();
@@ -116,7 +164,7 @@ impl Http {
         }
     }
 
-    /// Converts the error of a lost answer.
+    /// Converts the error of a lost answer. The caller knows whether the request was sent.
     pub(super) fn lost(&self, error: ureq::Error, sent: bool) -> SendError {
         self.lost.error(error, sent)
     }
@@ -126,6 +174,8 @@ impl Http {
         self.requests
     }
 
+    /// Sends a request and waits for its answer, as `Client::send` describes. If the vigil gave up,
+    /// the error has the vigil's reason.
     fn post(
         &mut self,
         request: http::Request<Bytes>,
@@ -140,6 +190,9 @@ impl Http {
         }
     }
 
+    /// Sends a request, and sends it once more if it was not sent to a cached address. The first
+    /// attempt has emptied the cache, so that the second one looks the names up. There is no second
+    /// attempt after a timeout, or if the vigil gave up.
     fn try_to_post(
         &mut self,
         request: http::Request<Bytes>,
@@ -157,6 +210,8 @@ impl Http {
         }
     }
 
+    /// Sends a request once. After any error, forgets all addresses, and decides whether the
+    /// request was sent.
     fn attempt(
         &mut self,
         request: http::Request<Bytes>,
@@ -164,6 +219,7 @@ impl Http {
     ) -> Result<Received<Remainder>, SendError> {
         self.requests += 1;
         let (mut head, body) = request.into_parts();
+        // Without a length, ureq would send the body in chunks.
         head.headers.insert(CONTENT_LENGTH, body.len().into());
         self.conceal(&mut head.headers);
         let timeout = head.extensions.remove::<RequestTimeout>();
@@ -184,7 +240,8 @@ impl Http {
         })
     }
 
-    /// Reads the first bytes of an answer, or the whole answer if it is not rows.
+    /// Reads the first bytes of an answer, or the whole answer if it is not rows. All of them must
+    /// arrive within `timeout`. Fails if the answer is longer than `max_answer`.
     fn receive(
         &self,
         response: http::Response<ureq::Body>,
@@ -195,6 +252,7 @@ impl Http {
         self.waiting.await_body(timeout);
         let length = body.content_length();
         let mut reader = body.into_with_config().limit(self.lost.max_answer).reader();
+        // Only an answer with rows is worth reading in parts. The others are short.
         let first = match head.status {
             StatusCode::OK => first,
             _ => usize::MAX,
@@ -222,7 +280,8 @@ impl Http {
     }
 }
 
-/// Appends the available bytes of a body, at most `most`.
+/// Appends the available bytes of a body, at most `most`. Returns 0 at the end. Waits if none are
+/// available.
 fn read_some(
     reader: &mut BodyReader<'_>,
     bytes: &mut Vec<u8>,
@@ -235,7 +294,8 @@ fn read_some(
     outcome
 }
 
-/// Replaces the error of a request that was given up by the reason.
+/// Replaces the error of a request that was given up by the reason. It is no timeout then, so that
+/// the request may be sent again if its kind allows that.
 fn with_reason<T>(outcome: Result<T, SendError>, reason: Option<String>) -> Result<T, SendError> {
     outcome.map_err(|error| match reason {
         Some(message) => SendError {
@@ -272,6 +332,10 @@ impl Lost {
 }
 
 /// The rest of an answer. If this is dropped before the end, its connection is closed.
+///
+/// It must not be read any further when the client has sent another request: it uses the client's
+/// `waiting`. `max_answer` applies to the answer as a whole, including the bytes that were read
+/// before.
 pub(crate) struct Remainder {
     reader: BodyReader<'static>,
     waiting: Waiting,
@@ -336,6 +400,9 @@ impl Client for Http {
 
 /// A cache of the addresses of host names. ureq resolves names before each request, even if it has
 /// a connection. With a timeout it starts a thread for each lookup.
+///
+/// Entries do not expire. All of them are forgotten when a request of the session fails. Clones
+/// share the cache.
 #[derive(Clone, Debug, Default)]
 struct Addresses(Arc<Mutex<HashMap<String, Vec<SocketAddr>>>>);
 
@@ -344,6 +411,7 @@ impl Addresses {
         locked(&self.0)
     }
 
+    /// Returns whether an address is cached, so that a failure may be due to an old address.
     fn any(&self) -> bool {
         !self.known().is_empty()
     }
@@ -354,6 +422,8 @@ impl Addresses {
 }
 
 impl Resolver for Addresses {
+    /// Returns the addresses of a node, from the cache or by a lookup. A lookup that fails is not
+    /// cached.
     fn resolve(
         &self,
         uri: &http::Uri,
@@ -382,6 +452,8 @@ struct Watched {
 }
 
 impl Watched {
+    /// Returns whether ureq has taken the whole body. The socket may still hold the end of it back,
+    /// see `Waiting::holds_back`.
     fn is_read(&self) -> bool {
         self.read == self.body.len()
     }
@@ -395,6 +467,8 @@ impl Read for Watched {
     }
 }
 
+/// Returns the settings that both agents share. An answer is returned whatever its status is, and
+/// redirects are not followed.
 fn builder(config: &RqliteConfig) -> Builder {
     let builder = ureq::Agent::config_builder()
         .user_agent(USER_AGENT)
@@ -416,6 +490,8 @@ fn builder(config: &RqliteConfig) -> Builder {
     in_time!(builder, config.request_timeout)
 }
 
+/// Makes an agent. Its connections consist of a socket, TLS if the URL requires it, and the layer
+/// that puts the credentials back.
 #[cfg(feature = "rustls")]
 fn agent(
     config: Config,
@@ -429,6 +505,7 @@ fn agent(
     ureq::Agent::with_parts(config, connector, addresses)
 }
 
+/// Makes an agent without TLS.
 #[cfg(not(feature = "rustls"))]
 fn agent(
     config: Config,

@@ -1,5 +1,28 @@
 //! Requests to one node that are not SQL, with streamed bodies, over hyper. Each has its own
 //! connection, which is driven by the task that waits for it.
+//!
+//! This is the asynchronous counterpart of `node`, for `administration`: a request is sent once,
+//! redirects are not followed, any status is an answer, there is no vigil, and `max_answer` does
+//! not apply.
+//!
+//! # Time limits
+//!
+//! Connecting has `connect_timeout`. A request without an upload has one more limit, `patience`,
+//! for connecting, sending and the head of the answer together. Uploads, answers to uploads, and
+//! the bodies of all answers have no time limit.
+//!
+//! # Dropped futures
+//!
+//! The connection is part of the future that sends the request, and later of the [`Download`].
+//! Dropping either closes the connection. A download is then incomplete. An upload is sent in
+//! chunks: unless its end was reached, the last chunk is missing, so that the node knows that the
+//! file is not complete. If the end was reached, the node may load the file.
+//!
+//! # Uploads
+//!
+//! [`Upload`] checks the file while it is read. If it is damaged or can't be read, the body fails,
+//! the connection is closed, and the last chunk is never sent. An upload counts as sent if its end
+//! was read and the file was complete.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -22,9 +45,11 @@ use crate::protocol::backup::Whole;
 use crate::protocol::call::SendError;
 use crate::session::Rest;
 
-/// A SQLite file that is inspected while it is read.
+/// A SQLite file that is inspected while it is read. The file is not read ahead: a piece is read
+/// when the connection can take it.
 pub(crate) struct Upload {
     reader: Pin<Box<dyn AsyncRead + Send>>,
+    /// The check, which the caller shares, to learn how the upload ended.
     whole: Whole,
 }
 
@@ -34,6 +59,8 @@ impl Upload {
         Upload { reader, whole }
     }
 
+    /// Returns the next piece of the file, of up to [`PIECE`] bytes. It is empty at the end. Fails
+    /// if the file can't be read, or is damaged.
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         let mut piece = vec![0; PIECE];
         let mut buffer = ReadBuf::new(&mut piece);
@@ -48,7 +75,8 @@ impl Upload {
     }
 }
 
-/// The body of a request: empty, or a file that is read while it is sent.
+/// The body of a request: empty, or a file that is read while it is sent. `None` also after the end
+/// of the file. Its length is not known, so that hyper sends it in chunks.
 pub(super) struct Content(Option<Upload>);
 
 impl Body for Content {
@@ -78,8 +106,9 @@ impl Body for Content {
 }
 
 /// The body of an answer, as it arrives. If this is dropped before the end, its connection is
-/// closed.
+/// closed. After the end it is closed as well, since there are no others that could use it.
 pub(crate) struct Download {
+    /// The connection, which is driven while somebody reads.
     open: pool::Open<Stream, Content>,
     body: Incoming,
     /// Bytes that have arrived but were not read yet.
@@ -127,6 +156,7 @@ impl AsyncRead for Download {
 }
 
 impl Rest for Download {
+    /// Appends the bytes that have arrived, or waits for some. Returns 0 at the end.
     async fn read(&mut self, bytes: &mut Vec<u8>) -> Result<usize, SendError> {
         let piece = poll_fn(|context| self.poll_piece(context)).await;
         let piece = piece.map_err(|error| SendError {
@@ -147,6 +177,7 @@ impl Fetch for AsyncHttp {
         request: http::Request<()>,
         patience: Duration,
     ) -> Result<http::Response<Download>, SendError> {
+        // A pool without connections: only its connector is used.
         let connections = self.pool.for_others();
         let exchange = exchange(&connections, request.map(|()| Content(None)));
         let (timed_out, answer) = match timeout(patience, exchange).await {
@@ -166,6 +197,8 @@ impl Carry<Upload> for AsyncHttp {
         &self,
         request: http::Request<Upload>,
     ) -> Result<http::Response<Download>, SendError> {
+        // The upload moves into the connection. A clone of the check tells later whether its end
+        // was sent.
         let whole = request.body().whole.clone();
         let connections = self.pool.for_others();
         let request = request.map(|upload| Content(Some(upload)));
@@ -178,6 +211,8 @@ impl Carry<Upload> for AsyncHttp {
     }
 }
 
+/// Sends a request on a new connection, and waits for the head of its answer. Sets no time limit,
+/// apart from that of the connector. The error is a text without the node.
 async fn exchange(
     connections: &Connections<Content>,
     mut request: http::Request<Content>,

@@ -3,6 +3,15 @@
 //! At the level `trace`, ureq logs every byte that it writes, in hexadecimal. So it is given a
 //! random value of the same length for the header. That is replaced by the real value on its way to
 //! the socket.
+//!
+//! The flow is: `Http` calls [`Concealed::instead_of`] and puts the substitute into the header
+//! `Authorization`. ureq writes the head of the request, and logs it. [`Revealing`], the outermost
+//! layer of the connection, replaces the substitute in ureq's output buffer. The layers below it
+//! (TLS, the socket) see the real value.
+//!
+//! Both values have the same length, so that no other byte moves. Only the head is searched: a
+//! value in a body stays as it is. A head must be passed by ureq in one output; of a longer one,
+//! only the first part is searched.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -14,16 +23,20 @@ use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTi
 use crate::mutex::locked;
 use crate::random::token;
 
-/// The number of values to keep. Passwords change rarely.
+/// The number of values to keep. Passwords change rarely. The oldest pair is dropped for a new one;
+/// a request that still has its substitute would be sent with that.
 const KEPT: usize = 8;
 
 /// The real values and their substitutes. Clones share them.
 #[derive(Clone, Default)]
 pub(super) struct Concealed(Arc<Mutex<Vec<Pair>>>);
 
+/// A value, and its substitute of the same length.
 #[derive(Clone)]
 struct Pair {
+    /// The substitute, which the HTTP client gets.
     shown: HeaderValue,
+    /// The value that the node gets.
     real: HeaderValue,
 }
 
@@ -34,8 +47,9 @@ impl fmt::Debug for Concealed {
 }
 
 impl Concealed {
-    /// Returns the substitute of a value. If there is no source of randomness, returns the value
-    /// itself.
+    /// Returns the substitute of a value, and remembers both. The same value has the same
+    /// substitute each time, as long as it is kept. If there is no source of randomness, returns
+    /// the value itself, which works, but is not hidden.
     pub(super) fn instead_of(&self, real: &HeaderValue) -> HeaderValue {
         let mut pairs = locked(&self.0);
         if let Some(pair) = pairs.iter().find(|pair| pair.real == real) {
@@ -55,6 +69,10 @@ impl Concealed {
     }
 
     /// Puts the real values back into the head of a request. A body never begins like a head.
+    ///
+    /// `output` is what the HTTP client passes on at one time. It is left unchanged unless it
+    /// begins with one of the methods that the clients use. At most one value is replaced, since a
+    /// request has one header with credentials.
     fn reveal(&self, output: &mut [u8]) {
         let methods: [&[u8]; 3] = [b"POST ", b"GET ", b"DELETE "];
         if !methods.iter().any(|method| output.starts_with(method)) {
@@ -71,6 +89,8 @@ impl Concealed {
     }
 }
 
+/// Returns a random value of this length, marked as sensitive. Returns `None` if there is no source
+/// of randomness.
 fn random_of_length(length: usize) -> Option<HeaderValue> {
     let text = token().ok()?.repeat(length / 32 + 1);
     let mut value = HeaderValue::from_str(&text[..length]).ok()?;
@@ -78,6 +98,7 @@ fn random_of_length(length: usize) -> Option<HeaderValue> {
     Some(value)
 }
 
+/// Returns the place of the first occurrence.
 fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
     let mut places = text.windows(wanted.len().max(1));
     places.position(|place| place == wanted)

@@ -1,4 +1,56 @@
 //! The transport, which sends one request to one node.
+//!
+//! There are two HTTP clients. `blocking` is built on ureq and serves `RqliteConnection`.
+//! `asynchronous` is built on hyper and serves `AsyncRqliteConnection`. Both implement the trait
+//! [`Client`](crate::session::Client), through which the session uses them, and the traits
+//! [`Fetch`](crate::administration::Fetch) and [`Carry`](crate::administration::Carry), through
+//! which the administration sends and receives bodies of any length.
+//!
+//! # Division of work
+//!
+//! A client decides nothing about nodes. It sends the request it is given to the address in the
+//! request's URI, and returns the answer unchanged, including redirects and errors.
+//! `protocol::call` chooses the node, follows redirects, and decides whether to send again.
+//! `protocol::watch` decides whether an answer is still worth waiting for. A client only asks it,
+//! by a [`Vigil`](crate::session::Vigil): it reports when a connection takes bytes and when bytes
+//! arrive, and checks at short intervals whether to give up.
+//!
+//! A client sends a request a second time on its own only if the first copy can't have been
+//! understood by a node: if a kept connection had been closed, or a cached address is out of date.
+//!
+//! # Errors
+//!
+//! A request without an answer ends with a [`SendError`](crate::protocol::call::SendError):
+//!
+//! * `sent` is `false` only if the last byte of the body never left the client. A node can't parse
+//!   such a request, so that it may be sent again even if it is a write. If in doubt, `sent` is
+//!   `true`.
+//! * `timed_out` is `true` if repeating the request is pointless: its whole time is over, or its
+//!   answer is longer than `max_answer`. It is `false` if the vigil gave up, since another node may
+//!   answer.
+//!
+//! # Time limits
+//!
+//! | Phase | `blocking` | `asynchronous` |
+//! | --- | --- | --- |
+//! | Name lookup | `connect_timeout` | part of connecting |
+//! | TCP and TLS | `connect_timeout` | `connect_timeout`, with the lookup |
+//! | Sending | `request_timeout` for the head, and again for the body | `request_timeout` |
+//! | Head of the answer | `request_timeout` | `request_timeout`, since the body was sent |
+//! | First bytes of the body | `request_timeout` for all of them | `request_timeout` for all of them |
+//! | Later bytes | `request_timeout` before each read | `request_timeout` before each read |
+//! | A probe | 1 s (`PROBE`) for everything | 1 s (`PROBE`) for everything |
+//!
+//! The vigil may end any of these phases earlier, except in a probe. Uploads and downloads (`node`,
+//! `carrying`) have no vigil, and their bodies have no time limit.
+//!
+//! # Modules
+//!
+//! * `tcp` is the socket of the blocking client. `tls_socket` adds TLS to it, and `concealed` hides
+//!   the credentials from ureq's log.
+//! * `pool` keeps the connections of the asynchronous client, and `bell` wakes its tasks.
+//! * `tls` makes the TLS configuration of both.
+//! * `node` and `carrying` are the uploads and downloads of the two clients.
 
 #[cfg(feature = "async")]
 pub(crate) mod asynchronous;

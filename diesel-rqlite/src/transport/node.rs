@@ -1,4 +1,28 @@
 //! Requests to one node that are not SQL, with streamed bodies, over ureq.
+//!
+//! [`NodeHttp`] is the public client. `Fetch` and `Carry` are for `administration`, which knows
+//! nodes, redirects and errors. All three use the agent [`Http::agent`], which is separate from
+//! that of the session, so that a download may be read while the connection runs queries.
+//!
+//! # Rules
+//!
+//! * A request is sent once. Redirects are not followed, and any status is an answer.
+//! * There is no vigil. A node that accepts the request and never answers is waited for until the
+//!   time limit, and without a limit for ever.
+//! * Looking up the name and connecting have `connect_timeout` each, and sending the head of the
+//!   request has `request_timeout`. The head of the answer to a request without an upload must
+//!   arrive in time, counted since the request was sent. Uploads, answers to uploads, and the
+//!   bodies of all answers have no time limit.
+//! * `max_answer` does not apply.
+//! * The body of an answer owns its connection. If it is dropped before the end, the connection is
+//!   closed.
+//!
+//! # Uploads
+//!
+//! `Carry` sends a file in chunks, so that its end is a part of the message: a node that does not
+//! get the last chunk knows that the file is not complete. [`Upload`] checks the file while it is
+//! read. If it is damaged, the body fails, the connection is closed, and the last chunk is never
+//! sent. An upload counts as sent if its end was read and the file was complete.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -38,7 +62,9 @@ use crate::session::Rest;
 pub struct NodeHttp {
     agent: ureq::Agent,
     base: String,
+    /// The substitute of the credentials (`concealed`), if the node may get them.
     authorization: Option<HeaderValue>,
+    /// The time in which the answer to a GET request must begin.
     timeout: Duration,
 }
 
@@ -105,6 +131,7 @@ impl NodeHttp {
         self.run(request.body(SendBody::from_reader(&mut body)), None)
     }
 
+    /// Begins a request to the node, with the credentials.
     fn request(&self, method: &str, path: &str) -> http::request::Builder {
         let request = Request::builder().method(method);
         let request = request.uri(format!("{}{path}", self.base));
@@ -123,6 +150,7 @@ impl NodeHttp {
         run(&self.agent, request, answer).map_err(|error| self.error(&error))
     }
 
+    /// Returns an error that names the node.
     fn error(&self, error: &dyn fmt::Display) -> io::Error {
         io::Error::other(format!("{}: {error}", self.base))
     }
@@ -130,6 +158,8 @@ impl NodeHttp {
 
 /// Sends a request, and waits for the beginning of its answer, for at most `patience` if it is set.
 /// Both bodies may take any time.
+///
+/// The agent's own limit for a whole request is that of a probe, and is switched off here.
 fn run(
     agent: &ureq::Agent,
     request: Request<SendBody<'_>>,
@@ -146,9 +176,11 @@ fn run(
     Ok(Response::from_parts(head, Box::new(body.into_reader())))
 }
 
-/// A SQLite file that is inspected while it is read.
+/// A SQLite file that is inspected while it is read. Reading fails as soon as the bytes show that
+/// this is no SQLite file, and at the end if the file is shorter than its header says.
 pub(crate) struct Upload<'u> {
     reader: &'u mut dyn Read,
+    /// The check, which the caller shares, to learn how the upload ended.
     whole: Whole,
 }
 
@@ -160,6 +192,7 @@ impl<'u> Upload<'u> {
 
 impl Read for Upload<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // Reading nothing is not the end of the file.
         if buffer.is_empty() {
             return Ok(0);
         }
@@ -181,6 +214,7 @@ impl Fetch for Http {
         let mut request = request.map(|()| SendBody::none());
         self.conceal(request.headers_mut());
         let answer = run(&self.agent(), request, Some(patience));
+        // Nobody asks whether it was sent: it changes nothing.
         answer.map_err(|error| self.lost(error, true))
     }
 }
@@ -191,11 +225,14 @@ impl<'u> Carry<Upload<'u>> for Http {
         self.conceal(&mut head.headers);
         let request = Request::from_parts(head, SendBody::from_reader(&mut upload));
         let answer = run(&self.agent(), request, None);
+        // Without the end of the file, the node has got no last chunk, and has loaded nothing.
         answer.map_err(|error| self.lost(error, upload.whole.has_ended()))
     }
 }
 
 impl Rest for Box<dyn Read + Send> {
+    /// Appends up to [`PIECE`] bytes. Returns fewer only at the end, so that it waits for all of
+    /// them.
     async fn read(&mut self, bytes: &mut Vec<u8>) -> Result<usize, SendError> {
         let limit = u64::try_from(PIECE).unwrap_or(u64::MAX);
         let read = self.as_mut().take(limit).read_to_end(bytes);

@@ -4,6 +4,32 @@
 //! A connection with its own task would cost two wake-ups for each request, and each of them would
 //! wake another thread in a multi-threaded runtime. Here no other task is woken: the task that
 //! waits for an answer reads it from the socket.
+//!
+//! # Life of a connection
+//!
+//! 1. [`Pool::connect`] opens a connection, or [`Pool::idle`] takes one from the pool. The caller
+//!    now owns it, and nobody else can use it.
+//! 2. [`Open::send`] sends a request and waits for the head of the answer.
+//! 3. The caller reads the body, with each wait inside of [`Open::driving`] or
+//!    [`Open::poll_driving`].
+//! 4. When all of the body was read, [`Pool::keep`] puts the connection back. A connection that is
+//!    dropped instead is closed.
+//!
+//! # Invariants
+//!
+//! * A connection makes progress only while it is driven. A future that depends on it, and is
+//!   awaited without driving it, never completes.
+//! * A connection carries one request at a time. It is kept only if hyper is ready for the next
+//!   request, which it is not before the end of the last answer.
+//! * Idle connections are not polled, so that nothing is noticed of them while they are idle.
+//!   Therefore a connection is checked when it is taken. The node may still close it between the
+//!   check and the request: see [`NoAnswer`].
+//! * At most one sweeper runs for a pool. It does not keep the pool alive. It ends when no
+//!   connection is idle, and `keep` starts another one.
+//! * The lock is never held across a wait.
+//!
+//! The pool sets no time limits, apart from the one for idle connections. Its callers and its
+//! connector do.
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
@@ -23,13 +49,17 @@ use crate::mutex::locked;
 
 use super::bell::Bell;
 
-/// The number of idle connections to keep for one node, and for how long.
+/// The number of idle connections to keep for one node. More of them are closed instead of kept.
 const IDLE: usize = 32;
+/// The time after which an idle connection is closed. It may take half of it longer, see [`sweep`].
 const IDLE_TIME: Duration = Duration::from_secs(30);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A pool of idle connections, and a connector that makes new ones.
+/// A pool of idle connections, and a connector that makes new ones. Clones share the connections.
+///
+/// `S` is the stream of a connection, and `B` the body of its requests: one connection can only
+/// send bodies of one type. The connections are closed when the last clone is dropped.
 pub(super) struct Pool<C, S, B>
 where
     S: Read + Write + Unpin,
@@ -61,6 +91,7 @@ where
     nodes: Mutex<Nodes<S, B>>,
 }
 
+/// The content of [`Idle`].
 struct Nodes<S, B>
 where
     S: Read + Write + Unpin,
@@ -74,19 +105,25 @@ where
 /// A connection, and the time since which it is unused.
 type Rested<S, B> = (Instant, Open<S, B>);
 
-/// A connection. It makes progress only while it is driven.
+/// A connection. It makes progress only while it is driven. Dropping it closes it, together with
+/// the request that it carries.
 pub(super) struct Open<S, B>
 where
     S: Read + Write + Unpin,
     B: Body + 'static,
 {
+    /// The node, as [`node_of`] writes it.
     node: String,
+    /// The half of hyper's connection that takes requests.
     sender: SendRequest<B>,
     driven: Driven<S, B>,
+    /// The waker with which `driven` and the answers are polled.
     bell: Bell,
-    /// The TCP socket of the connection.
+    /// The TCP socket of the connection, as a handle of its own. It is used to look for input
+    /// without the runtime, and never to read or write.
     socket: TcpStream,
-    /// Set if the connection has answered before.
+    /// Set if the connection has answered before. A request on it may fail only because the node
+    /// has closed the connection.
     pub(super) is_reused: bool,
 }
 
@@ -97,6 +134,7 @@ where
     B: Body + 'static,
 {
     connection: Pin<Box<Connection<S, B>>>,
+    /// Set if the connection was closed or has failed. It must not be polled any more.
     has_ended: bool,
 }
 
@@ -109,7 +147,8 @@ pub(super) trait OnTcp {
 /// The error of a request that has no answer.
 pub(super) struct NoAnswer<B> {
     pub(super) error: hyper::Error,
-    /// The request, if hyper has not started to send it.
+    /// The request, if hyper has not started to send it. It can then be sent on another connection.
+    /// `None` means that some part of it may have been sent.
     pub(super) request: Option<http::Request<B>>,
 }
 
@@ -134,7 +173,8 @@ where
         }
     }
 
-    /// Returns a pool with the same connector, for requests with other bodies.
+    /// Returns a pool with the same connector, for requests with other bodies. It is empty, and
+    /// shares no connections with this one.
     pub(super) fn for_others<O>(&self) -> Pool<C, S, O>
     where
         O: Body + Send + 'static,
@@ -144,7 +184,8 @@ where
         Pool::new(self.connector.clone())
     }
 
-    /// Returns a connection that was kept alive, if there is one.
+    /// Returns a connection that was kept alive, if there is one. Prefers the one that was used
+    /// last. Closes those that have ended, or have received something that nobody asked for.
     pub(super) fn idle(&self, uri: &http::Uri) -> Option<Open<S, B>> {
         let node = node_of(uri);
         loop {
@@ -157,7 +198,8 @@ where
         }
     }
 
-    /// Opens a new connection.
+    /// Opens a new connection, which does not become part of the pool before it is kept. Fails with
+    /// the error of the connector.
     pub(super) async fn connect(&self, uri: &http::Uri) -> Result<Open<S, B>, BoxError> {
         let mut connector = self.connector.clone();
         poll_fn(|context| connector.poll_ready(context))
@@ -179,7 +221,9 @@ where
         })
     }
 
-    /// Keeps a connection whose answer was read completely.
+    /// Keeps a connection whose answer was read completely. Closes it if it can't take another
+    /// request, or if enough connections are idle. Must be called inside of a runtime, since it may
+    /// start the sweeper.
     pub(super) fn keep(&self, mut open: Open<S, B>) {
         open.settle();
         if open.is_ready() && self.idle.put(open) {
@@ -188,7 +232,7 @@ where
     }
 }
 
-/// Returns the scheme, host and port.
+/// Returns the scheme, host and port. Connections to equal ones are interchangeable.
 fn node_of(uri: &http::Uri) -> String {
     let scheme = uri.scheme_str().unwrap_or_default();
     let authority = uri.authority().map_or("", |authority| authority.as_str());
@@ -200,13 +244,15 @@ where
     S: Read + Write + Unpin,
     B: Body + 'static,
 {
+    /// Returns the idle connection that was used last. It may be closed by now.
     fn take(&self, node: &str) -> Option<Open<S, B>> {
         let mut nodes = locked(&self.nodes);
         let idle = nodes.connections.get_mut(node)?;
         idle.pop().map(|(_, open)| open)
     }
 
-    /// Adds an idle connection. Returns whether a sweeper must be started.
+    /// Adds an idle connection, or closes it if there are [`IDLE`] of them. Returns whether a
+    /// sweeper must be started, and records that the caller does so.
     fn put(&self, mut open: Open<S, B>) -> bool {
         open.is_reused = true;
         let mut nodes = locked(&self.nodes);
@@ -222,7 +268,8 @@ where
         !std::mem::replace(&mut nodes.is_swept, true)
     }
 
-    /// Closes connections that were idle for too long. Returns whether any are left.
+    /// Closes connections that were idle for too long. Returns whether any are left. If not,
+    /// records that no sweeper runs any more, so that the caller has to end.
     fn sweep(&self) -> bool {
         let mut nodes = locked(&self.nodes);
         let now = Instant::now();
@@ -235,6 +282,8 @@ where
     }
 }
 
+/// Closes connections after some time without use, until none is idle or the pool is gone. It looks
+/// once in half of [`IDLE_TIME`].
 async fn sweep<S, B>(idle: Weak<Idle<S, B>>)
 where
     S: Read + Write + Unpin,
@@ -256,12 +305,14 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    /// Makes the progress that is possible without waiting.
+    /// Makes the progress that is possible without waiting: notices that the connection has ended,
+    /// or completes an answer so that the next request can be taken. Wakes nobody later.
     fn settle(&mut self) {
         let Open { bell, driven, .. } = self;
         bell.poll_once(|context| driven.drive(context));
     }
 
+    /// Returns whether hyper would take a request now. The answer is that of the last poll.
     fn is_ready(&self) -> bool {
         !self.driven.has_ended && self.sender.is_ready()
     }
@@ -275,13 +326,17 @@ where
         peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Waits for a future that depends on this connection, and drives the connection meanwhile.
+    /// Waits for a future that depends on this connection, and drives the connection meanwhile. If
+    /// the returned future is dropped, the connection stays as it is, and can be driven again.
     pub(super) async fn driving<F: Future>(&mut self, future: F) -> F::Output {
         let mut future = pin!(future);
         poll_fn(|context| self.poll_driving(context, |context| future.as_mut().poll(context))).await
     }
 
-    /// Polls something that depends on this connection, and drives the connection for it.
+    /// Polls something that depends on this connection, and drives the connection for it. If this
+    /// is pending, the task is woken when either of them can make progress.
+    ///
+    /// `poll` may be called several times. It is not called any more after it was ready.
     pub(super) fn poll_driving<T>(
         &mut self,
         context: &Context<'_>,
@@ -299,7 +354,11 @@ where
         })
     }
 
-    /// Sends a request, and waits for the head of its answer.
+    /// Sends a request, and waits for the head of its answer. The URI must be a path only, and the
+    /// header `Host` must be set.
+    ///
+    /// The connection must be new, or come from [`Pool::idle`]. It can't be used again after an
+    /// error, or if the future is dropped.
     pub(super) async fn send(
         &mut self,
         request: http::Request<B>,
@@ -319,6 +378,8 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
+    /// Polls the connection, which reads and writes as far as possible. Does nothing after the end.
+    /// The error of a connection that fails is not returned here, since the request gets it.
     fn drive(&mut self, context: &mut Context<'_>) {
         // The request reports the same error.
         if !self.has_ended && self.connection.as_mut().poll(context).is_ready() {

@@ -1,5 +1,31 @@
 //! The socket of a blocking connection. It waits in slices, and checks between them whether to go
 //! on waiting.
+//!
+//! # Waiting
+//!
+//! A blocking read can't be interrupted. So [`Socket`] reads and writes with a short timeout, a
+//! slice. After each slice without progress, it asks the vigil of the request ([`Watched`]) whether
+//! to give up, and checks the deadlines: that of ureq for the current phase, and that of the body
+//! of the answer, which `Http` sets. A slice is [`LONG_SLICE`] while the vigil has nothing to
+//! check, and [`INTERVAL`] afterwards. It never goes beyond a deadline.
+//!
+//! If the vigil gives up, the read or write fails with `TimedOut`, ureq closes the connection, and
+//! [`Watched::end`] returns the reason.
+//!
+//! # Holding bytes back
+//!
+//! ureq passes the head and the body of a request separately. The socket holds them back and writes
+//! them together, when it has [`MANY`] bytes, or when ureq waits for an answer. So a small request
+//! is one packet. From the first byte that the socket gets until everything is written,
+//! `holds_back` is set: then the end of the request has not left the client, and the request does
+//! not count as sent.
+//!
+//! # A node that hangs up
+//!
+//! If the node closes the connection while the request is being written, the rest of the request is
+//! discarded, and `holds_back` stays set. The socket still reads, since the node may have sent an
+//! answer that explains why: for example that the body is too long. If there is none, the error of
+//! the write is returned. Such a connection is not reused.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -27,21 +53,31 @@ const MANY: usize = 16 * 1024;
 /// The slice of waiting while no check is due.
 const LONG_SLICE: Duration = Duration::from_secs(1);
 
-/// The vigil over the request in flight.
+/// The vigil over the request in flight. Clones share it: the client has one, and so has each of
+/// its sockets.
+///
+/// The client calls [`begin`](Self::begin), then [`await_body`](Self::await_body) for each part of
+/// the body, then [`end`](Self::end). Without `begin`, there is no vigil, and no time limit for the
+/// body: that is how the agent for probes, uploads and downloads waits.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Watched(Arc<Mutex<Watching>>);
 
 #[derive(Debug, Default)]
 struct Watching {
+    /// The vigil, from the beginning of a request to the end of its answer.
     vigil: Option<Vigil>,
+    /// The reason why the vigil gave the request up.
     given_up: Option<String>,
     /// The deadline of the answer's body, or of its next piece.
     body_ends: Option<Instant>,
-    /// Set if part of the request was accepted, but not sent yet.
+    /// Set if part of the request was accepted, but not sent yet. It stays set if that part is
+    /// never sent.
     holds_back: bool,
 }
 
 impl Watched {
+    /// Begins the vigil of a request. Forgets the previous request, whose answer must not be read
+    /// any further.
     pub(super) fn begin(&self, vigil: Vigil) {
         *locked(&self.0) = Watching {
             vigil: Some(vigil),
@@ -50,7 +86,7 @@ impl Watched {
     }
 
     /// Records that the head of the answer has arrived. The body, or its next piece, must arrive
-    /// within this time.
+    /// within this time. Called again for each piece.
     pub(super) fn await_body(&self, limit: Duration) {
         let mut watching = locked(&self.0);
         let now = Instant::now();
@@ -61,7 +97,7 @@ impl Watched {
         }
     }
 
-    /// Ends the vigil. Returns why the request was given up, if it was.
+    /// Ends the vigil, and forgets the request. Returns why the request was given up, if it was.
     pub(super) fn end(&self) -> Option<String> {
         std::mem::take(&mut *locked(&self.0)).given_up
     }
@@ -75,22 +111,27 @@ impl Watched {
         locked(&self.0).holds_back = holds_back;
     }
 
+    /// Returns whether the vigil gave the request up.
     pub(super) fn is_given_up(&self) -> bool {
         locked(&self.0).given_up.is_some()
     }
 
+    /// Tells the vigil that the connection has taken bytes.
     fn passed_on(&self) {
         if let Some(vigil) = &mut locked(&self.0).vigil {
             vigil.passed_on();
         }
     }
 
+    /// Tells the vigil that bytes have arrived.
     fn heard(&self) {
         if let Some(vigil) = &mut locked(&self.0).vigil {
             vigil.heard();
         }
     }
 
+    /// Asks the vigil whether to go on waiting. If not, remembers the reason for [`end`](Self::end)
+    /// and returns an error that ends the wait. The error itself says nothing.
     fn check(&self) -> io::Result<()> {
         let mut watching = locked(&self.0);
         let given_up = watching.vigil.as_mut().and_then(Vigil::check);
@@ -122,13 +163,15 @@ impl Watched {
     }
 }
 
-/// The connector that makes sockets.
+/// The connector that makes sockets, all with the same vigil.
 #[derive(Debug)]
 pub(super) struct Tcp(pub(super) Watched);
 
 impl Connector<()> for Tcp {
     type Out = Socket;
 
+    /// Connects to one of the addresses of a node, within the time that ureq leaves for it, and
+    /// within [`LONG_SLICE`] if ureq sets no limit. The vigil is not asked meanwhile.
     fn connect(
         &self,
         details: &ConnectionDetails<'_>,
@@ -155,6 +198,13 @@ impl Connector<()> for Tcp {
 }
 
 /// Connects to the first of several addresses that answers.
+///
+/// Starts with the first address. The next one is tried when an attempt fails, or when none has
+/// succeeded within [`HEAD_START`]; earlier attempts go on. Each attempt has its own thread, unless
+/// there is a single address. A thread that is no longer needed ends with its attempt, at the limit
+/// at the latest, and its connection is closed.
+///
+/// Returns the last error when all attempts have failed, and `TimedOut` when the time is over.
 fn race(addresses: &[SocketAddr], limit: Duration) -> io::Result<TcpStream> {
     if let [address] = addresses {
         return TcpStream::connect_timeout(address, limit);
@@ -169,6 +219,7 @@ fn race(addresses: &[SocketAddr], limit: Duration) -> io::Result<TcpStream> {
             running += 1;
             let won = won.clone();
             let left = ends.saturating_duration_since(Instant::now());
+            // `connect_timeout` refuses a timeout of zero.
             let left = left.max(Duration::from_millis(1));
             let connect = move || {
                 // If another one was faster, nobody listens any more.
@@ -189,13 +240,15 @@ fn race(addresses: &[SocketAddr], limit: Duration) -> io::Result<TcpStream> {
                 running -= 1;
                 last = error;
             }
+            // The head start is over: the next address is tried.
             Err(RecvTimeoutError::Timeout) if next.is_some() => {}
             Err(_) => return Err(io::ErrorKind::TimedOut.into()),
         }
     }
 }
 
-/// A connection without TLS, or the socket below TLS.
+/// A connection without TLS, or the socket below TLS. With TLS, `held_back` contains encrypted
+/// bytes.
 pub(super) struct Socket {
     stream: TcpStream,
     buffers: LazyBuffers,
@@ -205,6 +258,8 @@ pub(super) struct Socket {
     /// The reason why the rest of the request is not sent. There may nevertheless be an answer that
     /// explains it.
     hung_up: Option<io::Error>,
+    /// The timeouts that the socket has now. They are set only if they change, to save system
+    /// calls.
     read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
     watched: Watched,
@@ -217,12 +272,15 @@ impl fmt::Debug for Socket {
     }
 }
 
-/// Returns the end of a wait, or `None` if it never ends.
+/// Returns the end of a wait, or `None` if it never ends. A timeout that is over already becomes
+/// one of a second (`NextTimeout::not_zero`).
 fn end_of(timeout: NextTimeout) -> Option<Instant> {
     let after = timeout.not_zero().map(|after| *after);
     after.and_then(|after| Instant::now().checked_add(after))
 }
 
+/// Returns whether a slice is over without any progress. Systems differ in the error that they
+/// return then.
 fn is_pause(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -239,7 +297,8 @@ fn is_end(error: &io::Error) -> bool {
 }
 
 impl Socket {
-    /// Returns how long to wait now, or an error if the time is over.
+    /// Returns how long to wait now, or an error if the time is over: that of ureq for the current
+    /// phase, or that for the body of the answer.
     fn slice(&self, ends: Option<Instant>, timeout: NextTimeout) -> Result<Duration, Error> {
         let over = Error::Timeout(Timeout::RecvBody);
         let slice = self.watched.slice().ok_or(over)?;
@@ -250,7 +309,11 @@ impl Socket {
         }
     }
 
-    /// Sends the bytes that were held back.
+    /// Sends the bytes that were held back. Waits until the system has taken all of them.
+    ///
+    /// Fails at the deadline, if the vigil gives up, or if the connection breaks. It succeeds if
+    /// the node has stopped listening, since there may be an answer: then `hung_up` is set, and
+    /// `holds_back` stays set. After an error, the connection must not be used again.
     fn flush(&mut self, timeout: NextTimeout) -> Result<(), Error> {
         let timeout = timeout.for_write();
         let ends = end_of(timeout);
@@ -278,6 +341,8 @@ impl Socket {
         Ok(())
     }
 
+    /// Writes some of the bytes that were held back, after the first `written`. Waits for one
+    /// slice.
     fn write(&mut self, written: usize, slice: Duration) -> io::Result<usize> {
         if self.write_timeout != Some(slice) {
             self.stream.set_write_timeout(Some(slice))?;
@@ -286,11 +351,13 @@ impl Socket {
         (&self.stream).write(&self.held_back[written..])
     }
 
+    /// Returns the error of the write that failed because the node had stopped listening.
     fn reason_to_hang_up(&self) -> io::Error {
         let kind = self.hung_up.as_ref().map(io::Error::kind);
         kind.unwrap_or(io::ErrorKind::BrokenPipe).into()
     }
 
+    /// Reads into the free part of ureq's input buffer. Waits for one slice.
     fn read(&mut self, slice: Duration) -> io::Result<usize> {
         if self.read_timeout != Some(slice) {
             self.stream.set_read_timeout(Some(slice))?;
@@ -305,6 +372,8 @@ impl Transport for Socket {
         &mut self.buffers
     }
 
+    /// Takes bytes of ureq's output buffer. They are held back until there are [`MANY`] of them, or
+    /// until input is awaited. If the node has hung up, they are discarded.
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         if amount > 0 {
             self.watched.set_holding_back(true);
@@ -320,6 +389,11 @@ impl Transport for Socket {
         }
     }
 
+    /// Sends what was held back, and waits for input. Returns `false` if the node has closed the
+    /// connection.
+    ///
+    /// Each arrival of bytes, and each write that the system accepts, restarts the patience of the
+    /// vigil. They do not move the deadlines.
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         if self.hung_up.is_none() {
             self.flush(timeout)?;
@@ -345,6 +419,8 @@ impl Transport for Socket {
         }
     }
 
+    /// Returns whether an idle connection can be used for another request: the node has neither
+    /// closed it nor sent anything.
     fn is_open(&mut self) -> bool {
         let peeked = self
             .stream

@@ -1,4 +1,18 @@
 //! TLS of both connections: trusted certificates, and the certificate of the client.
+//!
+//! [`client_tls`] makes the configuration of rustls from that of the connection. It reads no files,
+//! except for the roots of the operating system, and connects nowhere. There are three ways to
+//! decide which servers are trusted:
+//!
+//! * a configuration of rustls that the program made, which replaces everything here;
+//! * certificates that the configuration names ([`OrExactly`]), instead of the roots;
+//! * the roots ([`Roots`]).
+//!
+//! With roots, or with an authority that the configuration names, the name in a server's
+//! certificate is checked. A certificate that the configuration contains itself is trusted for any
+//! name.
+//!
+//! No error message contains any text of a certificate file or key file, since it may be a secret.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,11 +31,14 @@ use crate::config::tls::{Roots, Tls};
 /// The TLS setup of connections.
 #[derive(Clone, Debug)]
 pub(super) struct ClientTls {
+    /// The configuration for new connections.
     pub(super) config: Arc<ClientConfig>,
+    /// The record that `config` writes to.
     pub(super) asked: Asked,
 }
 
 impl ClientTls {
+    /// Extends an error message, see [`Asked::explain`].
     #[cfg(feature = "rustls")]
     pub(super) fn explain(&self, message: String) -> String {
         self.asked.explain(message)
@@ -30,6 +47,9 @@ impl ClientTls {
 
 /// Records whether a node has asked for a certificate that this client does not have. The node
 /// closes the connection then, which may cause any error.
+///
+/// Clones share the record. It is never reset, so that it applies to all nodes and to all later
+/// errors. With a client certificate, or with the program's own configuration, nothing is recorded.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Asked(Arc<AtomicBool>);
 
@@ -64,6 +84,8 @@ impl ResolvesClientCert for Nothing {
     }
 }
 
+/// Makes the TLS setup of a configuration. Fails if a certificate or the key is not PEM or not
+/// usable, or if the system has no roots.
 pub(super) fn client_tls(tls: &Tls) -> Result<ClientTls, ConnectionError> {
     let asked = Asked::default();
     if let Some(custom) = &tls.custom {
@@ -79,6 +101,7 @@ pub(super) fn client_tls(tls: &Tls) -> Result<ClientTls, ConnectionError> {
     let builder = ClientConfig::builder_with_provider(Arc::clone(&crypto))
         .with_safe_default_protocol_versions()
         .map_err(|error| bad("TLS", error))?;
+    // The certificates of the configuration replace the roots. They do not add to them.
     let builder = match &tls.ca_pem {
         None => builder.with_root_certificates(roots(tls.roots)?),
         Some(pem) => builder
@@ -101,10 +124,12 @@ pub(super) fn client_tls(tls: &Tls) -> Result<ClientTls, ConnectionError> {
     })
 }
 
+/// Returns an error that names the setting and the reason.
 fn bad(what: &str, reason: impl std::fmt::Display) -> ConnectionError {
     ConnectionError::BadConnection(format!("{what}: {reason}"))
 }
 
+/// Parses PEM. Fails if it contains no certificate. `what` names the setting in the error.
 fn certificates(what: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ConnectionError> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match found {
@@ -115,6 +140,8 @@ fn certificates(what: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, 
     }
 }
 
+/// Returns the roots. Of the system's roots, those that can't be parsed are skipped; it is an error
+/// if none is left.
 fn roots(roots: Roots) -> Result<RootCertStore, ConnectionError> {
     match roots {
         Roots::Web => Ok(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect()),
@@ -138,11 +165,14 @@ fn roots(roots: Roots) -> Result<RootCertStore, ConnectionError> {
 /// `openssl req -x509` are.
 #[derive(Debug)]
 struct OrExactly {
+    /// The certificates, each of which a server may present itself.
     certificates: Vec<CertificateDer<'static>>,
+    /// The verifier for certificates that are signed by one of them.
     authorities: Arc<WebPkiServerVerifier>,
 }
 
 impl OrExactly {
+    /// Fails if the PEM contains no certificate, or one that can't be an authority's.
     fn these(pem: &[u8], crypto: Arc<CryptoProvider>) -> Result<Arc<Self>, ConnectionError> {
         const WHAT: &str = "CA certificates";
         let certificates = certificates(WHAT, pem)?;
@@ -169,6 +199,8 @@ impl ServerCertVerifier for OrExactly {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        // Neither the name nor the validity period is checked here: the configuration trusts this
+        // very certificate.
         let mut certificates = self.certificates.iter();
         if certificates.any(|known| known.as_ref() == end_entity.as_ref()) {
             return Ok(ServerCertVerified::assertion());

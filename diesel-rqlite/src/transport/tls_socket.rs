@@ -1,4 +1,12 @@
 //! TLS on top of the socket of a blocking connection.
+//!
+//! `TlsConnector` comes after `Tcp` in the chain of connectors. It completes the handshake before
+//! it returns, so that the time to connect includes it. All waiting takes place in the socket
+//! below, which also asks the vigil. `TlsSocket` only passes on the timeout that ureq gives it.
+//!
+//! Bytes that rustls has encrypted are held back by the socket below as others are, until an answer
+//! is awaited. So the socket's `holds_back` tells whether the end of a request was sent, with TLS
+//! as without.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -20,6 +28,8 @@ pub(super) struct TlsConnector(pub(super) Arc<ClientConfig>);
 impl<In: Transport> Connector<In> for TlsConnector {
     type Out = Either<In, TlsSocket>;
 
+    /// Adds TLS if the URL requires it, and completes the handshake. Fails if the host can't be the
+    /// name in a certificate, if the node is not trusted, or if the time to connect is over.
     fn connect(
         &self,
         details: &ConnectionDetails<'_>,
@@ -32,6 +42,7 @@ impl<In: Transport> Connector<In> for TlsConnector {
             return Ok(Some(Either::A(transport)));
         }
         let host = details.uri.host().unwrap_or_default();
+        // The URI has IPv6 addresses in brackets, and certificates do not.
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let name = ServerName::try_from(host.to_owned());
         let name =
@@ -52,7 +63,8 @@ impl<In: Transport> Connector<In> for TlsConnector {
     }
 }
 
-/// Returns the remaining time to connect, after connecting the socket.
+/// Returns the remaining time to connect, after connecting the socket. `details.timeout` is the
+/// time that was left before that.
 fn left(details: &ConnectionDetails<'_>) -> NextTimeout {
     let mut timeout = details.timeout;
     if let (Duration::Exact(limit), Instant::Exact(began), Instant::Exact(now)) =
@@ -64,7 +76,8 @@ fn left(details: &ConnectionDetails<'_>) -> NextTimeout {
     timeout
 }
 
-/// A connection with TLS.
+/// A connection with TLS. `buffers` contain what ureq writes and reads; those of the socket below
+/// contain the encrypted bytes.
 pub(super) struct TlsSocket {
     buffers: LazyBuffers,
     stream: StreamOwned<ClientConnection, TransportAdapter>,
