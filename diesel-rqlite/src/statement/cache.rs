@@ -1,5 +1,16 @@
 //! Statements that were parsed before, by their text. rqlite has no prepared statements. The cache keeps the client's
 //! parse of a text, and the form in which the answers to it are exact.
+//!
+//! `Statements::get` is asked with the exact text; a hit yields a `Query` that borrows from the cache. After a miss the
+//! caller parses the text and passes it to `Statements::keep`. The caller decides which texts are worth keeping.
+//!
+//! There are two generations of at most [`GENERATION`] texts each. A text that is used moves to the young generation.
+//! When that is full, it becomes the old one, and the former old one is dropped. So a text is dropped only after it was
+//! not used while [`GENERATION`] others were, and no order of use has to be kept.
+//!
+//! What is learnt about a text is only ever about the form in which it is sent. It may be out of date after a change of
+//! the schema, and it may be lost at any time. So no result may depend on it: a wrong form shows in the answer, which
+//! is then asked for again.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,10 +26,14 @@ const GENERATION: usize = 256;
 const LONGEST: usize = 8 * 1024;
 
 /// The statements of all connections of one configuration.
+///
+/// The lock is held only to look up or to insert, never while a text is parsed.
 #[derive(Debug, Default)]
 pub(crate) struct Statements(Mutex<Generations>);
 
 /// The statements used recently, and older ones that were not used since.
+///
+/// A text is in one of them only, unless two connections parse it at the same time.
 #[derive(Debug, Default)]
 struct Generations {
     young: HashMap<Box<str>, Arc<Kept>>,
@@ -33,6 +48,9 @@ pub(crate) struct Kept {
 }
 
 /// Knowledge of a query, from its answers.
+///
+/// All connections of the configuration share it, and each may add to it while others read it. Nothing is ever
+/// unlearnt.
 #[derive(Debug, Default)]
 pub(crate) struct Learnt {
     /// The columns whose values do not come back as they are stored.
@@ -43,6 +61,8 @@ pub(crate) struct Learnt {
 
 impl Statements {
     /// Returns the statement with this text, if it is kept.
+    ///
+    /// A text of the old generation moves to the young one.
     pub(crate) fn get(&self, sql: &str) -> Option<Arc<Kept>> {
         let mut generations = locked(&self.0);
         if let Some(kept) = generations.young.get(sql) {
@@ -54,6 +74,8 @@ impl Statements {
     }
 
     /// Keeps a statement. Returns `false` if its text is too long.
+    ///
+    /// The caller has parsed the text. If it is kept already, the new entry replaces it, and what was learnt is lost.
     pub(crate) fn keep(&self, sql: &str, query: &Query<'_>) -> bool {
         if sql.len() > LONGEST {
             return false;
@@ -88,6 +110,7 @@ impl Learnt {
         *locked(&self.doubtful)
     }
 
+    /// Adds columns to those whose values do not come back as they are stored.
     pub(crate) fn learn(&self, doubtful: Doubtful) {
         let mut known = locked(&self.doubtful);
         *known = known.with(doubtful);

@@ -2,6 +2,17 @@
 //!
 //! A server answers these functions for the node's own connection, which all clients share. But the answer to each
 //! write tells its effects, so the client knows them.
+//!
+//! Before a statement is planned, `Query::answered` (or [`answered`], for a script) replaces the functions in its text.
+//! The value comes from one of two sources:
+//!
+//! * No write precedes the statement in its request or transaction: [`Did`] has the value, and the text gets a literal.
+//! * A write precedes it: [`InFront`] tells so, and the function stays, since the server runs both one after the other
+//!   and knows the value by then.
+//!
+//! If neither source is certain, the statement is refused with `SqlError::OfConnection`. A wrong value would be worse:
+//! it would be that of another client. After every answer to writes, the session notes the results by [`Did::wrote`];
+//! after a write whose outcome is unknown it notes [`Did::unknown`].
 
 use std::borrow::Cow;
 
@@ -12,6 +23,9 @@ use crate::protocol::message::{GUARD, NO_ROWID};
 use crate::protocol::response::StatementResult;
 
 /// The last effects of one connection.
+///
+/// It starts as SQLite does on a new connection: no row was inserted, and `changes()` is 0. Either value may be
+/// unknown, until the next write that tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Did {
     rowid: Rowid,
@@ -33,6 +47,8 @@ enum Rowid {
 }
 
 /// The effects on these functions of the writes that precede a statement in its request or transaction.
+///
+/// The default means that nothing precedes the statement.
 #[derive(Debug, Default)]
 pub(crate) struct InFront {
     /// Set if one of them has a count.
@@ -57,6 +73,7 @@ impl Default for Did {
 }
 
 impl Did {
+    /// Returns the state after a write whose effects are not known.
     pub(crate) fn unknown() -> Self {
         Did {
             rowid: Rowid::Unknown,
@@ -65,6 +82,11 @@ impl Did {
     }
 
     /// Notes the result of a statement.
+    ///
+    /// Statements that are not counted leave both values as they are, except that `DROP TABLE` makes `changes()`
+    /// unknown. A counted statement that failed changes neither. The rowid becomes unknown after an INSERT that
+    /// returned rows, or that may have updated a row instead of inserting one. Must be called once for each statement,
+    /// in the order in which they ran.
     pub(crate) fn wrote(&mut self, statement: &Statement<'_>, result: &StatementResult) {
         if statement.drops.is_some() {
             // With foreign keys, the rows of the table are deleted before the table is dropped.
@@ -93,6 +115,10 @@ impl Did {
     }
 
     /// Returns the SQL that replaces a function. Returns `None` if the server knows the value. Fails if nobody does.
+    ///
+    /// The answer for `last_insert_rowid()` contains a check that the table has rowids, because a table without them
+    /// leaves the function at its former value, and the client does not know whether a table has them.
+    /// `total_changes()` is always an error.
     fn answer(
         &self,
         function: &'static str,
@@ -126,6 +152,8 @@ impl Did {
 
 impl InFront {
     /// Notes a statement that precedes others.
+    ///
+    /// An INSERT is certain to insert if its text says how many rows, and it can neither update a row nor skip one.
     fn passes(&mut self, parsed: &Parsed<'_>) {
         self.writes |= parsed.form().writes_rows();
         if parsed.form() != Form::Insert {
@@ -140,6 +168,9 @@ impl InFront {
 }
 
 /// Replaces the functions that ask for the connection's last effects by their values.
+///
+/// Each statement is answered as if those before it had run. Borrows `found` if no statement calls one of the
+/// functions, which is the usual case. Fails at the first function whose value nobody knows.
 pub(crate) fn answered<'s, 'a>(
     found: &'s [Parsed<'a>],
     did: &Did,
@@ -162,6 +193,8 @@ pub(crate) fn answered<'s, 'a>(
 
 impl Query<'_> {
     /// Replaces these functions in a query by their values.
+    ///
+    /// `in_front` is called only if the query calls one of the functions.
     pub(crate) fn answered(
         self,
         did: &Did,

@@ -3,6 +3,11 @@
 //! SQLite deletes the rows of a table before it drops it, and applies the actions of foreign keys to the rows of other
 //! tables. A program that rebuilds a table by copying it, dropping it and renaming the copy loses those rows without an
 //! error.
+//!
+//! `session::foreign_keys` calls this module, and only if the node enforces foreign keys and the connection has not
+//! switched them off. [`Batch::with_guarded_drops`] then puts a check before each `DROP TABLE`. Check and drop run in
+//! one transaction, so that no row can be added in between. A check fails by the error of a guard, whose text names the
+//! table that would lose rows; `error` explains it to the user.
 
 use std::collections::HashSet;
 
@@ -18,6 +23,9 @@ impl Batch<'_> {
     }
 
     /// Puts a check before each `DROP TABLE`. Tables that the same script drops as well may lose their rows.
+    ///
+    /// The result is atomic if it has a check: a drop must not run after its check has failed. A check gets the
+    /// position of its `DROP TABLE`, so that an error points there. A second call would add the checks again.
     #[must_use]
     pub(crate) fn with_guarded_drops(self) -> Self {
         let dropped: HashSet<_> = self
@@ -44,6 +52,10 @@ impl Batch<'_> {
 
 /// Returns the statement that fails if dropping the table would change rows of another one. Its result is the same on
 /// all nodes.
+///
+/// It looks for a table other than those that are dropped, with a foreign key to the dropped table whose action on
+/// DELETE changes rows: CASCADE, SET NULL or SET DEFAULT. The other actions let the drop itself fail. An empty table
+/// may be dropped.
 fn check(table: &DroppedTable, dropped: &HashSet<String>) -> String {
     let name = literal(&table.name);
     let has_rows = match table.if_exists {

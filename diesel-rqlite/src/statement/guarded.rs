@@ -1,4 +1,17 @@
 //! A query inside a transaction, and the guards over its rows.
+//!
+//! `Read::in_transaction` makes a [`GuardedRead`] of a query. The session (`session::guarded`) then sends one of two
+//! forms, and makes the guard that belongs to it from the answer:
+//!
+//! | form | rows | guard |
+//! |---|---|---|
+//! | [`GuardedRead::stored`] | at most one, as it is stored | [`GuardedRead::guard_of_row`], value by value |
+//! | [`GuardedRead::rows`] | any number, one text each | [`GuardedRead::guard`], all texts at once |
+//!
+//! Invariants: a guard contains the same text of the query, with the same values, as the request that showed the rows.
+//! What it compares is the same on all nodes: values that differ between them are left out (`Comparable`), and no text
+//! is compared that SQLite makes of a REAL. A guard returns no rows that anyone reads: it either runs without an error
+//! or fails.
 
 use std::fmt::Write as _;
 
@@ -13,12 +26,15 @@ use crate::sql::compared;
 use crate::sql::unstable::Comparable;
 
 /// A query inside a transaction.
+///
+/// It borrows nothing, because its guards live in the journal until the commit.
 #[derive(Debug)]
 pub(crate) struct GuardedRead {
     /// The text of the query. Its rows have a fixed order, or are compared in any order.
     pub(super) text: String,
     pub(super) binds: Vec<Bind<'static>>,
     pub(super) width: usize,
+    /// Set if the order of the rows is a part of what is compared.
     pub(super) ordered: bool,
     /// Set if the result depends on the database alone, so that the commit may run the query again.
     pub(crate) is_stable: bool,
@@ -26,6 +42,8 @@ pub(crate) struct GuardedRead {
 
 impl GuardedRead {
     /// Returns the query that yields each row as one text.
+    ///
+    /// The statement has no encodings. The texts are decoded by `cells::decode`.
     pub(crate) fn rows(&self, text: TextCell) -> Statement<'static> {
         let sql = cells::query(&self.text, self.width, text);
         Statement::with_written(sql, self.binds.clone())
@@ -36,6 +54,10 @@ impl GuardedRead {
     ///
     /// `inserted_into`: the query asks for the rowid of the last INSERT, which was into this table. If the table has no
     /// rowids, that value is undefined and differs between nodes.
+    ///
+    /// `form` is the one in which the texts were read. If only some columns may be compared, the texts are made anew
+    /// from `rows`, in hexadecimal. A column is written for those storage classes only that occur in `rows`: a value of
+    /// another class yields another text, and so fails the guard.
     pub(crate) fn guard(
         &self,
         texts: Vec<&str>,
@@ -71,6 +93,9 @@ impl GuardedRead {
 
     /// Returns the query as it is, except that the given columns come as cells. Returns `None` if the query has so many
     /// values that a guard would have too many.
+    ///
+    /// `stored` has the encoding of each column. The room for values is checked here, since `guard_of_row` adds up to
+    /// one for each column, and has no other way to write them.
     pub(crate) fn stored(
         &self,
         stored: &[Encoding],
@@ -98,6 +123,10 @@ impl GuardedRead {
 
     /// Returns the statement that fails unless the query returns this one row, or none, as [`stored`](Self::stored)
     /// yielded it. Returns `None` if no value may be compared.
+    ///
+    /// With `keyed`, the row is compared in its table, and neither the text of the query nor its values are used. Such
+    /// a guard is correct only if the query finds its row by the whole primary key, which the caller has checked. `row`
+    /// must have at most one row, and must have been decoded from its cells.
     pub(crate) fn guard_of_row(
         &self,
         row: &Rows,
@@ -153,6 +182,9 @@ impl GuardedRead {
 }
 
 /// The only row of a table with this primary key, as a query by that key returns it.
+///
+/// It takes the place of the query in a guard. That is possible because the query returns nothing but columns of that
+/// row.
 #[derive(Debug)]
 pub(crate) struct Keyed<'k> {
     by_key: &'k ByKey,
@@ -216,6 +248,8 @@ fn placeholder(binds: &mut Vec<Bind<'static>>, bind: Bind<'static>) -> String {
 }
 
 /// Returns the condition that a table, named as in the INSERT, has no rowids.
+///
+/// It begins with ` OR `, to be appended to the condition of a guard.
 fn without_rowid(table: &str) -> String {
     let name = fragment(table).ok().and_then(|parsed| {
         let last = parsed.tokens().len().checked_sub(1)?;

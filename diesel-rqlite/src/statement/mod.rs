@@ -1,4 +1,26 @@
 //! SQL and values in the form in which the client sends them.
+//!
+//! The main flow for one query:
+//!
+//! 1. `Query::parse` parses the text, or `Statements` (see `cache`) returns it as it was parsed before.
+//! 2. `Query::answered` (see `did`) replaces `last_insert_rowid()` and `changes()` by values that the client knows.
+//! 3. `Plan::new` refuses what must not be sent, and decides between nothing, a setting, a `Read` and a `Batch` of
+//!    writes.
+//! 4. A `Read` yields one `Statement` for each form in which it may be sent. A `Batch` already consists of
+//!    `Statement`s, whose volatile values were replaced when it was made.
+//! 5. `wire` turns `Statement`s into the JSON of a request.
+//!
+//! Invariants:
+//!
+//! * The text of a `Statement` and its values belong together. A text is written for its values (`writer`), because
+//!   some values need SQL around their placeholder. Whoever changes the number or the order of placeholders has to
+//!   write the text again.
+//! * A statement that stores the values of expressions (INSERT, UPDATE, DELETE, `CREATE TABLE … AS`) contains no value
+//!   that each node would compute for itself: `Statement::of` replaces such values, or fails.
+//! * A `Statement` is never parsed again. All that later code needs to know of its text is in its fields.
+//!
+//! This module decides how a statement is written. It leaves to `session` which form is sent and when, to `transaction`
+//! what happens to a write inside of a transaction, and to `sql` the SQL that surrounds a query.
 
 mod cache;
 pub(crate) mod did;
@@ -37,6 +59,8 @@ pub(crate) use self::returning::Returning;
 pub(crate) use self::wire::{body, execute, query, queue, raw_query, read_of_schema};
 
 /// The place where a statement runs.
+///
+/// It decides about the form of a RETURNING clause, see `Statement::of`, and about the checks that `Plan` makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     /// Outside of a transaction, at once.
@@ -56,13 +80,21 @@ pub(crate) enum Wanted<'t> {
 }
 
 /// One statement of a request.
+///
+/// There are two kinds. A statement of the user is made by `Statement::of`, which fills in what the parsed text tells.
+/// A statement of this crate is made by `Statement::plain` or `Statement::with_binds`, and all of its facts have
+/// neutral values: it is not counted, returns nothing that is decoded specially, and is no news of the schema.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Statement<'a> {
     pub(crate) sql: Cow<'a, str>,
+    /// The values, by the numbers of their placeholders. All of them are sent.
     binds: Vec<Bind<'a>>,
+    /// Set if its text has a RETURNING clause whose rows are wanted. Such a statement needs other flags, see
+    /// `wire::execute`, and its answer has rows instead of a count.
     pub(crate) returning: bool,
     /// Set if it writes rows, so that SQLite counts the rows of this statement.
     pub(crate) counted: bool,
+    /// The number of rows that it writes unless it fails, as far as the text tells.
     insert_rows: InsertRows,
     /// The table of an INSERT, as written.
     table: Option<String>,
@@ -96,8 +128,12 @@ pub(crate) struct Statement<'a> {
 }
 
 /// The facts that a transaction needs about a write.
+///
+/// They are taken from the text once, when the statement is made, and stay the same for all forms of the statement.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Facts {
+    /// The row that it finds by a key, as far as the text tells. The key need not be a primary key: see
+    /// `transaction::row_of`.
     pub(crate) by_key: Option<ByKey>,
     /// The number of each placeholder.
     numbers: Vec<usize>,
@@ -158,6 +194,9 @@ impl<'a> Statement<'a> {
     }
 
     /// Creates a statement from text that is written for its values.
+    ///
+    /// The caller has put SQL around the placeholders of values that JSON can't carry, as `Writer` does. A text without
+    /// that SQL would store other values than those that were bound.
     fn with_written(sql: impl Into<Cow<'a, str>>, binds: Vec<Bind<'a>>) -> Self {
         Statement {
             binds,
@@ -166,6 +205,9 @@ impl<'a> Statement<'a> {
     }
 
     /// Joins several statements into one text. SQLite runs them one after the other, up to the first that fails.
+    ///
+    /// The result has the values of all statements, in order. The placeholders in the texts stay as they are. The facts
+    /// of the statements are lost: the result has no encodings, and is not counted.
     pub(crate) fn joined(statements: &[&Statement<'_>]) -> Statement<'static> {
         let texts: Vec<_> = statements.iter().map(|statement| &*statement.sql).collect();
         let binds = statements
@@ -194,6 +236,9 @@ impl<'a> Statement<'a> {
     }
 
     /// Returns its approximate size in a request, in bytes.
+    ///
+    /// It counts a BLOB as hexadecimal digits, and adds some bytes for quotes and commas. It is an estimate, for limits
+    /// and for the capacity of buffers.
     pub(crate) fn size(&self) -> usize {
         let of_bind = |bind: &Bind<'_>| match bind {
             Bind::Text(text) => text.len() + 8,
@@ -204,6 +249,9 @@ impl<'a> Statement<'a> {
     }
 
     /// Returns the value of a placeholder, by its place among all placeholders.
+    ///
+    /// Returns `None` if there is no such placeholder, or no value for it. In a transaction, the placeholders are those
+    /// of the user's text.
     pub(crate) fn bound(&self, place: usize) -> Option<Bind<'static>> {
         let number = match &self.facts {
             Some(facts) => *facts.numbers.get(place)?,
@@ -214,6 +262,9 @@ impl<'a> Statement<'a> {
 
     /// Returns the INSERT as one that skips the rows it can't write, and the number of its rows. Returns `None` unless
     /// it is a plain INSERT of rows.
+    ///
+    /// The result stands for an INSERT that failed: run in the same state, it writes fewer rows than that number. It
+    /// has neither RETURNING nor a place for another `OR IGNORE`.
     pub(crate) fn or_ignore(&self) -> Option<(Statement<'static>, usize)> {
         let InsertRows::Exactly(rows) = self.insert_rows else {
             return None;
@@ -228,6 +279,17 @@ impl<'a> Statement<'a> {
     }
 
     /// Creates a statement from parsed text. In a write, volatile values are replaced.
+    ///
+    /// The form follows from `wanted` and `place`:
+    ///
+    /// | wanted | place | form |
+    /// |---|---|---|
+    /// | a count | any | without RETURNING (`without_rows`) |
+    /// | rows | alone | with RETURNING in an exact form (`with_rows`) |
+    /// | rows | transaction | without RETURNING, and with the clause in `source` (`with_source`) |
+    ///
+    /// Fails if a volatile value can't be replaced, or if a clause whose rows are wanted has a `*`. `entropy` is read
+    /// only if the text has something to replace.
     fn of(
         parsed: &Parsed<'a>,
         mut values: Values<'a>,
@@ -269,6 +331,9 @@ impl<'a> Statement<'a> {
     }
 
     /// Creates the statement without RETURNING, whose rows nobody wants.
+    ///
+    /// Values of placeholders after RETURNING are left out with it. A text without RETURNING may have values written as
+    /// literals, see `Writer::inlined`.
     fn without_rows(parsed: &Parsed<'a>, values: Values<'a>, pins: &[Pin]) -> Self {
         let writer = values.writer(parsed);
         let (sql, left) = match parsed.returning() {
@@ -285,6 +350,9 @@ impl<'a> Statement<'a> {
     }
 
     /// Creates the statement with its rows in an exact form.
+    ///
+    /// An expression of the clause is written several times. So if the clause contains placeholders, all placeholders
+    /// get numbers.
     fn with_rows(
         parsed: &Parsed<'a>,
         mut values: Values<'a>,
@@ -302,6 +370,8 @@ impl<'a> Statement<'a> {
         Ok(statement)
     }
 
+    /// Creates the statement without RETURNING, and keeps the clause. The transaction later asks for the form that it
+    /// needs: with the rows for a peek, or with their guard for the commit.
     fn with_source(
         parsed: &Parsed<'a>,
         values: Values<'a>,
@@ -315,6 +385,9 @@ impl<'a> Statement<'a> {
 
     /// Returns a check for a RETURNING clause that is left out of a write. It fails where the clause would, for example
     /// because of a wrong name.
+    ///
+    /// The check selects the same expressions from the same table, without rows and with NULL in place of placeholders,
+    /// which need no values then. Returns `None` if the text does not tell the table.
     fn check_of_returning(parsed: &Parsed<'_>) -> Option<Statement<'static>> {
         let items = parsed.items();
         let items = items.first()?.start..items.last()?.end;
@@ -325,6 +398,8 @@ impl<'a> Statement<'a> {
         Some(check)
     }
 
+    /// Takes over the text, the encodings and the names. The values stay, so the encoded text must have the same
+    /// placeholders.
     fn encode(&mut self, encoded: Encoded) {
         self.sql = Cow::Owned(encoded.sql);
         self.encodings = encoded.encodings;
@@ -401,6 +476,9 @@ fn with_carriers(text: &str, binds: &[Bind<'_>]) -> Option<String> {
 }
 
 /// Returns the replacements of a write's volatile values. Bound values are replaced in place.
+///
+/// Fails for values that can't be replaced. A statement that only reads is not passed here: its times are replaced by
+/// `Read::in_transaction`, if at all.
 fn pinned(
     parsed: &Parsed<'_>,
     values: &mut Values<'_>,
@@ -416,6 +494,9 @@ fn pinned(
 
 /// Replaces a bound `now` that is the time value of a date function. Every node would evaluate it for itself. Fails for
 /// a bound modifier such as `localtime`, and for values that can't be replaced.
+///
+/// A placeholder that is used several times can't be replaced, since another use may mean the text `now`. A value
+/// inside of an expression can't either, since it is not known to be the time value itself. Both are errors.
 fn pin_time_values(
     values: &mut Values<'_>,
     found: &Found,

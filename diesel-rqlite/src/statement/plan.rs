@@ -1,4 +1,12 @@
 //! The plan for a query: nothing, a read, or writes.
+//!
+//! [`Plan::new`] is for a query, which is one statement or a batch insert that Diesel rendered as several.
+//! [`Batch::script`] is for the statements of `batch_execute`. Both do the same in this order: refuse what must not
+//! leave the client, assign the values to the statements, replace volatile values, and write the texts. Nothing is
+//! sent, and nothing outside of the arguments is changed, except that `entropy` may be read.
+//!
+//! A [`Batch`] for a transaction is taken apart by `session::pending`, statement by statement. One that runs alone
+//! passes [`Batch::alone`] first, which adds what older servers need to be atomic.
 
 use diesel_rqlite_sql::{Entropy, Form, InsertRows, Parsed, Setting, SqlError, check_temporary};
 
@@ -8,6 +16,9 @@ use crate::bind_collector::Bind;
 use crate::error;
 
 /// The plan for a query.
+///
+/// The statements in a plan passed all checks. What can still fail is the server, or a check that depends on the
+/// session.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Plan<'a> {
     /// An insert of no rows.
@@ -19,6 +30,9 @@ pub(crate) enum Plan<'a> {
 }
 
 /// Writes that are one request.
+///
+/// Besides the user's statements it may have checks (`Statement::is_check`), each directly before the statement that it
+/// belongs to.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Batch<'a> {
     pub(crate) statements: Vec<Statement<'a>>,
@@ -29,6 +43,13 @@ pub(crate) struct Batch<'a> {
 
 impl<'a> Plan<'a> {
     /// Decides what to send for one query.
+    ///
+    /// Fails in these cases, before anything is sent:
+    ///
+    /// * The text is empty, or has several statements without `BEGIN` and `COMMIT` around them.
+    /// * A statement must not be sent.
+    /// * The number of values is not what the placeholders need.
+    /// * A volatile value of a write can't be replaced.
     pub(crate) fn new(
         query: Query<'a>,
         binds: Vec<Bind<'a>>,
@@ -75,6 +96,10 @@ impl<'a> Plan<'a> {
 
 impl<'a> Batch<'a> {
     /// Creates a batch from any number of statements. They run for their effects, and return no rows.
+    ///
+    /// Fails for the same reasons as [`Plan::new`], except that there may be any number of statements, also none.
+    /// Errors have the position of the statement. There are no values, so a placeholder is an error. Statements that
+    /// only read are sent like the others.
     pub(crate) fn script(
         found: &[Parsed<'a>],
         framed: bool,
@@ -99,6 +124,8 @@ impl<'a> Batch<'a> {
 
     /// Returns whether it means the same in a request with other writes, and is small enough: one statement that
     /// inserts, updates or deletes, and returns no rows.
+    ///
+    /// The size bounds what one caller adds to the request of others.
     pub(crate) fn may_be_coalesced(&self) -> bool {
         const LARGE: usize = 32 << 10;
         match &self.statements[..] {
@@ -108,12 +135,16 @@ impl<'a> Batch<'a> {
     }
 
     /// Returns the batch in the form in which it is sent outside of a transaction.
+    ///
+    /// Must be called once only, since it adds statements. Fails if several writes with RETURNING can't be made atomic.
     pub(crate) fn alone(mut self) -> Result<Self, SqlError> {
         self.statements = guarded(self.statements)?;
         Ok(self)
     }
 
     /// Returns which of the user's statements one of these is, counted from 1, and their number.
+    ///
+    /// Checks are not counted. The number of a check is that of the statement that it precedes.
     pub(crate) fn number_of(&self, place: usize) -> (usize, usize) {
         let own = |statements: &[Statement<'_>]| {
             let own = statements.iter().filter(|statement| !statement.is_check);
@@ -124,6 +155,8 @@ impl<'a> Batch<'a> {
     }
 
     /// Returns the error for one of the statements.
+    ///
+    /// `place` counts from 0 and includes the checks, as the answer of the server does.
     pub(crate) fn failed_at(&self, place: usize, message: &str) -> diesel::result::Error {
         let failed = self.statements.get(place);
         let (number, all) = self.number_of(place);
@@ -131,6 +164,8 @@ impl<'a> Batch<'a> {
         error::error_at(message, error::Place::among(number, all, position))
     }
 
+    /// All statements of `found` become statements of the batch, in order. If RETURNING is cut off from one that runs
+    /// alone, a check of the clause precedes it. `atomic` is set if there is more than one statement.
     fn of(
         found: &[Parsed<'a>],
         framed: bool,
@@ -166,6 +201,8 @@ impl<'a> Batch<'a> {
 }
 
 /// Returns the values of each statement. Those of a script are numbered throughout.
+///
+/// Fails unless there are exactly as many values as the greatest number among the placeholders.
 fn values_of<'a>(found: &[Parsed<'_>], binds: Vec<Bind<'a>>) -> Result<Vec<Values<'a>>, SqlError> {
     if let [parsed] = found {
         let values = Values::of(parsed, binds);
@@ -202,6 +239,8 @@ fn check_connection_functions(found: &[Parsed<'_>], place: Place) -> Result<(), 
     Ok(())
 }
 
+/// EXPLAIN is a read whatever it explains. Other statements are writes, also those without an effect on rows, such as
+/// CREATE.
 fn is_read(parsed: &Parsed<'_>) -> bool {
     match parsed.form() {
         Form::Select | Form::Explain => true,
@@ -214,6 +253,9 @@ fn is_read(parsed: &Parsed<'_>) -> bool {
 /// Adds guards where several statements run and one has RETURNING. Servers before 9.4.2 commit the rest of a
 /// `?transaction` when a RETURNING statement in it fails. There, a count of its rows after it fails instead. A DELETE
 /// of nothing before it resets the count to 0.
+///
+/// The guard after each such INSERT compares `changes()` with the number of rows in its text. Without that number there
+/// is no guard, and the batch is refused with `SqlError::NotAtomic`. A single write needs none.
 fn guarded(writes: Vec<Statement<'_>>) -> Result<Vec<Statement<'_>>, SqlError> {
     if writes.len() < 2 || !writes.iter().any(|write| write.returning) {
         return Ok(writes);

@@ -1,4 +1,11 @@
 //! The text of a user's query, parsed once.
+//!
+//! A [`Query`] is what the connection hands to the session: parsed, but not yet checked and without values. It is made
+//! from the text, or from the cache without parsing. `Plan::new` consumes it. Between the two, the session may replace
+//! its statements by others with the same placeholders (`Query::with`, `Query::answered`).
+//!
+//! This module also recognizes the texts that Diesel renders for batch inserts, since Diesel hands over a text only: an
+//! insert of no rows, and `BEGIN; …; COMMIT` around several inserts.
 
 use std::sync::Arc;
 
@@ -19,6 +26,9 @@ pub(crate) struct Query<'a> {
 }
 
 impl<'a> Query<'a> {
+    /// Parses a text. Fails if it is not SQL: an unclosed quote, parentheses that do not match, a NUL, or a statement
+    /// that begins like none of SQLite's. A text without a statement is no error here. `Plan::new` decides whether the
+    /// statements may be sent.
     pub(crate) fn parse(sql: &'a str) -> Result<Self, SqlError> {
         if is_empty_batch(sql) {
             return Ok(Query {
@@ -40,6 +50,8 @@ impl<'a> Query<'a> {
     }
 
     /// Returns a copy that borrows nothing.
+    ///
+    /// The copy has no `learnt`: the cache keeps that separately, and adds it in `again`.
     pub(super) fn to_owned(&self) -> Query<'static> {
         let found = self.found.iter().cloned();
         Query {
@@ -66,11 +78,16 @@ impl<'a> Query<'a> {
     }
 
     /// Replaces its statements.
+    ///
+    /// What was learnt stays, although it is about the former text. It decides only about the form that is tried first.
     pub(crate) fn with(self, found: Vec<Parsed<'a>>) -> Self {
         Query { found, ..self }
     }
 
     /// Returns the transaction control that it is, if any.
+    ///
+    /// Returns `None` for a query of several statements. Fails if it begins like transaction control but is not valid
+    /// in SQLite.
     pub(crate) fn control(&self) -> Result<Option<Control>, SqlError> {
         match &self.found[..] {
             [parsed] => Control::of(parsed),
@@ -81,6 +98,8 @@ impl<'a> Query<'a> {
 
 /// Removes BEGIN and COMMIT around other statements: `BEGIN; a; b; COMMIT` is an atomic request of `a` and `b`. A batch
 /// insert is rendered that way, too.
+///
+/// Returns whether they were there, so that the statements have to be applied as a whole.
 pub(crate) fn strip_begin_and_commit(found: &mut Vec<Parsed<'_>>) -> bool {
     let is = |parsed: Option<&Parsed<'_>>, form| parsed.is_some_and(|found| found.form() == form);
     let framed =

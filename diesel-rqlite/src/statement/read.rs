@@ -1,4 +1,23 @@
 //! A query, which may be sent in several forms.
+//!
+//! A [`Read`] holds the parsed text and its values. Each of its methods writes one form from scratch, so a read can be
+//! sent any number of times and in any order of forms:
+//!
+//! | method | form |
+//! |---|---|
+//! | `plain` | as it is written; for raw SQL, PRAGMA and EXPLAIN |
+//! | `stored` | as it is written, and the answer shows where a value may differ from the stored one |
+//! | `exact` | with SQL around it; nearly all values are exact, and the answer shows where one is not |
+//! | `tagged` | with SQL around it; all values are exact |
+//! | `columns` | without rows, for the names of the columns |
+//! | `in_transaction` | as the base of a `GuardedRead` |
+//!
+//! `session::alone` and `session::guarded` decide which form is sent, and which follows if the answer is in doubt. The
+//! SQL of the forms is that of `sql::results` and `sql::cells`.
+//!
+//! Invariants: no form changes the rows that the query yields, and only `in_transaction` may change their order, where
+//! the query leaves it open. Values are bound in the same order in all forms. Outside of transactions, times and random
+//! values are left to the server, since one node evaluates them once.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -15,7 +34,7 @@ use crate::protocol::encoding::{Doubtful, Encoding};
 use crate::sql::results::{self, Encoded};
 use crate::sql::unstable::{Comparable, Unstable};
 
-/// A query, which may be sent in several forms.
+/// A query with its values. It does not write, except that EXPLAIN may be of a write, which is not run.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Read<'a> {
     parsed: Parsed<'a>,
@@ -25,6 +44,8 @@ pub(crate) struct Read<'a> {
 
 impl<'a> Read<'a> {
     /// Creates a read. `learnt` is `Some` if the query was run before.
+    ///
+    /// Fails unless there is one value for each placeholder.
     pub(super) fn new(
         parsed: Parsed<'a>,
         binds: Vec<Bind<'a>>,
@@ -90,6 +111,9 @@ impl<'a> Read<'a> {
     /// Returns the query as it is written, except for columns known not to be exact that way. The answer shows where a
     /// value may differ from the stored one. Returns `None` if the text does not tell the number of columns, or there
     /// are too many.
+    ///
+    /// `doubtful` are the columns that a former answer has shown to be inexact. Only those get SQL around them, so a
+    /// query without any is sent as plain text.
     pub(crate) fn stored(
         &self,
         types: Option<&[RqliteType]>,
@@ -108,6 +132,9 @@ impl<'a> Read<'a> {
 
     /// Returns the encodings of its columns when it is sent as it is. Returns `None` if the text does not tell the
     /// number of columns, or there are too many.
+    ///
+    /// PRAGMA and EXPLAIN, and a query with `*`, have no such encodings. With `types`, their number must be that of the
+    /// columns.
     pub(crate) fn as_stored(&self, types: Option<&[RqliteType]>) -> Option<Vec<Encoding>> {
         let items = self.parsed.items().len();
         let stars = || self.parsed.parsed_items().any(|item| item.is_star);
@@ -123,6 +150,10 @@ impl<'a> Read<'a> {
 
     /// Returns the query in a form in which nearly all values are exact, and the others are recognizable. Returns
     /// `None` if it can't be a subquery, or if neither `types` nor the text tells the number of columns.
+    ///
+    /// With `types` the text need not tell the number of columns. If the query then has another number, SQLite reports
+    /// an error about the subquery. Without types, the answer has one more column at its start, with the storage
+    /// classes of each row.
     pub(crate) fn exact(&self, types: Option<&[RqliteType]>) -> Option<Statement<'a>> {
         // SQLite limits the depth of an expression, and this is a concatenation of one term for each column.
         const MOST: usize = 250;
@@ -141,11 +172,16 @@ impl<'a> Read<'a> {
     }
 
     /// Returns the query in the form that is exact for every value, with the names of its columns.
+    ///
+    /// Without `types`, `names` must have one name for each column: their number is the width of the query. Call it
+    /// only if the query can be a subquery.
     pub(crate) fn tagged(&self, types: Option<&[RqliteType]>, names: Vec<String>) -> Statement<'a> {
         self.encoded(results::tagged(&self.parsed, &self.written(), types, names))
     }
 
     /// Returns the query without rows, for the names of its columns.
+    ///
+    /// Call it only if the query can be a subquery.
     pub(crate) fn columns(&self) -> Statement<'a> {
         self.statement(format!("SELECT * FROM ({}) LIMIT 0", self.written()))
     }
@@ -170,6 +206,7 @@ impl<'a> Read<'a> {
         self.parsed.known_names()
     }
 
+    /// Returns as many names as there are columns. A name is empty if the text does not tell it.
     pub(crate) fn typed_names(&self, width: usize) -> Vec<String> {
         self.parsed.item_names(width)
     }
@@ -192,6 +229,9 @@ impl<'a> Read<'a> {
     }
 
     /// Returns the order that SQLite uses where the query states none: the rowid of the only table that it reads.
+    ///
+    /// Returns SQL for ORDER BY. Returns `None` unless the query returns the rows of one table one for one, and the
+    /// schema says that the table has rowids.
     pub(crate) fn natural_order(&self, schema: Option<&Unstable>) -> Option<String> {
         let scan = self.parsed.scan()?;
         let has_rowids = schema?.has_rowids(&scan.table);
@@ -200,6 +240,9 @@ impl<'a> Read<'a> {
 
     /// Returns the query for a transaction, with this many columns, and in this order where it states none. `now` is
     /// the moment of the transaction. A query with another value each time can't be compared later.
+    ///
+    /// All times in the query are replaced by `now`, or none if something else in it is volatile. Then, or if the query
+    /// is about the node, the result is marked as not stable, and gets no guard.
     pub(crate) fn in_transaction(
         &self,
         entropy: &impl Entropy,
@@ -234,6 +277,9 @@ impl<'a> Read<'a> {
 }
 
 /// Returns the replacements of the times in a query. Returns `None` if something else in it is volatile.
+///
+/// Bound values of `now` are replaced in `values`, even if the result is `None`. The caller then has to use the
+/// original values.
 fn pinned_time(
     parsed: &Parsed<'_>,
     values: &mut Values<'_>,
@@ -265,6 +311,9 @@ impl<E: Entropy> Entropy for Moment<'_, E> {
 /// rows that are equal under ORDER BY, and the rows that a LIMIT takes, may differ; then a guard would pass on one node
 /// and fail on another. Where the query leaves the order open, the rowid decides, as on SQLite for most queries of one
 /// table, or else the columns themselves.
+///
+/// A query that has neither ORDER BY nor LIMIT stays as it is: its rows are compared in any order. `order` is SQL for
+/// the rowid, if there is one. Otherwise all `width` columns are added by their numbers, compared as bytes.
 fn in_fixed_order(
     parsed: &Parsed<'_>,
     values: &Values<'_>,

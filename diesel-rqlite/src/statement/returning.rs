@@ -3,6 +3,14 @@
 //! It is sent in three forms. A peek has its rows in an exact form. Before a later peeked statement it has no
 //! RETURNING, since a RETURNING statement that fails does not end a server's transaction before version 9.4.2. At the
 //! commit it has a RETURNING that fails unless it returns the rows that were shown.
+//!
+//! `Statement::of` takes the clause off the statement and keeps it as a [`Returning`] in `Statement::source`. The
+//! session sends [`Returning::looked_at`] as the tail of a peek, shows the rows to the closure, and stores
+//! [`Returning::guarded`] in the journal, next to the statement without the clause.
+//!
+//! SQLite does not guarantee the order of the rows. So the guard looks for each row among those that were shown, and
+//! the guard of the count compares their number. Together they would not notice if one of several equal rows was
+//! replaced by another row of the set. Therefore the key of the table is returned and compared as well.
 
 use std::collections::HashSet;
 
@@ -18,6 +26,8 @@ use crate::sql::results;
 use crate::sql::unstable::Unstable;
 
 /// A write with RETURNING.
+///
+/// Placeholders in all of its texts have numbers, since an expression is written several times.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Returning<'a> {
     /// The text before RETURNING.
@@ -26,6 +36,7 @@ pub(crate) struct Returning<'a> {
     text_names: HashSet<String>,
     items: Vec<Expression>,
     pub(crate) names: Vec<String>,
+    /// The values of the statement with its clause.
     binds: Vec<Bind<'a>>,
 }
 
@@ -50,6 +61,8 @@ impl Expression {
 
 impl<'a> Returning<'a> {
     /// Takes all values. Also returns those of the statement without the clause.
+    ///
+    /// Fails if the clause has a `*`, since the columns are not known then.
     pub(super) fn of(
         parsed: &Parsed<'_>,
         mut values: Values<'a>,
@@ -82,6 +95,9 @@ impl<'a> Returning<'a> {
     }
 
     /// Returns the statement for a peek. The last columns are the key, which tells equal rows apart.
+    ///
+    /// `key` has the names of the columns, in quotes where they need them. The caller removes the columns of the key
+    /// before it shows the rows.
     pub(crate) fn looked_at(&self, key: &[String]) -> Statement<'static> {
         let mut sql = format!("{} RETURNING ", self.text);
         let mut encodings = Vec::with_capacity(self.items.len() + 1);
@@ -98,6 +114,7 @@ impl<'a> Returning<'a> {
         statement
     }
 
+    /// Returns the expressions of the clause, followed by the columns of the key.
     fn all_items(&self, key: &[String]) -> Vec<Expression> {
         let key = key.iter().map(|column| Expression::column(column));
         self.items.iter().cloned().chain(key).collect()
@@ -110,6 +127,10 @@ impl<'a> Returning<'a> {
 
     /// Returns the statement for the commit. It fails unless it returns these rows, in any order, as far as they may be
     /// compared. Returns `None` if no value may be compared.
+    ///
+    /// `rows` are those of [`Returning::looked_at`] with the same key, including the columns of the key. Columns that
+    /// differ between nodes are left out, as `unstable` tells. The guard is evaluated for each row, so it passes if no
+    /// row is returned.
     pub(crate) fn guarded(
         &self,
         rows: &Rows,

@@ -9,6 +9,19 @@
 //! transaction is one element, in which SQLite runs nothing after a failure. The later elements have to find out by
 //! themselves whether there is anything to undo, and how far the transaction came. Temporary tables serve as marks.
 //! They exist only in that one connection.
+//!
+//! The five elements of the request, in order:
+//!
+//! 1. Fails unless foreign keys are enforced. Otherwise marks that by the table [`ENFORCED`], and switches them off.
+//! 2. The writes. Several of them are in a transaction, with a mark in [`BEGUN`] after each.
+//! 3. Tells by the text of its error how many writes ran, if [`BEGUN`] exists. It does if the transaction failed and is
+//!    still open.
+//! 4. Drops [`BEGUN`] and rolls back. Fails at its first statement, which changes nothing, if there is nothing to undo.
+//! 5. Drops [`ENFORCED`] and switches foreign keys on again. Fails at its first statement if element 1 has not switched
+//!    them off.
+//!
+//! So an error of the elements 3 to 5 is usual. Only the result of the second is the result of the writes. If the first
+//! element fails, foreign keys were off before, and the writes run nevertheless.
 
 use super::{Statement, wire};
 use crate::protocol::message::{DONE, GUARD, StatementError};
@@ -36,6 +49,9 @@ pub(crate) enum Outcome {
 }
 
 /// Returns the request that runs writes in a transaction, without foreign keys.
+///
+/// The request must run with `Endpoint::Unenforced`, which has neither a transaction nor a time limit: all elements
+/// have to run. It is a write, so it is not sent again after its answer was lost.
 pub(crate) fn exchange(writes: &[&Statement<'_>]) -> Exchange {
     let off = Statement::plain(format!(
         "SELECT CASE WHEN (SELECT foreign_keys FROM pragma_foreign_keys) THEN 1 \
@@ -55,6 +71,8 @@ pub(crate) fn exchange(writes: &[&Statement<'_>]) -> Exchange {
 }
 
 /// Joins the writes into one text. A single statement needs no transaction, and may be one that can't run inside one.
+///
+/// The marks have no values, so they do not disturb the order of the others.
 fn joined(writes: &[&Statement<'_>]) -> Statement<'static> {
     let begin = Statement::plain(format!("BEGIN; CREATE TEMP TABLE {BEGUN} (done)"));
     // The order matters: if the commit fails, the mark still exists for the undo.
@@ -77,6 +95,8 @@ fn mark(done: usize) -> Statement<'static> {
 }
 
 /// Reads the results. Returns `None` if they are those of another request.
+///
+/// The place counts from 0. It is the number of writes that ran before the one that failed.
 pub(crate) fn outcome(mut results: Vec<StatementResult>) -> Option<Outcome> {
     if results.len() != ELEMENTS {
         return None;

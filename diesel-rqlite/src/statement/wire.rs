@@ -1,4 +1,12 @@
 //! Statements as the JSON of a request.
+//!
+//! Each function at the top of this file makes one kind of request: it chooses the `Endpoint` and writes the body. The
+//! flags belong to the endpoint, see `protocol::request`. The body is an array of `["sql", value, …]`, written by hand,
+//! since a statement is written once and its values are borrowed.
+//!
+//! JSON can't carry every value of SQLite, and servers read some strings as BLOBs. The transfer of such a value has two
+//! halves, which must agree: [`carrier`] has the SQL around the placeholder, and `push_statement` the JSON that this
+//! SQL undoes. A text that was written without `carrier` must not have such values.
 
 use std::time::Duration;
 
@@ -10,6 +18,9 @@ use crate::protocol::request::{Endpoint, Exchange, Statements};
 const QUERY: Endpoint = Endpoint::Query { transaction: false };
 
 /// Returns the request that runs a query whose columns the client knows.
+///
+/// The statement must not write: `/db/query` refuses that. For columns that the client does not know, see
+/// [`raw_query`].
 pub(crate) fn query(statement: &Statement<'_>) -> Exchange {
     Exchange::new(QUERY, body(&[statement]))
 }
@@ -26,6 +37,8 @@ pub(crate) fn read_of_schema() -> Statement<'static> {
 }
 
 /// Returns the request that runs writes.
+///
+/// RETURNING needs other flags than all other writes, which hold for the whole request.
 pub(crate) fn execute(batch: &Batch<'_>) -> Exchange {
     let endpoint = Endpoint::Execute {
         transaction: batch.atomic,
@@ -36,12 +49,18 @@ pub(crate) fn execute(batch: &Batch<'_>) -> Exchange {
 }
 
 /// Returns the request that adds writes to the queue of a node.
+///
+/// The statements need not be atomic, and their outcome is never reported: with `wait`, the node answers when they were
+/// applied or that time is over.
 pub(crate) fn queue(statements: &[Statement<'_>], wait: Option<Duration>) -> Exchange {
     let statements: Vec<_> = statements.iter().collect();
     Exchange::new(Endpoint::Queue { wait }, body(&statements))
 }
 
 /// Returns statements as JSON.
+///
+/// Each statement must be a text that is not empty and has no trailing comment: on servers before 9.3.13 other texts
+/// can hang a node for good.
 pub(crate) fn body(statements: &[&Statement<'_>]) -> Statements {
     let sizes = statements.iter().map(|statement| statement.size());
     let mut body = Vec::with_capacity(sizes.sum::<usize>() + 2);

@@ -6,6 +6,14 @@
 //! back exactly from a literal become one: NULL, integers, text without NUL and short BLOBs. REALs stay parameters,
 //! since SQLite 3.45, in rqlite 8.26, reads some of them an ulp off. With one REAL in each row rqlite 10.2.7 took 62
 //! ms, and 8.26 gained nothing.
+//!
+//! [`Values`] assigns the values to the placeholders, and fails if their numbers do not match. It decides how
+//! placeholders are written ([`Names`]). A [`Writer`] borrows both the parsed text and the values, and writes any range
+//! of tokens: `all` for the whole text, `part` for a piece that is put into other SQL, and `inlined` for writes, where
+//! literals may pay. All of them replace pins, and put SQL around placeholders whose values JSON can't carry.
+//!
+//! Invariant: texts that were written from the same [`Values`] are sent with the same values, in the order of their
+//! numbers. Only `inlined` and `literals` leave some out, and return the rest.
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -34,6 +42,8 @@ pub(super) enum Names {
 }
 
 /// The values of a statement's placeholders.
+///
+/// A placeholder that is used several times has one number and one value.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Values<'a> {
     /// The number of each placeholder, from 1.
@@ -60,6 +70,9 @@ impl<'a> Values<'a> {
     }
 
     /// Returns the values of one statement of a script, in which placeholders are numbered throughout.
+    ///
+    /// Panics if a number exceeds the number of values, which the caller has checked. The values are copied in the
+    /// order of the statement's own placeholders, which are then written as `?`.
     pub(super) fn of_script(parsed: &Parsed<'_>, binds: &[Bind<'a>]) -> Result<Self, SqlError> {
         let numbers = parsed.numbers()?.into_iter();
         let own: Vec<_> = numbers.map(|number| binds[number - 1].clone()).collect();
@@ -73,6 +86,7 @@ impl<'a> Values<'a> {
         })
     }
 
+    /// `parsed` must be the statement that these values were made for.
     pub(super) fn writer<'w>(&'w self, parsed: &'w Parsed<'_>) -> Writer<'w, 'a> {
         Writer::new(parsed, &self.numbers, self.names, &self.binds)
     }
@@ -117,6 +131,7 @@ impl<'w, 'a> Writer<'w, 'a> {
         })
     }
 
+    /// Returns the value of a placeholder, by its place among all placeholders of the statement.
     fn bind(&self, place: usize) -> Option<&Bind<'a>> {
         self.binds.get(self.numbers.get(place)?.checked_sub(1)?)
     }
@@ -144,6 +159,10 @@ impl<'w, 'a> Writer<'w, 'a> {
 
     /// Returns the whole text, and the values that are left to bind if some became literals. In `INSERT … VALUES` a
     /// literal means the same as a parameter (in `ORDER BY ?` it would not).
+    ///
+    /// The text is `None` if the parsed text can be sent unchanged. The values are `None` if all of them are left.
+    /// Literals are used only for an `INSERT … VALUES` with at least [`WORTH_IT`] values whose placeholders are plain
+    /// and in order, without RETURNING.
     pub(super) fn inlined(&self, pins: &[Pin]) -> (Option<String>, Option<Vec<Bind<'a>>>) {
         let pays = self.binds.len() >= WORTH_IT && self.numbers.len() == self.binds.len();
         let is_plain = self.names == Names::Plain || self.parsed.has_only_plain_variables();
@@ -160,6 +179,8 @@ impl<'w, 'a> Writer<'w, 'a> {
     }
 
     /// Returns the whole text with literals where they are possible, and the values that are left.
+    ///
+    /// Placeholders that are left keep their form, so they must be plain: their values are bound in order.
     fn literals(&self, pins: &[Pin]) -> (String, Vec<Bind<'a>>) {
         // After ON CONFLICT a literal may match a partial index that a parameter does not match.
         let rows_end = self.parsed.variables_before_conflict();
@@ -182,6 +203,9 @@ impl<'w, 'a> Writer<'w, 'a> {
 
 /// Appends a literal, separated from the words around it, as in `CASE WHEN ?THEN`. Returns `false` if the value can't
 /// be one.
+///
+/// `next` is the byte after the placeholder. If it returns `false`, `sql` is as before, and the caller has to write the
+/// placeholder.
 fn push_literal(sql: &mut String, bind: &Bind<'_>, next: Option<u8>) -> bool {
     let is_of_name = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
     let length = sql.len();
