@@ -15,6 +15,18 @@
 //!
 //! No text that SQLite itself makes of a REAL may be compared. It differs between versions, so a guard could pass on
 //! one replica and fail on another, and their databases would differ from then on.
+//!
+//! There are two writers of cells, which must agree to the last byte: [`row`] makes SQL that writes them on the server,
+//! and [`row_text`] writes them on the client, from values that came in another form. [`decode`] reads both. The flow
+//! for a read is: [`query`] asks for the texts, [`decode`] makes values of them, [`expected`] joins them, and [`guard`]
+//! compares them at the commit.
+//!
+//! Invariants:
+//!
+//! * Different values have different cells, with two exceptions: a whole REAL has the cell of the INTEGER of the same
+//!   value, and [`TextCell::Counted`] does not tell apart texts that are not UTF-8.
+//! * A cell consists of integers, hexadecimal digits and stored text, which all versions of SQLite write alike.
+//! * A value of a class that a guard does not spell out becomes `x`, which no cell begins with. So the guard fails.
 
 use std::fmt::Write as _;
 
@@ -27,10 +39,13 @@ pub(crate) use crate::protocol::message::GUARD;
 const SCALE: f64 = 4_611_686_018_427_387_904.0;
 
 /// The form in which text is written.
+///
+/// Both forms may be compared, but only with texts of the same form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TextCell {
     /// With its length. Not exact if the text is not UTF-8.
     Counted,
+    /// As hexadecimal digits. Exact for all bytes, and longer.
     Hex,
 }
 
@@ -52,6 +67,7 @@ impl Classes {
         blob: true,
     };
 
+    /// Adds the class of a value. `is_text` tells that bytes are those of a text that is not UTF-8.
     fn see(&mut self, value: Option<Value<'_>>, is_text: bool) {
         match value {
             None => {}
@@ -64,6 +80,8 @@ impl Classes {
     }
 
     /// Returns the classes of each column.
+    ///
+    /// A column of NULLs only has no class.
     pub(crate) fn of(rows: &Rows) -> Vec<Classes> {
         let mut classes = vec![Classes::default(); rows.width()];
         for row in 0..rows.len() {
@@ -76,6 +94,8 @@ impl Classes {
 }
 
 /// Returns the expression for one row of these values, as one text.
+///
+/// `values` are SQL expressions. They are written several times, so they must yield the same value each time.
 pub(crate) fn row(values: &[(String, Classes)], text: TextCell) -> String {
     match values {
         [] => "''".to_owned(),
@@ -88,6 +108,8 @@ pub(crate) fn row(values: &[(String, Classes)], text: TextCell) -> String {
     }
 }
 
+/// Returns the expression for one cell. A whole REAL is written like an INTEGER, so both classes need the branch for
+/// it. NULL needs no class.
 pub(super) fn cell(value: &str, classes: Classes, text: TextCell) -> String {
     let mut sql = format!("CASE typeof({value}) WHEN 'null' THEN 'n'");
     // Writing to a String can't fail.
@@ -124,6 +146,9 @@ pub(super) fn cell(value: &str, classes: Classes, text: TextCell) -> String {
 
 /// Returns the expression for a REAL. It uses only operations that are exact for a double: to multiply by powers of
 /// two, to take the whole part, and to subtract it.
+///
+/// Numbers of a usual size are written directly. Others are scaled by 2^62 until they have that size, by a recursive
+/// query whose last row is taken; its number of steps is the exponent. [`push_real`] does the same on the client.
 fn real(value: &str) -> String {
     let parts = |value: &str| {
         format!(
@@ -165,6 +190,8 @@ fn push_real(text: &mut String, real: f64) {
 
 /// Returns a row of the wanted columns as [`row`] writes it, with text in hexadecimal, from values that came in another
 /// form.
+///
+/// Columns that are not `wanted` are left out.
 pub(crate) fn row_text(rows: &Rows, row: usize, wanted: impl Fn(usize) -> bool) -> String {
     let mut text = String::new();
     for column in (0..rows.width()).filter(|column| wanted(*column)) {
@@ -198,6 +225,9 @@ fn push_hex(text: &mut String, tag: char, bytes: &[u8]) {
 }
 
 /// Returns the values of rows that came as one text each. Returns `None` if the texts are not what [`row`] writes.
+///
+/// `names` has the name of each column, and so tells the width. The rows have neither encodings nor doubtful values: a
+/// cell is exact.
 pub(crate) fn decode<'t>(texts: impl Iterator<Item = &'t str>, names: Vec<String>) -> Option<Rows> {
     let width = names.len();
     let mut rows = Rows::named(names);
@@ -215,6 +245,8 @@ pub(crate) fn decode<'t>(texts: impl Iterator<Item = &'t str>, names: Vec<String
 }
 
 /// Takes one cell from the start of the text, and returns the rest.
+///
+/// Adds the value to the row under construction. Returns `None` if it is not a cell.
 fn decode_cell<'t>(text: &'t str, rows: &mut Rows) -> Option<&'t str> {
     let mut characters = text.chars();
     let tag = characters.next()?;
@@ -240,6 +272,7 @@ fn decode_cell<'t>(text: &'t str, rows: &mut Rows) -> Option<&'t str> {
     Some(rest)
 }
 
+/// The exponent is limited, so that an answer can't keep the client busy.
 fn decode_real(body: &str) -> Option<f64> {
     match body {
         "Inf" => return Some(f64::INFINITY),
@@ -272,6 +305,8 @@ pub(crate) fn columns(classes: &[Classes]) -> Vec<(String, Classes)> {
 }
 
 /// Returns `WITH …(c0,c1) AS MATERIALIZED (query) `. It keeps the order of the rows, and evaluates each value once.
+///
+/// `query` is put in parentheses, so it must not end with a comment or a semicolon.
 pub(super) fn with(query: &str, width: usize) -> String {
     let mut sql = format!("WITH {SUBQUERY}(");
     for index in 0..width {
@@ -282,12 +317,16 @@ pub(super) fn with(query: &str, width: usize) -> String {
 }
 
 /// Returns a query that yields each row as one text.
+///
+/// The names of the columns are lost, so the caller has to know them.
 pub(crate) fn query(query: &str, width: usize, text: TextCell) -> String {
     let row = row(&columns(&vec![Classes::ALL; width]), text);
     format!("{}SELECT {row} FROM {SUBQUERY}", with(query, width))
 }
 
 /// Returns a query with some of its columns as cells, one for each value, with text in hexadecimal.
+///
+/// Returns the columns in their order, with names `c0`, `c1` and so on. [`decode_some`] reads them.
 pub(crate) fn query_with_some(
     query: &str,
     width: usize,
@@ -311,6 +350,8 @@ pub(crate) fn query_with_some(
 }
 
 /// Returns the same rows, with the cells decoded. Returns `None` if they are not cells.
+///
+/// `is_cell` must be the one of [`query_with_some`]. Values of the other columns are taken over as they are.
 pub(crate) fn decode_some(
     rows: &Rows,
     is_cell: impl Fn(usize) -> bool,
@@ -336,6 +377,9 @@ pub(crate) fn decode_some(
 
 /// Returns the statement that fails unless a query returns these rows, or the SQL condition `unless` holds. `expected`
 /// stands for their [`expected`] text.
+///
+/// `columns` are those that are compared, and may be fewer than `width`. If the rows are not `ordered`, their texts are
+/// sorted before they are joined, by bytes. `unless` is empty, or begins with ` OR `.
 pub(crate) fn guard(
     query: &str,
     width: usize,
@@ -355,6 +399,8 @@ pub(crate) fn guard(
 }
 
 /// Returns the texts of all rows, concatenated as in a guard.
+///
+/// Sorts by bytes, as SQLite does in [`guard`].
 pub(crate) fn expected(mut texts: Vec<&str>, ordered: bool) -> String {
     if !ordered {
         texts.sort_unstable();

@@ -3,6 +3,14 @@
 //! A row that came as it is stored is guarded by its values. That costs the server a fifth of the time that a text of
 //! them takes, see [`cells`](super::cells). The comparison must avoid conversions by SQLite: a unary plus removes the
 //! affinity of a column, and a text is compared by its bytes.
+//!
+//! A caller makes one condition for each column, by [`as_stored`] or [`as_cell`], depending on the form in which the
+//! column came. It joins them, each after ` AND `, and passes them to [`guard`] or [`guard_by_key`].
+//!
+//! Invariant: a condition holds for the value that was read and for no other value that the client could tell from it.
+//! A condition that is NULL counts as false: `total(1 AND …)` counts a row only if all conditions are true.
+//!
+//! `place` in these functions binds a value and returns the SQL for it, including SQL for values that JSON can't carry.
 
 use crate::bind_collector::Bind;
 use crate::protocol::encoding::{Encoding, Wanted};
@@ -16,6 +24,9 @@ use super::results::SUBQUERY;
 ///
 /// Numbers are less than any text, and BLOBs are greater. So a comparison with `''` tells what `typeof` does, in a
 /// tenth of the time.
+///
+/// `name` is the SQL for the column. `encoding` tells how the value was read; a value that was read as a REAL is
+/// compared as one. Reads the first row only.
 pub(crate) fn as_stored(
     name: &str,
     row: &Rows,
@@ -51,6 +62,8 @@ fn is_real(name: &str, value: &str) -> String {
 
 /// Returns the condition that the column of this name has the value of a row that came as a cell, or was decoded from
 /// one.
+///
+/// The cell of that column in the first row is written on the client, and compared with the one that SQLite writes.
 pub(crate) fn as_cell(
     name: &str,
     row: &Rows,
@@ -68,6 +81,9 @@ pub(crate) fn as_cell(
 
 /// Returns the statement that fails unless a query returns no row, or one for which all conditions hold, or the SQL
 /// condition `unless` holds.
+///
+/// `rows` is the number of rows that were shown, 0 or 1. `conditions` are about the columns `c0`, `c1` and so on of the
+/// query. `unless` is empty, or begins with ` OR `.
 pub(crate) fn guard(
     query: &str,
     width: usize,
@@ -91,11 +107,15 @@ pub(crate) const TABLE: &str = "t";
 
 /// Returns the statement that fails unless one row of a table has this key, and all conditions hold for it. SQLite
 /// prepares it in half the time of a [`guard`].
+///
+/// `table` is quoted, and `key` and `conditions` name columns by [`TABLE`]. The user's query is not run at all, so the
+/// key must be the whole primary key, or other rows would be counted.
 pub(crate) fn guard_by_key(table: &str, key: &str, conditions: &str) -> String {
     let row = format!("{table} AS {TABLE} WHERE {key}");
     fails_unless(&is_the_row(conditions, &row), "")
 }
 
+/// Returns the condition that there is exactly one row, and that all conditions are true for it.
 fn is_the_row(conditions: &str, from: &str) -> String {
     format!("(SELECT count(*)=1 AND total(1{conditions})=1 FROM {from})")
 }

@@ -5,6 +5,21 @@
 //! expression, becomes a lossy string. rqlite can't write an infinite REAL at all. A unary plus removes the declared
 //! type, and `hex()` carries any bytes. Both leave the use of indexes alone, since SQLite flattens away the subquery
 //! around a plain SELECT.
+//!
+//! The functions return an [`Encoded`]: the text to send, the encoding of each column of the answer, and the names that
+//! the columns have for the user. `protocol::rows` decodes by the encodings. SQL and decoder of an encoding belong
+//! together: what `Encoding::push` writes, `rows` has to read.
+//!
+//! | function | for | exact |
+//! |---|---|---|
+//! | [`stored`], [`stored_anyhow`] | a query that is sent as it is written | the decoder shows where not |
+//! | [`partly_stored`] | the same, with SQL around some columns | the same |
+//! | [`typed_query`], [`classed`] | a query with SQL around all columns | nearly; the decoder shows where not |
+//! | [`tagged`] | a query that is asked again | always |
+//! | [`returning`] | a write | always, since it can't be asked again |
+//!
+//! Invariants: the SQL around a query never changes its rows or their order, and names its columns by their positions,
+//! since names need not be unique. A query with a volatile function is evaluated once.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -56,6 +71,8 @@ impl Encoding {
     }
 
     /// Appends the expression that yields a value in this encoding.
+    ///
+    /// `value` is written several times, so it must be a name or an expression in parentheses.
     pub(crate) fn push(self, sql: &mut String, value: &str) {
         // Writing to a String can't fail.
         let _ = match self {
@@ -84,6 +101,7 @@ impl Encoding {
     }
 }
 
+/// The part of a CASE that writes a BLOB. The value in parentheses follows.
 const BLOB: &str = "WHEN 'blob' THEN 'b' || hex";
 
 /// Appends a tagged value. `whole` is the SQL before the digits of a whole REAL.
@@ -98,6 +116,8 @@ fn tagged_value(sql: &mut String, value: &str, whole: &str) -> std::fmt::Result 
 }
 
 /// A text to send, and the encodings of its answer.
+///
+/// A column of classes at the start has an encoding but no name.
 #[derive(Debug)]
 pub(crate) struct Encoded {
     pub(crate) sql: String,
@@ -106,6 +126,8 @@ pub(crate) struct Encoded {
 }
 
 /// Returns a query whose columns have known SQL types. `text` is the text of the query, written for its values.
+///
+/// `types` has one type for each column of the query. If their number is another, SQLite reports it.
 pub(crate) fn typed_query(parsed: &Parsed<'_>, text: &str, types: &[RqliteType]) -> Encoded {
     let encodings: Vec<_> = types.iter().copied().map(Encoding::of_query).collect();
     Encoded {
@@ -121,6 +143,9 @@ pub(crate) fn stored(types: &[RqliteType]) -> Vec<Encoding> {
 }
 
 /// Returns the encodings of a query that is sent as it is, if the types of its columns are unknown.
+///
+/// A column and an expression are distinguished, because the type in an answer is the declared one for a column, but
+/// only that of the first value for an expression. The text must tell the number of columns.
 pub(crate) fn stored_anyhow(parsed: &Parsed<'_>) -> Vec<Encoding> {
     let items = parsed.parsed_items();
     items
@@ -132,6 +157,9 @@ pub(crate) fn stored_anyhow(parsed: &Parsed<'_>) -> Vec<Encoding> {
 }
 
 /// Returns a query with SQL around the columns that are not exact as they are stored.
+///
+/// A doubtful column without a type gets its storage class: the classes of all such columns are one text, in a column
+/// that precedes the others.
 pub(crate) fn partly_stored(
     parsed: &Parsed<'_>,
     text: &str,
@@ -188,6 +216,8 @@ pub(crate) fn classed(parsed: &Parsed<'_>, text: &str, names: Vec<String>) -> En
 
 /// Returns any query with this many columns in the form that is exact for every value that SQLite can store. It takes
 /// twice the bytes. The server converts numbers that are read as text.
+///
+/// Without types, the number of `names` is that of the columns.
 pub(crate) fn tagged(
     parsed: &Parsed<'_>,
     text: &str,
@@ -206,6 +236,8 @@ pub(crate) fn tagged(
 }
 
 /// Returns SQL that selects the encoded values of a query. `first` is selected before the values.
+///
+/// `first` is empty, or the expression of one more column, which has no name of its own.
 fn subquery(query: &Parsed<'_>, text: &str, encodings: &[Encoding], first: &str) -> String {
     let mut sql = format!("WITH {SUBQUERY}(");
     for index in 0..encodings.len() {
@@ -235,6 +267,9 @@ fn subquery(query: &Parsed<'_>, text: &str, encodings: &[Encoding], first: &str)
 /// statement.
 ///
 /// An expression is written more than once, so its placeholders must have numbers or names.
+///
+/// There must be no `*` among the expressions: it is an error, because the columns are unknown. If there are more
+/// expressions than types, the others are returned as they are.
 pub(crate) fn returning(
     parsed: &Parsed<'_>,
     part: impl Fn(Range<usize>) -> String,
@@ -264,6 +299,8 @@ pub(crate) fn returning(
 }
 
 /// Returns the expressions after RETURNING, each as one operand.
+///
+/// An expression that is more than a column gets parentheses. Fails if one of them is a `*`.
 pub(crate) fn operands(
     parsed: &Parsed<'_>,
     part: impl Fn(Range<usize>) -> String,

@@ -3,6 +3,23 @@
 //! Every node evaluates a default that is a time or random for itself, and so it does with a trigger that writes such a
 //! value. A guard over such a value would pass on the leader and fail elsewhere, and that node would lose the commit.
 //! So these values are shown to a transaction, but not compared.
+//!
+//! The session reads the schema by [`QUERY`], and [`Unstable::of`] makes a value of the rows. [`VERSION`] tells later
+//! whether that is out of date (`session::schema`). The value answers these questions about a statement:
+//!
+//! | question | method |
+//! |---|---|
+//! | May the rows of a query be compared? | [`Unstable::comparable`] |
+//! | May an expression after RETURNING be compared? | [`Unstable::is_comparable`] |
+//! | May the count of a write be compared? | [`Unstable::decides_about`] |
+//! | Does the text of an INSERT tell its count? | [`Unstable::may_skip_rows`] |
+//! | Does a failure end the transaction? | [`Unstable::ending_of`] |
+//! | Is there a rowid to order by? | [`Unstable::has_rowids`] |
+//! | Which defaults has an INSERT to fill in? | [`Unstable::defaults_of`] |
+//!
+//! The answers are about names, not about scopes: a name that occurs anywhere in the statement counts. So they err on
+//! one side. A value that is called unstable without being so is only not compared. The opposite would let nodes
+//! differ.
 
 use std::collections::HashSet;
 
@@ -15,6 +32,9 @@ use crate::protocol::rows::{Rows, Value};
 /// view is included only if the view may call a function that matters. It also yields tables that may skip a row
 /// without an error, tables that may end a transaction, tables that may have no rowids, and an encoding other than
 /// UTF-8.
+///
+/// The first column tells the kind of the row: the name of a column for a default, an empty text for a trigger, NULL
+/// for a view, or a word. Its LIKE conditions are meant to match too much rather than too little.
 pub(crate) const QUERY: &str = "SELECT lower(i.name), lower(m.name), i.dflt_value FROM sqlite_master m, \
      pragma_table_info(m.name) i WHERE m.type = 'table' AND m.sql LIKE '%default%' AND \
      (i.dflt_value LIKE '%(%' OR i.dflt_value LIKE 'current_%') UNION ALL \
@@ -42,6 +62,8 @@ pub(crate) const VERSION: &str = "SELECT schema_version, count(*), total(length(
      sqlite_master m, pragma_schema_version";
 
 /// The values that differ between nodes. All names are in lower case.
+///
+/// It is read once, and replaced as a whole when the schema has changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Unstable {
     columns: Vec<(String, String)>,
@@ -81,6 +103,9 @@ impl Ending {
     }
 
     /// Returns whether a failure with this message ends it.
+    ///
+    /// The text of a trigger contains the message that it raises. Any other message ends nothing, except that a
+    /// violated constraint does if the schema or the statement says `ON CONFLICT ROLLBACK`.
     pub(crate) fn is_by(&self, message: &str) -> bool {
         match StatementError(message).constraint() {
             Some(constraint) => self.on_conflict && constraint.is_ignorable(),
@@ -95,6 +120,8 @@ impl Ending {
 }
 
 /// The part of a query's rows that may be compared.
+///
+/// What may not be compared is shown to the program all the same, without a guard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Comparable {
     All,
@@ -104,6 +131,7 @@ pub(crate) enum Comparable {
 }
 
 impl Comparable {
+    /// Returns whether the values of a column may be compared.
     pub(crate) fn has(&self, column: usize) -> bool {
         match self {
             Comparable::All => true,
@@ -115,6 +143,8 @@ impl Comparable {
 
 impl Unstable {
     /// Reads the rows of [`QUERY`].
+    ///
+    /// Rows of any other form are ignored. A default or trigger that can't be read is taken for volatile.
     pub(crate) fn of(rows: &Rows) -> Self {
         let mut unstable = Unstable::default();
         let text = |row, column| match rows.value(row, column) {
@@ -152,6 +182,9 @@ impl Unstable {
     }
 
     /// Notes the volatile values that a trigger writes.
+    ///
+    /// Finds the table and the column that each such value is written to. If the column is not clear, all columns of
+    /// the table differ; if the table is not either, any value may.
     fn trigger(&mut self, sql: &str) {
         let Ok(parsed) = fragment(sql) else {
             self.everything = true;
@@ -231,6 +264,10 @@ impl Unstable {
     }
 
     /// Returns the part of a query that may be compared, given the names of its columns.
+    ///
+    /// If nothing in the schema is unstable, everything may be compared. Otherwise a query of an unstable table or of
+    /// any view has nothing to compare, and unstable columns are left out. If one of them occurs outside of the result
+    /// columns, for example in WHERE, it decides which rows there are, and nothing may be compared.
     pub(crate) fn comparable(&self, query: &Parsed<'_>, names: &[String]) -> Comparable {
         if self.is_empty() {
             return Comparable::All;
@@ -305,6 +342,8 @@ impl Unstable {
 }
 
 /// The position of a token in the body of a trigger.
+///
+/// `token` is called for each token in order. After it, the fields are those of the statement that the token is in.
 #[derive(Default)]
 struct Writes {
     table: Option<String>,
@@ -313,6 +352,7 @@ struct Writes {
 }
 
 impl Writes {
+    /// Follows `INSERT INTO table` and `UPDATE table SET column = …`. A semicolon ends the statement.
     fn token(&mut self, trigger: &Parsed<'_>, place: usize) {
         let is = |place: usize, keyword| trigger.is(place, keyword);
         match trigger.kind(place) {
@@ -342,6 +382,7 @@ impl Writes {
     }
 }
 
+/// Returns whether a default differs between nodes. One that can't be read is taken for one that does.
 fn is_volatile(default: &str) -> bool {
     match fragment(default) {
         Ok(parsed) => !find(&parsed).values.is_empty(),

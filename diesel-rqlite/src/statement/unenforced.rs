@@ -20,7 +20,7 @@
 //! 5. Drops [`ENFORCED`] and switches foreign keys on again. Fails at its first statement if element 1 has not switched
 //!    them off.
 //!
-//! So an error of the elements 3 to 5 is usual. Only the result of the second is the result of the writes. If the first
+//! So errors of the elements 3 and 4 are usual. Only the result of the second is the result of the writes. If the first
 //! element fails, foreign keys were off before, and the writes run nevertheless.
 
 use super::{Statement, wire};
@@ -50,7 +50,7 @@ pub(crate) enum Outcome {
 
 /// Returns the request that runs writes in a transaction, without foreign keys.
 ///
-/// The request must run with `Endpoint::Unenforced`, which has neither a transaction nor a time limit: all elements
+/// It runs with `Endpoint::Unenforced`, which has neither a transaction nor a time limit of the server: all elements
 /// have to run. It is a write, so it is not sent again after its answer was lost.
 pub(crate) fn exchange(writes: &[&Statement<'_>]) -> Exchange {
     let off = Statement::plain(format!(

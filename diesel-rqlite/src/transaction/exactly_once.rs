@@ -10,6 +10,18 @@
 //! registers anew at its next commit. So the proof of a commit exists until half of [`KEPT`] other connections have
 //! registered. If it is gone nevertheless, nothing is settled, and nothing is sent again: without the row neither a
 //! copy of the commit nor a guess about it can be applied.
+//!
+//! The flow, in `session::commit`:
+//!
+//! 1. [`Registration::statements`] run as one request, which may be sent again, and [`Registration::done`] yields
+//!    [`Commits`].
+//! 2. Before each commit, [`Commits::advance`] takes the next number, and [`Commits::number`] becomes the first
+//!    statement of the commit.
+//! 3. If the answer is lost, [`Commits::settle`] and [`Commits::ask`] run as one request until there is an answer, and
+//!    [`was_applied`] reads it. If the commit was not applied, it is sent again with a new number.
+//!
+//! Invariant: a number is used for one commit only. It is in the database either with `applied = 1`, by the commit
+//! itself, or with `applied = 0`, by its settlement. Whichever is first makes the other one fail or do nothing.
 
 use crate::bind_collector::Bind;
 use crate::protocol::rows::{Rows, Value};
@@ -57,6 +69,8 @@ impl<'t> Registration<'t> {
     }
 
     /// Returns the statements, which run in one transaction. The last one is a query.
+    ///
+    /// In order: creates the row, deletes rows that are too old, and asks for the newest name.
     pub(crate) fn statements(&self) -> [Statement<'static>; 3] {
         let register = format!(
             "INSERT INTO __diesel_rqlite_commits (client, number, applied) SELECT printf('r%016d-%s', \
@@ -76,6 +90,9 @@ impl<'t> Registration<'t> {
     }
 
     /// Reads the result of the query. Returns `None` if the row does not exist.
+    ///
+    /// The newest row is that of this registration, because all three statements are applied at one place of the log.
+    /// The token proves it.
     pub(crate) fn done(&self, rows: &Rows) -> Option<Commits> {
         if (rows.len(), rows.width()) != (1, 1) {
             return None;
@@ -91,14 +108,20 @@ impl<'t> Registration<'t> {
 }
 
 /// The commits of one connection.
+///
+/// Exists only after a registration. The session drops it if the row turns out to be gone or too old, and registers
+/// anew.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Commits {
     /// `r0000000000000007-9f…`: the count of registrations, and a random part.
     client: String,
+    /// The number of the commit that is sent, or was sent last. 0 before the first.
     number: i64,
 }
 
 impl Commits {
+    /// Takes the next number. Must be called before each commit that differs from the one before, and never between two
+    /// copies of one.
     pub(crate) fn advance(&mut self) {
         self.number += 1;
     }
@@ -122,6 +145,8 @@ impl Commits {
 
     /// Returns the statement that marks the commit as never to be applied. It changes nothing if the commit has been
     /// applied, or its row is gone.
+    ///
+    /// May be sent any number of times. Must be followed by [`Commits::ask`], which tells what it came to.
     pub(crate) fn settle(&self) -> Statement<'static> {
         Statement::with_binds(
             "UPDATE __diesel_rqlite_commits SET number = ?, applied = 0 WHERE client = ? AND number < ?",

@@ -1,4 +1,19 @@
 //! The journal of a transaction: the writes to apply, and what has to be true for them to be applied.
+//!
+//! Entries are only added at the end, by `show`, `write` and `failed`. A rollback removes those after a mark that
+//! nobody has seen, and puts the others between `SAVEPOINT` and `ROLLBACK TO`. At the commit, all entries run in order.
+//!
+//! Invariants:
+//!
+//! * What a server told is added after its answer was accepted.
+//! * `Savepoint`, `RollBackTo` and `Release` of one name stand in this order, and are nested. `RollBackTo` is directly
+//!   followed by its `Release`. Inner transactions that succeed leave no trace.
+//! * The name of a savepoint is used once in a transaction.
+//! * `guard_bytes` is the size of all `Rows` entries. Whatever removes entries calls `recount`.
+//!
+//! A place in the journal (`entry`, `mark`, `len`) is valid until a rollback to before it. The journal knows nothing of
+//! requests: `parts` and `requests` do. What the client may conclude from it is in `known`, which is kept here because
+//! a rollback makes it invalid.
 
 use super::known::Known;
 use super::parts::{Part, Parts};
@@ -8,6 +23,8 @@ use crate::statement::{InFront, Statement};
 
 /// The size of guards, in bytes, up to which every later read compares all earlier ones. Beyond it they are compared
 /// now and then, because many small reads would otherwise cost the square of their number.
+///
+/// They are compared whenever their size has doubled, so all validations together cost a multiple of the last one.
 const VALIDATE_ALWAYS: usize = 16 << 10;
 
 /// The name of the guard over the count of a write.
@@ -21,13 +38,19 @@ pub(crate) struct Journal {
     guard_bytes: usize,
     validated_bytes: usize,
     /// Set if something was read without comparing the earlier reads.
+    ///
+    /// Then, without a commit, one more peek has to compare all of them.
     inconsistent: bool,
+    /// The number of savepoints so far, for their names.
     savepoints: usize,
     /// A query that returned more than can be guarded.
+    ///
+    /// After it, the transaction can only end: any further read or write, and a commit with writes, is an error.
     pub(crate) unguarded: Option<String>,
     known: Known,
 }
 
+/// `DESIGN.md` says what each kind becomes in a peek and in the commit.
 #[derive(Debug)]
 pub(crate) enum Entry {
     /// Rows that were shown to the closure.
@@ -40,6 +63,8 @@ pub(crate) enum Entry {
 }
 
 /// A statement that fails unless what was shown is still true.
+///
+/// It runs in the state in which its query ran: after all entries before it.
 #[derive(Debug)]
 pub(crate) struct Guard {
     pub(crate) statement: Statement<'static>,
@@ -48,6 +73,9 @@ pub(crate) struct Guard {
 }
 
 /// A write that waits for the commit.
+///
+/// The combination of `count`, `guarded` and `seen` decides about the meaning of its failure, see
+/// `Transaction::part_failed`.
 #[derive(Debug)]
 pub(crate) struct Write {
     /// The statement without RETURNING.
@@ -56,6 +84,8 @@ pub(crate) struct Write {
     pub(crate) guarded: Option<Statement<'static>>,
     pub(crate) count: Count,
     /// Set if a server has run it without an error, as part of a peek.
+    ///
+    /// If it fails at the commit nevertheless, something has changed.
     pub(crate) seen: bool,
     pub(crate) migration: Option<Migration>,
 }
@@ -97,6 +127,10 @@ impl Write {
     }
 
     /// Returns the write that stands for an INSERT that failed: it does not write all of its rows.
+    ///
+    /// `message` is the error of the INSERT. Returns `None` if it is not a plain INSERT of rows, or if the error is not
+    /// the violation of a constraint that `OR IGNORE` ignores. Then nothing can compare at the commit that the
+    /// statement fails.
     pub(crate) fn failed(statement: &Statement<'static>, message: &str) -> Option<Self> {
         let violated = StatementError(message).constraint();
         let is_ignored = violated.is_some_and(Constraint::is_ignorable);
@@ -106,6 +140,8 @@ impl Write {
 }
 
 /// The number of rows that the closure learnt for a write.
+///
+/// Each kind needs another guard, and its failure has another meaning. See the table in `DESIGN.md`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Count {
     /// None.
@@ -129,6 +165,8 @@ impl Count {
     }
 
     /// Returns the statement that fails unless the write before it has this count.
+    ///
+    /// Must be run directly after the write, since `changes()` is about the last write.
     pub(crate) fn guard(self) -> Option<Statement<'static>> {
         let condition = self.condition()?;
         Some(Statement::plain(format!(
@@ -157,6 +195,8 @@ impl Journal {
     }
 
     /// Returns whether a write is left to apply.
+    ///
+    /// Without one there is nothing to commit, although there may be rolled back writes between savepoints.
     pub(crate) fn has_live_writes(&self) -> bool {
         let mut depth = 0;
         self.entries.iter().any(|entry| {
@@ -170,6 +210,8 @@ impl Journal {
     }
 
     /// Adds rows that were shown. If the same rows were read just before, they are guarded already.
+    ///
+    /// The same rows are recognized only back to the last entry of another kind: a write may have changed them.
     pub(crate) fn show(&mut self, guard: Guard) {
         let behind_writes = self.entries.iter().rev();
         let mut recent = behind_writes.map_while(|entry| match entry {
@@ -187,6 +229,7 @@ impl Journal {
         self.guard_bytes
     }
 
+    /// Its place is the length of the journal before.
     pub(crate) fn write(&mut self, write: Write) {
         self.entries.push(Entry::Write(Box::new(write)));
     }
@@ -199,6 +242,8 @@ impl Journal {
     }
 
     /// Returns whether a later entry rolls it back.
+    ///
+    /// Such a write runs at the commit between savepoints, so its count says nothing about what is in the database.
     pub(crate) fn is_undone(&self, entry: usize) -> bool {
         let before = self.entries[..entry].iter();
         let depth = before.fold(0_usize, |depth, entry| match entry {
@@ -242,12 +287,16 @@ impl Journal {
     }
 
     /// Returns the place of a write among all writes, counted from 1, and the number of writes.
+    ///
+    /// Panics if there is no such entry.
     pub(crate) fn place_of_write(&self, entry: usize) -> (usize, usize) {
         let writes = |entries: &[Entry]| entries.iter().filter(|entry| is_write(entry)).count();
         (writes(&self.entries[..=entry]), writes(&self.entries))
     }
 
     /// Returns whether the next request should compare all rows that were read so far.
+    ///
+    /// A peek that compares nothing makes the journal inconsistent, until a later one compares everything.
     pub(crate) fn wants_validation(&self) -> bool {
         self.guard_bytes <= VALIDATE_ALWAYS || self.guard_bytes >= 2 * self.validated_bytes
     }
@@ -288,6 +337,9 @@ impl Journal {
 
     /// Returns what the writes do to `last_insert_rowid()` and `changes()`. `undone`: other writes were rolled back
     /// before this entry.
+    ///
+    /// Writes between savepoints count for what SQLite would report, but not as certain to insert. A table is certain
+    /// if the INSERT writes new rows only, and a server or its text tells that there is one.
     pub(crate) fn in_front(&self, undone: Option<usize>) -> InFront {
         let mut in_front = InFront {
             undone_write: undone.is_some(),
@@ -321,6 +373,10 @@ impl Journal {
 
     /// Undoes a query of several statements that failed. All of its entries are from `len` on. Only what it showed
     /// stays, in particular that it fails.
+    ///
+    /// If its entries are all writes, they are removed. If other entries follow its first write, the part is rolled
+    /// back like an inner transaction. If it begins with another entry, such as the savepoint of an INSERT that failed,
+    /// it is left as it is.
     pub(crate) fn undo_query(&mut self, len: usize) {
         let behind = &self.entries[len..];
         if behind.iter().all(is_write) {
@@ -333,6 +389,8 @@ impl Journal {
     }
 
     /// Adds an INSERT that failed. It must fail at the commit as well, where it is tried and undone.
+    ///
+    /// `write` is one of [`Write::failed`]. It runs between savepoints, so it leaves no rows.
     pub(crate) fn failed(&mut self, write: Write) {
         self.savepoints += 1;
         let name = format!("drq{}", self.savepoints);
@@ -343,6 +401,8 @@ impl Journal {
     }
 
     /// Returns all statements as they run before a peeked statement.
+    ///
+    /// Writes run without RETURNING. Guards over rows are added only if `validate`, those over counts always.
     pub(crate) fn before_peek(&self, validate: bool) -> Parts<'_> {
         let mut parts = Parts::default();
         for (place, entry) in self.entries.iter().enumerate() {
@@ -359,6 +419,8 @@ impl Journal {
     }
 
     /// Adds all statements as they run at the commit.
+    ///
+    /// Without `guards`, writes and savepoints are added only.
     pub(crate) fn push_commit<'j>(&'j self, parts: &mut Parts<'j>, guards: bool) {
         for (place, entry) in self.entries.iter().enumerate() {
             match entry {
@@ -382,6 +444,8 @@ impl Journal {
     }
 
     /// Notes that a server has run all writes without an error.
+    ///
+    /// Called after a peek in which no statement of the journal failed.
     pub(crate) fn all_seen(&mut self) {
         for entry in &mut self.entries {
             if let Entry::Write(write) = entry {
@@ -391,6 +455,8 @@ impl Journal {
     }
 
     /// Removes a write that failed, and what came after it. That it fails stays guarded.
+    ///
+    /// `message` is its error. If the failure can't be guarded, nothing of the write is left. Counts the guards anew.
     pub(crate) fn take_failed(&mut self, entry: usize, message: &str) {
         let failed = self.entries.drain(entry..).next();
         if let Some(Entry::Write(write)) = failed
@@ -403,6 +469,9 @@ impl Journal {
 
     /// Rolls back to `mark`. What was shown since then must still be true at the commit. So that part runs there again,
     /// and is undone.
+    ///
+    /// Everything after the last entry that was shown is dropped. If nothing was shown since `mark`, nothing is left.
+    /// If what is left has no writes, it needs no savepoint, since there is nothing to undo.
     pub(crate) fn roll_back(&mut self, mark: usize) {
         let shown = |entry: &Entry| match entry {
             Entry::Rows(_) => true,
@@ -453,6 +522,7 @@ impl Journal {
         behind
     }
 
+    /// Must be called after entries were removed.
     fn recount(&mut self) {
         let sizes = self.entries.iter().map(|entry| match entry {
             Entry::Rows(guard) => guard.statement.size(),

@@ -1,4 +1,12 @@
 //! Facts that a transaction knows without asking.
+//!
+//! The knowledge saves a peek for an UPDATE or DELETE by primary key: if its row is known to exist, its count is 1. It
+//! comes from rows that were read by key and from earlier writes by key. It may be wrong, for example because a trigger
+//! or a foreign key has deleted the row. That is harmless: the count is guarded as `Count::Assumed`, and the
+//! transaction then fails.
+//!
+//! A write makes the session forget everything (`session::pending`), unless it is an INSERT, or an UPDATE or DELETE by
+//! primary key that leaves the key as it is. A rollback does so, too.
 
 use std::collections::HashMap;
 
@@ -7,6 +15,8 @@ use diesel_rqlite_sql::ByKey;
 use crate::bind_collector::Bind;
 
 /// A row, by its table and primary key.
+///
+/// Two of them are equal if the statements give the same values of the same types. `1` and `'1'` are different keys.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RowKey(String);
 
@@ -35,6 +45,8 @@ impl Known {
     }
 
     /// Notes that, according to a server, this UPDATE or DELETE found its row or did not.
+    ///
+    /// One that found nothing is no longer assumed to find its row, until it has found enough of them again.
     pub(crate) fn tried(&mut self, sql: &str, found: bool) {
         if found {
             *self.texts.entry(sql.to_owned()).or_default() += 1;
@@ -57,6 +69,9 @@ impl Known {
 pub(crate) type PrimaryKeys = HashMap<String, Vec<String>>;
 
 /// Returns the row that a statement finds, if the statement names the whole primary key.
+///
+/// `value` returns the value of a placeholder, by its place. Returns `None` if the primary key of the table is not
+/// known, if the condition is on other columns, or if a value is missing.
 pub(crate) fn row_of(
     by_key: &ByKey,
     keys: &PrimaryKeys,

@@ -1,5 +1,32 @@
 //! A transaction on the client: what it sends, and what the answers mean. This module does no I/O. `DESIGN.md` explains
 //! how it works, and why it is serializable.
+//!
+//! The parts, and who uses them:
+//!
+//! * [`Transaction`] is the state of one connection. The session asks it for requests, and tells it what the answers
+//!   were.
+//! * `journal` lists what happened: rows that were shown, and writes that wait. `parts` puts its entries into the order
+//!   of a request, and remembers what each statement is for.
+//! * `requests` makes the two requests, a [`Peek`] and a [`Commit`], and decides what their answers mean.
+//! * `known` holds what the client may conclude without a request, such as the count of an UPDATE of a row that was
+//!   read.
+//! * `exactly_once` has the statements that give a commit a number.
+//!
+//! A transaction runs like this. `begin` opens it, without a request. Each read, and each write that has to be asked
+//! for, becomes a peek by `Transaction::peek`; after `Transaction::peeked` has accepted its answer, the session adds
+//! what was shown to the journal. Other writes go into the journal at once. At the end the session sends
+//! `Transaction::commit`, passes the outcome to `Transaction::verdict`, and calls `finish`, whatever the verdict is.
+//!
+//! Invariants:
+//!
+//! * The journal holds, in order, everything that the closure was shown and that can be compared. `DESIGN.md` lists
+//!   what is left out.
+//! * After a failure that leaves the journal wrong, the transaction is broken: `check_usable` fails until it is rolled
+//!   back to before the failure. The session's reads, writes and commit check that first.
+//! * `marks` has one element for each open transaction and SAVEPOINT, and agrees with the depth in `status`.
+//!
+//! This module decides nothing about nodes and retries, see `protocol::call`, and waits for no lock, see
+//! `session::locked`.
 
 pub(crate) mod exactly_once;
 mod journal;
@@ -30,13 +57,18 @@ pub(crate) use self::requests::{CREATE_TABLES, Commit, Peek, Verdict};
 /// The transaction of one connection, open or not.
 ///
 /// Diesel's transaction manager keeps its state in this type. Programs have no use for it.
+///
+/// It outlives the transactions: `close` resets what belongs to one of them, while `past`, `did`, `serial` and the
+/// flags about the last transaction stay.
 #[derive(Default)]
 pub struct Transaction {
     pub(crate) status: TransactionManagerStatus,
+    /// The options of the open transaction, or of the last one.
     pub(crate) options: Options,
     pub(crate) journal: Journal,
     /// The open transactions, the outermost first.
     marks: Vec<Mark>,
+    /// Set after a failure, until the transaction is rolled back to before it.
     broken: Option<Broken>,
     /// The number of outermost transactions so far.
     serial: u64,
@@ -66,8 +98,11 @@ pub struct Transaction {
 }
 
 /// The start of an open transaction.
+///
+/// It is the place to which a rollback takes the journal back.
 #[derive(Debug)]
 struct Mark {
+    /// The length of the journal at that time.
     at: usize,
     /// The name, for a SAVEPOINT that was given as SQL.
     name: Option<String>,
@@ -96,10 +131,13 @@ impl Past {
     /// Programs have fewer statements than this, unless they put values into the text.
     const MOST: usize = 1000;
 
+    /// Returns whether the client may tell the count of a write itself.
     pub(crate) fn may_assume(&self, sql: &str) -> bool {
         !self.assumed_wrongly && !self.wrong.contains(sql)
     }
 
+    /// Notes that the client told a wrong count for a write of this text. It tells no counts until a transaction was
+    /// committed, and none for this text after that, unless so many texts were wrong that the list was cleared.
     fn was_wrong_about(&mut self, sql: &str) {
         self.assumed_wrongly = true;
         if self.wrong.len() >= Self::MOST {
@@ -143,6 +181,9 @@ impl Transaction {
     }
 
     /// Undoes a query of several statements that failed in the middle, or that was cancelled there.
+    ///
+    /// `before` is the length of the journal when the query began. Does nothing in a broken transaction, which is
+    /// rolled back anyway, or if the query has added nothing. May be called twice.
     pub(crate) fn undo_query(&mut self, before: usize) {
         if self.check_usable().is_ok() && before < self.journal.len() {
             self.journal.undo_query(before);
@@ -156,6 +197,8 @@ impl Transaction {
     }
 
     /// Adds a write that waits for the commit.
+    ///
+    /// The caller has checked that the transaction is usable and writable.
     pub(crate) fn write(&mut self, write: Write) {
         if write.statement.writes_new_rows() && write.statement.known_rows().is_some() {
             self.undone = None;
@@ -164,6 +207,9 @@ impl Transaction {
     }
 
     /// Opens the outermost transaction, or one inside another.
+    ///
+    /// `name` is that of a SAVEPOINT given as SQL. Sends nothing. Fails only if Diesel's transaction manager is in an
+    /// error state.
     pub(crate) fn begin(&mut self, name: Option<String>) -> QueryResult<()> {
         self.change(TransactionDepthChange::IncreaseDepth)?;
         if self.marks.is_empty() {
@@ -175,6 +221,9 @@ impl Transaction {
     }
 
     /// Rolls back the innermost transaction.
+    ///
+    /// If it is the outermost one, the transaction is over. An inner one leaves what was shown in the journal, to be
+    /// compared at the commit. Fails if no transaction is open. The lock has to be given back before.
     pub(crate) fn roll_back(&mut self) -> QueryResult<()> {
         let mark = self.end()?;
         self.undo_to(mark.at);
@@ -188,6 +237,9 @@ impl Transaction {
     }
 
     /// Commits the innermost transaction, which is inside another one.
+    ///
+    /// Its entries become those of the transaction around it. If the transaction can't go on, rolls back the inner one
+    /// instead, and returns the reason as an error.
     pub(crate) fn commit_inner(&mut self) -> QueryResult<()> {
         match self.check_usable() {
             Ok(()) => self.end().map(|_| ()),
@@ -199,6 +251,9 @@ impl Transaction {
     }
 
     /// Ends the outermost transaction, and forgets its contents.
+    ///
+    /// Sends nothing: the commit has been sent before, or has failed. Everything is reset even if the result is an
+    /// error.
     pub(crate) fn finish(&mut self) -> QueryResult<()> {
         let ended = self.end();
         self.close();
@@ -206,6 +261,8 @@ impl Transaction {
     }
 
     /// Returns the depth, counted from 1, at which the SAVEPOINT of this name was opened.
+    ///
+    /// If several have the name, it is the innermost of them, as on SQLite.
     pub(crate) fn depth_of(&self, name: &str) -> Option<usize> {
         let named = |mark: &Mark| {
             let known = mark.name.as_deref();
@@ -221,6 +278,8 @@ impl Transaction {
     }
 
     /// Runs `ROLLBACK TO`: undoes what came after the innermost savepoint, which stays open.
+    ///
+    /// Does nothing if no transaction is open.
     pub(crate) fn roll_back_to_mark(&mut self) {
         if let Some(mark) = self.marks.last() {
             let at = mark.at;
@@ -233,6 +292,8 @@ impl Transaction {
         self.journal.in_front(self.undone)
     }
 
+    /// Takes the journal back to this length, except for what was shown since. If the write that broke the transaction
+    /// is among what is undone, the transaction can go on, and the fact that the write failed is kept.
     fn undo_to(&mut self, mark: usize) {
         let has_writes = self.journal.has_writes_from(mark);
         let past_it = |broken: &mut Broken| broken.entry.is_some_and(|entry| mark <= entry);
@@ -249,6 +310,7 @@ impl Transaction {
         }
     }
 
+    /// Resets everything that belongs to one transaction. The lease is dropped, so it must have been given back before.
     fn close(&mut self) {
         self.marks.clear();
         self.journal = Journal::default();
@@ -261,11 +323,13 @@ impl Transaction {
         self.ended = None;
     }
 
+    /// Removes the innermost mark. Fails if no transaction is open.
     fn end(&mut self) -> QueryResult<Mark> {
         self.change(TransactionDepthChange::DecreaseDepth)?;
         self.marks.pop().ok_or(Error::NotInTransaction)
     }
 
+    /// Tells Diesel the new depth. Fails if the transaction manager is in an error state.
     fn change(&mut self, change: TransactionDepthChange) -> QueryResult<()> {
         match &mut self.status {
             TransactionManagerStatus::Valid(status) => status.change_transaction_depth(change),
@@ -274,6 +338,9 @@ impl Transaction {
     }
 
     /// Fails if an earlier statement left the transaction in a state in which it can't go on.
+    ///
+    /// The error is a `SerializationFailure` if something that was shown is no longer true. Otherwise the transaction
+    /// can go on after a rollback to before the write that failed, except if a statement has ended all of it.
     pub(crate) fn check_usable(&self) -> QueryResult<()> {
         if let Some(message) = &self.ended {
             return Err(error::aborted(message));
@@ -294,6 +361,10 @@ impl Transaction {
     }
 
     /// Notes that something that was shown is no longer true. Returns the error.
+    ///
+    /// The transaction is broken from then on, and only a rollback of all of it helps. The flags that it sets make the
+    /// next transaction read from the leader even at level `none`, and compare whole queries instead of rows by their
+    /// keys.
     pub(crate) fn conflict(&mut self, message: String, details: Option<String>) -> Error {
         self.past.conflict = true;
         self.conflicted = true;
@@ -310,6 +381,9 @@ impl Transaction {
     }
 
     /// Notes that a write failed that no server had run before. Returns the error.
+    ///
+    /// `entry` is the place of the write in the journal. A rollback to there or before makes the transaction usable
+    /// again.
     fn failed(&mut self, entry: usize, message: &str, place: error::Place) -> Error {
         self.broken = Some(Broken {
             entry: Some(entry),

@@ -1,4 +1,7 @@
 //! The options of a transaction.
+//!
+//! They are fixed when the outermost transaction begins. The connection takes them from its configuration or from a
+//! transaction builder; inner transactions have those of the outermost one.
 
 use crate::lock::Locking;
 use crate::word::words;

@@ -1,10 +1,19 @@
 //! The statements of a request, and the purpose of each.
+//!
+//! A request is an array of texts, and its answer names the place of the statement that failed. [`Parts`] keeps the
+//! statements and their purposes in two lists of equal length, so that `requests` can tell from a place what has
+//! failed.
+//!
+//! In a peek, each part is one element of the request. In a commit, [`Parts::elements`] joins some of them, so that an
+//! element and a part have different places there.
 
 use std::borrow::Cow;
 
 use crate::statement::Statement;
 
 /// The purpose of one statement of a request.
+///
+/// The number of `Rows`, `Write` and `Count` is the place of the entry in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     /// Writes the number of the commit. Fails if the commit has been applied already, or has no row that lasts.
@@ -15,8 +24,11 @@ pub(crate) enum Part {
     TakeLock,
     /// Fails if the migration has been applied already.
     Migration,
+    /// Fails unless the rows that were shown are still true.
     Rows(usize),
+    /// Runs a write of the program.
     Write(usize),
+    /// Fails unless the write before it has the count that was told.
     Count(usize),
     /// A statement of this crate, such as a savepoint. Its outcome does not depend on other clients.
     Own,
@@ -35,6 +47,7 @@ impl<'j> Parts<'j> {
         self.parts.push(part);
     }
 
+    /// The same as `push`, for a statement of the journal.
     pub(super) fn push_ref(&mut self, part: Part, statement: &'j Statement<'static>) {
         self.statements.push(Cow::Borrowed(statement));
         self.parts.push(part);
@@ -42,6 +55,8 @@ impl<'j> Parts<'j> {
 
     /// Returns the elements of the request, and the part at which each begins. A write and the guard of its count are
     /// one element: SQLite runs one after the other, and an element costs a node more time than such a guard.
+    ///
+    /// Both lists have the same length. Parts are not reordered.
     pub(super) fn elements(&self) -> (Vec<usize>, Vec<Cow<'_, Statement<'static>>>) {
         let (mut begins, mut elements) = (Vec::new(), Vec::<Cow<'_, Statement<'static>>>::new());
         for (place, (part, statement)) in self.parts.iter().zip(&self.statements).enumerate() {

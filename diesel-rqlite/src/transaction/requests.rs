@@ -1,4 +1,18 @@
 //! The requests of a transaction, and the meaning of their answers.
+//!
+//! Both kinds of requests are made from the journal, which that does not change. The flow is:
+//!
+//! 1. [`Transaction::peek`] and [`Transaction::commit`] write the request, and keep what each of its statements is for.
+//! 2. The session sends it, as often as `protocol::call` permits.
+//! 3. [`Transaction::peeked`] and [`Transaction::verdict`] assign the answer to the statements. A failure of a
+//!    statement of the journal becomes an error in [`Transaction::part_failed`], the only place that decides whether a
+//!    failure is the error of the program's own write or a conflict.
+//!
+//! Invariants:
+//!
+//! * A request and its answer belong to the same journal: nothing may be added or removed between the two.
+//! * A verdict other than `Applied` and `Unknown` needs proof that this copy of the commit was not applied.
+//! * The texts of server messages are those of `protocol::message`.
 
 use diesel::QueryResult;
 use diesel::result::Error;
@@ -18,23 +32,35 @@ use crate::statement::unenforced::{self, Outcome};
 use crate::statement::{self, Did, Statement};
 
 /// A statement that can be prepared, and fails when it runs. It undoes everything that a peek wrote.
+///
+/// It is sent only if something may write. Otherwise there is nothing to undo, and the peek is a plain read.
 const UNDO: &str = "SELECT abs(-9223372036854775808)";
 
 /// A request that runs statements after everything in the journal, and undoes all of it.
+///
+/// The request has the statements of the journal, then the tails, then [`UNDO`] if something writes. It may be sent any
+/// number of times.
 #[derive(Debug)]
 pub(crate) struct Peek {
     pub(crate) exchange: Exchange,
+    /// The purposes of the statements of the journal, one for each element at the start of the request.
     parts: Vec<Part>,
+    /// The encodings of the rows of each statement in the request, including the last one.
     encodings: Vec<Vec<Encoding>>,
+    /// Set if something in it writes, so that its last statement undoes everything.
     pub(crate) writes: bool,
     /// Set if it compares all rows read so far.
     validates: bool,
 }
 
 /// The request of a commit.
+///
+/// It may be sent again only after proof that no earlier copy was applied. `protocol::call` and `session::commit` see
+/// to that.
 #[derive(Debug)]
 pub(crate) struct Commit {
     pub(crate) exchange: Exchange,
+    /// The purposes of all statements, before they were joined into elements.
     parts: Vec<Part>,
     /// The part at which each element of the request begins. `None` if all parts are one text, which reports only one
     /// error.
@@ -48,6 +74,8 @@ impl Commit {
     }
 
     /// Returns the part of an element that failed with this message.
+    ///
+    /// In an element of a write and the guard of its count, the message tells which of the two it was.
     fn failed(&self, begin: usize, message: &str) -> Option<Part> {
         let part = self.part(begin)?;
         let count = self.part(begin + 1).filter(|next| match (part, next) {
@@ -82,6 +110,8 @@ pub(crate) enum Verdict {
 impl Transaction {
     /// Returns the request that runs `tails`, one after the other. With `validate`, it also compares all rows read
     /// before.
+    ///
+    /// `writes` tells that a tail writes. A journal with writes makes the peek one that writes in any case.
     pub(crate) fn peek(&self, tails: &[&Statement<'_>], writes: bool, validate: bool) -> Peek {
         let validate = self.options.guards && validate;
         let before = self.journal.before_peek(validate);
@@ -116,6 +146,11 @@ impl Transaction {
     }
 
     /// Returns the results of a peek's tails, up to the first that failed. Fails if a statement of the journal failed.
+    ///
+    /// If a tail failed, its result is the last one; the server has undone everything then, and no further result
+    /// exists. After success, all writes in the journal are marked as seen, and the consistency of the reads is noted.
+    /// Fails also if the answer has too few results, or if the last statement did not fail as it must: then the effects
+    /// of the peek may not have been undone.
     pub(crate) fn peeked(&mut self, peek: &Peek, body: &[u8]) -> QueryResult<Vec<StatementResult>> {
         let answer = error::answer(&peek.exchange, body, &peek.encodings)?;
         let mut results = answer.results.into_iter();
@@ -150,6 +185,10 @@ impl Transaction {
     }
 
     /// Returns the request of the commit: `before`, the entries of the journal, and `after`.
+    ///
+    /// With `enforced`, it is one request with `transaction`. Otherwise it is the form of `statement::unenforced`, for
+    /// a connection that has switched foreign keys off. `before` and `after` have the statements of locks, numbers and
+    /// migrations.
     pub(crate) fn commit(
         &self,
         before: Vec<(Part, Statement<'static>)>,
@@ -191,6 +230,11 @@ impl Transaction {
         }
     }
 
+    /// Returns what the outcome of a commit means. The order of the checks matters: an error of the request as a whole
+    /// comes before the number of results, which it leaves at 0, and that comes before the errors of single statements.
+    ///
+    /// After `Applied`, `did` has the effects of the writes. For all other verdicts it is left to the caller, as is the
+    /// end of the transaction. A conflict also sets the flags of `Transaction::conflict`.
     pub(crate) fn verdict(&mut self, commit: &Commit, outcome: Result<&[u8], Failure>) -> Verdict {
         let body = match outcome {
             Ok(body) => body,
@@ -247,6 +291,9 @@ impl Transaction {
 
     /// Notes the results of the writes as what the connection did last. SQLite counts writes that were rolled back,
     /// too.
+    ///
+    /// `parts` has the part at which each element begins, with one result for each. What was rolled back makes the
+    /// effects unknown until the next write that was not.
     fn note_what_it_did(&mut self, parts: impl Iterator<Item = Part>, results: &[StatementResult]) {
         let mut undone = self.undone;
         for (part, result) in parts.zip(results) {
@@ -267,6 +314,8 @@ impl Transaction {
         }
     }
 
+    /// Returns the verdict for a statement that failed. A missing table of this crate comes first: it may make any of
+    /// the statements before the entries fail.
     fn refused(&mut self, part: Part, message: &str) -> Verdict {
         let said = StatementError(message);
         if said.is_own_table_missing() {
@@ -289,6 +338,9 @@ impl Transaction {
 
     /// Handles the failure of a statement whose place may be unknown. Then the message of a guard tells which one
     /// failed.
+    ///
+    /// This is for the commit that is one text. If not even the message helps, it is the error of a statement without a
+    /// place, which does not blame anything that was shown.
     fn refused_somewhere(
         &mut self,
         commit: &Commit,
@@ -314,6 +366,15 @@ impl Transaction {
     }
 
     /// Returns the error for a statement of the journal that failed.
+    ///
+    /// The cases, for a write:
+    ///
+    /// * The client told its count, or that it fails, and that is wrong: a conflict, and the client tells less the next
+    ///   time.
+    /// * A server has run it before without an error: a conflict.
+    /// * Nobody has run it before: its own error. The transaction can be rolled back to before it.
+    ///
+    /// Guards over rows, counts and locks that fail are conflicts. A conflict breaks the transaction as a whole.
     pub(super) fn part_failed(&mut self, part: Part, message: &str) -> Error {
         let cause = Some(message.to_owned());
         let told = self.is_told_by_client(part);
@@ -372,6 +433,8 @@ impl Transaction {
     }
 
     /// Returns the error for a write that no server had run before, with its place and its migration.
+    ///
+    /// If the failure ends the whole transaction, as `ON CONFLICT ROLLBACK` does, that is noted, too.
     fn write_failed(&mut self, entry: usize, message: &str) -> Error {
         let (place, writes) = self.journal.place_of_write(entry);
         let write = self.journal.write_at(entry);
@@ -408,6 +471,7 @@ impl Transaction {
         write.is_some_and(is_told)
     }
 
+    /// Returns the name of the lock, for messages. It is empty if there is none.
     pub(crate) fn lock_name(&self) -> &str {
         match (&self.lease, &self.fence) {
             (Some(lease), _) => &lease.lock.name,
