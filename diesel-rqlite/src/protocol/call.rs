@@ -12,6 +12,35 @@
 //! ```
 //!
 //! A write is sent again only if an answer, or a failure to connect, proves that it was not applied.
+//!
+//! The usual path for a request that only the leader can serve:
+//!
+//! 1. [`Call::step`] asks the `Cluster` for the first node: the leader if it is known, otherwise the node that the
+//!    connection used last. It returns [`Step::Send`].
+//! 2. A node that does not lead answers with a redirect, which is followed at once.
+//! 3. A node that is of no use goes into `Round::tried`, and all nodes are asked who leads ([`Step::Look`]).
+//!    [`Call::looked`] then asks the `Cluster` for the next node.
+//! 4. If no node is left, there is a pause ([`Step::Wait`]), and everything begins again with an empty round, until
+//!    `leader_timeout` is over.
+//! 5. An answer of status 200 that is not an error of the request as a whole ends the call, and so does any failure
+//!    that would be the same on another node, or after which a write may have been applied.
+//!
+//! A read that any node may answer goes to the preferred node or the current one, and then through the other nodes. A
+//! write that is forwarded may be preceded by a test, which is a read that is forwarded the same way.
+//!
+//! Invariants:
+//!
+//! * A write leaves the client a second time only if the attempt before proves that it was not applied.
+//! * Credentials and SQL go only to nodes that `Nodes::may_tell` permits, and no redirect leads from TLS to clear text.
+//! * The outcome of each `Send` and `Look` is reported once, before the next step. After [`Step::Done`] the call is
+//!   over.
+//! * The lock of the `Cluster` is never held when a method returns.
+//! * Apart from a few bounded repetitions, each request of a round goes to a node that was not tried in it. So a call
+//!   that finds no leader ends some time after `leader_timeout`. The time that a node works on the request is not
+//!   limited here.
+//!
+//! What a lost or slow answer means for the node is left to `watch`, and the choice among nodes to `cluster`. Parsing
+//! of the results, and what their errors mean for the program, is left to `response` and to the session.
 
 use std::time::{Duration, Instant};
 
@@ -47,6 +76,8 @@ pub(crate) const SERVED_BY: &str = "x-rqlite-served-by";
 const VERSION: &str = "x-rqlite-version";
 
 /// The failure of a request that was sent and has no answer.
+///
+/// If `sent` is not set, the request may be sent to any node.
 #[derive(Debug)]
 pub(crate) struct SendError {
     /// Set if all of the request left the client. Otherwise no server can have parsed it.
@@ -57,16 +88,24 @@ pub(crate) struct SendError {
 }
 
 /// The next thing to do.
+///
+/// `Send` and `Look` are reported back by [`Call::received`] and [`Call::looked`]. `Wait` needs no report.
 #[derive(Debug)]
 // A request is made once per network round trip; a box for it would save nothing.
 #[allow(clippy::large_enum_variant)]
 pub(crate) enum Step {
+    /// A request to send. The watch decides how long its answer is worth waiting for.
     Send(http::Request<Bytes>, Watch),
+    /// A look: all nodes are asked who leads, until a leader is found or the look is over.
     Look,
+    /// A pause of this length. The next step is a look.
     Wait(Duration),
+    /// The body of the answer, or the reason why there is none.
     Done(Result<Bytes, Failure>),
 }
 
+/// The next thing that `step` does. `step` sets it to `Ready`, or to `Looking` while a look is due. The reports set it
+/// to what follows. A report that sets nothing means that the request is sent again, to the same target.
 #[derive(Debug)]
 enum State {
     Begin,
@@ -77,6 +116,9 @@ enum State {
 }
 
 /// A request until it has an answer. See the module.
+///
+/// It borrows the connection's [`Nodes`] and changes them: the current node, whether it is settled, and the shared
+/// cluster. `level`, `is_careful` and `way` are about the request that was sent last.
 #[derive(Debug)]
 pub(crate) struct Call<'c> {
     nodes: &'c mut Nodes,
@@ -98,6 +140,7 @@ pub(crate) struct Call<'c> {
     /// Cleared if the node does not understand that.
     can_be_careful: bool,
     round: Round,
+    /// The number of pauses so far, which decides about the length of the next one.
     pauses: u32,
     read_retries: u32,
     /// The last message of each node that is of no use.
@@ -105,9 +148,13 @@ pub(crate) struct Call<'c> {
 }
 
 /// The attempts since the last pause.
+///
+/// A pause begins a new one, in which each node may be asked again.
 #[derive(Debug, Default)]
 struct Round {
+    /// The nodes that were of no use.
     tried: Vec<String>,
+    /// The number of redirects that were followed.
     redirects: usize,
     /// The target of the last redirect, if no other node has named it. The other nodes are being asked about it.
     strange: Option<String>,
@@ -116,6 +163,7 @@ struct Round {
 }
 
 impl<'c> Call<'c> {
+    /// Creates a call. `leader_timeout` counts from `now`. Nothing is decided before the first step.
     pub(crate) fn new(
         nodes: &'c mut Nodes,
         settings: &'c Settings,
@@ -142,6 +190,8 @@ impl<'c> Call<'c> {
         }
     }
 
+    /// Returns the next thing to do. The first call chooses the node. The outcome of a step must be reported before the
+    /// next call, except for [`Step::Wait`].
     pub(crate) fn step(&mut self, now: Instant) -> Step {
         if matches!(self.state, State::Begin) {
             let next = self.first(now);
@@ -162,11 +212,14 @@ impl<'c> Call<'c> {
     }
 
     /// Returns the level of the read that is sent.
+    ///
+    /// Returns `None` if the request is a write. Valid after a [`Step::Send`].
     pub(crate) fn level(&self) -> Option<ReadConsistency> {
         let is_read = self.exchange.endpoint.is_query() || self.is_test;
         is_read.then_some(self.level)
     }
 
+    /// Returns the level that the program asked for. That of the exchange has priority.
     fn wanted_level(&self) -> ReadConsistency {
         self.exchange.level.unwrap_or(self.settings.level)
     }
@@ -184,6 +237,7 @@ impl<'c> Call<'c> {
         self.settings.preferred.is_some() || cluster.has_preferred()
     }
 
+    /// Chooses the first node of the call.
     fn first(&self, now: Instant) -> Next {
         let cluster = self.nodes.known.cluster();
         match self.is_local(&cluster) {
@@ -192,6 +246,7 @@ impl<'c> Call<'c> {
         }
     }
 
+    /// Chooses the next node for a read that any node may answer. Waits if all of them were tried.
     fn nearby(&self, cluster: &Cluster) -> Next {
         let preferred = self.settings.preferred.as_deref();
         let next = cluster.nearby(preferred, self.nodes.current(), &self.round.tried);
@@ -199,6 +254,10 @@ impl<'c> Call<'c> {
     }
 
     /// Makes this node the target, or looks for the leader.
+    ///
+    /// Sets the way of the request, and the node that the connection uses from now on. A read from a preferred node
+    /// leaves the connection at its own node. Before a write is forwarded by a node that has not proved yet that it
+    /// can, a test is due.
     fn turn_to(&mut self, next: Next, now: Instant) {
         match next {
             Next::Ask(base) if !self.is_trusted(&base) => self.distrust(base, now),
@@ -230,6 +289,9 @@ impl<'c> Call<'c> {
     }
 
     /// Handles a node that only a redirect has named. Nothing is sent there.
+    ///
+    /// The cluster may list the node in the look that follows. If it was tried in vain before, there is a pause
+    /// instead.
     fn distrust(&mut self, base: String, now: Instant) {
         self.target = base;
         self.say(NOT_SENT.to_owned());
@@ -242,6 +304,9 @@ impl<'c> Call<'c> {
         }
     }
 
+    /// Returns the request to the target: the exchange itself, or the test. An address at which a node may hang gets
+    /// the request only after it has accepted it (`Expect: 100-continue`). A request that can't be written is a failure
+    /// at once.
     fn send(&mut self, now: Instant) -> Step {
         let test;
         let exchange = match self.is_test {
@@ -280,6 +345,7 @@ impl<'c> Call<'c> {
         }
     }
 
+    /// Returns the watch over the request that is sent: what kind of node is asked, and whether giving up is harmless.
     fn watch(&self, now: Instant) -> Watch {
         let leader = self.nodes.known.cluster().named();
         let repeatable = self.exchange.endpoint.is_repeatable() || self.is_test;
@@ -296,6 +362,13 @@ impl<'c> Call<'c> {
     }
 
     /// Takes the outcome of the request that was sent.
+    ///
+    /// `now` is the time of the outcome. Any failure makes the node unsettled, since it may have restarted. What
+    /// follows depends on how far the request came:
+    ///
+    /// * It did not leave the client: another node is asked. If the target is in doubt, it is asked some more times
+    ///   before.
+    /// * It left: a read is sent again, a bounded number of times. A write ends the call with an unknown outcome.
     pub(crate) fn received(
         &mut self,
         outcome: Result<http::Response<Bytes>, SendError>,
@@ -325,6 +398,7 @@ impl<'c> Call<'c> {
         }
     }
 
+    /// Ends the call without an answer.
     fn fail(&mut self, why: Why, message: String) {
         self.done(Err(self.exchange.failure(why, message)));
     }
@@ -334,6 +408,9 @@ impl<'c> Call<'c> {
     }
 
     /// Handles a request that left the client without an answer.
+    ///
+    /// A read whose time is over is not repeated. A test that is lost proves that the write itself was never sent, so
+    /// the outcome of the write is known.
     fn lost(&mut self, error: SendError) {
         let again = (self.exchange.endpoint.is_repeatable() || self.is_test)
             && !error.timed_out
@@ -351,6 +428,7 @@ impl<'c> Call<'c> {
         }
     }
 
+    /// Keeps the last message of the target for the error of the call.
     fn say(&mut self, message: String) {
         self.said.retain(|(node, _)| *node != self.target);
         self.said.push((self.target.clone(), message));
@@ -363,6 +441,7 @@ impl<'c> Call<'c> {
         self.turn(now);
     }
 
+    /// Goes on to another node. If only the leader can serve the request, the nodes are asked first who leads.
     fn turn(&mut self, now: Instant) {
         let cluster = self.nodes.known.cluster();
         if self.is_local(&cluster) {
@@ -375,6 +454,9 @@ impl<'c> Call<'c> {
     }
 
     /// Continues after all nodes were asked who leads.
+    ///
+    /// If a redirect has named an unknown node, the look decides whether that node is trusted by now. Otherwise chooses
+    /// the next node.
     pub(crate) fn looked(&mut self, now: Instant) {
         if let Some(to) = self.round.strange.take() {
             return match self.is_trusted(&to) {
@@ -391,6 +473,9 @@ impl<'c> Call<'c> {
         self.turn_to(next, now);
     }
 
+    /// Ends the round. Fails if `leader_timeout` is over, or if the cluster has never answered: then waiting would only
+    /// hide a wrong address. The failure is never an unknown outcome: a write that may have been applied does not come
+    /// here.
     fn pause(&mut self, now: Instant) {
         self.round = Round::default();
         let elapsed = now.saturating_duration_since(self.began);
@@ -407,6 +492,8 @@ impl<'c> Call<'c> {
     }
 
     /// Returns the message of each node.
+    ///
+    /// Nodes that this call did not ask are included if they are known not to answer.
     fn reasons(&self) -> String {
         let cluster = self.nodes.known.cluster();
         let silent = cluster.troubles().filter(|(node, _)| {
@@ -427,6 +514,8 @@ impl<'c> Call<'c> {
         }
     }
 
+    /// Handles an answer of any status. A status that is neither 200, a redirect, nor one of the known cases ends the
+    /// call. It is then a failure whose meaning `refusal` decides.
     fn answered(&mut self, response: &http::Response<Bytes>, now: Instant) {
         let status = response.status();
         if status == StatusCode::OK {
@@ -465,6 +554,9 @@ impl<'c> Call<'c> {
         }));
     }
 
+    /// Handles a redirect. The node has not done anything. A redirect to the node itself, to an address without TLS
+    /// from one with TLS, or without a usable address leads nowhere. A redirect to a node that is not trusted leads to
+    /// a look first.
     fn redirected(&mut self, response: &http::Response<Bytes>, now: Instant) {
         let location = response.headers().get(LOCATION);
         let location = location.and_then(|value| value.to_str().ok());
@@ -490,6 +582,8 @@ impl<'c> Call<'c> {
     }
 
     /// Handles a redirect that is of no use. The node may forward the request itself.
+    ///
+    /// Then the cluster remembers that for a while, so that the next calls are forwarded at once.
     fn leads_nowhere(&mut self, reason: String, now: Instant) {
         let mut cluster = self.nodes.known.cluster();
         if self.way == Way::Redirect && cluster.may_forward() {
@@ -503,6 +597,8 @@ impl<'c> Call<'c> {
         }
     }
 
+    /// Follows a redirect to a trusted node. Pauses if there were too many, which happens while nodes name each other,
+    /// or if time is over. Looks if the node is known not to answer.
     fn follow(&mut self, to: &str, now: Instant) {
         self.round.redirects += 1;
         let mut cluster = self.nodes.known.cluster();
@@ -524,6 +620,10 @@ impl<'c> Call<'c> {
     }
 
     /// Handles status 200, which rqlite also gives to requests that failed as a whole.
+    ///
+    /// Also draws conclusions from the answer: the node leads if it has answered what only a leader can, and the
+    /// connection is settled there after a write or a consistent read. The answer to a test is not the answer of the
+    /// call: the write follows.
     fn accepted(&mut self, response: &http::Response<Bytes>, now: Instant) {
         if let Some(error) = top_level_error(response.body()) {
             return self.refused(response, error, now);
@@ -577,6 +677,9 @@ impl<'c> Call<'c> {
     }
 
     /// Handles a request that failed as a whole.
+    ///
+    /// The call goes on only if the error proves that nothing was done, or if the request is a read. Any other error is
+    /// the answer, which the session interprets. A forwarded write is never sent again after such an error.
     fn refused(&mut self, response: &http::Response<Bytes>, error: String, now: Instant) {
         let is_read = self.exchange.endpoint.is_repeatable() || self.is_test;
         let said = RequestError::of(&error);
@@ -602,6 +705,7 @@ impl<'c> Call<'c> {
     }
 }
 
+/// Returns the start of a body as text. Such bodies are messages, not answers.
 fn text_of(body: &[u8]) -> String {
     String::from_utf8_lossy(&body[..body.len().min(1000)])
         .trim()
@@ -609,6 +713,9 @@ fn text_of(body: &[u8]) -> String {
 }
 
 /// Returns the meaning of an error status.
+///
+/// A client error proves that the request was not applied, except that of a timeout. A server error proves it only if
+/// its text does.
 fn refusal(status: StatusCode, text: &str) -> (Why, String) {
     let message = match (status, text.is_empty()) {
         (StatusCode::UNAUTHORIZED, true) => {
@@ -627,6 +734,8 @@ fn refusal(status: StatusCode, text: &str) -> (Why, String) {
 }
 
 /// Returns the error of a request that failed as a whole. Such an answer has no results.
+///
+/// The start of the body decides, so that answers with results are not parsed here.
 fn top_level_error(body: &[u8]) -> Option<String> {
     if !body.starts_with(br#"{"results":[],"error":"#) {
         return None;

@@ -3,6 +3,30 @@
 //! [`Cluster`] is a value without I/O or clock. The connections of one configuration share it, so that each profits
 //! from what another has found out. It is filled by *looks*: all nodes are asked at the same time who leads. See
 //! [`Look`](Cluster::begin_look) and [`survey`](super::survey).
+//!
+//! What is known has three sources:
+//!
+//! * What happened to requests: [`Cluster::answered`], [`Cluster::failed`], [`Cluster::leads`],
+//!   [`Cluster::redirected`]. A node that has done what only a leader does, leads.
+//! * What nodes say of themselves in a look: [`Cluster::has_said`].
+//! * What nodes say of others there.
+//!
+//! The flow of a look: [`Cluster::begin_look`] names the nodes to ask. The caller (`session::scout`) asks all of them,
+//! and reports each by [`Cluster::has_said`] or [`Cluster::is_silent`]. The look is over when all have been reported,
+//! or after [`LOOK`]. Nobody has to wait for all: [`Cluster::has_found`] tells when a leader is known.
+//!
+//! `Call` asks [`Cluster::first`] and then [`Cluster::next`] for a node; `Watch` asks [`Cluster::elected_instead_of`],
+//! [`Cluster::elected_after`], [`Cluster::is_mute`] and [`Cluster::misses_a_node`] whether an answer is still worth
+//! waiting for.
+//!
+//! Invariants:
+//!
+//! * There are at most [`MAX_NODES`] members. Those of the user are removed last.
+//! * An address is not a node. Behind a load balancer there are several nodes at one address (`Member::many`, and not
+//!   `Member::listed`), and a node may have several addresses. Nodes are compared by their ids where these are known.
+//! * A node is trusted only if the user named it or a trusted node lists it. A redirect, or a node that is not trusted,
+//!   can add members, but no trust.
+//! * All times are given by callers. No method reads a clock.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -60,6 +84,8 @@ pub(crate) struct Manner {
 }
 
 /// One node at one address. A node with two addresses has two of these, with the same id.
+///
+/// `said` is its answer to the last look that it answered. A member in `trouble` may still have an older answer.
 #[derive(Debug)]
 struct Member {
     /// The address, as `http://host:4001/prefix`.
@@ -68,6 +94,8 @@ struct Member {
     seed: bool,
     /// Set if some queries prefer this node.
     wanted: bool,
+    /// `false` for a node that gets no requests for the leader: a read-only one, or one that seems to belong to
+    /// another cluster.
     voter: bool,
     /// The id of the node that answers at the address, once it is known.
     id: Option<String>,
@@ -75,12 +103,16 @@ struct Member {
     many: bool,
     /// Set if the cluster itself gives this address for one node. At any other address there may be several nodes.
     listed: bool,
+    /// Set once it has answered anything.
     reached: bool,
+    /// Set while it does not answer. Any answer clears it.
     trouble: Option<Trouble>,
     said: Option<Said>,
 }
 
 /// The state of a node that did not answer when it was last asked.
+///
+/// It counts failed requests and unanswered looks alike, except for `silent`.
 #[derive(Clone, Debug)]
 struct Trouble {
     since: Instant,
@@ -108,6 +140,7 @@ pub(crate) struct Leader {
 }
 
 impl Leader {
+    /// Returns whether both are the same node. Without both ids, the addresses decide.
     fn is(&self, other: &Leader) -> bool {
         match (&self.id, &other.id) {
             (Some(one), Some(other)) => one == other,
@@ -116,6 +149,7 @@ impl Leader {
     }
 }
 
+/// The look that began last. It may be over.
 #[derive(Debug)]
 struct UnderWay {
     began: Instant,
@@ -138,19 +172,25 @@ pub(crate) enum Next {
 pub(crate) struct Cluster {
     manner: Manner,
     members: Vec<Member>,
+    /// The leader as far as is known, and when that was learnt. From answers to requests and to looks.
     leader: Option<(Leader, Instant)>,
     /// Nodes that a trusted node has listed as members of its cluster, even if nodes are not learnt for use.
     listed: Vec<String>,
     /// The leader, as the nodes that were asked have named it.
     named: Option<(Arc<Leader>, Instant)>,
     /// Set if any node has ever answered.
+    ///
+    /// Until then the configuration may be wrong, and nothing is waited for.
     worked: bool,
+    /// The time at which redirects were found to lead nowhere.
     nowhere: Option<Instant>,
+    /// The time at which the last look began.
     looked: Option<Instant>,
     look: Option<UnderWay>,
 }
 
 impl Cluster {
+    /// Creates the state before any request. `seeds` are the nodes that the configuration names.
     pub(crate) fn new(seeds: &[String], manner: Manner) -> Self {
         let mut cluster = Cluster {
             manner,
@@ -173,6 +213,8 @@ impl Cluster {
     }
 
     /// Adds a node that the user has named to read from.
+    ///
+    /// Naming it makes it a seed, which is trusted.
     pub(crate) fn prefer(&mut self, base: &str) {
         let member = self.member(base);
         member.seed = true;
@@ -189,12 +231,16 @@ impl Cluster {
 
     /// Returns whether a node may receive credentials: the user has named it, or a node that may receive them has
     /// listed it.
+    ///
+    /// The whole address counts, including scheme and port.
     pub(crate) fn trusts(&self, base: &str) -> bool {
         self.find(base).is_some_and(|member| member.seed)
             || self.listed.iter().any(|listed| listed == base)
     }
 
     /// Records the nodes that a node lists. If that node was reached by TLS, a listed node without TLS is not trusted.
+    ///
+    /// Does nothing if that node is not trusted itself. The list is bounded: the oldest entries are dropped.
     pub(crate) fn trust_listed_by(&mut self, from: &str, nodes: &[Seen]) {
         if !self.trusts(from) {
             return;
@@ -215,6 +261,9 @@ impl Cluster {
         self.members.iter().find(|member| member.base == base)
     }
 
+    /// Returns the member at an address, and adds it if it is new. A new one is taken for a voter at an address of its
+    /// own, until something else is known. If there are too many, the oldest one that the user has not named is
+    /// dropped.
     fn member(&mut self, base: &str) -> &mut Member {
         let found = self.members.iter().position(|member| member.base == base);
         let place = found.unwrap_or_else(|| {
@@ -252,6 +301,7 @@ impl Cluster {
         self.note_trouble(base, message, now);
     }
 
+    /// Notes that a node did not answer. If that is so for a while, `since` stays the time at which it began.
     fn note_trouble(&mut self, base: &str, message: &str, now: Instant) -> &mut Trouble {
         let member = self.member(base);
         let trouble = member.trouble.get_or_insert_with(|| Trouble {
@@ -268,6 +318,8 @@ impl Cluster {
     }
 
     /// Records that the node leads, because it has just done what only a leader does.
+    ///
+    /// Replaces the leader that was known.
     pub(crate) fn leads(&mut self, base: &str, now: Instant) {
         let id = self.identity(base).map(str::to_owned);
         let base = base.to_owned();
@@ -275,6 +327,8 @@ impl Cluster {
     }
 
     /// Records that a node has named another one as the leader.
+    ///
+    /// Does not make the other node trusted.
     pub(crate) fn redirected(&mut self, from: &str, to: &str, now: Instant) {
         let leader = self.leader.as_ref();
         let was_leader = leader.is_some_and(|(leader, _)| self.is_at(leader, from) == Some(true));
@@ -289,6 +343,8 @@ impl Cluster {
     }
 
     /// Records that the node does not lead, according to its own answer.
+    ///
+    /// If another node is known as the leader, nothing changes.
     pub(crate) fn leads_not(&mut self, base: &str) {
         if let Some((leader, _)) = &self.leader
             && self.is_at(leader, base) == Some(true)
@@ -298,6 +354,8 @@ impl Cluster {
     }
 
     /// Records that redirects can't be followed from here.
+    ///
+    /// It holds for [`NOWHERE`], or until the leader answers a look at its own address.
     pub(crate) fn redirects_lead_nowhere(&mut self, now: Instant) {
         self.nowhere = Some(now);
     }
@@ -319,12 +377,16 @@ impl Cluster {
         }
     }
 
+    /// Returns whether a member answers, as far as is known. An address that is no member is not well.
     fn is_well(&self, base: &str) -> bool {
         self.find(base)
             .is_some_and(|member| member.trouble.is_none())
     }
 
     /// Returns the best address of the leader.
+    ///
+    /// Of several addresses, one that answers comes first, then one that ever answered, then one that the user named.
+    /// Returns `None` if the leader is at no address of a member.
     fn address_of(&self, leader: &Leader) -> Option<&Member> {
         let same = |member: &&Member| self.is_at(leader, &member.base) == Some(true);
         let rank = |member: &&Member| (member.trouble.is_some(), !member.reached, !member.seed);
@@ -332,6 +394,9 @@ impl Cluster {
     }
 
     /// Returns whether the known leader can only be asked through other nodes.
+    ///
+    /// That is so if redirects were found to lead nowhere, if its address has never answered, or if it has been silent
+    /// for longer than an election takes and is still named.
     fn is_out_of_reach(&self, now: Instant) -> bool {
         let nowhere = self
             .nowhere
@@ -346,6 +411,7 @@ impl Cluster {
             })
     }
 
+    /// Returns whether requests for the leader are to be forwarded now.
     fn forwards(&self, now: Instant) -> bool {
         match self.manner.forwarding {
             Forwarding::Auto => self.is_out_of_reach(now),
@@ -354,12 +420,16 @@ impl Cluster {
         }
     }
 
+    /// Returns whether the user permits that requests are forwarded.
     pub(crate) fn may_forward(&self) -> bool {
         self.manner.forwarding != Forwarding::Never
     }
 
     /// Returns the first destination of a request that only the leader can serve. `current` is the node that the
     /// connection last talked to.
+    ///
+    /// Prefers the leader, then `current`, and leaves out whatever does not answer. Returns [`Next::Wait`] if a look is
+    /// needed first.
     pub(crate) fn first(&self, current: &str, now: Instant) -> Next {
         if self.forwards(now) {
             return match self.is_well(current) {
@@ -388,6 +458,10 @@ impl Cluster {
 
     /// Returns the next destination of a request that only the leader can serve, after the nodes in `tried` were tried
     /// in vain.
+    ///
+    /// Followers are asked only while no node is informed, or if the leader's address is unknown. Otherwise they could
+    /// only say what the look has told, or would hold the request back. `Next::Wait` means that there is no node to ask
+    /// in this round.
     pub(crate) fn next(&self, tried: &[String], now: Instant) -> Next {
         let untried = |base: &String| !tried.contains(base);
         // A follower that has lost its leader holds back the requests that it gets. A look tells sooner who leads.
@@ -437,6 +511,8 @@ impl Cluster {
     }
 
     /// Returns the node for a read that any node may answer: the preferred node, or the current one of the connection.
+    ///
+    /// Any member may be next, also one that does not answer. Returns `None` if all of them were tried.
     pub(crate) fn nearby(
         &self,
         preferred: Option<&str>,
@@ -469,6 +545,8 @@ impl Cluster {
     }
 
     /// Returns whether a look is due even though nothing has just failed.
+    ///
+    /// The first look is due as soon as any node has answered, if nodes are learnt at all.
     pub(crate) fn wants_look(&self, now: Instant) -> bool {
         let since = |at: Instant| now.saturating_duration_since(at);
         let Some(looked) = self.looked else {
@@ -486,6 +564,8 @@ impl Cluster {
     }
 
     /// Begins a look and returns the nodes to ask. The list is empty if a look is already under way.
+    ///
+    /// The caller must ask each of these nodes, and report all of them.
     pub(crate) fn begin_look(&mut self, now: Instant) -> Vec<String> {
         if self.is_looking(now) {
             return Vec::new();
@@ -501,6 +581,8 @@ impl Cluster {
     }
 
     /// Returns whether a look is under way and may still bring news.
+    ///
+    /// A node that was not reported counts as outstanding only until [`LOOK`] is over.
     pub(crate) fn is_looking(&self, now: Instant) -> bool {
         self.look.as_ref().is_some_and(|look| {
             !look.waiting.is_empty() && now.saturating_duration_since(look.began) < LOOK
@@ -515,6 +597,7 @@ impl Cluster {
         })
     }
 
+    /// Removes a node from those that the look waits for.
     fn heard(&mut self, base: &str) {
         if let Some(look) = &mut self.look {
             look.waiting.retain(|waiting| waiting != base);
@@ -522,12 +605,18 @@ impl Cluster {
     }
 
     /// Records that a node did not answer a look.
+    ///
+    /// `message` is the reason, for errors.
     pub(crate) fn is_silent(&mut self, base: &str, message: &str, now: Instant) {
         self.heard(base);
         self.note_trouble(base, message, now).silent += 1;
     }
 
     /// Records the answer of a node to a look that began at `began`.
+    ///
+    /// In this order: ignores a node that seems to belong to another cluster; notes who answers at the address; learns
+    /// members and trust from its list; and takes over the leader that it names. A node that refuses the questions
+    /// counts as one that answers, and tells nothing. If it knows no leader, only its own leadership is over.
     pub(crate) fn has_said(&mut self, base: &str, view: View, began: Instant, now: Instant) {
         self.heard(base);
         if self.is_stranger(base, &view) {
@@ -577,6 +666,7 @@ impl Cluster {
         }
     }
 
+    /// Returns whether a node has named itself as the leader when it was last asked.
     fn says_of_itself(&self, leader: &Leader) -> bool {
         self.address_of(leader)
             .and_then(|member| member.said.as_ref()?.leader.as_ref())
@@ -597,6 +687,8 @@ impl Cluster {
         !named && view.is_telling && known.count() * 2 < ids.len()
     }
 
+    /// Updates the members by the list of a node. Members that are not listed are dropped if they do not answer and
+    /// never did. Does nothing if nodes are not to be learnt.
     fn learn(&mut self, from: &str, nodes: Vec<Seen>, leader: Option<&Leader>) {
         if !self.manner.discovery {
             return;
@@ -626,6 +718,9 @@ impl Cluster {
 
     /// Returns the node that was elected since then in place of the asked one. Either that node says so itself, or the
     /// asked node no longer claims to lead.
+    ///
+    /// `since` is the time at which the asked node was last heard from. Returns `None` if several nodes may be at the
+    /// address, since then nothing is known about the one that was asked.
     pub(crate) fn elected_instead_of(&self, asked: &str, since: Instant) -> Option<&str> {
         let (leader, at) = self.leader.as_ref()?;
         if !self.find(asked)?.listed || *at < since || self.is_at(leader, asked) != Some(false) {
@@ -645,6 +740,8 @@ impl Cluster {
     }
 
     /// Returns the current leader if any node has named it since, and if it differs from the leader before.
+    ///
+    /// Works by names alone, so that it serves where an address does not tell which node is asked.
     pub(crate) fn elected_after(&self, before: &Leader, since: Instant) -> Option<&str> {
         let (leader, at) = self.named.as_ref()?;
         (*at >= since && !leader.is(before)).then_some(&*leader.base)

@@ -1,4 +1,11 @@
 //! The node that a connection uses, and the state of each node as the connection knows it.
+//!
+//! [`Known`] is shared by all connections of a configuration; [`Nodes`] belongs to one connection. The difference
+//! matters: which node leads is the same for all, but whether a node has answered *this* connection with all that was
+//! acknowledged is not.
+//!
+//! Invariants: `settled` is about `current` only, so that moving to another node clears it. `may_tell` locks the
+//! cluster, so its caller must not hold that lock.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -28,6 +35,8 @@ impl Known {
 }
 
 /// A [`Known`] that exists only as long as a connection uses it.
+///
+/// With it, a list of all configurations does not keep them alive.
 #[derive(Debug)]
 pub(crate) struct WeakKnown(Weak<Mutex<Cluster>>);
 
@@ -36,12 +45,15 @@ impl WeakKnown {
         self.0.strong_count() > 0
     }
 
+    /// Returns the state, or `None` if no connection uses it any more.
     pub(crate) fn upgrade(&self) -> Option<Known> {
         self.0.upgrade().map(Known)
     }
 }
 
 /// The node that a connection talks to, and the connection's knowledge of it and of other nodes.
+///
+/// `Call` changes it while it sends a request. A copy shares the cluster, and nothing else.
 #[derive(Clone, Debug)]
 pub(crate) struct Nodes {
     pub(crate) known: Known,
@@ -57,6 +69,7 @@ pub(crate) struct Nodes {
 }
 
 impl Nodes {
+    /// Creates the knowledge of a new connection, which begins with the node `first`. It is not settled.
     pub(crate) fn new(known: Known, first: String) -> Self {
         Nodes {
             known,
@@ -72,12 +85,15 @@ impl Nodes {
         self.handed_on
     }
 
+    /// Notes whether the request that is about to be sent is forwarded.
     pub(crate) fn hand_on(&mut self, handed_on: bool) {
         self.handed_on = handed_on;
     }
 
     /// Returns whether a node may receive the credentials and the request. It may if the configuration names it, or if
     /// the cluster does.
+    ///
+    /// Without credentials, any node may.
     pub(crate) fn may_tell(&self, authorization: &Authorization, base: &str) -> bool {
         !authorization.is_used() || self.known.cluster().trusts(base)
     }
@@ -87,6 +103,8 @@ impl Nodes {
     }
 
     /// Makes a node the current one.
+    ///
+    /// Moving to the current node changes nothing.
     pub(crate) fn move_to(&mut self, base: &str) {
         if base != self.current {
             base.clone_into(&mut self.current);
@@ -95,6 +113,8 @@ impl Nodes {
     }
 
     /// Returns the level at which a read is sent to a node so that it gets the consistency that was requested.
+    ///
+    /// Never returns a weaker level than the one that was requested.
     pub(crate) fn level(&self, base: &str, wanted: ReadConsistency) -> ReadConsistency {
         match wanted {
             ReadConsistency::Linearizable if self.linearizable.get(base) == Some(&false) => {
@@ -107,10 +127,13 @@ impl Nodes {
 
     /// Records whether a linearizable read was answered as one. Servers before 8.32 silently read weakly. No server
     /// before 9.4 names itself in its own answers, so the name is the proof.
+    ///
+    /// It is remembered for the node until the connection ends, and replaced by each further answer.
     pub(crate) fn linearizable_answer(&mut self, base: &str, is_proven: bool) {
         self.linearizable.insert(base.to_owned(), is_proven);
     }
 
+    /// Returns whether this is the current node, and it is settled.
     pub(crate) fn is_settled(&self, base: &str) -> bool {
         self.settled && base == self.current
     }

@@ -1,6 +1,18 @@
 //! The answer to one query, parsed while it is received. The first rows can be used before the last one has arrived.
 //!
 //! [`Answer`] parses the parts before and after the rows. This module finds the end of each row.
+//!
+//! The flow:
+//!
+//! 1. [`Pieces::begin`] takes the first bytes, which must contain the names of the columns.
+//! 2. The caller appends bytes to [`Pieces::bytes`] and calls [`Pieces::rows`], which returns the rows that are
+//!    complete.
+//! 3. When no more bytes come, [`Pieces::end`] parses what surrounded the rows. Only then is the answer known to be
+//!    one.
+//!
+//! Invariants: the bytes of each row are decoded once, and then forgotten, so that memory is bounded by one piece and
+//! one row. An answer that breaks off or ends in an error is an error at the latest in `end`, after its rows were
+//! returned: the caller must expect that.
 
 use serde::de::Error as _;
 use serde_json::Error;
@@ -15,6 +27,8 @@ const BEFORE_ROWS: &[u8] = br#""values":["#;
 const END: &[u8] = b"]}]}";
 
 /// An answer that was received in part.
+///
+/// After an error, nothing but dropping it makes sense.
 #[derive(Debug)]
 pub(crate) struct Pieces {
     encodings: Vec<Encoding>,
@@ -29,6 +43,9 @@ pub(crate) struct Pieces {
 }
 
 /// A scanner that finds the ends of rows.
+///
+/// It knows of JSON only texts and brackets. Whether what is between them is valid is left to the decoder. The array of
+/// all rows is not counted as open, so a comma or a bracket at depth 0 ends a row.
 #[derive(Debug, Default)]
 struct Scanner {
     /// The position of the next byte to scan.
@@ -43,6 +60,7 @@ struct Scanner {
 }
 
 impl Scanner {
+    /// Advances to the end of the bytes, or to the end of the rows. The bytes up to `at` are not looked at again.
     fn scan(&mut self, bytes: &[u8]) {
         while self.end.is_none()
             && let Some(rest) = bytes.get(self.at..)
@@ -76,6 +94,8 @@ impl Scanner {
     }
 
     /// Advances to the next text, to a bracket in a row, or past the bytes between rows.
+    ///
+    /// Returns the number of bytes that were scanned.
     fn values(&mut self, rest: &[u8]) -> usize {
         if self.depth > 0 {
             let Some(place) = memchr::memchr3(b'"', b'[', b']', rest) else {
@@ -118,6 +138,9 @@ impl Scanner {
 impl Pieces {
     /// Begins to parse an answer. Returns `None` if the columns are not in the first bytes, or if the answer has no
     /// rows.
+    ///
+    /// If it returns `None`, the caller waits for the whole answer and parses that. `encodings` are those of the
+    /// columns.
     pub(crate) fn begin(first: &[u8], encodings: &[Encoding]) -> Option<Self> {
         let end = memchr::memmem::find(first, BEFORE_ROWS)? + BEFORE_ROWS.len();
         let (head, rest) = first.split_at_checked(end)?;
@@ -142,11 +165,17 @@ impl Pieces {
     }
 
     /// Returns the buffer to which the next bytes are appended.
+    ///
+    /// Bytes may only be appended.
     pub(crate) fn bytes(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
     /// Returns the rows that have arrived since the last call.
+    ///
+    /// There may be none. The result has the columns of the answer in any case, and the doubtful values of these rows
+    /// only. A number without a fraction is doubtful here if its type is not known and that of its column does not
+    /// decide. Fails if the rows are not valid.
     pub(crate) fn rows(&mut self) -> Result<Rows, Error> {
         self.scanner.scan(&self.bytes);
         let Some(end) = self.scanner.row_end else {
@@ -173,6 +202,8 @@ impl Pieces {
     }
 
     /// Returns an error unless the answer is complete and valid. It is called when no more bytes arrive.
+    ///
+    /// It parses the answer with an empty list of rows in place of those that were returned.
     pub(crate) fn end(&self) -> Result<(), Error> {
         if self.scanner.end.is_none() {
             return Err(Error::custom("the answer ends before its last row"));
@@ -188,6 +219,7 @@ impl Pieces {
     }
 }
 
+/// Returns the result of an answer that has exactly one, and no error.
 fn only_result(answer: &[u8], encodings: &[Encoding]) -> Option<StatementResult> {
     let encodings = [encodings.to_vec()];
     let mut answer = Answer::parse(answer, &encodings).ok()?;

@@ -1,4 +1,20 @@
 //! The parsing of answers.
+//!
+//! rqlite answers a request with one JSON object. It has a result for each statement, in order, or an `error` of the
+//! request as a whole. Status 200 says nothing about success.
+//!
+//! [`Answer::parse`] decodes the object in one pass, without a tree: a visitor for each level (answer, results,
+//! result), and `rows::ValuesSeed` for the rows, which needs the encodings of the columns in advance.
+//! [`Exchange::answer`] also checks the number of results.
+//!
+//! Invariants:
+//!
+//! * Unknown keys are ignored, so that newer servers may add some. Known keys may stand in any order, and only once.
+//! * A body that contradicts itself is an error: an error of the request with results, rows without columns, rows of
+//!   different widths, anything after the object.
+//! * No input makes the parser panic.
+//!
+//! What an error message means is decided by `message` and by the callers.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,6 +29,8 @@ use super::request::Exchange;
 use super::rows::{Rows, ValuesSeed, text};
 
 /// The result of one statement of a request.
+///
+/// The keys of the result decide: `error` comes first, then `columns`. A result with neither was executed.
 #[derive(Debug, PartialEq)]
 pub(crate) enum StatementResult {
     /// The statement was run. `rows_affected` is SQLite's last count, which is meaningful after INSERT, UPDATE and
@@ -28,6 +46,7 @@ pub(crate) enum StatementResult {
 }
 
 impl StatementResult {
+    /// Returns the result of a statement that assigned no rowid.
     pub(crate) fn executed(rows_affected: usize) -> Self {
         StatementResult::Executed {
             rows_affected,
@@ -37,6 +56,8 @@ impl StatementResult {
 }
 
 /// The body of an answer with status 200.
+///
+/// It may have fewer results than there were statements, see [`Answer::fits`].
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) results: Vec<StatementResult>,
@@ -46,6 +67,9 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// Parses a body. `encodings` holds, for each statement, the encodings of the columns of its rows.
+    ///
+    /// Statements beyond the end of `encodings` have plain columns. Fails if the body is not UTF-8, not JSON, or not an
+    /// answer. Failures of statements are not errors here.
     pub(crate) fn parse(
         body: &[u8],
         encodings: &[Vec<Encoding>],
@@ -68,6 +92,8 @@ impl Answer {
 
     /// Returns the answer that each of the statements would have got in a request of its own. Returns `None` if there
     /// is not one result for each.
+    ///
+    /// It is for writes of several callers that were sent as one request. An error of the request is that of each.
     pub(crate) fn apart(self, statements: usize) -> Option<Vec<Answer>> {
         if let Some(error) = self.error {
             let refused = || Answer {
@@ -102,6 +128,9 @@ pub(crate) fn sequence_number(body: &[u8]) -> Option<u64> {
 
 impl Exchange {
     /// Parses a body. An unreadable body is a failure.
+    ///
+    /// The failure is `Why::Unknown`, since the server may have applied the request. An answer that says that the
+    /// request failed is not a failure here.
     pub(crate) fn answer(
         &self,
         body: &[u8],
@@ -165,6 +194,8 @@ impl Visitor<'_> for KeyVisitor {
 
 /// Returns the time that the server reports to have worked on an answer. The answer contains it with the flag
 /// `timings`.
+///
+/// Returns `None` if the body has no such time, or is not an answer. The rest of the body is skipped, not decoded.
 pub(crate) fn server_time(body: &[u8]) -> Option<Duration> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let seconds = deserializer.deserialize_map(TimeVisitor).ok().flatten()?;
@@ -194,6 +225,7 @@ impl<'de> Visitor<'de> for TimeVisitor {
     }
 }
 
+/// The decoder of the object.
 struct AnswerSeed<'e> {
     encodings: &'e [Vec<Encoding>],
 }
@@ -252,6 +284,7 @@ fn once<T, E: Error>(found: &mut Option<T>, key: &'static str, value: T) -> Resu
     }
 }
 
+/// The decoder of the list of results. It hands each statement its own encodings.
 struct ResultsSeed<'e> {
     encodings: &'e [Vec<Encoding>],
 }
@@ -286,6 +319,8 @@ impl<'de> Visitor<'de> for ResultsSeed<'_> {
     }
 }
 
+/// The decoder of one result. If its first column has the storage classes of the others, that column is removed from
+/// the names and types, and the decoder of the rows consumes its values.
 struct ResultSeed<'e> {
     encodings: &'e [Encoding],
 }

@@ -1,4 +1,23 @@
 //! The rows of one result, decoded directly from the JSON into three buffers: cells, text and bytes.
+//!
+//! [`ValuesSeed`] decodes a JSON array of rows. For each value it takes the encoding of its column, and appends a cell:
+//! numbers are in the cell itself, texts and BLOBs are ranges of two buffers that all rows share. So a result takes
+//! three allocations that grow, not one for each value. Names and types of the columns come from elsewhere, see
+//! [`Rows::with_header`].
+//!
+//! While it decodes, it finds out whether the JSON tells the stored values:
+//!
+//! * In the form [`Encoding::Stored`], a value that rqlite may have converted makes its column doubtful
+//!   ([`Rows::doubtful`]).
+//! * U+FFFD in a text may stand for bytes that are not UTF-8 ([`Rows::has_replacement_character`]).
+//! * A number without a fraction may be an INTEGER or a REAL. If any type is wanted, that is decided at the end, when
+//!   the types of the columns are known.
+//!
+//! What to do with such an answer is left to the session. Rows may also be built by hand, which `sql::cells` does: by
+//! [`Rows::named`], then `push` for each value and `end_row` for each row.
+//!
+//! Invariants: between rows, there are `rows * width` cells, row by row. Ranges are within their buffers, at borders of
+//! characters. Nothing that a server sends makes the decoder panic.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -17,6 +36,9 @@ pub(crate) enum Value<'a> {
 }
 
 /// The rows that one statement returned.
+///
+/// `cells`, `text` and `bytes` are the three buffers. The types are those that the server reports: the declared type of
+/// a column, in lower case, or the class of the first value of an expression.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Rows {
     pub(crate) columns: Vec<String>,
@@ -38,6 +60,7 @@ pub(crate) struct Rows {
     whole: Doubtful,
 }
 
+/// One value. `start` and `end` are positions in the buffer for text, or in that for bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Cell {
     Null,
@@ -49,6 +72,8 @@ enum Cell {
 
 impl Rows {
     /// Creates the rows of a complete answer.
+    ///
+    /// `values` are the rows without their header. Their width has been compared with that of the header.
     pub(super) fn with_header(
         columns: Vec<String>,
         types: Vec<String>,
@@ -68,6 +93,9 @@ impl Rows {
     }
 
     /// Decodes some rows of the answer that has these columns, given as `[[…],[…]]`.
+    ///
+    /// The result has these rows only. Fails if they are not valid, or not as wide as the header. A single row is not
+    /// taken for the only one of the answer, because others may follow.
     pub(super) fn with_rows(
         &self,
         json: &[u8],
@@ -94,6 +122,9 @@ impl Rows {
     /// Decides the class of whole numbers, because rqlite writes the REAL 1.0 as 1. The class follows from the affinity
     /// of the column, or, for the first value of an expression, from its type. `is_only` tells that the answer has a
     /// single row.
+    ///
+    /// Columns that stay undecided become doubtful. `encodings` may begin with the one of a column of classes, which is
+    /// no column of the rows.
     fn decide_whole_numbers(&mut self, encodings: &[Encoding], is_only: bool) {
         let width = self.width();
         let stored = encodings
@@ -114,6 +145,7 @@ impl Rows {
         }
     }
 
+    /// Makes all INTEGERs of a column REALs.
     fn make_real(&mut self, column: usize) {
         let width = self.width();
         for cell in self.cells.iter_mut().skip(column).step_by(width) {
@@ -148,6 +180,8 @@ impl Rows {
     }
 
     /// Creates an empty result with these columns.
+    ///
+    /// Values are then added by `push`, and each row is closed by `end_row`.
     pub(crate) fn named(columns: Vec<String>) -> Self {
         Rows {
             columns,
@@ -156,6 +190,8 @@ impl Rows {
     }
 
     /// Adds a value to the row under construction.
+    ///
+    /// The caller pushes one value for each column, in order.
     pub(crate) fn push(&mut self, value: Option<Value<'_>>) {
         match value {
             None => self.cells.push(Cell::Null),
@@ -172,11 +208,15 @@ impl Rows {
     }
 
     /// Adds a BLOB. Returns `None` if these are not hexadecimal digits.
+    ///
+    /// After `None`, the rows are of no use: some bytes may have been added.
     pub(crate) fn push_hex_blob(&mut self, hex: &str) -> Option<()> {
         self.push_hex::<serde_json::Error>(hex).ok()
     }
 
     /// Adds text. Returns `None` if these are not hexadecimal digits.
+    ///
+    /// Text that is not UTF-8 is kept as bytes, and [`Rows::is_text`] tells that it is text.
     pub(crate) fn push_hex_text(&mut self, hex: &str) -> Option<()> {
         self.push_hex_blob(hex)?;
         self.binary_to_text();
@@ -184,6 +224,8 @@ impl Rows {
     }
 
     /// Removes the first rows.
+    ///
+    /// Removes all rows if there are fewer. The text and the bytes of removed rows stay in the buffers.
     pub(crate) fn skip(&mut self, rows: usize) {
         let cells = (rows * self.width()).min(self.cells.len());
         self.cells.drain(..cells);
@@ -194,6 +236,9 @@ impl Rows {
 
     /// Adds the values of the first rows to a digest, regardless of their encoding. `reals` are the columns that are
     /// read as REALs. For these, rqlite may write different digits of the same REAL.
+    ///
+    /// Two answers to the same query have the same digest if their values are equal, even if one is decoded from
+    /// another form. Panics if there are fewer rows.
     pub(crate) fn digest(&self, rows: usize, reals: Doubtful, digest: &mut impl Hasher) {
         let width = self.width();
         for (place, cell) in self.cells[..rows * width].iter().enumerate() {
@@ -223,6 +268,8 @@ impl Rows {
         }
     }
 
+    /// Removes the last column from all rows, and its name. The types and the list of broken texts stay as they are, so
+    /// `is_text` may be wrong after it for texts that are not UTF-8.
     pub(crate) fn drop_last_column(&mut self) {
         let width = self.width();
         if width == 0 {
@@ -236,6 +283,7 @@ impl Rows {
         self.columns.pop();
     }
 
+    /// Ends the row under construction.
     pub(crate) fn end_row(&mut self) {
         self.rows += 1;
     }
@@ -257,10 +305,12 @@ impl Rows {
         self.columns.len()
     }
 
+    /// Returns a value, or `None` for NULL. Panics if there is no such row or column.
     pub(crate) fn value(&self, row: usize, column: usize) -> Option<Value<'_>> {
         self.of(self.cells[row * self.width() + column])
     }
 
+    /// Returns the value of a cell of these rows.
     fn of(&self, cell: Cell) -> Option<Value<'_>> {
         match cell {
             Cell::Null => None,
@@ -285,6 +335,8 @@ impl Rows {
 
     /// Restores whole REALs, because rqlite writes the REAL 1.0 as 1. rqlite does report the declared type of a column,
     /// or the class of an expression's first value. This is for rows of raw SQL, for which no other types are known.
+    ///
+    /// Does nothing if no column is declared as a REAL, or if the answer has no types.
     pub(crate) fn with_whole_reals(mut self) -> Self {
         // Beyond this number, a REAL may differ from the digits that it is written with.
         const EXACT: u64 = 1 << 53;
@@ -311,6 +363,9 @@ impl Rows {
     }
 
     /// Returns the encoding of the value at this position of the row.
+    ///
+    /// `place` counts the columns that have a class. A BLOB is tagged, a REAL may be infinite, and any other value is
+    /// as rqlite writes it.
     fn by_class(&self, place: usize) -> Encoding {
         match self.classes.as_bytes().get(place) {
             Some(b'b') => Encoding::Tagged,
@@ -328,6 +383,7 @@ impl Rows {
         });
     }
 
+    /// Appends a BLOB. Fails unless these are pairs of hexadecimal digits.
     fn push_hex<E: serde::de::Error>(&mut self, hex: &str) -> Result<(), E> {
         let start = self.bytes.len();
         if !hex.len().is_multiple_of(2) {
@@ -346,6 +402,8 @@ impl Rows {
         Ok(())
     }
 
+    /// Appends a value after its letter: `b` and `t` precede hexadecimal digits, `r` a REAL as text. Fails for anything
+    /// else.
     fn push_tagged<E: serde::de::Error>(&mut self, tagged: &str) -> Result<(), E> {
         match (tagged.get(..1), tagged.get(1..)) {
             (Some("b"), Some(hex)) => self.push_hex(hex),
@@ -364,6 +422,8 @@ impl Rows {
     }
 
     /// Converts the last value to text. Text that is not UTF-8 stays as bytes, so that reading it as text is an error.
+    ///
+    /// The last cell must be one of bytes, at the end of the buffer.
     fn binary_to_text(&mut self) {
         if let Some(Cell::Binary { start, end }) = self.cells.last().copied()
             && let Ok(text) = std::str::from_utf8(&self.bytes[start..end])
@@ -382,6 +442,8 @@ impl Rows {
     }
 
     /// Returns whether SQLite stores the value as text, even if it is not UTF-8.
+    ///
+    /// Panics if there is no such row or column.
     pub(crate) fn is_text(&self, row: usize, column: usize) -> bool {
         let cell = row * self.width() + column;
         matches!(self.cells[cell], Cell::Text { .. }) || self.broken_text.contains(&cell)
@@ -408,6 +470,8 @@ fn has_replacement_character(text: &str) -> bool {
 }
 
 /// A decoder for `[[…],[…]]`. The columns are not known here. Every row must be as wide as the first.
+///
+/// It yields the rows without a header, and their width. Columns beyond the end of `encodings` are plain.
 pub(super) struct ValuesSeed<'e> {
     pub(super) encodings: &'e [Encoding],
 }
@@ -450,6 +514,8 @@ impl<'de> Visitor<'de> for ValuesSeed<'_> {
     }
 }
 
+/// The decoder of one row. It appends one cell for each value, except for a value of [`Encoding::Classes`], which it
+/// keeps in `Rows::classes` for the values that follow.
 struct RowSeed<'r, 'e> {
     rows: &'r mut Rows,
     encodings: &'e [Encoding],
@@ -491,6 +557,7 @@ impl<'de> Visitor<'de> for RowSeed<'_, '_> {
     }
 }
 
+/// The types for which a number is what was wanted.
 const NUMBERS: &[Wanted] = &[
     Wanted::Integer,
     Wanted::Real,
@@ -498,6 +565,9 @@ const NUMBERS: &[Wanted] = &[
     Wanted::AnyOfExpression,
 ];
 
+/// The decoder of one value. Its encoding decides how a JSON string is read: as it is, as hexadecimal digits after a
+/// letter, or as the classes of the row. Numbers and NULL mean the same in nearly every encoding; [`Encoding::Real`]
+/// makes all numbers REALs.
 struct CellSeed<'r> {
     rows: &'r mut Rows,
     column: usize,
@@ -505,6 +575,7 @@ struct CellSeed<'r> {
 }
 
 impl CellSeed<'_> {
+    /// Marks the column as doubtful.
     fn doubt(&mut self) {
         self.rows.doubtful.insert(self.column);
     }
@@ -518,6 +589,7 @@ impl CellSeed<'_> {
         }
     }
 
+    /// Notes what is uncertain about a number without a fraction, by its encoding.
     fn whole_number(&mut self, value: i64) {
         match self.encoding {
             Encoding::Stored(Wanted::AnyOfColumn | Wanted::AnyOfExpression) => {

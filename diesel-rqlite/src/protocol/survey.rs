@@ -1,4 +1,18 @@
 //! The questions to nodes about their cluster, and the parsing of the answers.
+//!
+//! A [`Survey`] asks one node up to two questions, each depending on the answer before:
+//!
+//! 1. `/nodes`: the members with their addresses, and the leader. If the user has no permission for it, a read takes
+//!    its place, whose redirect names the leader (`Question::Probe`).
+//! 2. `/status` for the id of the node itself, but only if the list does not tell it, as at the address of a load
+//!    balancer.
+//!
+//! The flow is: [`Survey::ask`] returns a request, the caller sends it and reports the answer by [`Survey::heard`],
+//! until `ask` returns `None`. Then [`Survey::view`] has the [`View`]. If a question is not answered, the caller stops.
+//! What the answers mean for the cluster is decided by `cluster`.
+//!
+//! This module also turns addresses into the one form in which they are compared, see [`base_of`]. Answers come from
+//! servers that may be wrong or hostile: an address that is not one of a node is left out, and nothing here panics.
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -18,6 +32,8 @@ const PROBE_PATH: &str = "/db/query";
 const PROBE: &str = "/db/query?level=weak&redirect&q=SELECT%201";
 
 /// The answers of one node.
+///
+/// The default is that of a node that has told nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct View {
     /// The id of the node itself.
@@ -39,6 +55,8 @@ pub(crate) struct Seen {
 }
 
 /// A survey of one node, one question after the other.
+///
+/// The credentials are those for the node, or `None` if it may not get them.
 #[derive(Debug)]
 pub(crate) struct Survey {
     base: String,
@@ -47,6 +65,7 @@ pub(crate) struct Survey {
     view: View,
 }
 
+/// The question that `ask` asks next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Question {
     Nodes,
@@ -66,6 +85,9 @@ impl Survey {
     }
 
     /// Returns the next question, or `None` if there is no more.
+    ///
+    /// Returns the same question until it was answered. Returns `None` as well if the address can't be part of a
+    /// request.
     pub(crate) fn ask(&self) -> Option<http::Request<Bytes>> {
         let path = match self.question {
             Question::Nodes => NODES,
@@ -80,6 +102,8 @@ impl Survey {
         request.body(Bytes::new()).ok()
     }
 
+    /// Takes the answer to the question that was asked last, and chooses the next one. Any status is an answer. One
+    /// that can't be read is treated like a refusal.
     pub(crate) fn heard(&mut self, response: &http::Response<Bytes>) {
         let (status, body) = (response.status(), response.body());
         self.question = match self.question {
@@ -123,6 +147,9 @@ impl Survey {
         };
     }
 
+    /// Notes what the answer to the read tells. A redirect names the leader by its address only. An answer with status
+    /// 200 shows that the node leads itself. An error of the server says that it knows no leader. Anything else, such
+    /// as a wrong password, says nothing.
     fn probed(&mut self, response: &http::Response<Bytes>) {
         let status = response.status();
         let failed = response.body().starts_with(br#"{"results":[],"error""#);
@@ -159,6 +186,8 @@ fn only_id(base: &str, nodes: &[Seen]) -> Option<String> {
     here.next().is_none().then_some(id)
 }
 
+/// Returns the nodes that can be reached, the leader, and whether some node does not answer the asked one. Returns
+/// `None` if the body is not a list of nodes.
 fn nodes(body: &[u8]) -> Option<(Vec<Seen>, Option<Leader>, bool)> {
     let members = members(body)?;
     let misses = members.iter().any(|member| !member.is_reachable);
@@ -190,6 +219,9 @@ pub(crate) fn is_host_name(name: &str) -> bool {
 }
 
 /// Returns an address in the form in which it precedes rqlite's paths.
+///
+/// The form is `scheme://host:port/prefix`, always with a port and without a slash at its end, so that two texts are
+/// equal if the addresses are. Returns `None` for another scheme, an invalid host, or credentials.
 pub(crate) fn base_of(address: &str) -> Option<String> {
     let url = url::Url::parse(address).ok()?;
     let tls = match url.scheme() {
@@ -219,6 +251,9 @@ pub(crate) fn is_redirect(status: StatusCode) -> bool {
 
 /// Returns the target of a redirect without the endpoint: `http://host:4001`. The location may be relative to the URL
 /// that was requested (RFC 9110).
+///
+/// `path` is the path of the endpoint that was requested. Returns `None` if the location is not that endpoint of some
+/// node.
 pub(crate) fn redirect_target(asked: &str, location: &str, path: &str) -> Option<String> {
     let asked = url::Url::parse(&format!("{asked}{path}")).ok()?;
     let mut target = asked.join(location).ok()?;

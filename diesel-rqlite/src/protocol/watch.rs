@@ -3,6 +3,15 @@
 //! A statement may take any time, so that no timeout can distinguish a slow leader from a lost one. The cluster can:
 //! while an answer is outstanding, its nodes are asked who leads. A node that no longer leads is given up, and so is a
 //! node that answers nothing while others do. This module is pure. The caller reads the clock, see [`Watch::check`].
+//!
+//! The transport makes checks while it waits: [`Watch::next_check`] says when the first one is due, and after that
+//! every [`INTERVAL`]. It reports each sign of progress by [`Watch::passed_on`] and [`Watch::heard`], which begin the
+//! wait anew. A check returns [`Verdict::Look`] at most once in [`PATIENCE`]; the caller then asks the nodes in the
+//! background, and the next checks see what they said.
+//!
+//! Invariants: only what was said after `since` counts, so that an election before the request deposes nobody. A single
+//! silence is not enough, nor is silence of all nodes. Giving up says nothing about the request: whether it may have
+//! been applied depends on whether it left the client, which `call` decides.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) const INTERVAL: Duration = Duration::from_millis(50);
 
 /// The decision about an answer that has not arrived yet.
+///
+/// `GiveUp` has the reason, for the error. Its answer is then not waited for any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Wait,
@@ -24,6 +35,8 @@ pub(crate) enum Verdict {
 }
 
 /// A flag that tells whether a request may be sent again.
+///
+/// If it may, giving up too early costs little, so that less proof is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Again {
     Yes,
@@ -44,13 +57,17 @@ pub(crate) enum Of {
 }
 
 /// One request that is under way.
+///
+/// It begins when the request is about to be sent, and ends with its answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Watch {
     node: String,
     of: Of,
     /// The time at which the node was last heard from.
     since: Instant,
+    /// No look is asked for before this time.
     next_look: Instant,
+    /// The state of `Expect: 100-continue`.
     taking: Taking,
 }
 
@@ -62,10 +79,12 @@ enum Taking {
     Said,
     /// The node was not asked yet.
     NotAsked,
+    /// The node was asked at this time, and has not answered.
     Asked(Instant),
 }
 
 impl Watch {
+    /// Creates the watch over a request that is sent `now`.
     pub(crate) fn new(node: String, of: Of, now: Instant) -> Self {
         Watch {
             node,
@@ -77,12 +96,17 @@ impl Watch {
     }
 
     /// Makes the node accept the request before it is sent.
+    ///
+    /// Without an answer to that within [`PATIENCE`], the request is given up, whoever leads. Its body has not left the
+    /// client then.
     pub(crate) fn until_taken(mut self) -> Self {
         self.taking = Taking::NotAsked;
         self
     }
 
     /// Records that there is a connection to the node, and that it has taken some bytes.
+    ///
+    /// May be called for each part of the body. The wait begins anew each time.
     pub(crate) fn passed_on(&mut self, now: Instant) {
         self.since = now;
         self.next_look = now + PATIENCE;
@@ -98,11 +122,15 @@ impl Watch {
     }
 
     /// Returns the time of the next check.
+    ///
+    /// Once the first check was due, it is always `now`. The caller chooses the interval.
     pub(crate) fn next_check(&self, now: Instant) -> Instant {
         let first = self.since + PATIENCE;
         if now < first { first } else { now }
     }
 
+    /// Returns whether to go on waiting, by what is known of the cluster now. It may be called at any time, and as
+    /// often as one likes. After [`Verdict::Look`], it returns that again only after [`PATIENCE`].
     pub(crate) fn check(&mut self, cluster: &Cluster, now: Instant) -> Verdict {
         if now < self.next_check(now) {
             return Verdict::Wait;
@@ -122,6 +150,7 @@ impl Watch {
         Verdict::Look
     }
 
+    /// Returns the reason why the answer is not worth waiting for, if there is one.
     fn lost(&self, cluster: &Cluster) -> Option<String> {
         if cluster.is_mute(&self.node, self.since) {
             return Some("given up: it answers nothing, and others do".to_owned());
@@ -146,6 +175,7 @@ impl Watch {
         }
     }
 
+    /// Returns the present leader, if it differs from the one that was known before the request.
     fn elected_after<'c>(&self, cluster: &'c Cluster, before: Option<&Leader>) -> Option<&'c str> {
         cluster.elected_after(before?, self.since)
     }

@@ -272,7 +272,8 @@ fn decode_cell<'t>(text: &'t str, rows: &mut Rows) -> Option<&'t str> {
     Some(rest)
 }
 
-/// The exponent is limited, so that an answer can't keep the client busy.
+/// Reads a REAL from its cell, without tag and comma. The exponent is limited, so that an answer can't keep the client
+/// busy.
 fn decode_real(body: &str) -> Option<f64> {
     match body {
         "Inf" => return Some(f64::INFINITY),

@@ -164,8 +164,8 @@ impl<'a> Batch<'a> {
         error::error_at(message, error::Place::among(number, all, position))
     }
 
-    /// All statements of `found` become statements of the batch, in order. If RETURNING is cut off from one that runs
-    /// alone, a check of the clause precedes it. `atomic` is set if there is more than one statement.
+    /// Creates a batch of all these statements, in order. If RETURNING is cut off from one that runs alone, a check of
+    /// the clause precedes it. `atomic` is set if there is more than one statement.
     fn of(
         found: &[Parsed<'a>],
         framed: bool,
@@ -239,8 +239,8 @@ fn check_connection_functions(found: &[Parsed<'_>], place: Place) -> Result<(), 
     Ok(())
 }
 
-/// EXPLAIN is a read whatever it explains. Other statements are writes, also those without an effect on rows, such as
-/// CREATE.
+/// Returns whether it is sent as a read. EXPLAIN is, whatever it explains. Statements without an effect on rows, such
+/// as CREATE, are not.
 fn is_read(parsed: &Parsed<'_>) -> bool {
     match parsed.form() {
         Form::Select | Form::Explain => true,

@@ -86,7 +86,7 @@ impl<'a> Values<'a> {
         })
     }
 
-    /// `parsed` must be the statement that these values were made for.
+    /// Returns a writer of the statement that these values were made for, which `parsed` must be.
     pub(super) fn writer<'w>(&'w self, parsed: &'w Parsed<'_>) -> Writer<'w, 'a> {
         Writer::new(parsed, &self.numbers, self.names, &self.binds)
     }

@@ -50,7 +50,7 @@ pub(crate) struct Journal {
     known: Known,
 }
 
-/// `DESIGN.md` says what each kind becomes in a peek and in the commit.
+/// One entry of a journal. `DESIGN.md` says what each kind becomes in a peek and in the commit.
 #[derive(Debug)]
 pub(crate) enum Entry {
     /// Rows that were shown to the closure.
@@ -229,7 +229,7 @@ impl Journal {
         self.guard_bytes
     }
 
-    /// Its place is the length of the journal before.
+    /// Adds a write. Its place is the length of the journal before.
     pub(crate) fn write(&mut self, write: Write) {
         self.entries.push(Entry::Write(Box::new(write)));
     }
@@ -522,7 +522,7 @@ impl Journal {
         behind
     }
 
-    /// Must be called after entries were removed.
+    /// Computes the size of the guards anew. Must be called after entries were removed.
     fn recount(&mut self) {
         let sizes = self.entries.iter().map(|entry| match entry {
             Entry::Rows(guard) => guard.statement.size(),

@@ -47,7 +47,7 @@ impl<'j> Parts<'j> {
         self.parts.push(part);
     }
 
-    /// The same as `push`, for a statement of the journal.
+    /// Adds a statement that the journal owns.
     pub(super) fn push_ref(&mut self, part: Part, statement: &'j Statement<'static>) {
         self.statements.push(Cow::Borrowed(statement));
         self.parts.push(part);
