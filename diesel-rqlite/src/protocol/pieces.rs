@@ -5,7 +5,7 @@
 //! The flow:
 //!
 //! 1. [`Pieces::begin`] takes the first bytes, which must contain the names of the columns.
-//! 2. The caller appends bytes to [`Pieces::bytes`] and calls [`Pieces::rows`], which returns the rows that are
+//! 2. The caller appends bytes to `Pieces::bytes` and calls [`Pieces::rows`], which returns the rows that are
 //!    complete.
 //! 3. When no more bytes come, [`Pieces::end`] parses what surrounded the rows. Only then is the answer known to be
 //!    one.

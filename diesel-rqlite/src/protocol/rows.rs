@@ -8,7 +8,7 @@
 //! While it decodes, it finds out whether the JSON tells the stored values:
 //!
 //! * In the form [`Encoding::Stored`], a value that rqlite may have converted makes its column doubtful
-//!   ([`Rows::doubtful`]).
+//!   (`Rows::doubtful`).
 //! * U+FFFD in a text may stand for bytes that are not UTF-8 ([`Rows::has_replacement_character`]).
 //! * A number without a fraction may be an INTEGER or a REAL. If any type is wanted, that is decided at the end, when
 //!   the types of the columns are known.

@@ -8,7 +8,7 @@
 //!    balancer.
 //!
 //! The flow is: [`Survey::ask`] returns a request, the caller sends it and reports the answer by [`Survey::heard`],
-//! until `ask` returns `None`. Then [`Survey::view`] has the [`View`]. If a question is not answered, the caller stops.
+//! until `ask` returns `None`. Then `Survey::view` has the [`View`]. If a question is not answered, the caller stops.
 //! What the answers mean for the cluster is decided by `cluster`.
 //!
 //! This module also turns addresses into the one form in which they are compared, see [`base_of`]. Answers come from

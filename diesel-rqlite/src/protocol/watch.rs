@@ -25,7 +25,7 @@ pub(crate) const INTERVAL: Duration = Duration::from_millis(50);
 
 /// The decision about an answer that has not arrived yet.
 ///
-/// `GiveUp` has the reason, for the error. Its answer is then not waited for any more.
+/// `GiveUp` has the reason, for the error. The answer is then not waited for any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Wait,

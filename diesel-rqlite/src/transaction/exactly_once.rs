@@ -15,7 +15,7 @@
 //!
 //! 1. [`Registration::statements`] run as one request, which may be sent again, and [`Registration::done`] yields
 //!    [`Commits`].
-//! 2. Before each commit, [`Commits::advance`] takes the next number, and [`Commits::number`] becomes the first
+//! 2. Before each commit, [`Commits::advance`] takes the next number, and `Commits::number` becomes the first
 //!    statement of the commit.
 //! 3. If the answer is lost, [`Commits::settle`] and [`Commits::ask`] run as one request until there is an answer, and
 //!    [`was_applied`] reads it. If the commit was not applied, it is sent again with a new number.
