@@ -65,6 +65,12 @@ impl<'m> RequestError<'m> {
         }
     }
 
+    /// Returns whether the error is about the node that was asked, and not about the request. A node that forwards may send
+    /// a second copy, and pass on the error of that one alone.
+    pub(super) fn is_of_node(self) -> bool {
+        matches!(self, RequestError::NotHere | RequestError::Refused)
+    }
+
     /// Returns whether the error proves that the request was not applied. This is an allowlist: any other error leaves
     /// it open.
     pub(crate) fn is_not_applied(self) -> bool {

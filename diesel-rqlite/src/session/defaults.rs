@@ -69,12 +69,12 @@ impl<C: Client> Session<C> {
     }
 
     /// Asks for the schema as the transaction sees it. It is not asked for again until a statement may have changed
-    /// defaults, even if this request fails.
+    /// defaults, or if this request fails.
     async fn learn_defaults(&mut self) -> QueryResult<()> {
-        self.defaults_are_news = false;
         let query = Statement::plain(unstable::QUERY);
         let rows = self.ask_as_seen(&query).await?;
         self.learn_unstable(&rows);
+        self.defaults_are_news = false;
         Ok(())
     }
 

@@ -265,6 +265,7 @@ impl<C: Client> Session<C> {
         session.coalescer.clone_from(&self.coalescer);
         session.foreign_keys = self.foreign_keys;
         session.unstable.clone_from(&self.unstable);
+        session.defaults_are_news = self.defaults_are_news;
         session.transaction.did = Did::unknown();
         session
     }
