@@ -81,8 +81,9 @@ pub(crate) trait Fetch: Client {
     /// The body of an answer. It is read as it arrives, without a time limit, and owns its connection.
     type Download: Rest;
 
-    /// Sends a request without a body to one node, once, without following redirects. The answer must begin
-    /// within `patience`. Any status is an answer. The request must change nothing, since the error does not tell whether it was sent.
+    /// Sends a request without a body to one node, once, without following redirects. The answer must begin within
+    /// `patience`. Any status is an answer. The request must change nothing, since the error does not tell whether it was
+    /// sent.
     fn fetch(
         &self,
         request: http::Request<()>,
