@@ -22,6 +22,7 @@ macro_rules! links {
 [framework-pool]: crate::guide::frameworks#the-pool
 [frameworks]: crate::guide::frameworks
 [pages]: crate::Pages
+[performance]: crate::guide::performance
 [platforms]: crate::guide::platforms
 [steering]: crate::guide::steering
 [transactions]: crate::guide::transactions
