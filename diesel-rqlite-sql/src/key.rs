@@ -3,7 +3,7 @@
 //! If it is known that the row exists, the row count of such an UPDATE or DELETE is known in advance.
 
 use crate::keyword::Keyword;
-use crate::parsed::{Form, Parsed};
+use crate::parsed::{Form, Parsed, unescaped};
 use crate::token::TokenKind;
 
 /// A statement whose WHERE is `column = ?`, or several of these joined by AND.
@@ -15,8 +15,9 @@ pub struct ByKey {
     pub columns: Vec<(String, usize)>,
     /// The columns that an UPDATE sets.
     pub sets: Vec<String>,
-    /// The columns that a SELECT returns. `None` if a column has another name in the answer, or if an expression may
-    /// be something other than a column, such as `true`.
+    /// The columns that a SELECT returns, without quotes and escapes. `None` if a column has another name in the answer,
+    /// if an expression may be something other than a column, such as `true`, or if a schema is named: the table alone may
+    /// then be another one.
     pub shown: Option<Vec<String>>,
 }
 
@@ -27,7 +28,10 @@ impl ByKey {
         let before = match (parsed.form(), parsed.keyword(0)?) {
             (Form::Select, Keyword::Select) => {
                 let behind = parsed.plain_columns()?;
-                shown = parsed.qualified_columns(behind - 1);
+                let is_of_schema = parsed.kind(behind + 1) == Some(TokenKind::Dot);
+                shown = (!is_of_schema)
+                    .then(|| parsed.qualified_columns(behind - 1))
+                    .flatten();
                 behind
             }
             (Form::Delete, Keyword::Delete) if parsed.is(1, Keyword::From) => 2,
@@ -91,8 +95,9 @@ impl Parsed<'_> {
             if self.kind(place + 1)? != TokenKind::Dot {
                 return None;
             }
-            let (name, behind) = self.qualified_name(place)?;
-            columns.push(name);
+            let (_, behind) = self.qualified_name(place)?;
+            // SQLite ignores the case of ASCII letters only.
+            columns.push(unescaped(self.at(behind - 1)).to_ascii_lowercase());
             match self.kind(behind)? {
                 TokenKind::Comma => place = behind + 1,
                 _ if behind == from => return Some(columns),
@@ -207,7 +212,12 @@ mod tests {
             shown(r#"SELECT "t"."A", t.b FROM "t" WHERE ("t"."a" = ?) LIMIT ?"#),
             names(["a", "b"])
         );
+        assert_eq!(
+            shown(r#"SELECT "t"."say ""A""", `t`.`Größe` FROM t WHERE t.a = ?"#),
+            names([r#"say "a""#, "größe"])
+        );
         for sql in [
+            "SELECT t.a, t.b FROM main.t WHERE a = ?",
             "SELECT a, b FROM t WHERE a = ?",
             "SELECT t.a, true FROM t WHERE a = ?",
             "SELECT t.a AS x, t.b FROM t WHERE a = ?",

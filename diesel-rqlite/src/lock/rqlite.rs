@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::bind_collector::Bind;
 use crate::protocol::rows::{Rows, Value};
-use crate::sql::cells::GUARD;
+use crate::sql::fails_unless;
 use crate::statement::Statement;
 
 /// A lock in the same database that the transaction uses. It needs no second system, and no extra
@@ -214,10 +214,8 @@ impl Lease {
 
     /// Fails unless this acquisition holds the lock.
     pub(crate) fn check(&self) -> Statement<'static> {
-        let sql = format!(
-            "SELECT CASE WHEN EXISTS (SELECT 1 FROM __diesel_rqlite_locks WHERE name = ? AND owner = ?) \
-             THEN 1 ELSE json_extract('{{}}','{GUARD}lock') END"
-        );
+        let is_held = "EXISTS (SELECT 1 FROM __diesel_rqlite_locks WHERE name = ? AND owner = ?)";
+        let sql = fails_unless(is_held, "lock");
         Statement::with_binds(sql, vec![text(&self.lock.name), text(&self.token)])
     }
 

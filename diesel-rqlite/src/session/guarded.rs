@@ -28,7 +28,7 @@ use crate::protocol::response::StatementResult;
 use crate::protocol::rows::{Rows, Value};
 use crate::sql::cells::{self, TextCell};
 use crate::sql::unstable::Comparable;
-use crate::statement::{GuardedRead, Keyed, Learnt, Read, Statement};
+use crate::statement::{GuardedRead, Keyed, Learnt, Read, Statement, StoredRow};
 use crate::transaction::{Guard, RowKey};
 
 /// Rows, and the form in which they came.
@@ -199,16 +199,19 @@ impl<C: Client> Session<C> {
             Some(unstable) => read.comparable(unstable, &rows.columns),
             None => Comparable::Nothing,
         };
-        let keyed = self.keyed(read, rows, by_key);
         let statement = match &shown.form {
-            Form::Stored(stored, as_cells) => guarded.guard_of_row(
-                rows,
-                stored,
-                *as_cells,
-                inserted_into,
-                &compared,
-                keyed.as_ref(),
-            ),
+            Form::Stored(stored, as_cells) => {
+                let row = StoredRow {
+                    rows,
+                    stored,
+                    as_cells: *as_cells,
+                    compared: &compared,
+                };
+                match self.keyed(read, rows, by_key) {
+                    Some(keyed) => keyed.guard(&row),
+                    None => guarded.guard_of_row(&row, inserted_into),
+                }
+            }
             Form::Cells(texts, form) => {
                 guarded.guard(texts_of(texts)?, rows, *form, inserted_into, &compared)
             }
@@ -233,7 +236,7 @@ impl<C: Client> Session<C> {
     ) -> Option<Keyed<'k>> {
         let by_key = by_key.filter(|_| rows.len() == 1 && !self.transaction.past.conflict)?;
         let key = self.keys.get(&by_key.table)?;
-        let keyed = || Keyed::of(by_key, |place| read.bound(place));
+        let keyed = || Keyed::of(by_key, rows.width(), |place| read.bound(place));
         by_key.is_by(key).then(keyed).flatten()
     }
 

@@ -30,6 +30,7 @@
 
 use std::fmt::Write as _;
 
+use super::fails_unless;
 use super::results::SUBQUERY;
 use crate::protocol::rows::{Rows, Value, whole};
 
@@ -392,11 +393,11 @@ pub(crate) fn guard(
 ) -> String {
     let row = row(columns, text);
     let order = if ordered { "" } else { " ORDER BY s" };
-    format!(
-        "{}SELECT CASE WHEN (SELECT coalesce(group_concat(s,''{order}),'') FROM (SELECT {row} AS s FROM {SUBQUERY}))={expected}{unless} \
-         THEN 1 ELSE json_extract('{{}}','{GUARD}rows') END",
-        with(query, width)
-    )
+    let texts = format!(
+        "SELECT coalesce(group_concat(s,''{order}),'') FROM (SELECT {row} AS s FROM {SUBQUERY})"
+    );
+    let guard = fails_unless(&format!("({texts})={expected}{unless}"), "rows");
+    format!("{}{guard}", with(query, width))
 }
 
 /// Returns the texts of all rows, concatenated as in a guard.

@@ -18,8 +18,16 @@ pub(crate) mod compared;
 pub(crate) mod results;
 pub(crate) mod unstable;
 
+use crate::protocol::message::GUARD;
+
 #[cfg(test)]
 use diesel_rqlite_sql::{Parsed, SqlError, parse};
+
+/// Returns the statement that fails unless a condition holds. The error names the guard. Only the branch that is taken is
+/// evaluated, so the statement can be prepared in any case.
+pub(crate) fn fails_unless(condition: &str, guard: &str) -> String {
+    format!("SELECT CASE WHEN {condition} THEN 1 ELSE json_extract('{{}}','{GUARD}{guard}') END")
+}
 
 /// Returns the only statement of a text.
 #[cfg(test)]

@@ -121,53 +121,18 @@ impl GuardedRead {
         Some(statement)
     }
 
-    /// Returns the statement that fails unless the query returns this one row, or none, as [`stored`](Self::stored)
-    /// yielded it. Returns `None` if no value may be compared.
-    ///
-    /// With `keyed`, the row is compared in its table, and neither the text of the query nor its values are used. Such
-    /// a guard is correct only if the query finds its row by the whole primary key, which the caller has checked. `row`
-    /// must have at most one row, and must have been decoded from its cells.
+    /// Returns the statement that fails unless the query returns this one row, or none. Returns `None` if no value may be
+    /// compared.
     pub(crate) fn guard_of_row(
         &self,
-        row: &Rows,
-        stored: &[Encoding],
-        as_cells: Doubtful,
+        row: &StoredRow<'_>,
         inserted_into: Option<&str>,
-        compared: &Comparable,
-        keyed: Option<&Keyed<'_>>,
     ) -> Option<Statement<'static>> {
-        if *compared == Comparable::Nothing {
-            return None;
-        }
-        let mut binds = match keyed {
-            Some(_) => Vec::new(),
-            None => self.binds.clone(),
-        };
-        let key = keyed.map(|keyed| keyed.condition(&mut binds));
-        let mut conditions = String::new();
-        let columns = (0..self.width).filter(|column| !row.is_empty() && compared.has(*column));
-        for column in columns {
-            let name = match keyed {
-                Some(keyed) => keyed.column(column)?,
-                None => format!("c{column}"),
-            };
-            let place = |bind| placeholder(&mut binds, bind);
-            let condition = match as_cells.contains(column) {
-                true => compared::as_cell(&name, row, column, place),
-                false => {
-                    compared::as_stored(&name, row, column, stored.get(column).copied(), place)
-                }
-            };
-            // Writing to a String can't fail.
-            let _ = write!(conditions, " AND {condition}");
-        }
-        let sql = match (keyed, key) {
-            (Some(keyed), Some(key)) => compared::guard_by_key(&keyed.table(), &key, &conditions),
-            _ => {
-                let unless = inserted_into.map(without_rowid).unwrap_or_default();
-                compared::guard(&self.text, self.width, row.len(), &conditions, &unless)
-            }
-        };
+        let mut binds = self.binds.clone();
+        let names = (0..self.width).map(|column| format!("c{column}"));
+        let conditions = row.conditions(names, &mut binds)?;
+        let unless = inserted_into.map(without_rowid).unwrap_or_default();
+        let sql = compared::guard(&self.text, self.width, row.rows.len(), &conditions, &unless);
         Some(Statement::with_written(sql, binds))
     }
 
@@ -178,6 +143,43 @@ impl GuardedRead {
         let texts = (0..rows.len()).map(|row| cells::row_text(rows, row, is_wanted));
         let texts: Vec<_> = texts.collect();
         cells::expected(texts.iter().map(String::as_str).collect(), self.ordered)
+    }
+}
+
+/// One row, or none, as [`GuardedRead::stored`] yielded it, and the columns of it that may be compared.
+#[derive(Debug)]
+pub(crate) struct StoredRow<'r> {
+    /// With its cells decoded.
+    pub(crate) rows: &'r Rows,
+    pub(crate) stored: &'r [Encoding],
+    pub(crate) as_cells: Doubtful,
+    pub(crate) compared: &'r Comparable,
+}
+
+impl StoredRow<'_> {
+    /// Returns the conditions that the columns of these names have the values of the row, each after ` AND `. Returns
+    /// `None` if no value may be compared.
+    fn conditions(
+        &self,
+        names: impl Iterator<Item = String>,
+        binds: &mut Vec<Bind<'static>>,
+    ) -> Option<String> {
+        if *self.compared == Comparable::Nothing {
+            return None;
+        }
+        let is_compared = |column| !self.rows.is_empty() && self.compared.has(column);
+        let mut conditions = String::new();
+        for (column, name) in names.enumerate().filter(|(column, _)| is_compared(*column)) {
+            let encoding = self.stored.get(column).copied();
+            let place = |bind| placeholder(binds, bind);
+            let condition = match self.as_cells.contains(column) {
+                true => compared::as_cell(&name, self.rows, column, place),
+                false => compared::as_stored(&name, self.rows, column, encoding, place),
+            };
+            // Writing to a String can't fail.
+            let _ = write!(conditions, " AND {condition}");
+        }
+        Some(conditions)
     }
 }
 
@@ -193,32 +195,39 @@ pub(crate) struct Keyed<'k> {
 }
 
 impl<'k> Keyed<'k> {
-    /// Returns `None` if the query returns more than columns, or if a name is not ASCII, so that SQLite may see another
-    /// name in lower case.
+    /// The caller has checked that the query finds its row by the whole primary key. `width` is the number of columns
+    /// that it has returned.
+    ///
+    /// Returns `None` if the query returns more than columns, or if the table or its key has a name that is not ASCII,
+    /// so that SQLite may see another name in lower case.
     pub(crate) fn of(
         by_key: &'k ByKey,
+        width: usize,
         value: impl Fn(usize) -> Option<Bind<'static>>,
     ) -> Option<Self> {
         let columns = by_key.shown.as_deref()?;
-        let key = || by_key.columns.iter().map(|(name, _)| name);
-        let mut names = columns.iter().chain(key()).chain([&by_key.table]);
+        let mut names = by_key.columns.iter().map(|(name, _)| name);
+        let is_known = by_key.table.is_ascii() && names.all(|name| name.is_ascii());
         let values = by_key.columns.iter().map(|(_, place)| value(*place));
-        names.all(|name| name.is_ascii()).then_some(Keyed {
+        let values = values.collect::<Option<_>>()?;
+        (is_known && columns.len() == width).then_some(Keyed {
             by_key,
             columns,
-            values: values.collect::<Option<_>>()?,
+            values,
         })
     }
 
-    fn table(&self) -> String {
-        quoted(&self.by_key.table)
+    /// Returns the statement that fails unless the table still has the row. Returns `None` if no value may be compared.
+    pub(crate) fn guard(&self, row: &StoredRow<'_>) -> Option<Statement<'static>> {
+        let mut binds = Vec::new();
+        let key = self.condition(&mut binds);
+        let names = self.columns.iter().map(|name| qualified(name));
+        let conditions = row.conditions(names, &mut binds)?;
+        let sql = compared::guard_by_key(&quoted(&self.by_key.table), &key, &conditions);
+        Some(Statement::with_written(sql, binds))
     }
 
-    fn column(&self, column: usize) -> Option<String> {
-        self.columns.get(column).map(|name| qualified(name))
-    }
-
-    /// Returns the condition that a row has this key.
+    /// Returns the condition that a row has the key.
     fn condition(&self, binds: &mut Vec<Bind<'static>>) -> String {
         let mut condition = String::new();
         for ((name, _), value) in self.by_key.columns.iter().zip(&self.values) {
@@ -237,7 +246,7 @@ fn quoted(name: &str) -> String {
 
 /// Qualifies a name with the table. SQLite may take an unqualified name for a text.
 fn qualified(name: &str) -> String {
-    format!("{}.\"{}\"", compared::TABLE, name.replace('"', "\"\""))
+    format!("{}.{}", compared::TABLE, quoted(name))
 }
 
 /// Returns the placeholder for one more value, which there must be room for.

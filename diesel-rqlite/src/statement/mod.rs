@@ -51,7 +51,7 @@ use crate::sql::unstable::Ending;
 
 pub(crate) use self::cache::{Kept, Learnt, Statements};
 pub(crate) use self::did::{Did, InFront};
-pub(crate) use self::guarded::{GuardedRead, Keyed};
+pub(crate) use self::guarded::{GuardedRead, Keyed, StoredRow};
 pub(crate) use self::plan::{Batch, Plan};
 pub(crate) use self::query::{Query, strip_begin_and_commit};
 pub(crate) use self::read::Read;

@@ -27,6 +27,7 @@ use super::{Statement, wire};
 use crate::protocol::message::{DONE, GUARD, StatementError};
 use crate::protocol::request::{Endpoint, Exchange};
 use crate::protocol::response::StatementResult;
+use crate::sql::fails_unless;
 
 const ENFORCED: &str = "__diesel_rqlite_enforced";
 const BEGUN: &str = "__diesel_rqlite_begun";
@@ -53,10 +54,12 @@ pub(crate) enum Outcome {
 /// It runs with `Endpoint::Unenforced`, which has neither a transaction nor a time limit of the server: all elements
 /// have to run. It is a write, so it is not sent again after its answer was lost.
 pub(crate) fn exchange(writes: &[&Statement<'_>]) -> Exchange {
+    let is_enforced = fails_unless(
+        "(SELECT foreign_keys FROM pragma_foreign_keys)",
+        "unenforced",
+    );
     let off = Statement::plain(format!(
-        "SELECT CASE WHEN (SELECT foreign_keys FROM pragma_foreign_keys) THEN 1 \
-         ELSE json_extract('{{}}','{GUARD}unenforced') END; \
-         CREATE TEMP TABLE IF NOT EXISTS {ENFORCED} (a); PRAGMA foreign_keys = OFF"
+        "{is_enforced}; CREATE TEMP TABLE IF NOT EXISTS {ENFORCED} (a); PRAGMA foreign_keys = OFF"
     ));
     let how_far = Statement::plain(format!(
         "SELECT json_extract('{{}}','{GUARD}{DONE}' || max(done)) FROM temp.{BEGUN}"

@@ -18,7 +18,7 @@
 use super::known::Known;
 use super::parts::{Part, Parts};
 use crate::protocol::message::{Constraint, StatementError};
-use crate::sql::cells::GUARD;
+use crate::sql::fails_unless;
 use crate::statement::{InFront, Statement};
 
 /// The size of guards, in bytes, up to which every later read compares all earlier ones. Beyond it they are compared
@@ -169,9 +169,7 @@ impl Count {
     /// Must be run directly after the write, since `changes()` is about the last write.
     pub(crate) fn guard(self) -> Option<Statement<'static>> {
         let condition = self.condition()?;
-        Some(Statement::plain(format!(
-            "SELECT CASE WHEN {condition} THEN 1 ELSE json_extract('{{}}','{GUARD}{COUNT}') END"
-        )))
+        Some(Statement::plain(fails_unless(&condition, COUNT)))
     }
 }
 

@@ -9,6 +9,8 @@
 
 use std::borrow::Cow;
 
+use super::journal::COUNT;
+use crate::protocol::message::StatementError;
 use crate::statement::Statement;
 
 /// The purpose of one statement of a request.
@@ -53,27 +55,47 @@ impl<'j> Parts<'j> {
         self.parts.push(part);
     }
 
-    /// Returns the elements of the request, and the part at which each begins. A write and the guard of its count are
-    /// one element: SQLite runs one after the other, and an element costs a node more time than such a guard.
+    /// Returns the elements of the request, and the purpose of each. A write and the guard of its count, which stands
+    /// directly after it, are one element: SQLite runs one after the other, and an element costs a node more time than
+    /// such a guard.
     ///
     /// Both lists have the same length. Parts are not reordered.
-    pub(super) fn elements(&self) -> (Vec<usize>, Vec<Cow<'_, Statement<'static>>>) {
-        let (mut begins, mut elements) = (Vec::new(), Vec::<Cow<'_, Statement<'static>>>::new());
-        for (place, (part, statement)) in self.parts.iter().zip(&self.statements).enumerate() {
-            match (elements.last_mut(), part) {
-                (Some(write), Part::Count(entry))
-                    if place
-                        .checked_sub(1)
-                        .is_some_and(|before| self.parts[before] == Part::Write(*entry)) =>
-                {
+    pub(super) fn elements(&self) -> (Vec<Element>, Vec<Cow<'_, Statement<'static>>>) {
+        let mut elements = Vec::<(Element, Cow<'_, Statement<'static>>)>::new();
+        for (part, statement) in self.parts.iter().zip(&self.statements) {
+            match (part, elements.last_mut()) {
+                (Part::Count(_), Some((element, write))) => {
+                    element.is_counted = true;
                     *write = Cow::Owned(Statement::joined(&[&**write, &**statement]));
                 }
                 _ => {
-                    begins.push(place);
-                    elements.push(Cow::Borrowed(&**statement));
+                    let element = Element {
+                        part: *part,
+                        is_counted: false,
+                    };
+                    elements.push((element, Cow::Borrowed(&**statement)));
                 }
             }
         }
-        (begins, elements)
+        elements.into_iter().unzip()
+    }
+}
+
+/// The purpose of one element of a commit's request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Element {
+    pub(super) part: Part,
+    /// Set if the guard of the write's count is in the same element.
+    is_counted: bool,
+}
+
+impl Element {
+    /// Returns the part that failed with this message.
+    pub(super) fn failed(self, message: &str) -> Part {
+        let is_count = self.is_counted && StatementError(message).is_guard_of(COUNT);
+        match self.part {
+            Part::Write(entry) if is_count => Part::Count(entry),
+            part => part,
+        }
     }
 }

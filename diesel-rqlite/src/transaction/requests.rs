@@ -19,8 +19,8 @@ use diesel::result::Error;
 
 use super::Transaction;
 use super::exactly_once::{self, guard};
-use super::journal::{COUNT, Count, Write};
-use super::parts::{Part, Parts};
+use super::journal::{Count, Write};
+use super::parts::{Element, Part, Parts};
 use crate::error;
 use crate::lock::{fence, rqlite};
 use crate::protocol::encoding::Encoding;
@@ -62,29 +62,8 @@ pub(crate) struct Commit {
     pub(crate) exchange: Exchange,
     /// The purposes of all statements, before they were joined into elements.
     parts: Vec<Part>,
-    /// The part at which each element of the request begins. `None` if all parts are one text, which reports only one
-    /// error.
-    elements: Option<Vec<usize>>,
-}
-
-impl Commit {
-    /// Returns the purpose of the element that begins at this part.
-    fn part(&self, begin: usize) -> Option<Part> {
-        self.parts.get(begin).copied()
-    }
-
-    /// Returns the part of an element that failed with this message.
-    ///
-    /// In an element of a write and the guard of its count, the message tells which of the two it was.
-    fn failed(&self, begin: usize, message: &str) -> Option<Part> {
-        let part = self.part(begin)?;
-        let count = self.part(begin + 1).filter(|next| match (part, next) {
-            (Part::Write(write), Part::Count(counted)) => *counted == write,
-            _ => false,
-        });
-        let is_count = StatementError(message).is_guard_of(COUNT);
-        Some(count.filter(|_| is_count).unwrap_or(part))
-    }
+    /// The elements of the request. `None` if all parts are one text, which reports only one error.
+    elements: Option<Vec<Element>>,
 }
 
 /// The meaning of the answer to a commit.
@@ -221,11 +200,11 @@ impl Transaction {
             // let a failure of that guard pass.
             returning: false,
         };
-        let (begins, elements) = parts.elements();
-        let elements: Vec<_> = elements.iter().map(|element| &**element).collect();
+        let (elements, statements) = parts.elements();
+        let statements: Vec<_> = statements.iter().map(|statement| &**statement).collect();
         Commit {
-            exchange: Exchange::new(endpoint, statement::body(&elements)),
-            elements: Some(begins),
+            exchange: Exchange::new(endpoint, statement::body(&statements)),
+            elements: Some(elements),
             parts: parts.parts,
         }
     }
@@ -274,15 +253,12 @@ impl Transaction {
             ));
         }
         match answer.first_failure() {
-            Some((place, message)) => {
-                let begin = elements.get(place);
-                match begin.and_then(|begin| commit.failed(*begin, message)) {
-                    Some(part) => self.refused(part, message),
-                    None => Verdict::Unknown(message.to_owned()),
-                }
-            }
+            Some((place, message)) => match elements.get(place) {
+                Some(element) => self.refused(element.failed(message), message),
+                None => Verdict::Unknown(message.to_owned()),
+            },
             None => {
-                let parts = elements.iter().filter_map(|begin| commit.part(*begin));
+                let parts = elements.iter().map(|element| element.part);
                 self.note_what_it_did(parts, &answer.results);
                 Verdict::Applied
             }
