@@ -1,13 +1,16 @@
 //! Defaults that each node would make for itself are given by the client, where an INSERT leaves them out.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel_rqlite_tests::Cluster;
+use diesel_rqlite_tests::{Cluster, Rqlited};
 
 use super::RqliteConnection;
 use super::database::connect;
+use crate::proxy::{Fate, Proxy};
 
 /// A random one shows on any clock.
 const SCHEMA: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, key TEXT DEFAULT (hex(randomblob(8))), \
@@ -99,6 +102,37 @@ fn defaults_are_the_same_on_all_nodes() {
         );
         assert_eq!(of_u, 1);
     }
+}
+
+/// The question for the schema has no answer when the first row is inserted after the table was made.
+#[test]
+fn defaults_are_asked_for_again_where_the_question_failed() {
+    let node = Rqlited::start();
+    let is_deaf = Arc::new(AtomicBool::new(false));
+    let sent = Arc::<Mutex<Vec<String>>>::default();
+    let (deaf, log) = (Arc::clone(&is_deaf), Arc::clone(&sent));
+    let proxy = Proxy::start(node.address(), move |_, text| {
+        log.lock().expect("no panic").push(text.to_owned());
+        match deaf.load(Ordering::SeqCst) && text.contains("pragma_table_info") {
+            true => Fate::Lose,
+            false => Fate::Pass,
+        }
+    });
+    let mut conn = connect(&format!(
+        "{}?discovery=false&leader_timeout=500ms",
+        proxy.url()
+    ));
+    conn.batch_execute(SCHEMA).expect("creates");
+    is_deaf.store(true, Ordering::SeqCst);
+    assert!(insert(&mut conn, 1).is_err());
+    is_deaf.store(false, Ordering::SeqCst);
+    assert_eq!(insert(&mut conn, 2), Ok(1));
+    let last = sent.lock().expect("no panic").pop().expect("was sent");
+    assert!(
+        last.contains("INSERT INTO") && last.contains("\\\"key\\\""),
+        "{last}"
+    );
+    assert_eq!(rows(&mut conn).len(), 1);
 }
 
 /// What no client sees when it sends the statement, each node makes for itself.

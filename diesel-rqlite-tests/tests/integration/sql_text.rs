@@ -5,7 +5,9 @@ use diesel::prelude::*;
 use diesel::result::Error;
 use diesel::sql_types::{Integer, Text};
 
+use super::RqliteConnection;
 use super::database::Database;
+use crate::support::assert_kind;
 
 diesel::table! {
     t (id) {
@@ -167,21 +169,23 @@ fn volatile_values_are_made_by_the_client() {
     );
 }
 
+diesel::table! {
+    #[sql_name = "order"]
+    odd (id) {
+        id -> Integer,
+        #[sql_name = "group \"by\""]
+        group_by -> Text,
+        #[sql_name = "größe"]
+        size -> Integer,
+    }
+}
+
+const ODD: &str =
+    r#"CREATE TABLE "order" (id INTEGER PRIMARY KEY, "group ""by""" TEXT, "größe" INTEGER)"#;
+
 #[test]
 fn names_that_need_quotes() {
-    diesel::table! {
-        #[sql_name = "order"]
-        odd (id) {
-            id -> Integer,
-            #[sql_name = "group \"by\""]
-            group_by -> Text,
-            #[sql_name = "größe"]
-            size -> Integer,
-        }
-    }
-    let mut db = Database::with(
-        r#"CREATE TABLE "order" (id INTEGER PRIMARY KEY, "group ""by""" TEXT, "größe" INTEGER)"#,
-    );
+    let mut db = Database::with(ODD);
     let row = diesel::insert_into(odd::table)
         .values((odd::group_by.eq("g"), odd::size.eq(2)))
         .get_result::<(i32, String, i32)>(&mut *db);
@@ -193,6 +197,43 @@ fn names_that_need_quotes() {
             .first(&mut *db),
         Ok("g".to_owned())
     );
+}
+
+/// A row that is read by its key is compared under these names at the commit.
+#[test]
+fn rows_with_names_that_need_quotes_are_compared() -> QueryResult<()> {
+    let mut db = Database::with(ODD);
+    let mut other = db.another();
+    let first = (odd::id.eq(1), odd::group_by.eq("g"), odd::size.eq(2));
+    diesel::insert_into(odd::table)
+        .values(first)
+        .execute(&mut *db)?;
+    let size_of =
+        |conn: &mut RqliteConnection| odd::table.find(1).first::<(i32, String, i32)>(conn);
+    // From the second time on, the row comes as it is stored.
+    for size in 2..6 {
+        db.transaction(|conn| {
+            assert_eq!(size_of(conn)?, (1, "g".to_owned(), size));
+            let row = diesel::update(odd::table.find(1));
+            row.set(odd::size.eq(size + 1)).execute(conn)
+        })?;
+    }
+    for change in [r#""group ""by""" = 'h'"#, r#""größe" = 0"#] {
+        let outcome = db.transaction(|conn| {
+            size_of(conn)?;
+            other.batch_execute(&format!(r#"UPDATE "order" SET {change}"#))?;
+            diesel::insert_into(odd::table)
+                .values((odd::group_by.eq("i"), odd::size.eq(1)))
+                .execute(conn)
+        });
+        assert_kind!(outcome, SerializationFailure);
+        // One that goes well, so that the next is no second try.
+        db.transaction(|conn| {
+            size_of(conn)?;
+            diesel::delete(odd::table.filter(odd::id.gt(1))).execute(conn)
+        })?;
+    }
+    Ok(())
 }
 
 #[test]

@@ -8,7 +8,7 @@ use diesel::result::Error;
 use diesel::{ExpressionMethods, QueryDsl, QueryResult};
 use diesel_async::{AsyncConnection, RunQueryDsl, SimpleAsyncConnection, TransactionManager as _};
 use diesel_rqlite::{AsyncRqliteConnection, AsyncRqliteTransactionManager, RqliteConfig};
-use diesel_rqlite_tests::Rqlited;
+use diesel_rqlite_tests::{Cluster, Rqlited};
 
 use super::adapter::block_on;
 use crate::proxy::{Fate, Proxy};
@@ -96,5 +96,45 @@ fn transactions_have_their_connection_for_themselves() {
             Some(Error::AlreadyInTransaction)
         );
         assert_eq!(rows(&conn).await, Ok(vec![2, 3]));
+    });
+}
+
+/// A default that each node would make for itself, of a table that the connection has just made.
+#[test]
+fn inserts_at_the_same_time_have_the_same_defaults_on_all_nodes() {
+    diesel::table! { d (id) { id -> Integer, key -> Text, } }
+
+    const WAIT: Duration = Duration::from_secs(30);
+    let cluster = Cluster::start(3);
+    let urls: Vec<_> = (0..3)
+        .map(|node| cluster.address(node).to_owned())
+        .collect();
+    block_on(async {
+        let mut conn = connect(&cluster.url(0)).await;
+        let create =
+            "CREATE TABLE d (id INTEGER PRIMARY KEY, key TEXT DEFAULT (hex(randomblob(8))))";
+        conn.batch_execute(create).await.expect("creates");
+        let inserts = [1, 2].map(|id| diesel::insert_into(d::table).values(d::id.eq(id)));
+        let [one, two] = inserts;
+        let (mut first, mut second) = (&conn, &conn);
+        let done = tokio::join!(one.execute(&mut first), two.execute(&mut second));
+        assert_eq!(done, (Ok(1), Ok(1)));
+        let wanted: Vec<(i32, String)> =
+            d::table.order(d::id).load(&mut conn).await.expect("reads");
+        assert_eq!(wanted.len(), 2);
+        for url in urls {
+            let mut node = connect(&format!("rqlite://{url}?level=none")).await;
+            let caught_up = async {
+                loop {
+                    let rows = d::table.order(d::id).load::<(i32, String)>(&mut node).await;
+                    match rows {
+                        Ok(rows) if rows.len() == 2 => return rows,
+                        _ => tokio::time::sleep(Duration::from_millis(10)).await,
+                    }
+                }
+            };
+            let rows = tokio::time::timeout(WAIT, caught_up).await;
+            assert_eq!(rows.expect("the node is behind"), wanted, "{url}");
+        }
     });
 }
