@@ -381,6 +381,72 @@ fn guard_over_a_plain_answer_fails_where_another_value_would_be_read() {
 }
 
 diesel::table! {
+    classes (id) { id -> Integer, other -> Integer, number -> Double, word -> Text, }
+}
+
+/// A row is compared in its table where its key was asked for, and around the query otherwise. Both see when a value gets
+/// another storage class, though it would be converted to what was read.
+#[test]
+fn guard_over_a_plain_answer_tells_storage_classes_apart() -> QueryResult<()> {
+    let mut db = Database::with(
+        "CREATE TABLE classes (id INTEGER PRIMARY KEY, other INTEGER, number, word);
+        CREATE TABLE w (n INTEGER)",
+    );
+    let mut other = db.another();
+    let by_key = |conn: &mut RqliteConnection| {
+        let row = classes::table.find(1);
+        row.select((classes::number, classes::word))
+            .first::<(f64, String)>(conn)
+    };
+    let by_other = |conn: &mut RqliteConnection| {
+        let row = classes::table.filter(classes::other.eq(7));
+        row.select((classes::number, classes::word))
+            .first::<(f64, String)>(conn)
+    };
+    let write =
+        |conn: &mut RqliteConnection| diesel::sql_query("INSERT INTO w VALUES (1)").execute(conn);
+    let reads: [(
+        &str,
+        fn(&mut RqliteConnection) -> QueryResult<(f64, String)>,
+    ); 2] = [("by key", by_key), ("by another column", by_other)];
+    for (column, before, after) in [
+        ("number", "0.0", "'garbage'"),
+        ("number", "0.0", "x''"),
+        ("number", "1.5", "'1.5'"),
+        ("number", "1.5", "NULL"),
+        ("word", "'1'", "1"),
+        ("word", "'1.5'", "1.5"),
+        ("word", "''", "NULL"),
+    ] {
+        for (way, read) in reads {
+            let what = format!("{column} from {before} to {after}, {way}");
+            other.batch_execute(&format!(
+                "REPLACE INTO classes VALUES (1, 7, 2.5, 'w');
+                UPDATE classes SET {column} = {before}"
+            ))?;
+            for _ in 0..2 {
+                let alone = db.transaction(|conn| read(conn).and_then(|_| write(conn)));
+                assert_eq!(alone, Ok(1), "{what}");
+            }
+            let outcome = db.transaction(|conn| {
+                read(conn)?;
+                other.batch_execute(&format!("UPDATE classes SET {column} = {after}"))?;
+                write(conn)
+            });
+            let is_conflict = matches!(
+                outcome,
+                Err(diesel::result::Error::DatabaseError(
+                    diesel::result::DatabaseErrorKind::SerializationFailure,
+                    _,
+                ))
+            );
+            assert!(is_conflict, "{what}: {outcome:?}");
+        }
+    }
+    Ok(())
+}
+
+diesel::table! {
     items (id) {
         id -> Integer,
         name -> Text,
