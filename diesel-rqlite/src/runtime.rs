@@ -20,13 +20,13 @@ pub(crate) trait Runtime: Send + Sync + 'static {
 
     /// Runs a task to completion without waiting for it. A runtime without background tasks runs it
     /// immediately.
-    fn detach(task: impl Future<Output = ()> + Send + 'static);
+    fn spawn(task: impl Future<Output = ()> + Send + 'static);
 
     /// Runs a task concurrently, in its own thread or as a task of the runtime.
-    fn beside(task: impl Future<Output = ()> + Send + 'static);
+    fn spawn_concurrent(task: impl Future<Output = ()> + Send + 'static);
 
     /// Runs a task to completion, even if the returned future is dropped.
-    fn to_its_end<T: Send + 'static>(
+    fn run_to_completion<T: Send + 'static>(
         task: impl Future<Output = T> + Send + 'static,
     ) -> impl Future<Output = T> + Send;
 
@@ -36,7 +36,7 @@ pub(crate) trait Runtime: Send + Sync + 'static {
     ) -> impl Future<Output = T> + Send;
 
     /// Runs a task in the background until the returned value is dropped.
-    fn in_background<F: Future<Output = ()> + Send + 'static>(
+    fn spawn_until_dropped<F: Future<Output = ()> + Send + 'static>(
         task: impl FnOnce(Self::Ticker) -> F + Send + 'static,
     ) -> io::Result<Background>;
 }
@@ -59,7 +59,7 @@ impl std::fmt::Debug for Background {
 }
 
 /// Runs a future that only ever blocks its own thread.
-pub(crate) fn now<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());
     loop {
@@ -83,17 +83,17 @@ impl Runtime for Blocking {
         thread::sleep(delay);
     }
 
-    fn detach(task: impl Future<Output = ()> + Send + 'static) {
-        now(task);
+    fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+        block_on(task);
     }
 
-    fn beside(task: impl Future<Output = ()> + Send + 'static) {
-        let thread = thread::Builder::new().name("diesel-rqlite look".to_owned());
+    fn spawn_concurrent(task: impl Future<Output = ()> + Send + 'static) {
+        let thread = thread::Builder::new().name("diesel-rqlite survey".to_owned());
         // If no thread can be started, nothing is learned.
-        let _ = thread.spawn(move || now(task));
+        let _ = thread.spawn(move || block_on(task));
     }
 
-    fn to_its_end<T: Send + 'static>(
+    fn run_to_completion<T: Send + 'static>(
         task: impl Future<Output = T> + Send + 'static,
     ) -> impl Future<Output = T> + Send {
         task
@@ -109,13 +109,13 @@ impl Runtime for Blocking {
         }
     }
 
-    fn in_background<F: Future<Output = ()> + Send + 'static>(
+    fn spawn_until_dropped<F: Future<Output = ()> + Send + 'static>(
         task: impl FnOnce(UntilDropped) -> F + Send + 'static,
     ) -> io::Result<Background> {
         let (stop, stopped) = channel::<()>();
         thread::Builder::new()
             .name("diesel-rqlite lease".to_owned())
-            .spawn(move || now(task(UntilDropped(stopped))))?;
+            .spawn(move || block_on(task(UntilDropped(stopped))))?;
         Ok(Background {
             _held: Box::new(stop),
         })
@@ -164,18 +164,18 @@ mod asynchronous {
             tokio::time::sleep(delay).await;
         }
 
-        fn detach(task: impl Future<Output = ()> + Send + 'static) {
+        fn spawn(task: impl Future<Output = ()> + Send + 'static) {
             // At the end of a program there may be no runtime left. Leases then end by themselves.
             if let Ok(runtime) = Handle::try_current() {
                 runtime.spawn(task);
             }
         }
 
-        fn beside(task: impl Future<Output = ()> + Send + 'static) {
-            Self::detach(task);
+        fn spawn_concurrent(task: impl Future<Output = ()> + Send + 'static) {
+            Self::spawn(task);
         }
 
-        async fn to_its_end<T: Send + 'static>(
+        async fn run_to_completion<T: Send + 'static>(
             task: impl Future<Output = T> + Send + 'static,
         ) -> T {
             match tokio::spawn(task).await {
@@ -192,7 +192,7 @@ mod asynchronous {
             poll_fn(poll).await
         }
 
-        fn in_background<F: Future<Output = ()> + Send + 'static>(
+        fn spawn_until_dropped<F: Future<Output = ()> + Send + 'static>(
             task: impl FnOnce(Sleep) -> F + Send + 'static,
         ) -> io::Result<Background> {
             let runtime = Handle::try_current().map_err(io::Error::other)?;

@@ -405,10 +405,8 @@ fn guard_over_a_plain_answer_tells_storage_classes_apart() -> QueryResult<()> {
     };
     let write =
         |conn: &mut RqliteConnection| diesel::sql_query("INSERT INTO w VALUES (1)").execute(conn);
-    let reads: [(
-        &str,
-        fn(&mut RqliteConnection) -> QueryResult<(f64, String)>,
-    ); 2] = [("by key", by_key), ("by another column", by_other)];
+    type Read = fn(&mut RqliteConnection) -> QueryResult<(f64, String)>;
+    let reads: [(&str, Read); 2] = [("by key", by_key), ("by another column", by_other)];
     for (column, before, after) in [
         ("number", "0.0", "'garbage'"),
         ("number", "0.0", "x''"),

@@ -287,7 +287,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
     /// leader answers, or a node that forwards requests to it. In the latter case, `Nodes::was_handed_on` is set.
     /// Fails if there is no leader within `leader_timeout`.
     async fn find_leader(&mut self) -> Result<String, ClusterError> {
-        let question = statement::query(&Statement::plain("SELECT 1"));
+        let question = statement::query(&Statement::raw("SELECT 1"));
         self.session
             .send(&question.at(ReadConsistency::Linearizable))
             .await?;
@@ -460,7 +460,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
         body: B,
     ) -> Result<http::Request<B>, ClusterError> {
         if !self.session.trusts(node) {
-            self.session.look_around().await;
+            self.session.survey().await;
         }
         if !self.session.trusts(node) {
             return Err(ClusterError::NotTrusted(node.to_owned()));

@@ -175,12 +175,12 @@ impl RqliteConfig {
     /// asked if the others can't be reached or know no leader.
     #[must_use]
     pub fn node(mut self, host: impl Into<String>, port: u16) -> Self {
-        let node = self.beside_first(host.into(), port);
+        let node = self.with_port_of_first(host.into(), port);
         self.nodes.push(node);
         self
     }
 
-    fn beside_first(&self, host: String, port: u16) -> Address {
+    fn with_port_of_first(&self, host: String, port: u16) -> Address {
         Address {
             host: Host::of(&host),
             port,
@@ -213,7 +213,7 @@ impl RqliteConfig {
     /// not answer, others are asked.
     #[must_use]
     pub fn prefer(mut self, host: impl Into<String>, port: u16) -> Self {
-        self.preferred = Some(self.beside_first(host.into(), port));
+        self.preferred = Some(self.with_port_of_first(host.into(), port));
         self
     }
 
@@ -546,7 +546,7 @@ impl RqliteConfig {
 
     /// Returns the address of a node that is reached like the first one.
     pub(crate) fn address_of(&self, host: &str, port: u16) -> Result<String, ConfigError> {
-        let node = self.beside_first(host.to_owned(), port);
+        let node = self.with_port_of_first(host.to_owned(), port);
         match node.host.is_valid() {
             true => Ok(node.to_string()),
             false => Err(Kind::Host.into()),

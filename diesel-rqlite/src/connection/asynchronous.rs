@@ -229,15 +229,15 @@ where
     T: Send,
 {
     let mut scope = Scope::new(connection);
-    scope.core().begin_own().await?;
+    scope.core().begin_for_diesel().await?;
     let span = scope.core().span_of_begun();
     match span.within(f(scope.get())).await {
         Ok(value) => {
-            scope.core().commit_own().await?;
+            scope.core().commit_for_diesel().await?;
             Ok(value)
         }
         Err(error) => {
-            scope.core().roll_back_own().await?;
+            scope.core().roll_back_for_diesel().await?;
             Err(error)
         }
     }
@@ -324,23 +324,23 @@ impl AsyncConnectionCore for AsyncRqliteConnection {
 }
 
 /// A query that runs concurrently with others.
-struct Beside<'a> {
+struct Concurrent<'a> {
     of: &'a AsyncRqliteConnection,
     core: Core<AsyncHttp>,
 }
 
 impl AsyncRqliteConnection {
-    fn beside(&self) -> QueryResult<Beside<'_>> {
-        Ok(Beside {
+    fn concurrent(&self) -> QueryResult<Concurrent<'_>> {
+        Ok(Concurrent {
             of: self,
-            core: self.core.beside()?,
+            core: self.core.concurrent()?,
         })
     }
 }
 
-impl Drop for Beside<'_> {
+impl Drop for Concurrent<'_> {
     fn drop(&mut self) {
-        self.of.core.was_beside(&mut self.core);
+        self.of.core.end_concurrent(&mut self.core);
     }
 }
 
@@ -348,8 +348,8 @@ impl SimpleAsyncConnection for &AsyncRqliteConnection {
     /// Runs a script concurrently with other queries, as a whole or not at all.
     async fn batch_execute(&mut self, query: &str) -> QueryResult<()> {
         self.core.started(&StrQueryHelper::new(query));
-        let outcome = match self.beside() {
-            Ok(mut beside) => beside.core.script(query).await,
+        let outcome = match self.concurrent() {
+            Ok(mut concurrent) => concurrent.core.script(query).await,
             Err(error) => Err(error),
         };
         self.finish(query, &outcome);
@@ -379,8 +379,13 @@ impl AsyncConnectionCore for &AsyncRqliteConnection {
                 binds,
                 options,
             } = rendered?;
-            let outcome = match self.beside() {
-                Ok(mut beside) => beside.core.rows(&sql, is_kept, binds, None, options).await,
+            let outcome = match self.concurrent() {
+                Ok(mut concurrent) => {
+                    concurrent
+                        .core
+                        .rows(&sql, is_kept, binds, None, options)
+                        .await
+                }
                 Err(error) => Err(error),
             };
             self.finish(&sql, &outcome);
@@ -403,8 +408,8 @@ impl AsyncConnectionCore for &AsyncRqliteConnection {
                 binds,
                 options,
             } = rendered?;
-            let outcome = match self.beside() {
-                Ok(mut beside) => beside.core.execute(&sql, is_kept, binds, options).await,
+            let outcome = match self.concurrent() {
+                Ok(mut concurrent) => concurrent.core.execute(&sql, is_kept, binds, options).await,
                 Err(error) => Err(error),
             };
             self.finish(&sql, &outcome);
@@ -542,17 +547,17 @@ impl TransactionManager<AsyncRqliteConnection> for AsyncRqliteTransactionManager
     type TransactionStateData = Transaction;
 
     async fn begin_transaction(connection: &mut AsyncRqliteConnection) -> QueryResult<()> {
-        connection.core.begin_own().await?;
+        connection.core.begin_for_diesel().await?;
         connection.core.watch();
         Ok(())
     }
 
     async fn rollback_transaction(connection: &mut AsyncRqliteConnection) -> QueryResult<()> {
-        connection.core.roll_back_own().await
+        connection.core.roll_back_for_diesel().await
     }
 
     async fn commit_transaction(connection: &mut AsyncRqliteConnection) -> QueryResult<()> {
-        connection.core.commit_own().await
+        connection.core.commit_for_diesel().await
     }
 
     fn transaction_manager_status_mut(

@@ -22,7 +22,7 @@ use crate::config::{RqliteConfig, redacted};
 use crate::lock::TransactionLock;
 use crate::observe::Statistics;
 use crate::row::RqliteRow;
-use crate::runtime::now;
+use crate::runtime::block_on;
 use crate::transaction::{Transaction, TransactionMode};
 use crate::transport::blocking::Http;
 use crate::transport::node::NodeHttp;
@@ -55,7 +55,7 @@ impl HasCore for RqliteConnection {
 impl RqliteConnection {
     pub(crate) fn connect(config: &RqliteConfig, url: &str) -> ConnectionResult<Self> {
         Ok(RqliteConnection {
-            core: now(Core::connect(config, url))?,
+            core: block_on(Core::connect(config, url))?,
             metadata_lookup: (),
         })
     }
@@ -197,7 +197,7 @@ impl SimpleConnection for RqliteConnection {
     /// for their errors only.
     fn batch_execute(&mut self, query: &str) -> QueryResult<()> {
         self.observed(&StrQueryHelper::new(query), |connection| {
-            now(connection.core.script(query))
+            block_on(connection.core.script(query))
         })
     }
 }
@@ -258,7 +258,7 @@ impl Connection for RqliteConnection {
             let sql = render(source)?;
             let is_kept = is_kept(source)?;
             let (binds, options) = collect_binds(source)?;
-            now(connection.core.execute(&sql, is_kept, binds, options))
+            block_on(connection.core.execute(&sql, is_kept, binds, options))
         })
     }
 
@@ -298,7 +298,7 @@ impl LoadConnection<DefaultLoadingMode> for RqliteConnection {
             let (binds, options) = collect_binds(&source)?;
             let is_kept = is_kept(&source)?;
             let types = types.as_deref();
-            now(connection.core.rows(&sql, is_kept, binds, types, options))
+            block_on(connection.core.rows(&sql, is_kept, binds, types, options))
         })?;
         Ok(RqliteCursor::new(found, &mut self.core.session))
     }
@@ -337,7 +337,7 @@ where
 #[cfg(feature = "r2d2")]
 impl diesel::r2d2::R2D2Connection for RqliteConnection {
     fn ping(&mut self) -> QueryResult<()> {
-        now(self.core.ping())
+        block_on(self.core.ping())
     }
 
     fn is_broken(&mut self) -> bool {
@@ -353,15 +353,15 @@ impl TransactionManager<RqliteConnection> for RqliteTransactionManager {
     type TransactionStateData = Transaction;
 
     fn begin_transaction(connection: &mut RqliteConnection) -> QueryResult<()> {
-        now(connection.core.begin_own())
+        block_on(connection.core.begin_for_diesel())
     }
 
     fn rollback_transaction(connection: &mut RqliteConnection) -> QueryResult<()> {
-        now(connection.core.roll_back_own())
+        block_on(connection.core.roll_back_for_diesel())
     }
 
     fn commit_transaction(connection: &mut RqliteConnection) -> QueryResult<()> {
-        now(connection.core.commit_own())
+        block_on(connection.core.commit_for_diesel())
     }
 
     fn transaction_manager_status_mut(

@@ -7,7 +7,7 @@ use crate::administration::{Administration, ClusterError};
 use crate::protocol::backup::{BackupOptions, Whole};
 use crate::protocol::condition::{NodeStatus, Readiness, ReadyOptions};
 use crate::protocol::member::{ClusterNode, ClusterNodes};
-use crate::runtime::now;
+use crate::runtime::block_on;
 use crate::transport::blocking::Http;
 use crate::transport::node::Upload;
 
@@ -101,7 +101,7 @@ impl<'c> RqliteCluster<'c> {
     /// [`ClusterError`]. It is `Unreadable` if the node is still starting, since it does not report
     /// on its database then.
     pub fn status(&mut self) -> Result<NodeStatus, ClusterError> {
-        now(self.0.status())
+        block_on(self.0.status())
     }
 
     /// Returns whether the node is ready. It is asked once.
@@ -111,7 +111,7 @@ impl<'c> RqliteCluster<'c> {
     /// [`ClusterError`] if the node does not answer the question. It is not an error if the node is
     /// not ready.
     pub fn ready(&mut self, options: ReadyOptions) -> Result<Readiness, ClusterError> {
-        now(self.0.ready(options))
+        block_on(self.0.ready(options))
     }
 
     /// Returns all nodes of the cluster, including read-only nodes. A node that does not answer
@@ -122,7 +122,7 @@ impl<'c> RqliteCluster<'c> {
     ///
     /// [`ClusterError`]
     pub fn nodes(&mut self) -> Result<ClusterNodes, ClusterError> {
-        now(self.0.nodes())
+        block_on(self.0.nodes())
     }
 
     /// Returns the node that leads, or `None` if there is no leader as far as the nodes that answer
@@ -132,7 +132,7 @@ impl<'c> RqliteCluster<'c> {
     ///
     /// [`ClusterError`]
     pub fn leader(&mut self) -> Result<Option<ClusterNode>, ClusterError> {
-        now(self.0.leader())
+        block_on(self.0.leader())
     }
 
     /// Removes a node from the cluster by its id. The node does not stop. Stop it first, or it may
@@ -142,7 +142,7 @@ impl<'c> RqliteCluster<'c> {
     ///
     /// [`ClusterError`]
     pub fn remove_node(&mut self, id: &str) -> Result<(), ClusterError> {
-        now(self.0.remove_node(id))
+        block_on(self.0.remove_node(id))
     }
 
     /// Transfers leadership to this node, or to any other node if `to` is `None`. Waits until the
@@ -157,7 +157,7 @@ impl<'c> RqliteCluster<'c> {
     /// another node leads in the end. It is `Refused` if the node leads already, does not belong to
     /// the cluster, or is its only node.
     pub fn transfer_leadership(&mut self, to: Option<&str>) -> Result<ClusterNode, ClusterError> {
-        now(self.0.transfer_leadership(to))
+        block_on(self.0.transfer_leadership(to))
     }
 
     /// Starts a backup. It is read as it arrives, so it may be of any size. The node must begin to
@@ -168,7 +168,7 @@ impl<'c> RqliteCluster<'c> {
     /// [`ClusterError`]. It is `Invalid` if the options can't be combined.
     pub fn backup(&mut self, options: BackupOptions) -> Result<RqliteBackup, ClusterError> {
         Ok(RqliteBackup {
-            download: now(self.0.backup(options))?,
+            download: block_on(self.0.backup(options))?,
             whole: options.is_database().then(Whole::default),
         })
     }
@@ -197,7 +197,7 @@ impl<'c> RqliteCluster<'c> {
     pub fn load(&mut self, mut file: impl Read) -> Result<(), ClusterError> {
         let whole = Whole::default();
         let upload = Upload::new(&mut file, whole.clone());
-        now(self.0.load(upload, &whole))
+        block_on(self.0.load(upload, &whole))
     }
 }
 

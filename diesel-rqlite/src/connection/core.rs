@@ -58,9 +58,9 @@ pub(crate) struct Core<C: Client> {
     instrumentation: Mutex<DynInstrumentation>,
     /// State learned by queries that ran concurrently with this connection's own.
     #[cfg(feature = "async")]
-    beside: Beside,
+    concurrent: Concurrent,
     /// `true` if the core serves a single query, and must leave no transaction open.
-    is_passing: bool,
+    is_concurrent: bool,
     /// See [`Statements`](crate::statement::Statements).
     keeps_statements: bool,
     /// The number of transactions that Diesel believes to be open. SQL may have ended some of them.
@@ -70,7 +70,7 @@ pub(crate) struct Core<C: Client> {
 /// State learned by concurrent queries, for example which node leads.
 #[cfg(feature = "async")]
 #[derive(Default)]
-struct Beside {
+struct Concurrent {
     nodes: Mutex<Option<Nodes>>,
     /// Set if one of them wrote something.
     wrote: AtomicBool,
@@ -148,8 +148,8 @@ impl<C: Client> Core<C> {
             observed: Observed::default(),
             instrumentation: Mutex::new(DynInstrumentation::none()),
             #[cfg(feature = "async")]
-            beside: Beside::default(),
-            is_passing: false,
+            concurrent: Concurrent::default(),
+            is_concurrent: false,
             keeps_statements: true,
             own: 0,
         }
@@ -211,14 +211,14 @@ impl<C: Client> Core<C> {
             return Ok(());
         }
         let exchange =
-            statement::query(&statement::Statement::plain("SELECT 1")).at(ReadConsistency::None);
+            statement::query(&statement::Statement::raw("SELECT 1")).at(ReadConsistency::None);
         let answered = self.session.send(&exchange).await;
         answered.map(|_| ()).map_err(error::failure)
     }
 
     /// Opens a transaction for Diesel. It is reported to the instrumentation as by Diesel's own
     /// backends.
-    pub(crate) async fn begin_own(&mut self) -> QueryResult<()> {
+    pub(crate) async fn begin_for_diesel(&mut self) -> QueryResult<()> {
         let depth = self.session.transaction.depth();
         let is_immediate = self.next.as_ref().is_some_and(|options| options.immediate);
         let text: Cow<'_, str> = match depth {
@@ -270,7 +270,7 @@ impl<C: Client> Core<C> {
             let taken = core.observed.within(taken).await;
             core.keep_lock(began);
             if let Err(error) = taken {
-                core.roll_back().await?;
+                core.roll_back_innermost().await?;
                 return Err(error);
             }
         }
@@ -325,7 +325,7 @@ impl<C: Client> Core<C> {
     }
 
     /// Commits the innermost transaction, which may be a savepoint.
-    async fn commit(&mut self) -> QueryResult<()> {
+    async fn commit_innermost(&mut self) -> QueryResult<()> {
         if self.session.transaction.depth() != 1 {
             return self.session.commit().await;
         }
@@ -344,7 +344,7 @@ impl<C: Client> Core<C> {
         };
         let operation = core.begin_operation(What::Commit(migration));
         let outcome = match core.holding.is_outside() {
-            true => operation.within(core.commit_under_lock()).await,
+            true => operation.within(core.commit_and_release()).await,
             false => operation.within(core.session.commit()).await,
         };
         core.session.observer.finish(operation, "COMMIT", &outcome);
@@ -358,11 +358,11 @@ impl<C: Client> Core<C> {
 
     /// Commits, and releases the lock once the outcome is known, even if the future is dropped.
     /// Otherwise the next holder could read data that this commit is about to change.
-    async fn commit_under_lock(&mut self) -> QueryResult<()> {
+    async fn commit_and_release(&mut self) -> QueryResult<()> {
         let another = self.session.another();
         let mut session = std::mem::replace(&mut self.session, another);
         let mut holding = std::mem::take(&mut self.holding);
-        let (session, outcome) = C::Runtime::to_its_end(carried(async move {
+        let (session, outcome) = C::Runtime::run_to_completion(carried(async move {
             let outcome = session.commit().await;
             holding.end().await;
             (session, outcome)
@@ -372,7 +372,7 @@ impl<C: Client> Core<C> {
         outcome
     }
 
-    async fn roll_back(&mut self) -> QueryResult<()> {
+    async fn roll_back_innermost(&mut self) -> QueryResult<()> {
         if self.session.transaction.depth() != 1 {
             return self.session.roll_back().await;
         }
@@ -463,7 +463,7 @@ impl<C: Client> Core<C> {
             core.check_may_begin()?;
             return core.control(control).await.map(|()| 0);
         }
-        core.learn_from_beside();
+        core.learn_from_concurrent();
         let mut scope = Scope::of_query(core);
         let core = scope.core();
         let _in_use = core.holding.in_use();
@@ -491,7 +491,7 @@ impl<C: Client> Core<C> {
         let core = steered.core();
         let known = core.known_statement(sql, is_kept);
         let query = core.query(known.as_deref(), sql, is_kept)?;
-        core.learn_from_beside();
+        core.learn_from_concurrent();
         let mut scope = Scope::of_query(core);
         let core = scope.core();
         let _in_use = core.holding.in_use();
@@ -512,15 +512,15 @@ impl<C: Client> Core<C> {
     /// Returns a core for a query that runs concurrently with others. Such a query can't be part of
     /// a transaction.
     #[cfg(feature = "async")]
-    pub(crate) fn beside(&self) -> QueryResult<Self> {
+    pub(crate) fn concurrent(&self) -> QueryResult<Self> {
         if self.is_in_transaction() {
             return Err(Error::AlreadyInTransaction);
         }
         let mut core = Self::of(self.session.another(), &self.config);
-        core.is_passing = true;
+        core.is_concurrent = true;
         core.options = self.options.clone();
         core.keeps_statements = self.keeps_statements;
-        if let Some(nodes) = &*locked(&self.beside.nodes) {
+        if let Some(nodes) = &*locked(&self.concurrent.nodes) {
             core.session.nodes = nodes.clone();
         }
         Ok(core)
@@ -528,20 +528,20 @@ impl<C: Client> Core<C> {
 
     /// Takes over state that a concurrent query has learned.
     #[cfg(feature = "async")]
-    pub(crate) fn was_beside(&self, other: &mut Self) {
+    pub(crate) fn end_concurrent(&self, other: &mut Self) {
         let nodes = other.session.nodes.clone();
-        *locked(&self.beside.nodes) = Some(nodes);
+        *locked(&self.concurrent.nodes) = Some(nodes);
         if other.session.transaction.did != Did::unknown() {
-            self.beside.wrote.store(true, Ordering::Relaxed);
+            self.concurrent.wrote.store(true, Ordering::Relaxed);
         }
     }
 
     /// Applies state that concurrent queries have learned.
-    pub(super) fn learn_from_beside(&mut self) {
+    pub(super) fn learn_from_concurrent(&mut self) {
         #[cfg(feature = "async")]
-        if let Some(nodes) = inner(&mut self.beside.nodes).take() {
+        if let Some(nodes) = inner(&mut self.concurrent.nodes).take() {
             self.session.nodes = nodes;
-            if self.beside.wrote.swap(false, Ordering::Relaxed) {
+            if self.concurrent.wrote.swap(false, Ordering::Relaxed) {
                 self.session.transaction.did = Did::unknown();
             }
         }
@@ -549,7 +549,7 @@ impl<C: Client> Core<C> {
 
     /// Refuses to begin a transaction in a concurrent query, since nothing could end it.
     fn check_may_begin(&self) -> QueryResult<()> {
-        match self.is_passing {
+        match self.is_concurrent {
             true => Err(error::statement_error(
                 "a transaction needs the connection for itself",
                 None,
@@ -562,7 +562,7 @@ impl<C: Client> Core<C> {
     /// transactions of its own, or switches foreign keys on or off.
     pub(crate) async fn script(&mut self, sql: &str) -> QueryResult<()> {
         let found = parse(sql).map_err(|error| self.not_sent(error))?;
-        self.learn_from_beside();
+        self.learn_from_concurrent();
         if found.iter().all(|parsed| parsed.form().is_control()) {
             // Transactions have their own spans, which may outlive the script.
             return self.statements_of_script(found).await;
@@ -699,23 +699,23 @@ impl<C: Client> Core<C> {
 
     /// Commits the innermost transaction that Diesel began. If its savepoints can't be closed, it
     /// is rolled back.
-    pub(crate) async fn commit_own(&mut self) -> QueryResult<()> {
+    pub(crate) async fn commit_for_diesel(&mut self) -> QueryResult<()> {
         let committed = self.close_savepoints(End::Commit).await;
         if committed.is_err() {
-            self.roll_back_own().await?;
+            self.roll_back_for_diesel().await?;
             return committed;
         }
-        self.end_own(End::Commit).await
+        self.end_for_diesel(End::Commit).await
     }
 
-    pub(crate) async fn roll_back_own(&mut self) -> QueryResult<()> {
+    pub(crate) async fn roll_back_for_diesel(&mut self) -> QueryResult<()> {
         self.close_savepoints(End::RollBack).await?;
-        self.end_own(End::RollBack).await
+        self.end_for_diesel(End::RollBack).await
     }
 
     /// Ends the innermost transaction that Diesel began. The end is reported to the instrumentation
     /// as by Diesel's own backends.
-    async fn end_own(&mut self, end: End) -> QueryResult<()> {
+    async fn end_for_diesel(&mut self, end: End) -> QueryResult<()> {
         let depth = self.session.transaction.depth();
         let was_ended = depth == 0 && self.own > 0;
         self.own = self.own.saturating_sub(1);
@@ -728,8 +728,8 @@ impl<C: Client> Core<C> {
         self.started(&query);
         let outcome = match end {
             _ if was_ended => Err(error::statement_error(end.without_transaction(), None)),
-            End::Commit => self.commit().await,
-            End::RollBack => self.roll_back().await,
+            End::Commit => self.commit_innermost().await,
+            End::RollBack => self.roll_back_innermost().await,
         };
         self.finished(&query, outcome.as_ref().err());
         outcome
@@ -750,8 +750,8 @@ impl<C: Client> Core<C> {
         while self.session.transaction.depth() > depth {
             self.event(self.depth(0), end.event());
             match end {
-                End::Commit => self.commit().await?,
-                End::RollBack => self.roll_back().await?,
+                End::Commit => self.commit_innermost().await?,
+                End::RollBack => self.roll_back_innermost().await?,
             }
         }
         Ok(())

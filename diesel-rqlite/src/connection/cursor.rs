@@ -3,7 +3,7 @@
 use diesel::QueryResult;
 
 use crate::row::{Received, RqliteRow};
-use crate::runtime::now;
+use crate::runtime::block_on;
 use crate::session::{Found, Session, Streaming};
 use crate::transport::blocking::Http;
 
@@ -43,7 +43,7 @@ impl Iterator for RqliteCursor<'_> {
                 return Some(Ok(row));
             }
             let More { streaming, session } = self.more.as_mut()?;
-            match now(streaming.next(session)) {
+            match block_on(streaming.next(session)) {
                 Ok(Some(rows)) => self.received.add(rows),
                 Ok(None) => self.more = None,
                 Err(error) => {

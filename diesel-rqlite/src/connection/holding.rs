@@ -91,7 +91,7 @@ impl Holding {
             locked(&self.kept).used = Used::Until(Instant::now());
             let kept = Arc::clone(&self.kept);
             // Without a runtime nothing runs in the background, and no lock is renewed either.
-            self._watch = R::in_background(move |ticker| watch(kept, ticker)).ok();
+            self._watch = R::spawn_until_dropped(move |ticker| watch(kept, ticker)).ok();
         }
     }
 

@@ -14,7 +14,7 @@ use crate::backend::Rqlite;
 use crate::error;
 use crate::observe::What;
 use crate::protocol::options::QueryOptions;
-use crate::runtime::now;
+use crate::runtime::block_on;
 use crate::session::Client;
 use crate::statement::Query;
 
@@ -75,7 +75,7 @@ impl WriteQueue<'_, RqliteConnection> {
     ///
     /// See [`RqliteConnection::queue`].
     pub fn send(self) -> QueryResult<SequenceNumber> {
-        now(self.connection.core().send_queued(self.writes))
+        block_on(self.connection.core().send_queued(self.writes))
     }
 
     /// Queues the writes, and waits until they were run, for at most `timeout`.
@@ -84,7 +84,7 @@ impl WriteQueue<'_, RqliteConnection> {
     ///
     /// See [`RqliteConnection::queue`].
     pub fn send_and_wait(self, timeout: Duration) -> QueryResult<QueueOutcome> {
-        now(self.connection.core().wait_queued(self.writes, timeout))
+        block_on(self.connection.core().wait_queued(self.writes, timeout))
     }
 }
 
@@ -276,7 +276,7 @@ impl<C: Client> Core<C> {
         writes: &[Rendered],
         wait: Option<Duration>,
     ) -> QueryResult<Option<u64>> {
-        self.learn_from_beside();
+        self.learn_from_concurrent();
         let options = self.options_of_queued(writes, wait);
         let mut queries = Vec::with_capacity(writes.len());
         for Rendered { sql, binds, .. } in writes {

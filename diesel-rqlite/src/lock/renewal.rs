@@ -55,7 +55,7 @@ impl Renewal {
         }));
         let shared = Arc::clone(&state);
         let background =
-            R::in_background(move |ticker| keep_renewing(ticker, lease, renew, shared))?;
+            R::spawn_until_dropped(move |ticker| keep_renewing(ticker, lease, renew, shared))?;
         Ok(Renewal {
             state,
             _background: background,

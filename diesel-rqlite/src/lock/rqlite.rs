@@ -173,7 +173,7 @@ impl Lease {
         )
     }
 
-    pub(crate) fn look(&self) -> Statement<'static> {
+    pub(crate) fn question(&self) -> Statement<'static> {
         Statement::with_binds(
             "SELECT fence, beat, owner, lease_ms FROM __diesel_rqlite_locks WHERE name = ?",
             vec![text(&self.lock.name)],

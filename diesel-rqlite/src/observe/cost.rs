@@ -10,7 +10,7 @@ use diesel_rqlite_sql::parse;
 use super::{Attempts, Count, Observed, Observer, Options, Together, What};
 use crate::bind_collector::Bind;
 use crate::protocol::call::SendError;
-use crate::runtime::now;
+use crate::runtime::block_on;
 
 const QUERIES: u32 = 1_000_000;
 const SQL: &str = r#"SELECT "posts"."id", "posts"."title" FROM "posts" WHERE ("posts"."id" = ?)"#;
@@ -19,7 +19,7 @@ const SQL: &str = r#"SELECT "posts"."id", "posts"."title" FROM "posts" WHERE ("p
 fn query(observer: &mut Observer, what: What<'_>, request: &http::Request<Bytes>) {
     observer.count(Count::CacheHits);
     let operation = observer.begin(what, &Observed::default().parent());
-    now(operation.within(async {
+    block_on(operation.within(async {
         let mut attempts = Attempts::default();
         let sent = observer.sending(request, &mut attempts, Some("weak"));
         let outcome = sent.within(async {

@@ -5,7 +5,7 @@
 //! ```text
 //! loop { match call.step(now) {
 //!     Step::Send(request, watch) => call.received(send(request, watch), now),
-//!     Step::Look => { ask all nodes who leads; call.looked(now) }
+//!     Step::Survey => { ask all nodes who leads; call.surveyed(now) }
 //!     Step::Wait(delay) => sleep(delay),
 //!     Step::Done(outcome) => return outcome,
 //! } }
@@ -18,8 +18,8 @@
 //! 1. [`Call::step`] asks the `Cluster` for the first node: the leader if it is known, otherwise the node that the
 //!    connection used last. It returns [`Step::Send`].
 //! 2. A node that does not lead answers with a redirect, which is followed at once.
-//! 3. A node that is of no use goes into `Round::tried`, and all nodes are asked who leads ([`Step::Look`]).
-//!    [`Call::looked`] then asks the `Cluster` for the next node.
+//! 3. A node that is of no use goes into `Round::tried`, and all nodes are asked who leads ([`Step::Survey`]).
+//!    [`Call::surveyed`] then asks the `Cluster` for the next node.
 //! 4. If no node is left, there is a pause ([`Step::Wait`]), and everything begins again with an empty round, until
 //!    `leader_timeout` is over.
 //! 5. An answer of status 200 that is not an error of the request as a whole ends the call, and so does any failure
@@ -32,7 +32,7 @@
 //!
 //! * A write leaves the client a second time only if the attempt before proves that it was not applied.
 //! * Credentials and SQL go only to nodes that `Nodes::may_tell` permits, and no redirect leads from TLS to clear text.
-//! * The outcome of each `Send` and `Look` is reported once, before the next step. After [`Step::Done`] the call is
+//! * The outcome of each `Send` and `Survey` is reported once, before the next step. After [`Step::Done`] the call is
 //!   over.
 //! * The lock of the `Cluster` is never held when a method returns.
 //! * Apart from a few bounded repetitions, each request of a round goes to a node that was not tried in it. So a call
@@ -89,28 +89,28 @@ pub(crate) struct SendError {
 
 /// The next thing to do.
 ///
-/// `Send` and `Look` are reported back by [`Call::received`] and [`Call::looked`]. `Wait` needs no report.
+/// `Send` and `Survey` are reported back by [`Call::received`] and [`Call::surveyed`]. `Wait` needs no report.
 #[derive(Debug)]
 // A request is made once per network round trip; a box for it would save nothing.
 #[allow(clippy::large_enum_variant)]
 pub(crate) enum Step {
     /// A request to send. The watch decides how long its answer is worth waiting for.
     Send(http::Request<Bytes>, Watch),
-    /// A look: all nodes are asked who leads, until a leader is found or the look is over.
-    Look,
-    /// A pause of this length. The next step is a look.
+    /// A survey: all nodes are asked who leads, until a leader is found or the survey is over.
+    Survey,
+    /// A pause of this length. The next step is a survey.
     Wait(Duration),
     /// The body of the answer, or the reason why there is none.
     Done(Result<Bytes, Failure>),
 }
 
-/// The next thing that `step` does. `step` sets it to `Ready`, or to `Looking` while a look is due. The reports set it
+/// The next thing that `step` does. `step` sets it to `Ready`, or to `Surveying` while a survey is due. The reports set it
 /// to what follows. A report that sets nothing means that the request is sent again, to the same target.
 #[derive(Debug)]
 enum State {
     Begin,
     Ready,
-    Looking,
+    Surveying,
     Waiting(Duration),
     Done(Result<Bytes, Failure>),
 }
@@ -199,12 +199,12 @@ impl<'c> Call<'c> {
         }
         match std::mem::replace(&mut self.state, State::Ready) {
             State::Begin | State::Ready => self.send(now),
-            State::Looking => {
-                self.state = State::Looking;
-                Step::Look
+            State::Surveying => {
+                self.state = State::Surveying;
+                Step::Survey
             }
             State::Waiting(delay) => {
-                self.state = State::Looking;
+                self.state = State::Surveying;
                 Step::Wait(delay)
             }
             State::Done(outcome) => Step::Done(outcome),
@@ -276,7 +276,7 @@ impl<'c> Call<'c> {
                 self.way = Way::Forward;
                 self.state = State::Ready;
             }
-            Next::Wait if matches!(self.state, State::Begin) => self.state = State::Looking,
+            Next::Wait if matches!(self.state, State::Begin) => self.state = State::Surveying,
             Next::Wait => self.pause(now),
         }
         let is_write = !self.exchange.endpoint.is_repeatable();
@@ -290,7 +290,7 @@ impl<'c> Call<'c> {
 
     /// Handles a node that only a redirect has named. Nothing is sent there.
     ///
-    /// The cluster may list the node in the look that follows. If it was tried in vain before, there is a pause
+    /// The cluster may list the node in the survey that follows. If it was tried in vain before, there is a pause
     /// instead.
     fn distrust(&mut self, base: String, now: Instant) {
         self.target = base;
@@ -299,7 +299,7 @@ impl<'c> Call<'c> {
             true => self.pause(now),
             false => {
                 self.round.tried.push(self.target.clone());
-                self.state = State::Looking;
+                self.state = State::Surveying;
             }
         }
     }
@@ -418,7 +418,7 @@ impl<'c> Call<'c> {
         if again {
             self.read_retries += 1;
             self.say(error.message);
-            self.state = State::Looking;
+            self.state = State::Surveying;
         } else {
             let why = match self.is_test {
                 true => Why::NotApplied,
@@ -449,15 +449,15 @@ impl<'c> Call<'c> {
             drop(cluster);
             self.turn_to(next, now);
         } else {
-            self.state = State::Looking;
+            self.state = State::Surveying;
         }
     }
 
     /// Continues after all nodes were asked who leads.
     ///
-    /// If a redirect has named an unknown node, the look decides whether that node is trusted by now. Otherwise chooses
+    /// If a redirect has named an unknown node, the survey decides whether that node is trusted by now. Otherwise chooses
     /// the next node.
-    pub(crate) fn looked(&mut self, now: Instant) {
+    pub(crate) fn surveyed(&mut self, now: Instant) {
         if let Some(to) = self.round.strange.take() {
             return match self.is_trusted(&to) {
                 true => self.follow(&to, now),
@@ -556,7 +556,7 @@ impl<'c> Call<'c> {
 
     /// Handles a redirect. The node has not done anything. A redirect to the node itself, to an address without TLS
     /// from one with TLS, or without a usable address leads nowhere. A redirect to a node that is not trusted leads to
-    /// a look first.
+    /// a survey first.
     fn redirected(&mut self, response: &http::Response<Bytes>, now: Instant) {
         let location = response.headers().get(LOCATION);
         let location = location.and_then(|value| value.to_str().ok());
@@ -573,7 +573,7 @@ impl<'c> Call<'c> {
             // The cluster may list the node when it is asked.
             Some(to) if !self.is_trusted(&to) => {
                 self.round.strange = Some(to);
-                self.state = State::Looking;
+                self.state = State::Surveying;
                 return;
             }
             Some(to) => return self.follow(&to, now),
@@ -613,7 +613,7 @@ impl<'c> Call<'c> {
         } else if in_trouble || self.round.tried.iter().any(|tried| tried == to) {
             // A follower names its leader until it notices that the leader is gone.
             self.say(format!("redirects to {to}"));
-            self.state = State::Looking;
+            self.state = State::Surveying;
         } else {
             self.turn_to(Next::Ask(to.to_owned()), now);
         }
@@ -769,7 +769,7 @@ mod tests {
         misses: bool,
         /// The nodes of the cluster, as the nodes list them. If empty, the nodes that have a view are listed.
         listed: Vec<String>,
-        /// The id of the node that answers looks, if it does not follow from the address.
+        /// The id of the node that answers surveys, if it does not follow from the address.
         id: Option<String>,
         /// The node, path and level of each request.
         sent: Vec<String>,
@@ -847,10 +847,10 @@ mod tests {
             self.began + self.clock
         }
 
-        fn look(&mut self) {
+        fn survey(&mut self) {
             let now = self.now();
             let mut cluster = self.nodes.known.cluster();
-            for node in cluster.begin_look(now) {
+            for node in cluster.begin_survey(now) {
                 let said = self.views.iter().find(|(viewer, _)| *viewer == node);
                 match said {
                     None => cluster.is_silent(&node, "silent", now),
@@ -911,9 +911,9 @@ mod tests {
                         let reply = reply(self.sent.len() - 1, &request);
                         call.received(reply, self.now());
                     }
-                    Step::Look => {
-                        self.look();
-                        call.looked(self.now());
+                    Step::Survey => {
+                        self.survey();
+                        call.surveyed(self.now());
                     }
                     Step::Wait(delay) => {
                         self.waits += 1;
@@ -1222,9 +1222,9 @@ mod tests {
         script.nodes = nodes_of(&["a"], Forwarding::Always);
         script.listed = vec!["inside".to_owned(), "other".to_owned()];
         script.misses = true;
-        // The second look finds that the addresses of the first lead nowhere.
-        script.look();
-        script.look();
+        // The second survey finds that the addresses of the first lead nowhere.
+        script.survey();
+        script.survey();
         let outcome = script.run(|sent, request| {
             assert!(careful(request));
             match sent {
@@ -1250,7 +1250,7 @@ mod tests {
         });
         assert!(outcome.is_ok(), "{outcome:?}");
         script.misses = false;
-        script.look();
+        script.survey();
         let outcome = script.run(|_, request| {
             assert!(!careful(request));
             response(200, OK)
@@ -1262,10 +1262,10 @@ mod tests {
     fn address_that_leads_to_the_leader_only_sometimes_is_forwarded_to() {
         let mut script = Script::write(&["a"]).view("a", Some("hidden"));
         script.nodes = nodes_of(&["a"], Forwarding::Auto);
-        // The leader always answers the looks.
+        // The leader always answers the surveys.
         script.id = Some("hidden".to_owned());
         script.listed = vec!["hidden".to_owned(), "other".to_owned()];
-        script.look();
+        script.survey();
         let outcome = script.run(|_, request| match request.uri() {
             uri if uri.host() != Some("a") => refused(),
             uri if uri.query().is_some_and(|query| query.contains("redirect")) => {
@@ -1331,7 +1331,7 @@ mod tests {
         assert!(script.run(|_, _| response(200, OK)).is_ok());
         assert!(script.run(near_is_down).is_ok());
         assert!(script.run(near_is_down).is_ok());
-        script.look();
+        script.survey();
         assert!(script.run(|_, _| response(200, OK)).is_ok());
         assert_eq!(
             script.sent,

@@ -1,19 +1,19 @@
 //! The state of a cluster: its nodes, its leader, and the nodes that were found dead.
 //!
 //! [`Cluster`] is a value without I/O or clock. The connections of one configuration share it, so that each profits
-//! from what another has found out. It is filled by *looks*: all nodes are asked at the same time who leads. See
-//! [`Look`](Cluster::begin_look) and [`survey`](super::survey).
+//! from what another has found out. It is filled by *surveys*: all nodes are asked at the same time who leads. See
+//! [`Cluster::begin_survey`] and [`survey`](super::survey).
 //!
 //! What is known has three sources:
 //!
 //! * What happened to requests: [`Cluster::answered`], [`Cluster::failed`], [`Cluster::leads`],
 //!   [`Cluster::redirected`]. A node that has done what only a leader does, leads.
-//! * What nodes say of themselves in a look: [`Cluster::has_said`].
+//! * What nodes say of themselves in a survey: [`Cluster::has_said`].
 //! * What nodes say of others there.
 //!
-//! The flow of a look: [`Cluster::begin_look`] names the nodes to ask. The caller (`session::scout`) asks all of them,
-//! and reports each by [`Cluster::has_said`] or [`Cluster::is_silent`]. The look is over when all have been reported,
-//! or after [`LOOK`]. Nobody has to wait for all: [`Cluster::has_found`] tells when a leader is known.
+//! The flow of a survey: [`Cluster::begin_survey`] names the nodes to ask. The caller (`session::scout`) asks all of them,
+//! and reports each by [`Cluster::has_said`] or [`Cluster::is_silent`]. The survey is over when all have been reported,
+//! or after [`SURVEY`]. Nobody has to wait for all: [`Cluster::has_found`] tells when a leader is known.
 //!
 //! `Call` asks [`Cluster::first`] and then [`Cluster::next`] for a node; `Watch` asks [`Cluster::elected_instead_of`],
 //! [`Cluster::elected_after`], [`Cluster::is_mute`] and [`Cluster::misses_a_node`] whether an answer is still worth
@@ -37,16 +37,16 @@ use crate::word::words;
 
 /// The maximum number of nodes. No cluster has more, but a server that invents nodes may.
 const MAX_NODES: usize = 64;
-/// The time after which a look is over, even if some nodes have not answered.
-const LOOK: Duration = Duration::from_millis(1200);
-/// The time that one node may take to answer a look.
+/// The time after which a survey is over, even if some nodes have not answered.
+const SURVEY: Duration = Duration::from_millis(1200);
+/// The time that one node may take to answer a survey.
 pub(crate) const PROBE: Duration = Duration::from_secs(1);
 /// The interval at which the list of nodes is refreshed while all is well.
 const FRESH: Duration = Duration::from_secs(60);
-/// The interval between looks while the leader or a preferred node does not answer.
+/// The interval between surveys while the leader or a preferred node does not answer.
 const UNWELL: Duration = Duration::from_secs(2);
 /// The time for which a leader must have been silent before it is asked through other nodes, which still name it as the
-/// leader. An election that is due takes no longer, and it began a look or two earlier.
+/// leader. An election that is due takes no longer, and it began a survey or two earlier.
 const ELECTION: Duration = Duration::from_millis(2500);
 /// The maximum time for which an address that never answered is left alone.
 const NEVER_REACHED: Duration = Duration::from_secs(30);
@@ -85,7 +85,7 @@ pub(crate) struct Manner {
 
 /// One node at one address. A node with two addresses has two of these, with the same id.
 ///
-/// `said` is its answer to the last look that it answered. A member in `trouble` may still have an older answer.
+/// `said` is its answer to the last survey that it answered. A member in `trouble` may still have an older answer.
 #[derive(Debug)]
 struct Member {
     /// The address, as `http://host:4001/prefix`.
@@ -112,13 +112,13 @@ struct Member {
 
 /// The state of a node that did not answer when it was last asked.
 ///
-/// It counts failed requests and unanswered looks alike, except for `silent`.
+/// It counts failed requests and unanswered surveys alike, except for `silent`.
 #[derive(Clone, Debug)]
 struct Trouble {
     since: Instant,
     last: Instant,
     times: u32,
-    /// The number of consecutive looks that the node has not answered.
+    /// The number of consecutive surveys that the node has not answered.
     silent: u32,
     message: String,
 }
@@ -149,7 +149,7 @@ impl Leader {
     }
 }
 
-/// The look that began last. It may be over.
+/// The survey that began last. It may be over.
 #[derive(Debug)]
 struct UnderWay {
     began: Instant,
@@ -172,7 +172,7 @@ pub(crate) enum Next {
 pub(crate) struct Cluster {
     manner: Manner,
     members: Vec<Member>,
-    /// The leader as far as is known, and when that was learnt. From answers to requests and to looks.
+    /// The leader as far as is known, and when that was learnt. From answers to requests and to surveys.
     leader: Option<(Leader, Instant)>,
     /// Nodes that a trusted node has listed as members of its cluster, even if nodes are not learnt for use.
     listed: Vec<String>,
@@ -184,9 +184,9 @@ pub(crate) struct Cluster {
     worked: bool,
     /// The time at which redirects were found to lead nowhere.
     nowhere: Option<Instant>,
-    /// The time at which the last look began.
-    looked: Option<Instant>,
-    look: Option<UnderWay>,
+    /// The time at which the last survey began.
+    surveyed: Option<Instant>,
+    survey: Option<UnderWay>,
 }
 
 impl Cluster {
@@ -200,8 +200,8 @@ impl Cluster {
             named: None,
             worked: false,
             nowhere: None,
-            looked: None,
-            look: None,
+            surveyed: None,
+            survey: None,
         };
         for seed in seeds {
             cluster.member(seed).seed = true;
@@ -336,7 +336,7 @@ impl Cluster {
         // The node that answered is not the one that was asked for its id.
         member.many |= was_leader && !member.listed;
         let reached = self.member(to).reached;
-        // If the new leader was found unreachable, a look may have found another address at which it can be reached.
+        // If the new leader was found unreachable, a survey may have found another address at which it can be reached.
         if reached || self.leader.is_none() {
             self.leads(to, now);
         }
@@ -355,7 +355,7 @@ impl Cluster {
 
     /// Records that redirects can't be followed from here.
     ///
-    /// It holds for [`NOWHERE`], or until the leader answers a look at its own address.
+    /// It holds for [`NOWHERE`], or until the leader answers a survey at its own address.
     pub(crate) fn redirects_lead_nowhere(&mut self, now: Instant) {
         self.nowhere = Some(now);
     }
@@ -428,7 +428,7 @@ impl Cluster {
     /// Returns the first destination of a request that only the leader can serve. `current` is the node that the
     /// connection last talked to.
     ///
-    /// Prefers the leader, then `current`, and leaves out whatever does not answer. Returns [`Next::Wait`] if a look is
+    /// Prefers the leader, then `current`, and leaves out whatever does not answer. Returns [`Next::Wait`] if a survey is
     /// needed first.
     pub(crate) fn first(&self, current: &str, now: Instant) -> Next {
         if self.forwards(now) {
@@ -460,11 +460,11 @@ impl Cluster {
     /// in vain.
     ///
     /// Followers are asked only while no node is informed, or if the leader's address is unknown. Otherwise they could
-    /// only say what the look has told, or would hold the request back. `Next::Wait` means that there is no node to ask
+    /// only say what the survey has told, or would hold the request back. `Next::Wait` means that there is no node to ask
     /// in this round.
     pub(crate) fn next(&self, tried: &[String], now: Instant) -> Next {
         let untried = |base: &String| !tried.contains(base);
-        // A follower that has lost its leader holds back the requests that it gets. A look tells sooner who leads.
+        // A follower that has lost its leader holds back the requests that it gets. A survey tells sooner who leads.
         let is_informed = self.is_informed();
         if let Some((leader, _)) = &self.leader
             && let Some(member) = self.address_of(leader)
@@ -544,12 +544,12 @@ impl Cluster {
         in_trouble.filter(|(_, message)| !message.is_empty())
     }
 
-    /// Returns whether a look is due even though nothing has just failed.
+    /// Returns whether a survey is due even though nothing has just failed.
     ///
-    /// The first look is due as soon as any node has answered, if nodes are learnt at all.
+    /// The first survey is due as soon as any node has answered, if nodes are learnt at all.
     pub(crate) fn wants_look(&self, now: Instant) -> bool {
         let since = |at: Instant| now.saturating_duration_since(at);
-        let Some(looked) = self.looked else {
+        let Some(surveyed) = self.surveyed else {
             return self.worked && self.manner.discovery;
         };
         let leader = self
@@ -560,36 +560,36 @@ impl Cluster {
         let mut wanted = leader.into_iter().chain(wanted);
         let unwell = wanted.any(|member| member.reached && member.trouble.is_some())
             || self.members.iter().any(|it| self.is_in_doubt(&it.base));
-        since(looked) >= if unwell { UNWELL } else { FRESH }
+        since(surveyed) >= if unwell { UNWELL } else { FRESH }
     }
 
-    /// Begins a look and returns the nodes to ask. The list is empty if a look is already under way.
+    /// Begins a survey and returns the nodes to ask. The list is empty if a survey is already under way.
     ///
     /// The caller must ask each of these nodes, and report all of them.
-    pub(crate) fn begin_look(&mut self, now: Instant) -> Vec<String> {
+    pub(crate) fn begin_survey(&mut self, now: Instant) -> Vec<String> {
         if self.is_looking(now) {
             return Vec::new();
         }
         let due = self.members.iter().filter(|member| is_due(member, now));
         let waiting: Vec<_> = due.map(|member| member.base.clone()).collect();
-        self.looked = Some(now);
-        self.look = Some(UnderWay {
+        self.surveyed = Some(now);
+        self.survey = Some(UnderWay {
             began: now,
             waiting: waiting.clone(),
         });
         waiting
     }
 
-    /// Returns whether a look is under way and may still bring news.
+    /// Returns whether a survey is under way and may still bring news.
     ///
-    /// A node that was not reported counts as outstanding only until [`LOOK`] is over.
+    /// A node that was not reported counts as outstanding only until [`SURVEY`] is over.
     pub(crate) fn is_looking(&self, now: Instant) -> bool {
-        self.look.as_ref().is_some_and(|look| {
-            !look.waiting.is_empty() && now.saturating_duration_since(look.began) < LOOK
+        self.survey.as_ref().is_some_and(|survey| {
+            !survey.waiting.is_empty() && now.saturating_duration_since(survey.began) < SURVEY
         })
     }
 
-    /// Returns whether a look that began at `since` or later has found a leader that answers.
+    /// Returns whether a survey that began at `since` or later has found a leader that answers.
     pub(crate) fn has_found(&self, since: Instant) -> bool {
         self.leader.as_ref().is_some_and(|(leader, at)| {
             let member = self.address_of(leader);
@@ -597,14 +597,14 @@ impl Cluster {
         })
     }
 
-    /// Removes a node from those that the look waits for.
+    /// Removes a node from those that the survey waits for.
     fn heard(&mut self, base: &str) {
-        if let Some(look) = &mut self.look {
-            look.waiting.retain(|waiting| waiting != base);
+        if let Some(survey) = &mut self.survey {
+            survey.waiting.retain(|waiting| waiting != base);
         }
     }
 
-    /// Records that a node did not answer a look.
+    /// Records that a node did not answer a survey.
     ///
     /// `message` is the reason, for errors.
     pub(crate) fn is_silent(&mut self, base: &str, message: &str, now: Instant) {
@@ -612,7 +612,7 @@ impl Cluster {
         self.note_trouble(base, message, now).silent += 1;
     }
 
-    /// Records the answer of a node to a look that began at `began`.
+    /// Records the answer of a node to a survey that began at `began`.
     ///
     /// In this order: ignores a node that seems to belong to another cluster; notes who answers at the address; learns
     /// members and trust from its list; and takes over the leader that it names. A node that refuses the questions
@@ -768,18 +768,19 @@ impl Cluster {
         self.named.as_ref().map(|(leader, _)| Arc::clone(leader))
     }
 
-    /// Returns whether the node has not answered two looks in a row while others did.
+    /// Returns whether the node has not answered two surveys in a row while others did.
     pub(crate) fn is_mute(&self, base: &str, since: Instant) -> bool {
-        const LOOKS: u32 = 2;
+        const SURVEYS: u32 = 2;
         let trouble = self.find(base).and_then(|member| member.trouble.as_ref());
-        let mute = trouble.is_some_and(|trouble| trouble.silent >= LOOKS && trouble.last >= since);
+        let mute =
+            trouble.is_some_and(|trouble| trouble.silent >= SURVEYS && trouble.last >= since);
         let others = self.members.iter().filter(|member| member.base != base);
         let mut speaking = others.filter(|member| member.trouble.is_none());
         mute && speaking.any(|member| member.said.as_ref().is_some_and(|said| said.at >= since))
     }
 }
 
-/// Returns whether a node is to be asked in a look. An address that never answered is asked less and less often.
+/// Returns whether a node is to be asked in a survey. An address that never answered is asked less and less often.
 fn is_due(member: &Member, now: Instant) -> bool {
     match &member.trouble {
         Some(trouble) if !member.reached && !member.seed => {

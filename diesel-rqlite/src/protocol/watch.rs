@@ -6,7 +6,7 @@
 //!
 //! The transport makes checks while it waits: [`Watch::next_check`] says when the first one is due, and after that
 //! every [`INTERVAL`]. It reports each sign of progress by [`Watch::passed_on`] and [`Watch::heard`], which begin the
-//! wait anew. A check returns [`Verdict::Look`] at most once in [`PATIENCE`]; the caller then asks the nodes in the
+//! wait anew. A check returns [`Verdict::Survey`] at most once in [`PATIENCE`]; the caller then asks the nodes in the
 //! background, and the next checks see what they said.
 //!
 //! Invariants: only what was said after `since` counts, so that an election before the request deposes nobody. A single
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use super::cluster::{Cluster, Leader};
 
-/// The time that an answer may take before any node is asked, and the time between looks.
+/// The time that an answer may take before any node is asked, and the time between surveys.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The interval between checks while an answer is outstanding.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(50);
@@ -30,7 +30,7 @@ pub(crate) const INTERVAL: Duration = Duration::from_millis(50);
 pub(crate) enum Verdict {
     Wait,
     /// Ask the nodes, and wait.
-    Look,
+    Survey,
     GiveUp(String),
 }
 
@@ -65,7 +65,7 @@ pub(crate) struct Watch {
     of: Of,
     /// The time at which the node was last heard from.
     since: Instant,
-    /// No look is asked for before this time.
+    /// No survey is asked for before this time.
     next_look: Instant,
     /// The state of `Expect: 100-continue`.
     taking: Taking,
@@ -130,7 +130,7 @@ impl Watch {
     }
 
     /// Returns whether to go on waiting, by what is known of the cluster now. It may be called at any time, and as
-    /// often as one likes. After [`Verdict::Look`], it returns that again only after [`PATIENCE`].
+    /// often as one likes. After [`Verdict::Survey`], it returns that again only after [`PATIENCE`].
     pub(crate) fn check(&mut self, cluster: &Cluster, now: Instant) -> Verdict {
         if now < self.next_check(now) {
             return Verdict::Wait;
@@ -147,7 +147,7 @@ impl Watch {
             return Verdict::Wait;
         }
         self.next_look = now + PATIENCE;
-        Verdict::Look
+        Verdict::Survey
     }
 
     /// Returns the reason why the answer is not worth waiting for, if there is one.
@@ -219,10 +219,10 @@ mod tests {
             scene
         }
 
-        /// Runs a look in which the node behind the balancer says that the second node leads. It need not be the node
+        /// Runs a survey in which the node behind the balancer says that the second node leads. It need not be the node
         /// that was sent the request.
-        fn look_behind_balancer(&mut self, misses: bool) {
-            self.cluster.begin_look(self.now);
+        fn survey_behind_balancer(&mut self, misses: bool) {
+            self.cluster.begin_survey(self.now);
             let view = View {
                 id: Some("1".to_owned()),
                 leader: Some(leader(B)),
@@ -239,9 +239,9 @@ mod tests {
             self.watch.check(&self.cluster, self.now)
         }
 
-        /// Runs a look in which each node names the leader, or does not answer.
-        fn look(&mut self, a: Option<Option<&str>>, b: Option<Option<&str>>) {
-            self.cluster.begin_look(self.now);
+        /// Runs a survey in which each node names the leader, or does not answer.
+        fn survey(&mut self, a: Option<Option<&str>>, b: Option<Option<&str>>) {
+            self.cluster.begin_survey(self.now);
             for (node, id, said) in [(A, "1", a), (B, "2", b)] {
                 match said {
                     None => self.cluster.is_silent(node, "silent", self.now),
@@ -286,31 +286,31 @@ mod tests {
         let mut scene = Scene::new(Of::Leader(None, Again::No));
         assert_eq!(scene.check(SECOND / 2), Verdict::Wait);
         for _ in 0..25 {
-            assert_eq!(scene.check(SECOND), Verdict::Look);
-            scene.look(Some(Some(A)), Some(Some(A)));
+            assert_eq!(scene.check(SECOND), Verdict::Survey);
+            scene.survey(Some(Some(A)), Some(Some(A)));
             assert_eq!(scene.check(INTERVAL), Verdict::Wait);
         }
     }
 
     #[test]
     fn node_that_no_longer_leads_is_given_up() {
-        // The node keeps the request and answers looks, but it is cut off from the other nodes.
+        // The node keeps the request and answers surveys, but it is cut off from the other nodes.
         let mut scene = Scene::new(Of::Leader(None, Again::No));
-        assert_eq!(scene.check(SECOND), Verdict::Look);
-        scene.look(Some(None), Some(None));
-        assert_eq!(scene.check(SECOND), Verdict::Look);
-        scene.look(Some(None), Some(Some(B)));
+        assert_eq!(scene.check(SECOND), Verdict::Survey);
+        scene.survey(Some(None), Some(None));
+        assert_eq!(scene.check(SECOND), Verdict::Survey);
+        scene.survey(Some(None), Some(Some(B)));
         assert!(given_up(&scene.check(INTERVAL)));
     }
 
     #[test]
     fn who_was_elected_before_the_request_began_deposes_nobody() {
         let mut scene = Scene::new(Of::Leader(None, Again::No));
-        scene.look(Some(Some(B)), Some(Some(B)));
+        scene.survey(Some(Some(B)), Some(Some(B)));
         scene.now += SECOND;
         scene.watch = Watch::new(A.to_owned(), Of::Leader(None, Again::No), scene.now);
-        assert_eq!(scene.check(SECOND), Verdict::Look);
-        scene.look(Some(Some(A)), Some(Some(A)));
+        assert_eq!(scene.check(SECOND), Verdict::Survey);
+        scene.survey(Some(Some(A)), Some(Some(A)));
         assert_eq!(scene.check(INTERVAL), Verdict::Wait);
     }
 
@@ -318,12 +318,12 @@ mod tests {
     fn mute_node_is_given_up_after_two_looks_if_others_answer() {
         for of in [Of::Leader(None, Again::No), Of::AnyNode] {
             let mut scene = Scene::new(of);
-            assert_eq!(scene.check(SECOND), Verdict::Look);
-            scene.look(None, Some(None));
+            assert_eq!(scene.check(SECOND), Verdict::Survey);
+            scene.survey(None, Some(None));
             // A single silence may be bad luck.
             assert_eq!(scene.check(INTERVAL), Verdict::Wait);
-            assert_eq!(scene.check(SECOND), Verdict::Look);
-            scene.look(None, Some(None));
+            assert_eq!(scene.check(SECOND), Verdict::Survey);
+            scene.survey(None, Some(None));
             assert!(given_up(&scene.check(INTERVAL)));
         }
     }
@@ -332,8 +332,8 @@ mod tests {
     fn where_nobody_answers_nobody_is_given_up() {
         let mut scene = Scene::new(Of::Leader(None, Again::No));
         for _ in 0..5 {
-            assert_eq!(scene.check(SECOND), Verdict::Look);
-            scene.look(None, None);
+            assert_eq!(scene.check(SECOND), Verdict::Survey);
+            scene.survey(None, None);
         }
     }
 
@@ -342,8 +342,8 @@ mod tests {
         for (before, wanted) in [(A, true), (B, false)] {
             let of = Of::Leader(Some(Arc::new(leader(before))), Again::No);
             let mut scene = Scene::behind_balancer(of);
-            assert_eq!(scene.check(SECOND), Verdict::Look);
-            scene.look_behind_balancer(false);
+            assert_eq!(scene.check(SECOND), Verdict::Survey);
+            scene.survey_behind_balancer(false);
             assert_eq!(given_up(&scene.check(INTERVAL)), wanted, "{before}");
         }
     }
@@ -351,19 +351,19 @@ mod tests {
     #[test]
     fn any_node_may_answer_whoever_leads() {
         let mut scene = Scene::new(Of::AnyNode);
-        assert_eq!(scene.check(SECOND), Verdict::Look);
-        scene.look(Some(Some(B)), Some(Some(B)));
+        assert_eq!(scene.check(SECOND), Verdict::Survey);
+        scene.survey(Some(Some(B)), Some(Some(B)));
         assert_eq!(scene.check(INTERVAL), Verdict::Wait);
     }
 
     #[test]
     fn what_was_handed_on_to_a_leader_of_the_past_is_given_up() {
         let mut scene = Scene::new(Of::Forwarder(Some(Arc::new(leader(B))), Again::No));
-        assert_eq!(scene.check(SECOND), Verdict::Look);
-        scene.look(Some(Some(B)), None);
+        assert_eq!(scene.check(SECOND), Verdict::Survey);
+        scene.survey(Some(Some(B)), None);
         assert_eq!(scene.check(INTERVAL), Verdict::Wait);
-        assert_eq!(scene.check(SECOND), Verdict::Look);
-        scene.look(Some(Some(A)), None);
+        assert_eq!(scene.check(SECOND), Verdict::Survey);
+        scene.survey(Some(Some(A)), None);
         assert!(given_up(&scene.check(INTERVAL)));
     }
 
@@ -377,8 +377,8 @@ mod tests {
             (Of::Leader(None, Again::No), false),
         ] {
             let mut scene = Scene::behind_balancer(of);
-            assert_eq!(scene.check(SECOND), Verdict::Look);
-            scene.look_behind_balancer(true);
+            assert_eq!(scene.check(SECOND), Verdict::Survey);
+            scene.survey_behind_balancer(true);
             assert_eq!(given_up(&scene.check(INTERVAL)), wanted);
         }
     }
@@ -388,20 +388,20 @@ mod tests {
         let mut scene = Scene::new(Of::Forwarder(Some(Arc::new(leader(B))), Again::No));
         scene.watch = scene.watch.clone().until_taken();
         // Connecting has a timeout of its own.
-        assert_eq!(scene.check(5 * SECOND), Verdict::Look);
+        assert_eq!(scene.check(5 * SECOND), Verdict::Survey);
         scene.watch.passed_on(scene.now);
         assert_eq!(scene.check(SECOND / 2), Verdict::Wait);
         assert!(given_up(&scene.check(SECOND / 2)));
         scene.watch.heard(scene.now);
         for _ in 0..5 {
-            assert_eq!(scene.check(SECOND), Verdict::Look);
+            assert_eq!(scene.check(SECOND), Verdict::Survey);
         }
     }
 
     #[test]
     fn sign_of_life_begins_the_wait_anew() {
         let mut scene = Scene::new(Of::Leader(None, Again::No));
-        assert_eq!(scene.check(SECOND), Verdict::Look);
+        assert_eq!(scene.check(SECOND), Verdict::Survey);
         scene.watch.heard(scene.now);
         assert_eq!(scene.check(SECOND / 2), Verdict::Wait);
     }

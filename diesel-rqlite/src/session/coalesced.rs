@@ -306,7 +306,7 @@ impl<C: Client> Session<C> {
                     // The task needs a session of its own, because this future may be dropped before the task has
                     // ended.
                     let mut courier = self.courier();
-                    C::Runtime::detach(async move {
+                    C::Runtime::spawn(async move {
                         while courier.send_next(&mut lead).await {
                             give_way::<C::Runtime>().await;
                         }

@@ -5,7 +5,7 @@
 //! 1. If nothing is left to write, there is no commit. One more peek compares all reads, unless the last request did
 //!    so. The lock is given back.
 //! 2. With `exactly_once`, the connection registers if it has to, and the commit gets the next number.
-//! 3. [`Transaction::commit`](crate::transaction::Transaction::commit) builds one request of the guards and writes of
+//! 3. [`Transaction::commit_request`](crate::transaction::Transaction::commit_request) builds one request of the guards and writes of
 //!    the journal, with what [`Session::around_commit`] puts around them.
 //! 4. [`Transaction::verdict`](crate::transaction::Transaction::verdict) reads the answer. `DESIGN.md` of that module
 //!    lists the cases.
@@ -51,7 +51,7 @@ impl<C: Client> Session<C> {
         match self.transaction.depth() {
             0 => return Err(Error::NotInTransaction),
             1 => {}
-            _ => return self.commit_inner().await,
+            _ => return self.release_inner().await,
         }
         let outcome = match self.transaction.check_usable() {
             Ok(()) => self.send_commit().await,
@@ -72,15 +72,15 @@ impl<C: Client> Session<C> {
     ///
     /// Nothing is sent if a server has run all of its writes before, or if the connection has foreign keys off, since a
     /// peek is impossible then. The writes themselves still wait for the outermost commit.
-    async fn commit_inner(&mut self) -> QueryResult<()> {
+    async fn release_inner(&mut self) -> QueryResult<()> {
         if !self.foreign_keys.are_off()
             && self.transaction.has_unseen_writes_inside()
-            && let Err(error) = self.look(&[], false).await
+            && let Err(error) = self.peek(&[], false).await
         {
             self.transaction.roll_back()?;
             return Err(error);
         }
-        self.transaction.commit_inner()
+        self.transaction.release_inner()
     }
 
     /// Rolls back the innermost transaction. No write of it has reached the database, so at most the lock is given
@@ -103,7 +103,7 @@ impl<C: Client> Session<C> {
             if let Some(lease) = lease.filter(|lease| lease.asked) {
                 let mut parting = self.another();
                 parting.transaction.lease = Some(lease);
-                C::Runtime::detach(async move { parting.give_back_lock_for_sure().await });
+                C::Runtime::spawn(async move { parting.give_back_lock_for_sure().await });
             }
         }
         self.transaction.roll_back()
@@ -119,7 +119,7 @@ impl<C: Client> Session<C> {
     async fn send_commit(&mut self) -> QueryResult<()> {
         if !self.transaction.journal.has_live_writes() {
             if !self.transaction.journal.is_consistent() {
-                self.look(&[], false).await?;
+                self.peek(&[], false).await?;
             }
             return self.give_back_lock_behind_reads().await;
         }
@@ -133,7 +133,7 @@ impl<C: Client> Session<C> {
         loop {
             let (before, after) = self.around_commit();
             let enforced = !self.foreign_keys.are_off();
-            let commit = self.transaction.commit(before, after, enforced);
+            let commit = self.transaction.commit_request(before, after, enforced);
             let outcome = self.send(&commit.exchange).await;
             let outcome = outcome.as_ref().map(|body| &body[..]).map_err(Clone::clone);
             match self.transaction.verdict(&commit, outcome) {
@@ -268,7 +268,7 @@ impl<C: Client> Session<C> {
     /// rolled back. May be called again. Each caller does so once, so that it ends even if something drops the tables
     /// all the time.
     pub(super) async fn create_tables(&mut self) -> QueryResult<()> {
-        let statements: Vec<_> = CREATE_TABLES.into_iter().map(Statement::plain).collect();
+        let statements: Vec<_> = CREATE_TABLES.into_iter().map(Statement::raw).collect();
         let batch = Batch {
             statements,
             atomic: true,

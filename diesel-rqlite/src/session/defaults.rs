@@ -1,6 +1,6 @@
 //! Defaults that each node would compute for itself, such as `DEFAULT CURRENT_TIMESTAMP`.
 //!
-//! The schema comes with the greeting and with each look at the database in a transaction. If an INSERT leaves out such
+//! The schema comes with the greeting and with each peek of a transaction. If an INSERT leaves out such
 //! a column, the column's default is added to it as an expression. That expression is then replaced by a value from the
 //! client, as in any write. If it can't be added, a warning is logged once.
 //!
@@ -71,7 +71,7 @@ impl<C: Client> Session<C> {
     /// Asks for the schema as the transaction sees it. It is not asked for again until a statement may have changed
     /// defaults, or if this request fails.
     async fn learn_defaults(&mut self) -> QueryResult<()> {
-        let query = Statement::plain(unstable::QUERY);
+        let query = Statement::raw(unstable::QUERY);
         let rows = self.ask_as_seen(&query).await?;
         self.learn_unstable(&rows);
         self.defaults_are_news = false;
@@ -82,7 +82,7 @@ impl<C: Client> Session<C> {
     /// statement will succeed: to ask once too often does no harm.
     pub(super) fn learn_from_schema(&mut self, statement: &Statement<'_>) {
         self.defaults_are_news |= statement.is_news_of_defaults;
-        // Which tables skip rows is then unknown, so no count is assumed until the next look.
+        // Which tables skip rows is then unknown, so no count is predicted until the next peek.
         if statement.is_news_of_schema {
             // The knowledge of defaults is lost with the rest.
             let known = self.unstable.take();

@@ -90,7 +90,7 @@ impl<C: Client> Session<C> {
         if let Some(enforced) = self.foreign_keys.enforced {
             return Ok(enforced);
         }
-        let rows = self.ask(&Statement::plain("PRAGMA foreign_keys")).await?;
+        let rows = self.ask(&Statement::raw("PRAGMA foreign_keys")).await?;
         if (rows.len(), rows.width()) != (1, 1) {
             return Err(error::useless_answer(
                 "unreadable answer: no value for PRAGMA foreign_keys",

@@ -32,7 +32,7 @@ use crate::statement::{GuardedRead, Keyed, Learnt, Read, Statement, StoredRow};
 use crate::transaction::{Guard, RowKey};
 
 /// Rows, and the form in which they came.
-struct Shown {
+struct Peeked {
     rows: Rows,
     form: Form,
 }
@@ -98,7 +98,7 @@ impl<C: Client> Session<C> {
         stored: Vec<Encoding>,
         by_key: Option<&ByKey>,
         names: &[String],
-    ) -> QueryResult<Option<Shown>> {
+    ) -> QueryResult<Option<Peeked>> {
         loop {
             let as_cells = learnt.doubtful();
             let Some(query) = guarded.stored(&stored, as_cells) else {
@@ -129,7 +129,7 @@ impl<C: Client> Session<C> {
             }
             let is_cell = |column| as_cells.contains(column);
             let rows = cells::decode_some(&rows, is_cell, names.to_vec());
-            return Ok(rows.map(|rows| Shown {
+            return Ok(rows.map(|rows| Peeked {
                 rows,
                 form: Form::Stored(stored, as_cells),
             }));
@@ -143,7 +143,7 @@ impl<C: Client> Session<C> {
         query: impl Fn(TextCell) -> Statement<'static>,
         by_key: Option<&ByKey>,
         names: &[String],
-    ) -> QueryResult<Option<Shown>> {
+    ) -> QueryResult<Option<Peeked>> {
         let mut form = TextCell::Counted;
         loop {
             let query = query(form);
@@ -158,7 +158,7 @@ impl<C: Client> Session<C> {
                 continue;
             }
             let decoded = cells::decode(texts_of(&texts)?.into_iter(), names.to_vec());
-            return Ok(Some(Shown {
+            return Ok(Some(Peeked {
                 rows: decoded.ok_or_else(unreadable_cells)?,
                 form: Form::Cells(texts, form),
             }));
@@ -180,7 +180,7 @@ impl<C: Client> Session<C> {
         &mut self,
         read: &Read<'_>,
         guarded: &GuardedRead,
-        shown: Shown,
+        shown: Peeked,
         by_key: Option<&ByKey>,
     ) -> QueryResult<Rows> {
         if !self.transaction.options.guards || !guarded.is_stable {
@@ -250,7 +250,7 @@ impl<C: Client> Session<C> {
         let Some(guard) = guard else {
             return;
         };
-        if journal.guard_bytes() + guard.statement.size() > super::look::GUARDS {
+        if journal.guard_bytes() + guard.statement.size() > super::peek::GUARDS {
             // Nothing has to be compared unless the transaction does anything more.
             journal.unguarded = Some(guard.sql);
         } else {
@@ -261,7 +261,7 @@ impl<C: Client> Session<C> {
 
 /// Returns whether SQLite rejects the SQL that this crate put around a query, or at its end.
 fn is_about_form(message: &str) -> bool {
-    super::alone::is_about_form(message) || StatementError(message).is_without_rowids()
+    super::autocommit::is_about_form(message) || StatementError(message).is_without_rowids()
 }
 
 /// Returns whether a query failed because a table has no rowids.

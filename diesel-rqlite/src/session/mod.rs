@@ -1,7 +1,7 @@
 //! A connection without Diesel: what is sent for a query, in which order, and what the answer means.
 //!
 //! Written once for all clients. Its functions are `async`. With a blocking client they never have to wait, so that
-//! [`now`](crate::runtime::now) can run them to completion.
+//! [`now`](crate::runtime::block_on) can run them to completion.
 //!
 //! # From a query to its rows
 //!
@@ -19,11 +19,11 @@
 //! | plan | outside of a transaction | inside a transaction |
 //! | --- | --- | --- |
 //! | a PRAGMA that sets up a connection | `setting` | `setting` |
-//! | a read | `alone`; a long answer continues in `streaming` | `look`, then `guarded` |
-//! | writes | `alone`; perhaps `coalesced`, or without `foreign_keys` | `pending`; `commit` sends them |
+//! | a read | `autocommit`; a long answer continues in `streaming` | `peek`, then `guarded` |
+//! | writes | `autocommit`; perhaps `coalesced`, or without `foreign_keys` | `write`; `commit` sends them |
 //!
-//! Inside a transaction, `schema` learns with each peek what decides how its rows are guarded, and `locked` takes a
-//! lock that is a row in rqlite. `queue` and `beside_sql` serve callers other than Diesel's traits.
+//! Inside a transaction, `schema` learns with each peek what decides how its rows are guarded, and `row_lock` takes a
+//! lock that is a row in rqlite. `queue` and `administration` serve callers other than Diesel's traits.
 //!
 //! # From a request to its answer
 //!
@@ -42,8 +42,8 @@
 //! * The opening and nesting of transactions is the business of `connection::core`. A session never begins a
 //!   transaction. It ends one only in [`Session::commit`], [`Session::roll_back`] and [`Session::abandon`].
 
-mod alone;
-mod beside_sql;
+mod administration;
+mod autocommit;
 mod coalesced;
 mod commit;
 mod counters;
@@ -51,15 +51,15 @@ mod credentials;
 mod defaults;
 mod foreign_keys;
 mod guarded;
-mod locked;
-mod look;
-mod pending;
+mod peek;
 mod queue;
+mod row_lock;
 mod schema;
 mod scout;
 mod setting;
 mod stars;
 mod streaming;
+mod write;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -168,8 +168,8 @@ pub(crate) struct Session<C> {
     /// The primary keys that this connection has learnt, by table. They may be out of date: another client may change
     /// the schema. A wrong key can only make a guard fail, and after a conflict the guards do without keys.
     keys: PrimaryKeys,
-    /// The schema as of the last look. `None` before the first one, and after a statement that may make a table skip
-    /// rows. Without it, no rows are compared and no count is assumed.
+    /// The schema as of the last peek. `None` before the first one, and after a statement that may make a table skip
+    /// rows. Without it, no rows are compared and no count is predicted.
     unstable: Option<Unstable>,
     /// The version of that schema, if the schema was a committed one. `None` makes the next peek ask for the schema
     /// itself.
@@ -178,7 +178,7 @@ pub(crate) struct Session<C> {
     /// `exactly_once`.
     commits: Option<Commits>,
     pub(crate) foreign_keys: ForeignKeys,
-    /// Set if the schema may have gained defaults that each node computes for itself since the last look.
+    /// Set if the schema may have gained defaults that each node computes for itself since the last peek.
     defaults_are_news: bool,
     /// The queue for writes outside of transactions, if the configuration asks for it.
     pub(crate) coalescer: Option<Arc<Coalescer>>,
@@ -295,11 +295,11 @@ impl<C: Client> Session<C> {
 
     /// Sends a request until it has an answer. Waits for the first `first` bytes of that.
     ///
-    /// This is the loop around [`Call`]: each step of the call is sent, waited for, or answered by a look at the
+    /// This is the loop around [`Call`]: each step of the call is sent, waited for, or answered by a survey of the
     /// cluster. A node that refuses the credentials gets the request once more if the provider has others; the call
     /// does not learn of the refusal then.
     ///
-    /// Whatever the outcome, the time of the answer is noted, and a look at the cluster begins in the background if one
+    /// Whatever the outcome, the time of the answer is noted, and a survey of the cluster begins in the background if one
     /// is due. If a request of an open transaction has no answer and could have changed nothing, the transaction is
     /// marked as interrupted: nothing of it is applied, so it may be run again. That does not hold once its commit is
     /// under way.
@@ -337,9 +337,9 @@ impl<C: Client> Session<C> {
                         Err(reason) => break Err(exchange.failure(Why::NotApplied, reason)),
                     }
                 }
-                Step::Look => {
-                    look::<C>(&scout).await;
-                    call.looked(Instant::now());
+                Step::Survey => {
+                    survey::<C>(&scout).await;
+                    call.surveyed(Instant::now());
                 }
                 Step::Wait(delay) => C::Runtime::wait(jittered(delay)).await,
                 Step::Done(outcome) => break outcome,
@@ -349,7 +349,7 @@ impl<C: Client> Session<C> {
         self.answered = outcome.is_ok().then_some(now);
         // Nodes may have joined or left: this is for later requests.
         if scout.known.cluster().wants_look(now) {
-            scout.look();
+            scout.survey();
         }
         if let Err(failure) = &outcome
             && failure.why == Why::Unknown
@@ -403,14 +403,14 @@ impl<C: Client> Session<C> {
     /// Fails if no node answers in time, if the credentials are refused, or if the database is not UTF-8. A schema that
     /// the server can't read is no failure: then it stays unknown, and a second request shows whether the server works.
     pub(crate) async fn greet(&mut self) -> QueryResult<()> {
-        match self.ask(&Statement::plain(unstable::QUERY)).await {
+        match self.ask(&Statement::raw(unstable::QUERY)).await {
             Ok(rows) => {
                 self.learn_unstable(&rows);
                 self.check_encoding()
             }
             // The server can't read the whole schema, because of a module that it does not have.
             Err(Error::DatabaseError(DatabaseErrorKind::Unknown, _)) => {
-                self.ask(&Statement::plain("SELECT 1")).await.map(|_| ())
+                self.ask(&Statement::raw("SELECT 1")).await.map(|_| ())
             }
             Err(error) => Err(error),
         }
@@ -451,7 +451,7 @@ impl<C: Client> Session<C> {
 
     /// Runs a query, and returns the number of rows it affects. That is 0 for anything but a write of rows.
     ///
-    /// Inside a transaction, a write is not sent but kept for the commit. It may be peeked, see `pending`. A read is
+    /// Inside a transaction, a write is not sent but kept for the commit. It may be peeked, see `write`. A read is
     /// run and guarded, even though its rows are not returned.
     pub(crate) async fn execute(
         &mut self,
@@ -532,13 +532,13 @@ impl<C: Client> Session<C> {
 
 /// Asks all nodes which of them leads. Returns when that is known, or when no more answers are expected.
 ///
-/// Callers that arrive while a look is under way wait for that one. The state is polled in short steps, because the
+/// Callers that arrive while a survey is under way wait for that one. The state is polled in short steps, because the
 /// answers arrive on other threads or tasks, which do not know who waits. The lock on the cluster is released during
 /// each wait.
-async fn look<C: Client>(scout: &Scout) {
+async fn survey<C: Client>(scout: &Scout) {
     const STEP: Duration = Duration::from_millis(2);
     let began = Instant::now();
-    scout.look();
+    scout.survey();
     loop {
         {
             let cluster = scout.known.cluster();

@@ -1,6 +1,6 @@
 //! The facts of the schema that a transaction needs. It asks for them together with what it peeks at.
 //!
-//! Three facts decide how rows are guarded and counts assumed:
+//! Three facts decide how rows are guarded and counts predicted:
 //!
 //! * [`Unstable`]: which values each node has for itself, which tables may skip rows or end the transaction, and which
 //!   have no rowids. It is read as a whole.
@@ -42,8 +42,8 @@ impl<C: Client> Session<C> {
         writes: bool,
     ) -> QueryResult<Option<StatementResult>> {
         let table = by_key.map(|by_key| &*by_key.table);
-        let version = Statement::plain(unstable::VERSION);
-        let schema = Statement::plain(unstable::QUERY);
+        let version = Statement::raw(unstable::VERSION);
+        let schema = Statement::raw(unstable::QUERY);
         loop {
             let keys = self.primary_key_query(table);
             // The changes of this transaction to the schema may be rolled back, and another schema may get the same
@@ -61,7 +61,7 @@ impl<C: Client> Session<C> {
                 .chain(asked)
                 .chain(&keys)
                 .collect();
-            let Some(results) = self.look_at_writable(&tails, writes).await? else {
+            let Some(results) = self.peek_if_writable(&tails, writes).await? else {
                 return Ok(None);
             };
             let mut results = results.into_iter();

@@ -1,11 +1,11 @@
 //! Asks the nodes of a cluster which of them leads, concurrently with other requests.
 //!
-//! A [`Scout`] sends the questions, a *look*. Each node that is due is asked in a thread or task of its own, and what
-//! it says is noted in the shared knowledge of the [`cluster`](crate::protocol::cluster). One look is under way at a
-//! time. Nobody waits for a look here: callers watch the cluster for its result.
+//! A [`Scout`] sends the questions, a *survey*. Each node that is due is asked in a thread or task of its own, and what
+//! it says is noted in the shared knowledge of the [`cluster`](crate::protocol::cluster). One survey is under way at a
+//! time. Nobody waits for a survey here: callers watch the cluster for its result.
 //!
 //! A [`Vigil`] belongs to one request that has no answer yet. The client asks it at intervals whether to go on waiting.
-//! [`Watch`] decides that from what the looks have found, and says when another look is needed.
+//! [`Watch`] decides that from what the surveys have found, and says when another survey is needed.
 //!
 //! Neither decides what happens to a request that was given up. That is up to [`Call`](crate::protocol::call::Call).
 
@@ -28,8 +28,8 @@ use crate::runtime::Runtime;
 /// The client is hidden in a closure, so that a [`Vigil`] has no type parameter for the client that it is given to.
 pub(crate) struct Scout {
     pub(crate) known: Known,
-    /// Begins a look, unless one is under way.
-    look: Box<dyn Fn(&Known) + Send + Sync>,
+    /// Begins a survey, unless one is under way.
+    survey: Box<dyn Fn(&Known) + Send + Sync>,
 }
 
 impl fmt::Debug for Scout {
@@ -39,7 +39,7 @@ impl fmt::Debug for Scout {
 }
 
 impl Scout {
-    /// Creates a scout that asks by `client`. A node gets the credentials only if it is trusted when the look begins.
+    /// Creates a scout that asks by `client`. A node gets the credentials only if it is trusted when the survey begins.
     /// Others are asked without them.
     pub(crate) fn new<C: Client>(
         client: C,
@@ -47,27 +47,33 @@ impl Scout {
         authorization: Authorization,
         observer: Observer,
     ) -> Arc<Self> {
-        let look = move |known: &Known| {
+        let survey = move |known: &Known| {
             let began = Instant::now();
-            let nodes = known.cluster().begin_look(began);
+            let nodes = known.cluster().begin_survey(began);
             for node in nodes {
                 let is_trusted = known.cluster().trusts(&node);
                 let authorization = authorization.get().filter(|_| is_trusted);
                 let survey = Survey::new(node.clone(), authorization);
                 observer.count(Count::Probes);
-                C::Runtime::beside(ask(client.clone(), known.clone(), survey, node, began));
+                C::Runtime::spawn_concurrent(ask(
+                    client.clone(),
+                    known.clone(),
+                    survey,
+                    node,
+                    began,
+                ));
             }
         };
         Arc::new(Scout {
             known,
-            look: Box::new(look),
+            survey: Box::new(survey),
         })
     }
 
     /// Asks all nodes in the background, unless they are being asked already. Returns at once. An address that never
     /// answered is left out at times, unless the configuration names it.
-    pub(crate) fn look(&self) {
-        (self.look)(&self.known);
+    pub(crate) fn survey(&self) {
+        (self.survey)(&self.known);
     }
 }
 
@@ -126,7 +132,7 @@ impl Vigil {
         self.watch.heard(Instant::now());
     }
 
-    /// Returns the reason to give the request up, if there is one. Begins a look in the background if the watch asks
+    /// Returns the reason to give the request up, if there is one. Begins a survey in the background if the watch asks
     /// for it. It may be called at any time, and does nothing before the next check is due.
     pub(crate) fn check(&mut self) -> Option<String> {
         let now = Instant::now();
@@ -136,8 +142,8 @@ impl Vigil {
         let verdict = self.watch.check(&self.scout.known.cluster(), now);
         match verdict {
             Verdict::Wait => None,
-            Verdict::Look => {
-                self.scout.look();
+            Verdict::Survey => {
+                self.scout.survey();
                 None
             }
             Verdict::GiveUp(reason) => Some(reason),

@@ -6,7 +6,7 @@
 //!
 //! The flow of one query:
 //!
-//! 1. `alone` waits for the first [`FIRST`] bytes. A shorter answer is complete, and this module has nothing to do.
+//! 1. `autocommit` waits for the first [`FIRST`] bytes. A shorter answer is complete, and this module has nothing to do.
 //! 2. [`Session::first_rows`] decodes the rows that are there. The rest becomes a [`Coming`].
 //! 3. [`Session::found`] makes a [`Streaming`] of it, with all that is needed to run the query again.
 //! 4. [`Streaming::next`] returns the following rows, as they arrive.

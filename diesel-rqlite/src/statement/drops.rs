@@ -36,7 +36,7 @@ impl Batch<'_> {
         let mut guarded = Vec::with_capacity(self.statements.len() + dropped.len());
         for statement in self.statements {
             if let Some(table) = &statement.drops {
-                let mut check = Statement::plain(check(table, &dropped));
+                let mut check = Statement::raw(check(table, &dropped));
                 check.is_check = true;
                 check.position = statement.position;
                 guarded.push(check);

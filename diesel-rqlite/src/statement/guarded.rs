@@ -251,7 +251,7 @@ fn qualified(name: &str) -> String {
 
 /// Returns the placeholder for one more value, which there must be room for.
 fn placeholder(binds: &mut Vec<Bind<'static>>, bind: Bind<'static>) -> String {
-    let (before, behind) = wire::carrier(&bind).unwrap_or_default();
+    let (before, behind) = wire::conversion(&bind).unwrap_or_default();
     binds.push(bind);
     format!("{before}?{}{behind}", binds.len())
 }

@@ -159,7 +159,7 @@ impl Facts {
 
 impl<'a> Statement<'a> {
     /// Creates a statement without values or rows.
-    pub(crate) fn plain(sql: impl Into<Cow<'a, str>>) -> Self {
+    pub(crate) fn raw(sql: impl Into<Cow<'a, str>>) -> Self {
         Statement {
             sql: sql.into(),
             binds: Vec::new(),
@@ -188,7 +188,7 @@ impl<'a> Statement<'a> {
     /// can't carry.
     pub(crate) fn with_binds(text: impl Into<Cow<'a, str>>, binds: Vec<Bind<'a>>) -> Self {
         let text = text.into();
-        let carried = binds.iter().any(|bind| wire::carrier(bind).is_some());
+        let carried = binds.iter().any(|bind| wire::conversion(bind).is_some());
         let written = carried.then(|| with_carriers(&text, &binds)).flatten();
         Self::with_written(written.map_or(text, Cow::Owned), binds)
     }
@@ -200,7 +200,7 @@ impl<'a> Statement<'a> {
     fn with_written(sql: impl Into<Cow<'a, str>>, binds: Vec<Bind<'a>>) -> Self {
         Statement {
             binds,
-            ..Statement::plain(sql)
+            ..Statement::raw(sql)
         }
     }
 
@@ -393,7 +393,7 @@ impl<'a> Statement<'a> {
         let items = items.first()?.start..items.last()?.end;
         let items = parsed.rewritten(items, &[], |_, _, sql| sql.push_str("NULL"));
         let table = parsed.table()?;
-        let mut check = Statement::plain(format!("SELECT {items} FROM {table} LIMIT 0"));
+        let mut check = Statement::raw(format!("SELECT {items} FROM {table} LIMIT 0"));
         check.is_check = true;
         Some(check)
     }

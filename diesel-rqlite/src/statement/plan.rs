@@ -5,7 +5,7 @@
 //! leave the client, assign the values to the statements, replace volatile values, and write the texts. Nothing is
 //! sent, and nothing outside of the arguments is changed, except that `entropy` may be read.
 //!
-//! A [`Batch`] for a transaction is taken apart by `session::pending`, statement by statement. One that runs alone
+//! A [`Batch`] for a transaction is taken apart by `session::write`, statement by statement. One that runs alone
 //! passes [`Batch::alone`] first, which adds what older servers need to be atomic.
 
 use diesel_rqlite_sql::{Entropy, Form, InsertRows, Parsed, Setting, SqlError, check_temporary};
@@ -268,9 +268,9 @@ fn guarded(writes: Vec<Statement<'_>>) -> Result<Vec<Statement<'_>>, SqlError> {
                 let guard = format!(
                     "SELECT CASE WHEN changes() = {rows} THEN 1 ELSE json_extract('{{}}', 'rows') END"
                 );
-                guarded.push(Statement::plain(reset));
+                guarded.push(Statement::raw(reset));
                 guarded.push(write);
-                guarded.push(Statement::plain(guard));
+                guarded.push(Statement::raw(guard));
             }
             _ if write.returning => return Err(SqlError::NotAtomic),
             _ => guarded.push(write),

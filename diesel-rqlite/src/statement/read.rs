@@ -12,7 +12,7 @@
 //! | `columns` | without rows, for the names of the columns |
 //! | `in_transaction` | as the base of a `GuardedRead` |
 //!
-//! `session::alone` and `session::guarded` decide which form is sent, and which follows if the answer is in doubt. The
+//! `session::autocommit` and `session::guarded` decide which form is sent, and which follows if the answer is in doubt. The
 //! SQL of the forms is that of `sql::results` and `sql::cells`.
 //!
 //! Invariants: no form changes the rows that the query yields, and only `in_transaction` may change their order, where
@@ -100,7 +100,7 @@ impl<'a> Read<'a> {
     /// depends on the values.
     fn explain(&self) -> Statement<'a> {
         let binds = self.values.binds.iter();
-        let binds = binds.map(|bind| match wire::carrier(bind) {
+        let binds = binds.map(|bind| match wire::conversion(bind) {
             Some(_) => Bind::Null,
             None => bind.clone(),
         });

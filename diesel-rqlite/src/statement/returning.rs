@@ -5,7 +5,7 @@
 //! commit it has a RETURNING that fails unless it returns the rows that were shown.
 //!
 //! `Statement::of` takes the clause off the statement and keeps it as a [`Returning`] in `Statement::source`. The
-//! session sends [`Returning::looked_at`] as the tail of a peek, shows the rows to the closure, and stores
+//! session sends [`Returning::peeked`] as the tail of a peek, shows the rows to the closure, and stores
 //! [`Returning::guarded`] in the journal, next to the statement without the clause.
 //!
 //! SQLite does not guarantee the order of the rows. So the guard looks for each row among those that were shown, and
@@ -98,7 +98,7 @@ impl<'a> Returning<'a> {
     ///
     /// `key` has the names of the columns, in quotes where they need them. The caller removes the columns of the key
     /// before it shows the rows.
-    pub(crate) fn looked_at(&self, key: &[String]) -> Statement<'static> {
+    pub(crate) fn peeked(&self, key: &[String]) -> Statement<'static> {
         let mut sql = format!("{} RETURNING ", self.text);
         let mut encodings = Vec::with_capacity(self.items.len() + 1);
         for item in self.all_items(key) {
@@ -128,7 +128,7 @@ impl<'a> Returning<'a> {
     /// Returns the statement for the commit. It fails unless it returns these rows, in any order, as far as they may be
     /// compared. Returns `None` if no value may be compared.
     ///
-    /// `rows` are those of [`Returning::looked_at`] with the same key, including the columns of the key. Columns that
+    /// `rows` are those of [`Returning::peeked`] with the same key, including the columns of the key. Columns that
     /// differ between nodes are left out, as `unstable` tells. The guard is evaluated for each row, so it passes if no
     /// row is returned.
     pub(crate) fn guarded(

@@ -58,15 +58,15 @@ pub(crate) fn exchange(writes: &[&Statement<'_>]) -> Exchange {
         "(SELECT foreign_keys FROM pragma_foreign_keys)",
         "unenforced",
     );
-    let off = Statement::plain(format!(
+    let off = Statement::raw(format!(
         "{is_enforced}; CREATE TEMP TABLE IF NOT EXISTS {ENFORCED} (a); PRAGMA foreign_keys = OFF"
     ));
-    let how_far = Statement::plain(format!(
+    let how_far = Statement::raw(format!(
         "SELECT json_extract('{{}}','{GUARD}{DONE}' || max(done)) FROM temp.{BEGUN}"
     ));
     // The first statement of both elements fails if there is nothing to undo.
-    let undo = Statement::plain(format!("DROP TABLE temp.{BEGUN}; ROLLBACK"));
-    let on = Statement::plain(format!(
+    let undo = Statement::raw(format!("DROP TABLE temp.{BEGUN}; ROLLBACK"));
+    let on = Statement::raw(format!(
         "DROP TABLE temp.{ENFORCED}; PRAGMA foreign_keys = ON"
     ));
     let elements = [&off, &joined(writes), &how_far, &undo, &on];
@@ -77,9 +77,9 @@ pub(crate) fn exchange(writes: &[&Statement<'_>]) -> Exchange {
 ///
 /// The marks have no values, so they do not disturb the order of the others.
 fn joined(writes: &[&Statement<'_>]) -> Statement<'static> {
-    let begin = Statement::plain(format!("BEGIN; CREATE TEMP TABLE {BEGUN} (done)"));
+    let begin = Statement::raw(format!("BEGIN; CREATE TEMP TABLE {BEGUN} (done)"));
     // The order matters: if the commit fails, the mark still exists for the undo.
-    let commit = Statement::plain(format!("COMMIT; DROP TABLE temp.{BEGUN}"));
+    let commit = Statement::raw(format!("COMMIT; DROP TABLE temp.{BEGUN}"));
     let marks: Vec<_> = (0..=writes.len()).map(mark).collect();
     let mut all = writes.to_vec();
     if writes.len() > 1 {
@@ -94,7 +94,7 @@ fn joined(writes: &[&Statement<'_>]) -> Statement<'static> {
 
 /// Returns the statement that marks this many writes as run.
 fn mark(done: usize) -> Statement<'static> {
-    Statement::plain(format!("INSERT INTO temp.{BEGUN} VALUES ({done})"))
+    Statement::raw(format!("INSERT INTO temp.{BEGUN} VALUES ({done})"))
 }
 
 /// Reads the results. Returns `None` if they are those of another request.

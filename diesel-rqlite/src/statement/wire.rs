@@ -5,8 +5,8 @@
 //! since a statement is written once and its values are borrowed.
 //!
 //! JSON can't carry every value of SQLite, and servers read some strings as BLOBs. The transfer of such a value has two
-//! halves, which must agree: [`carrier`] has the SQL around the placeholder, and `push_statement` the JSON that this
-//! SQL undoes. A text that was written without `carrier` must not have such values.
+//! halves, which must agree: [`conversion`] has the SQL around the placeholder, and `push_statement` the JSON that this
+//! SQL undoes. A text that was written without `conversion` must not have such values.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub(crate) fn raw_query(statement: &Statement<'_>) -> Exchange {
 
 /// Returns the statement to send before a query whose columns the client does not know.
 pub(crate) fn read_of_schema() -> Statement<'static> {
-    Statement::plain("SELECT 1 FROM sqlite_master LIMIT 1")
+    Statement::raw("SELECT 1 FROM sqlite_master LIMIT 1")
 }
 
 /// Returns the request that runs writes.
@@ -125,7 +125,7 @@ fn push_hex(body: &mut Vec<u8>, bytes: &[u8]) {
 /// * BLOBs as byte arrays exist since 8.31 only; `unhex()` is faster than both them and a literal.
 /// * Servers since 8.31 read the string `"x'41'"` as a BLOB; with one more character at its start it stays text.
 /// * JSON has no infinity; ten times the greatest double is one.
-pub(super) fn carrier(bind: &Bind<'_>) -> Option<(&'static str, &'static str)> {
+pub(super) fn conversion(bind: &Bind<'_>) -> Option<(&'static str, &'static str)> {
     match bind {
         Bind::Binary(_) => Some(("unhex(", ")")),
         Bind::Text(text) if looks_like_blob(text) => Some(("substr(", ",2)")),

@@ -21,7 +21,7 @@ use std::ops::Range;
 
 use diesel_rqlite_sql::{Form, Parsed, Pin, SqlError};
 
-use super::wire::carrier;
+use super::wire::conversion;
 use crate::bind_collector::Bind;
 
 /// The number of values from which literals pay.
@@ -117,7 +117,7 @@ impl<'w, 'a> Writer<'w, 'a> {
 
     /// Returns the whole text, or `None` if it needs no change.
     pub(super) fn all(&self, pins: &[Pin]) -> Option<String> {
-        let carried = || self.binds.iter().any(|bind| carrier(bind).is_some());
+        let carried = || self.binds.iter().any(|bind| conversion(bind).is_some());
         if pins.is_empty() && self.names == Names::Own && !carried() {
             return None;
         }
@@ -138,7 +138,7 @@ impl<'w, 'a> Writer<'w, 'a> {
 
     /// Appends a placeholder, with SQL around it if JSON can't carry the value.
     fn push_placeholder(&self, place: usize, own: Range<usize>, sql: &mut String) {
-        let (before, behind) = self.bind(place).and_then(carrier).unwrap_or_default();
+        let (before, behind) = self.bind(place).and_then(conversion).unwrap_or_default();
         sql.push_str(before);
         match (self.names, self.numbers.get(place)) {
             (Names::Plain, _) => sql.push('?'),

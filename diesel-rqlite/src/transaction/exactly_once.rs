@@ -84,8 +84,8 @@ impl<'t> Registration<'t> {
         let ask = format!("SELECT max(client) FROM __diesel_rqlite_commits WHERE {COUNTED}");
         [
             Statement::with_binds(register, vec![Bind::Text(self.token.to_owned().into())]),
-            Statement::plain(prune),
-            Statement::plain(ask),
+            Statement::raw(prune),
+            Statement::raw(ask),
         ]
     }
 

@@ -120,9 +120,9 @@ impl Write {
     /// INSERT does not count. If it did, one that was rolled back could make the commit fail.
     fn was_shown(&self) -> bool {
         match self.count {
-            Count::Shown(_) | Count::FewerThan(_) => true,
-            Count::Assumed(_) => !self.statement.is_insert(),
-            Count::Untold => self.guarded.is_some(),
+            Count::Observed(_) | Count::FewerThan(_) => true,
+            Count::Predicted(_) => !self.statement.is_insert(),
+            Count::Unobserved => self.guarded.is_some(),
         }
     }
 
@@ -145,11 +145,11 @@ impl Write {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Count {
     /// None.
-    Untold,
+    Unobserved,
     /// This number, from a server.
-    Shown(usize),
+    Observed(usize),
     /// This number, from the client.
-    Assumed(usize),
+    Predicted(usize),
     /// Fewer than this number: not all of these rows can be written.
     FewerThan(usize),
 }
@@ -158,8 +158,8 @@ impl Count {
     /// Returns the condition on `changes()` after the write.
     fn condition(self) -> Option<String> {
         match self {
-            Count::Untold => None,
-            Count::Shown(rows) | Count::Assumed(rows) => Some(format!("changes()={rows}")),
+            Count::Unobserved => None,
+            Count::Observed(rows) | Count::Predicted(rows) => Some(format!("changes()={rows}")),
             Count::FewerThan(rows) => Some(format!("changes()<{rows}")),
         }
     }
@@ -169,7 +169,7 @@ impl Count {
     /// Must be run directly after the write, since `changes()` is about the last write.
     pub(crate) fn guard(self) -> Option<Statement<'static>> {
         let condition = self.condition()?;
-        Some(Statement::plain(fails_unless(&condition, COUNT)))
+        Some(Statement::raw(fails_unless(&condition, COUNT)))
     }
 }
 
@@ -322,7 +322,7 @@ impl Journal {
         });
         let inserted = |write: &Write| {
             write.statement.writes_new_rows()
-                && matches!(write.count, Count::Shown(1..) | Count::Assumed(1..))
+                && matches!(write.count, Count::Observed(1..) | Count::Predicted(1..))
         };
         let write = last.flatten().filter(|write| inserted(write))?;
         write.statement.insert_table()
@@ -357,7 +357,7 @@ impl Journal {
                     in_front.inserts |= statement.is_insert();
                     let is_certain = statement.writes_new_rows()
                         && (statement.known_rows().is_some()
-                            || matches!(write.count, Count::Shown(1..)));
+                            || matches!(write.count, Count::Observed(1..)));
                     if depth == 0 && is_certain {
                         in_front.tables.extend(statement.insert_name.clone());
                         in_front.undone_insert &= !is_behind;
@@ -539,7 +539,7 @@ fn is_write(entry: &Entry) -> bool {
 }
 
 fn push_entry<'j>(parts: &mut Parts<'j>, place: usize, entry: &'j Entry) {
-    let control = |sql: String| Statement::plain(sql);
+    let control = |sql: String| Statement::raw(sql);
     match entry {
         Entry::Rows(guard) => parts.push_ref(Part::Rows(place), &guard.statement),
         Entry::Savepoint(name) => parts.push(Part::Own, control(format!("SAVEPOINT {name}"))),

@@ -2,10 +2,10 @@
 //!
 //! The knowledge saves a peek for an UPDATE or DELETE by primary key: if its row is known to exist, its count is 1. It
 //! comes from rows that were read by key and from earlier writes by key. It may be wrong, for example because a trigger
-//! or a foreign key has deleted the row. That is harmless: the count is guarded as `Count::Assumed`, and the
+//! or a foreign key has deleted the row. That is harmless: the count is guarded as `Count::Predicted`, and the
 //! transaction then fails.
 //!
-//! A write makes the session forget everything (`session::pending`), unless it is an INSERT, or an UPDATE or DELETE by
+//! A write makes the session forget everything (`session::write`), unless it is an INSERT, or an UPDATE or DELETE by
 //! primary key that leaves the key as it is. A rollback does so, too.
 
 use std::collections::HashMap;

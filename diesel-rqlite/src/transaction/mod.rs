@@ -15,7 +15,7 @@
 //! A transaction runs like this. `begin` opens it, without a request. Each read, and each write that has to be asked
 //! for, becomes a peek by `Transaction::peek`; after `Transaction::peeked` has accepted its answer, the session adds
 //! what was shown to the journal. Other writes go into the journal at once. At the end the session sends
-//! `Transaction::commit`, passes the outcome to `Transaction::verdict`, and calls `finish`, whatever the verdict is.
+//! `Transaction::commit_request`, passes the outcome to `Transaction::verdict`, and calls `finish`, whatever the verdict is.
 //!
 //! Invariants:
 //!
@@ -26,7 +26,7 @@
 //! * `marks` has one element for each open transaction and SAVEPOINT, and agrees with the depth in `status`.
 //!
 //! This module decides nothing about nodes and retries, see `protocol::call`, and waits for no lock, see
-//! `session::locked`.
+//! `session::row_lock`.
 
 pub(crate) mod exactly_once;
 mod journal;
@@ -122,7 +122,7 @@ pub(crate) struct Past {
     /// The last one failed because something had changed. Rows from a node that lags behind would fail again.
     pub(crate) conflict: bool,
     /// The client told a wrong count. The next transaction asks a server for all counts.
-    pub(crate) assumed_wrongly: bool,
+    pub(crate) predicted_wrongly: bool,
     /// The texts of the writes for which the client told a wrong count. A server is always asked for them.
     wrong: HashSet<String>,
 }
@@ -133,13 +133,13 @@ impl Past {
 
     /// Returns whether the client may tell the count of a write itself.
     pub(crate) fn may_assume(&self, sql: &str) -> bool {
-        !self.assumed_wrongly && !self.wrong.contains(sql)
+        !self.predicted_wrongly && !self.wrong.contains(sql)
     }
 
     /// Notes that the client told a wrong count for a write of this text. It tells no counts until a transaction was
     /// committed, and none for this text after that, unless so many texts were wrong that the list was cleared.
     fn was_wrong_about(&mut self, sql: &str) {
-        self.assumed_wrongly = true;
+        self.predicted_wrongly = true;
         if self.wrong.len() >= Self::MOST {
             self.wrong.clear();
         }
@@ -149,7 +149,7 @@ impl Past {
     /// Notes that a transaction was committed.
     pub(crate) fn went_well(&mut self) {
         self.conflict = false;
-        self.assumed_wrongly = false;
+        self.predicted_wrongly = false;
     }
 }
 
@@ -240,7 +240,7 @@ impl Transaction {
     ///
     /// Its entries become those of the transaction around it. If the transaction can't go on, rolls back the inner one
     /// instead, and returns the reason as an error.
-    pub(crate) fn commit_inner(&mut self) -> QueryResult<()> {
+    pub(crate) fn release_inner(&mut self) -> QueryResult<()> {
         match self.check_usable() {
             Ok(()) => self.end().map(|_| ()),
             Err(error) => {

@@ -2,7 +2,7 @@
 //!
 //! Both kinds of requests are made from the journal, which that does not change. The flow is:
 //!
-//! 1. [`Transaction::peek`] and [`Transaction::commit`] write the request, and keep what each of its statements is for.
+//! 1. [`Transaction::peek`] and [`Transaction::commit_request`] write the request, and keep what each of its statements is for.
 //! 2. The session sends it, as often as `protocol::call` permits.
 //! 3. [`Transaction::peeked`] and [`Transaction::verdict`] assign the answer to the statements. A failure of a
 //!    statement of the journal becomes an error in [`Transaction::part_failed`], the only place that decides whether a
@@ -95,7 +95,7 @@ impl Transaction {
         let validate = self.options.guards && validate;
         let before = self.journal.before_peek(validate);
         let writes = writes || self.journal.has_writes();
-        let undo = Statement::plain(UNDO);
+        let undo = Statement::raw(UNDO);
         let mut statements: Vec<&Statement<'_>> = before
             .statements
             .iter()
@@ -145,22 +145,22 @@ impl Transaction {
         self.journal.validated(peek.validates);
         self.journal.all_seen();
         let tails = peek.encodings.len() - peek.parts.len() - usize::from(peek.writes);
-        let mut looked = Vec::with_capacity(tails);
+        let mut answers = Vec::with_capacity(tails);
         for result in results.by_ref().take(tails) {
             let failed = matches!(result, StatementResult::Failed(_));
-            looked.push(result);
+            answers.push(result);
             if failed {
-                return Ok(looked);
+                return Ok(answers);
             }
         }
         let undone = match results.next() {
             Some(StatementResult::Failed(message)) => StatementError(&message).is_overflow(),
             _ => false,
         };
-        if looked.len() != tails || (peek.writes && !undone) {
+        if answers.len() != tails || (peek.writes && !undone) {
             return Err(error::cut_short());
         }
-        Ok(looked)
+        Ok(answers)
     }
 
     /// Returns the request of the commit: `before`, the entries of the journal, and `after`.
@@ -168,7 +168,7 @@ impl Transaction {
     /// With `enforced`, it is one request with `transaction`. Otherwise it is the form of `statement::unenforced`, for
     /// a connection that has switched foreign keys off. `before` and `after` have the statements of locks, numbers and
     /// migrations.
-    pub(crate) fn commit(
+    pub(crate) fn commit_request(
         &self,
         before: Vec<(Part, Statement<'static>)>,
         after: Vec<(Part, Statement<'static>)>,
@@ -440,9 +440,9 @@ impl Transaction {
         };
         let write = self.journal.write_at(entry);
         let is_told = |write: &Write| match write.count {
-            Count::Assumed(_) => matches!(part, Part::Count(_)) || self.journal.is_undone(entry),
+            Count::Predicted(_) => matches!(part, Part::Count(_)) || self.journal.is_undone(entry),
             Count::FewerThan(_) => true,
-            Count::Untold | Count::Shown(_) => false,
+            Count::Unobserved | Count::Observed(_) => false,
         };
         write.is_some_and(is_told)
     }

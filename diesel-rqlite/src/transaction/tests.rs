@@ -12,17 +12,17 @@ fn open() -> Transaction {
 
 fn pending(transaction: &mut Transaction, sql: &'static str, count: Count) {
     transaction.journal.write(Write {
-        statement: Statement::plain(sql),
+        statement: Statement::raw(sql),
         guarded: None,
         count,
         migration: None,
-        seen: matches!(count, Count::Shown(_)),
+        seen: matches!(count, Count::Observed(_)),
     });
 }
 
 fn show(transaction: &mut Transaction, sql: &'static str) {
     let guard = Guard {
-        statement: Statement::plain(sql),
+        statement: Statement::raw(sql),
         sql: sql.to_owned(),
     };
     transaction.journal.show(guard);
@@ -30,7 +30,7 @@ fn show(transaction: &mut Transaction, sql: &'static str) {
 
 /// Returns the texts of the commit.
 fn committed(transaction: &Transaction) -> Vec<String> {
-    let commit = transaction.commit(Vec::new(), Vec::new(), true);
+    let commit = transaction.commit_request(Vec::new(), Vec::new(), true);
     let statements: Vec<Vec<String>> = serde_json::from_slice(&commit.exchange.body).expect("JSON");
     let elements = statements.iter().flatten();
     elements
@@ -45,10 +45,10 @@ const ONE: &str = "SELECT CASE WHEN changes()=1 THEN 1 ELSE json_extract('{}','d
 fn the_commit_has_everything_in_order() {
     let mut transaction = open();
     show(&mut transaction, "a?");
-    pending(&mut transaction, "b", Count::Assumed(1));
+    pending(&mut transaction, "b", Count::Predicted(1));
     transaction.begin(None).expect("begins");
-    pending(&mut transaction, "c", Count::Untold);
-    transaction.commit_inner().expect("commits");
+    pending(&mut transaction, "c", Count::Unobserved);
+    transaction.release_inner().expect("commits");
     assert_eq!(committed(&transaction), ["a?", "b", ONE, "c"]);
     transaction.options.guards = false;
     assert_eq!(committed(&transaction), ["b", "c"]);
@@ -57,11 +57,11 @@ fn the_commit_has_everything_in_order() {
 #[test]
 fn what_nobody_saw_is_just_forgotten() {
     let mut transaction = open();
-    pending(&mut transaction, "a", Count::Untold);
+    pending(&mut transaction, "a", Count::Unobserved);
     transaction.begin(None).expect("begins");
-    pending(&mut transaction, "b", Count::Untold);
+    pending(&mut transaction, "b", Count::Unobserved);
     transaction.roll_back().expect("rolls back");
-    pending(&mut transaction, "c", Count::Untold);
+    pending(&mut transaction, "c", Count::Unobserved);
     assert_eq!(committed(&transaction), ["a", "c"]);
     assert!(transaction.journal.has_live_writes());
     transaction.roll_back().expect("rolls back");
@@ -72,13 +72,13 @@ fn what_nobody_saw_is_just_forgotten() {
 fn what_was_seen_and_rolled_back_is_run_and_undone_again() {
     let mut transaction = open();
     transaction.begin(None).expect("begins");
-    pending(&mut transaction, "a", Count::Assumed(1));
+    pending(&mut transaction, "a", Count::Predicted(1));
     transaction.begin(None).expect("begins");
-    pending(&mut transaction, "b", Count::Shown(1));
-    pending(&mut transaction, "c", Count::Untold);
+    pending(&mut transaction, "b", Count::Observed(1));
+    pending(&mut transaction, "c", Count::Unobserved);
     transaction.roll_back().expect("rolls back");
     show(&mut transaction, "d?");
-    pending(&mut transaction, "e", Count::Untold);
+    pending(&mut transaction, "e", Count::Unobserved);
     transaction.roll_back().expect("rolls back");
     assert_eq!(
         committed(&transaction),
@@ -100,11 +100,11 @@ fn what_was_seen_and_rolled_back_is_run_and_undone_again() {
     // The last thing that was seen is inside of what was rolled back.
     let mut transaction = open();
     transaction.begin(None).expect("begins");
-    pending(&mut transaction, "a", Count::Untold);
+    pending(&mut transaction, "a", Count::Unobserved);
     transaction.begin(None).expect("begins");
-    pending(&mut transaction, "b", Count::Shown(1));
+    pending(&mut transaction, "b", Count::Observed(1));
     transaction.roll_back().expect("rolls back");
-    pending(&mut transaction, "c", Count::Untold);
+    pending(&mut transaction, "c", Count::Unobserved);
     transaction.roll_back().expect("rolls back");
     assert_eq!(
         committed(&transaction),
@@ -128,7 +128,7 @@ fn rows_that_were_only_read_need_no_savepoint() {
     transaction.begin(None).expect("begins");
     show(&mut transaction, "a?");
     show(&mut transaction, "a?");
-    pending(&mut transaction, "b", Count::Untold);
+    pending(&mut transaction, "b", Count::Unobserved);
     transaction.roll_back().expect("rolls back");
     assert_eq!(committed(&transaction), ["a?"]);
 }
@@ -140,7 +140,7 @@ fn savepoints_by_name() {
     transaction.begin(Some("A".to_owned())).expect("begins");
     assert_eq!(transaction.depth_of("a"), Some(3), "the innermost");
     assert_eq!(transaction.depth_of("b"), None);
-    pending(&mut transaction, "x", Count::Untold);
+    pending(&mut transaction, "x", Count::Unobserved);
     transaction.roll_back_to_mark();
     assert_eq!(transaction.depth(), 3);
     assert!(committed(&transaction).is_empty());
@@ -161,9 +161,9 @@ fn kind(error: &Error) -> &'static str {
 fn verdict(body: &str) -> String {
     let mut transaction = open();
     show(&mut transaction, "a?");
-    pending(&mut transaction, "b", Count::Shown(1));
-    pending(&mut transaction, "c", Count::Untold);
-    let commit = transaction.commit(Vec::new(), Vec::new(), true);
+    pending(&mut transaction, "b", Count::Observed(1));
+    pending(&mut transaction, "c", Count::Unobserved);
+    let commit = transaction.commit_request(Vec::new(), Vec::new(), true);
     match transaction.verdict(&commit, Ok(body.as_bytes())) {
         Verdict::Refused(error) => kind(&error).to_owned(),
         verdict => format!("{verdict:?}")
@@ -228,7 +228,7 @@ fn what_the_answer_to_a_commit_means() {
         );
     }
     let mut transaction = open();
-    let commit = transaction.commit(Vec::new(), Vec::new(), true);
+    let commit = transaction.commit_request(Vec::new(), Vec::new(), true);
     let lost = Err(commit.exchange.failure(Why::Unknown, "lost"));
     assert!(matches!(
         transaction.verdict(&commit, lost),
@@ -249,8 +249,8 @@ fn a_write_and_its_count_are_told_apart() {
         ),
     ] {
         let mut transaction = open();
-        pending(&mut transaction, "b", Count::Shown(1));
-        let commit = transaction.commit(Vec::new(), Vec::new(), true);
+        pending(&mut transaction, "b", Count::Observed(1));
+        let commit = transaction.commit_request(Vec::new(), Vec::new(), true);
         let body = format!(r#"{{"results":[{{"error":"{failure}"}}]}}"#);
         match transaction.verdict(&commit, Ok(body.as_bytes())) {
             Verdict::Refused(Error::DatabaseError(_, why)) => assert_eq!(why.message(), wanted),
@@ -264,8 +264,8 @@ fn what_the_answer_to_a_peek_means() {
     let peeked = |body: &str| {
         let mut transaction = open();
         show(&mut transaction, "a?");
-        pending(&mut transaction, "b", Count::Untold);
-        let tail = Statement::plain("c");
+        pending(&mut transaction, "b", Count::Unobserved);
+        let tail = Statement::raw("c");
         let peek = transaction.peek(&[&tail], false, true);
         let outcome = transaction.peeked(&peek, body.as_bytes());
         let usable = transaction.check_usable().is_ok();
@@ -309,15 +309,15 @@ fn what_the_answer_to_a_peek_means() {
 #[test]
 fn a_failed_write_is_over_behind_a_rollback_past_it() {
     let mut transaction = open();
-    pending(&mut transaction, "a", Count::Untold);
+    pending(&mut transaction, "a", Count::Unobserved);
     transaction.begin(None).expect("begins");
-    pending(&mut transaction, "b", Count::Untold);
+    pending(&mut transaction, "b", Count::Unobserved);
     let _ = transaction.part_failed(Part::Write(1), "UNIQUE constraint failed: t.a");
     assert!(transaction.check_usable().is_err());
     transaction.begin(None).expect("begins");
     transaction.roll_back().expect("rolls back");
     assert!(transaction.check_usable().is_err(), "it was before that");
-    assert!(transaction.commit_inner().is_err());
+    assert!(transaction.release_inner().is_err());
     assert!(transaction.check_usable().is_ok());
     assert_eq!(committed(&transaction), ["a"]);
     let _ = transaction.conflict("x".to_owned(), None);

@@ -156,7 +156,7 @@ impl AsyncHttp {
         });
         let answered = self.exchange(request, &sent, vigil, first).await;
         answered.map_err(|(message, timed_out)| SendError {
-            sent: sent.has_happened_or_never_will(),
+            sent: sent.seal(),
             timed_out,
             message: self.asked.explain(message),
         })
@@ -738,7 +738,7 @@ impl Departure {
 
     /// Returns whether the request has been sent. If not, it never will be, even if a connection
     /// still polls its body: the body then fails.
-    fn has_happened_or_never_will(&self) -> bool {
+    fn seal(&self) -> bool {
         self.release_as(Departed::Never);
         let mut state = self.state();
         match *state {

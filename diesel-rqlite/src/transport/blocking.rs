@@ -13,14 +13,14 @@
 //! 5. The vigil ends with the answer: in `post`, or in the `Remainder`.
 //!
 //! All functions block the thread. The `async` functions of the traits never wait, so that
-//! `runtime::now` can run them.
+//! `runtime::block_on` can run them.
 //!
 //! # One request at a time
 //!
 //! The agent's sockets tell `waiting` what they have sent and received, and ask it whether to go on
 //! waiting. It holds the state of one request. A session sends its requests one after the other,
 //! and does not read a `Remainder` any further when it has sent the next request. Clones share
-//! `waiting`, and must not send at the same time. Requests that run concurrently (looks at the
+//! `waiting`, and must not send at the same time. Requests that run concurrently (surveys of the
 //! cluster) or have no vigil (uploads, downloads) use the second agent, `probes`.
 //!
 //! # When a request counts as sent
@@ -36,7 +36,7 @@
 //! head, sending the body, and receiving the head of the answer (`request_timeout` each). The
 //! socket measures the time for the body of the answer: `request_timeout` for the first bytes, and
 //! again for each later read. A request may have its own `RequestTimeout` in its extensions, which
-//! then replaces `request_timeout`. A look has [`PROBE`] for everything.
+//! then replaces `request_timeout`. A survey has [`PROBE`] for everything.
 
 use std::collections::HashMap;
 use std::io::Read;

@@ -15,7 +15,7 @@ use crate::lock::{Fence, LockError, LockGuard};
 use crate::random::jittered;
 #[cfg(feature = "async")]
 use crate::runtime::Tokio;
-use crate::runtime::{Blocking, now};
+use crate::runtime::{Blocking, block_on};
 
 /// The longest wait for one answer, however long the lease.
 const LONGEST_CALL: Duration = Duration::from_secs(2);
@@ -232,7 +232,7 @@ impl<R: Caller> Drop for Claim<R> {
     fn drop(&mut self) {
         if self.may_be_held {
             let (lease, turn) = (self.lease.clone(), self.turn.take());
-            R::detach(async move {
+            R::spawn(async move {
                 let _ = lease.release().await;
                 drop(turn);
             });
@@ -274,7 +274,7 @@ impl LockGuard for Held<Blocking> {
     }
 
     fn release(self: Box<Self>) -> Result<(), LockError> {
-        now(self.give_back())
+        block_on(self.give_back())
     }
 }
 

@@ -16,7 +16,7 @@ use super::{AsyncLock, AsyncLockGuard, LockFuture};
 use super::{Lock, LockError, LockGuard, ThreadLock};
 #[cfg(feature = "async")]
 use crate::runtime::Tokio;
-use crate::runtime::{Blocking, now};
+use crate::runtime::{Blocking, block_on};
 
 const PREFIX: &str = "diesel-rqlite:";
 
@@ -148,7 +148,7 @@ macro_rules! lock {
             }
 
             fn acquire(&self) -> Result<Box<dyn LockGuard>, LockError> {
-                Ok(Box::new(now(self.0.acquire::<Blocking>())?))
+                Ok(Box::new(block_on(self.0.acquire::<Blocking>())?))
             }
 
             #[cfg(feature = "async")]

@@ -10,9 +10,9 @@
 //!
 //! | count | where it comes from |
 //! | --- | --- |
-//! | `Untold` | The closure was told nothing that the commit could compare. |
-//! | `Assumed` | [`Session::assume`] derived it, without a request. |
-//! | `Shown` | A peek told it. |
+//! | `Unobserved` | The closure was told nothing that the commit could compare. |
+//! | `Predicted` | [`Session::predict`] derived it, without a request. |
+//! | `Observed` | A peek told it. |
 //! | `FewerThan` | A peek failed because of a constraint, and the closure was told the error. |
 //!
 //! A query of several statements, such as a batch of rows, is taken as a whole or not at all: if one of them fails, the
@@ -25,7 +25,7 @@ use diesel::QueryResult;
 use diesel::result::Error;
 use diesel_rqlite_sql::SqlError;
 
-use super::alone::affected;
+use super::autocommit::affected;
 use super::{Client, Session};
 use crate::error;
 use crate::migration;
@@ -101,7 +101,7 @@ impl<C: Client> Session<C> {
         let seen = self.transaction.options.mode == TransactionMode::Eager;
         if seen {
             let tails: Vec<_> = statements.iter().collect();
-            let results = self.look(&tails, true).await?;
+            let results = self.peek(&tails, true).await?;
             if let Some(StatementResult::Failed(message)) = results.last() {
                 // The results end with the statement that failed.
                 let failed = tails.get(results.len() - 1);
@@ -115,7 +115,7 @@ impl<C: Client> Session<C> {
         }
         for statement in statements {
             self.check_counters(&statement)?;
-            let write = Write::new(statement, Count::Untold);
+            let write = Write::new(statement, Count::Unobserved);
             self.keep(if seen { write.seen() } else { write });
         }
         Ok(())
@@ -151,7 +151,7 @@ impl<C: Client> Session<C> {
     /// Takes one write, and returns the number of rows it affects. Asks a server if the mode or the write requires it.
     ///
     /// * Deferred: nothing is sent.
-    /// * Interactive: nothing is sent if the statement has no count, like DDL, or if [`assume`](Self::assume) tells it.
+    /// * Interactive: nothing is sent if the statement has no count, like DDL, or if [`predict`](Self::predict) tells it.
     /// * Otherwise the write is peeked. If it fails there, its error is returned and it is not kept.
     async fn take_write(&mut self, statement: Statement<'static>) -> QueryResult<usize> {
         self.check_counters(&statement)?;
@@ -160,19 +160,19 @@ impl<C: Client> Session<C> {
         }
         if self.transaction.options.mode == TransactionMode::Interactive {
             if !statement.counted {
-                self.keep(Write::new(statement, Count::Untold));
+                self.keep(Write::new(statement, Count::Unobserved));
                 return Ok(0);
             }
-            if let Some(rows) = self.assume(&statement) {
-                self.keep(Write::new(statement, Count::Assumed(rows)));
+            if let Some(rows) = self.predict(&statement) {
+                self.keep(Write::new(statement, Count::Predicted(rows)));
                 return Ok(rows);
             }
         }
-        let result = self.look_at_write(&statement, &statement).await?;
+        let result = self.peek_write(&statement, &statement).await?;
         let rows = affected(&result);
         let count = match statement.counted {
             true => self.shown(&statement, rows),
-            false => Count::Untold,
+            false => Count::Unobserved,
         };
         let told = if statement.counted { rows } else { 0 };
         self.keep(Write::new(statement, count).seen());
@@ -188,7 +188,7 @@ impl<C: Client> Session<C> {
             return Err(Error::QueryBuilderError(message.into()));
         }
         let rows = statement.known_rows().unwrap_or(0);
-        self.keep(Write::new(statement, Count::Untold));
+        self.keep(Write::new(statement, Count::Unobserved));
         Ok(rows)
     }
 
@@ -197,13 +197,13 @@ impl<C: Client> Session<C> {
     ///
     /// The count of an INSERT of rows follows from its text. That of an UPDATE or DELETE by primary key follows from
     /// what the transaction knows of that row, or from how often the same text has found its row. The commit compares
-    /// the count, so a wrong one costs a conflict and no more. Nothing is assumed
+    /// the count, so a wrong one costs a conflict and no more. Nothing is predicted
     ///
     /// * if the failure of the write may end the whole transaction: the closure has to learn that at once;
     /// * if the schema is not known, or may make the table skip rows without an error;
     /// * if an assumption was wrong before: about this text, or in the last transaction that failed, if none was
     ///   committed since.
-    fn assume(&mut self, statement: &Statement<'_>) -> Option<usize> {
+    fn predict(&mut self, statement: &Statement<'_>) -> Option<usize> {
         if self.ending_of(statement).may_be() {
             return None;
         }
@@ -224,7 +224,7 @@ impl<C: Client> Session<C> {
     /// Peeks one form of a write to see its result. `form` is `statement` itself, or the same with a RETURNING clause.
     /// The schema is learnt by the same request. An error of the write is returned after
     /// [`write_failed`](Self::write_failed) has noted it.
-    async fn look_at_write(
+    async fn peek_write(
         &mut self,
         statement: &Statement<'static>,
         form: &Statement<'_>,
@@ -262,7 +262,7 @@ impl<C: Client> Session<C> {
     async fn is_so(&mut self, write: &Write) -> bool {
         let guard = write.count.guard();
         let tails: Vec<_> = std::iter::once(&write.statement).chain(&guard).collect();
-        let results = self.look(&tails, true).await.unwrap_or_default();
+        let results = self.peek(&tails, true).await.unwrap_or_default();
         let failed = |result: &StatementResult| matches!(result, StatementResult::Failed(_));
         results.len() == tails.len() && !results.iter().any(failed)
     }
@@ -283,9 +283,7 @@ impl<C: Client> Session<C> {
         self.check_counters(&statement)?;
         let mut key = vec![ROWID.to_owned()];
         let result = loop {
-            let outcome = self
-                .look_at_write(&statement, &source.looked_at(&key))
-                .await;
+            let outcome = self.peek_write(&statement, &source.peeked(&key)).await;
             match outcome {
                 // The table is WITHOUT ROWID, or is a view.
                 Err(Error::DatabaseError(_, information))
@@ -326,8 +324,8 @@ impl<C: Client> Session<C> {
             (None, Some(_)) => false,
         };
         match is_undecided {
-            true => Count::Untold,
-            false => Count::Shown(rows),
+            true => Count::Unobserved,
+            false => Count::Observed(rows),
         }
     }
 
@@ -339,7 +337,7 @@ impl<C: Client> Session<C> {
             return Ok(Vec::new());
         };
         if let Some(query) = self.primary_key_query(Some(&table)) {
-            let mut results = self.look(&[&query], false).await?;
+            let mut results = self.peek(&[&query], false).await?;
             self.learn_primary_key(Some(&table), results.pop());
         }
         let columns = self.keys.get(&table).into_iter().flatten();
@@ -398,10 +396,10 @@ impl<C: Client> Session<C> {
         let known = self.transaction.journal.known();
         match (by_key, row) {
             (Some(by_key), Some(row)) if !by_key.sets_key() => {
-                if let Count::Shown(rows) = write.count {
+                if let Count::Observed(rows) = write.count {
                     known.tried(&statement.sql, rows == 1);
                 }
-                let found = matches!(write.count, Count::Shown(1) | Count::Assumed(1));
+                let found = matches!(write.count, Count::Observed(1) | Count::Predicted(1));
                 known.set(row, found && !by_key.sets.is_empty());
             }
             _ => known.forget(),

@@ -13,7 +13,7 @@
 //! * Any other query goes to [`Session::guarded_read`], which needs to know the number of its columns: from the types,
 //!   from its text, or from the server.
 //!
-//! All peeks go through [`Session::look_at_writable`]. It is the only place that takes the lock on behalf of a peek,
+//! All peeks go through [`Session::peek_if_writable`]. It is the only place that takes the lock on behalf of a peek,
 //! and that decides which peeks compare earlier reads. A peek changes nothing on the server, so it may be sent any
 //! number of times.
 
@@ -21,7 +21,7 @@ use diesel::QueryResult;
 use diesel::result::Error;
 use diesel_rqlite_sql::ByKey;
 
-use super::alone::is_about_subquery;
+use super::autocommit::is_about_subquery;
 use super::{Client, Session, named, rows_of};
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
@@ -46,16 +46,16 @@ impl<C: Client> Session<C> {
     ///
     /// Fails if a statement of the journal fails. Then the transaction is left in a state in which it has to be rolled
     /// back, wholly or to before that entry.
-    pub(super) async fn look(
+    pub(super) async fn peek(
         &mut self,
         tails: &[&Statement<'_>],
         writes: bool,
     ) -> QueryResult<Vec<StatementResult>> {
-        let results = self.look_at_writable(tails, writes).await?;
+        let results = self.peek_if_writable(tails, writes).await?;
         results.ok_or_else(error::unwritable)
     }
 
-    /// Does the same as [`look`](Self::look). Returns `None` if rqlite can't write the values as JSON.
+    /// Does the same as [`peek`](Self::peek). Returns `None` if rqlite can't write the values as JSON.
     ///
     /// The steps are:
     ///
@@ -68,7 +68,7 @@ impl<C: Client> Session<C> {
     ///    the peek is sent at `weak`, and a read that fails is sent again at `weak`.
     ///
     /// [`wants_validation`]: crate::transaction::Journal::wants_validation
-    pub(super) async fn look_at_writable(
+    pub(super) async fn peek_if_writable(
         &mut self,
         tails: &[&Statement<'_>],
         writes: bool,
@@ -76,7 +76,7 @@ impl<C: Client> Session<C> {
         self.check_guarded()?;
         if self.wants_lock() {
             if !writes && !self.transaction.journal.has_writes() {
-                let results = self.lock_and_look(tails).await?.unwrap_or_default();
+                let results = self.lock_and_peek(tails).await?.unwrap_or_default();
                 // Otherwise somebody else held the lock, or the values can't be written. The lock is held now, and the
                 // peek follows.
                 if !results.is_empty() {
@@ -93,7 +93,7 @@ impl<C: Client> Session<C> {
             // A node that lags behind would return the same rows again.
             exchange = exchange.at(ReadConsistency::Weak);
         }
-        let Some(results) = self.peek(&peek, &exchange).await? else {
+        let Some(results) = self.send_peek(&peek, &exchange).await? else {
             return Ok(None);
         };
         let failed = matches!(results.last(), Some(StatementResult::Failed(_)));
@@ -103,14 +103,16 @@ impl<C: Client> Session<C> {
             && !peek.writes
         {
             // The node may lag behind and not know the table yet.
-            return self.peek(&peek, &exchange.at(ReadConsistency::Weak)).await;
+            return self
+                .send_peek(&peek, &exchange.at(ReadConsistency::Weak))
+                .await;
         }
         Ok(Some(results))
     }
 
     /// Sends a peek. Returns `None` if rqlite can't write the values as JSON. That shows either in the failure of the
     /// whole request or, for a time beyond the year 9999, in that of a statement.
-    async fn peek(
+    async fn send_peek(
         &mut self,
         peek: &Peek,
         exchange: &Exchange,
@@ -133,14 +135,14 @@ impl<C: Client> Session<C> {
         let is_seen = self.transaction.is_open()
             && self.transaction.options.mode != TransactionMode::Deferred;
         match is_seen {
-            true => self.look_at(statement).await,
+            true => self.peek_rows(statement).await,
             false => self.ask(statement).await,
         }
     }
 
     /// Runs one statement as the transaction sees the database, without a guard. Returns its rows.
-    pub(super) async fn look_at(&mut self, statement: &Statement<'_>) -> QueryResult<Rows> {
-        let mut results = self.look(&[statement], false).await?;
+    pub(super) async fn peek_rows(&mut self, statement: &Statement<'_>) -> QueryResult<Rows> {
+        let mut results = self.peek(&[statement], false).await?;
         rows_of(results.pop(), statement)
     }
 
@@ -168,7 +170,7 @@ impl<C: Client> Session<C> {
             return found.rows.pop().ok_or_else(error::cut_short);
         }
         if !read.is_wrappable() {
-            return self.look_at(&read.plain()).await;
+            return self.peek_rows(&read.plain()).await;
         }
         if let Some(types) = types {
             match self
@@ -192,7 +194,7 @@ impl<C: Client> Session<C> {
     /// explains the query before it.
     async fn columns_of(&mut self, read: &Read<'_>) -> QueryResult<Vec<String>> {
         let (schema, columns) = (statement::read_of_schema(), read.columns());
-        let mut results = self.look(&[&schema, &columns], false).await?;
+        let mut results = self.peek(&[&schema, &columns], false).await?;
         rows_of(results.pop(), &columns).map(|rows| rows.columns)
     }
 
@@ -207,7 +209,7 @@ impl<C: Client> Session<C> {
         let Some(statement) = read.exact(types).filter(|_| self.wants_lock()) else {
             return Ok(None);
         };
-        let results = self.lock_and_look(&[&statement]).await?;
+        let results = self.lock_and_peek(&[&statement]).await?;
         let result = results.and_then(|results| results.into_iter().next());
         Ok(match result {
             Some(StatementResult::Rows(rows)) if !rows.may_be_lossy() => {

@@ -4,13 +4,13 @@
 //! what a session knows all the same: which node leads, which nodes may receive secrets, and credentials that change.
 
 use super::credentials::Renewal;
-use super::{Client, Session, look};
+use super::{Client, Session, survey};
 
 impl<C: Client> Session<C> {
     /// Asks all nodes which of them leads, and which nodes there are. Returns when the leader is known or no more
     /// answers are expected. The result is in the shared knowledge of the cluster.
-    pub(crate) async fn look_around(&self) {
-        look::<C>(&self.scout).await;
+    pub(crate) async fn survey(&self) {
+        survey::<C>(&self.scout).await;
     }
 
     /// Returns whether a node may receive the credentials and the content of requests: the configuration names it, or a

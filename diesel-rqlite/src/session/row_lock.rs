@@ -6,7 +6,7 @@
 //! commit compares.
 //!
 //! 1. The first peek or read of a transaction takes the lock in its own request, if it is free
-//!    ([`Session::lock_and_look`]).
+//!    ([`Session::lock_and_peek`]).
 //! 2. If another client holds it, [`Session::wait_for_lease`] looks at the row from time to time, until it is free, or
 //!    until it has not changed for a whole lease. Then the lock is taken over.
 //! 3. The commit checks that the lock is still held, and releases it. Otherwise it is released here.
@@ -91,7 +91,7 @@ impl<C: Client> Session<C> {
     /// Takes the lock. Waits for it if necessary. Fails after the lock's timeout. Returns at once without a lock in
     /// rqlite.
     pub(crate) async fn take_lock(&mut self) -> QueryResult<()> {
-        match self.lock_and_look(&[]).await? {
+        match self.lock_and_peek(&[]).await? {
             Some(_) => Ok(()),
             None => self.wait_for_lock().await,
         }
@@ -104,7 +104,7 @@ impl<C: Client> Session<C> {
     /// The results end with the first tail that failed. They are empty if rqlite can't write the values as JSON. After
     /// `Ok` the lock is held, unless a tail failed: then it may be held or not, and is taken again by the next
     /// statement.
-    pub(super) async fn lock_and_look(
+    pub(super) async fn lock_and_peek(
         &mut self,
         tails: &[&Statement<'_>],
     ) -> QueryResult<Option<Vec<StatementResult>>> {
@@ -129,8 +129,8 @@ impl<C: Client> Session<C> {
         tails: &[&Statement<'_>],
     ) -> QueryResult<(Vec<StatementResult>, bool)> {
         self.note_asked();
-        let (acquire, look) = (lease.acquire(), lease.look());
-        let mut statements = vec![&acquire, &look];
+        let (acquire, question) = (lease.acquire(), lease.question());
+        let mut statements = vec![&acquire, &question];
         statements.extend(tails);
         let mut exchange = Exchange::new(Endpoint::WriteAndAsk, statement::body(&statements));
         let encodings: Vec<_> = statements
@@ -163,7 +163,7 @@ impl<C: Client> Session<C> {
                 }
                 _ => {}
             }
-            let seen = Seen::of(&rows_of(results.next(), &look)?);
+            let seen = Seen::of(&rows_of(results.next(), &question)?);
             let results: Vec<_> = results.collect();
             // A statement that fails when it runs undoes the acquisition; one that can't be prepared does not. In
             // either case the next statement takes the lock.
@@ -206,7 +206,7 @@ impl<C: Client> Session<C> {
         let began = Instant::now();
         let mut last: Option<(Seen, Instant)> = None;
         loop {
-            let seen = self.look_at_lock(lease).await?;
+            let seen = self.read_lock(lease).await?;
             match (&seen, &last) {
                 (Some(seen), _) if seen.is_free() => {
                     if self.try_lock(lease, &[]).await?.1 {
@@ -235,10 +235,10 @@ impl<C: Client> Session<C> {
 
     /// Reads the row of the lock. Returns `None` if there is no row. The read is a weak one, which is cheap and may be
     /// stale: each statement that takes the lock checks the row again.
-    async fn look_at_lock(&mut self, lease: &Lease) -> QueryResult<Option<Seen>> {
-        let look = lease.look();
-        let exchange = statement::query(&look).at(ReadConsistency::Weak);
-        let rows = self.ask_by(&exchange, &look).await?;
+    async fn read_lock(&mut self, lease: &Lease) -> QueryResult<Option<Seen>> {
+        let question = lease.question();
+        let exchange = statement::query(&question).at(ReadConsistency::Weak);
+        let rows = self.ask_by(&exchange, &question).await?;
         Ok(Seen::of(&rows))
     }
 
@@ -247,10 +247,13 @@ impl<C: Client> Session<C> {
     async fn take_over(&mut self, lease: &Lease, seen: &Seen) -> QueryResult<bool> {
         self.note_asked();
         let take_over = lease.take_over(seen);
-        let look = lease.look();
-        let exchange = Exchange::new(Endpoint::WriteAndAsk, statement::body(&[&take_over, &look]));
+        let question = lease.question();
+        let exchange = Exchange::new(
+            Endpoint::WriteAndAsk,
+            statement::body(&[&take_over, &question]),
+        );
         let answer = self.answer(&exchange, &[]).await?;
-        let seen = Seen::of(&rows_of(answer.results.into_iter().nth(1), &look)?);
+        let seen = Seen::of(&rows_of(answer.results.into_iter().nth(1), &question)?);
         Ok(self.learn(seen.as_ref()))
     }
 
