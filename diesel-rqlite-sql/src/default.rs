@@ -1,15 +1,49 @@
 //! Adds the defaults of omitted columns to an INSERT.
 
+use crate::error::SqlError;
 use crate::keyword::Keyword;
+use crate::parse::fragment;
 use crate::parsed::{Form, Parsed, unescaped};
 use crate::rewrite::Pin;
 use crate::token::TokenKind;
+use crate::volatile::{Volatile, find};
+
+/// The insertions that add defaults, by the source of the rows.
+enum Source<'d> {
+    Values(Vec<Pin>),
+    Query {
+        /// The columns that are added, with their defaults.
+        missing: Vec<(&'d str, &'d str)>,
+        pins: Vec<Pin>,
+    },
+}
 
 impl Parsed<'_> {
-    /// Adds those of these columns (name and default) that an INSERT omits. The INSERT must have given rows and
-    /// either name its columns or name none. Returns `None` if it omits none of the columns, or takes its rows from a
-    /// query.
-    pub fn with_defaults(&self, defaults: &[(&str, &str)]) -> Option<Parsed<'static>> {
+    /// Adds those of these columns (name and default) that an INSERT omits. Returns `None` if it omits none of them: an
+    /// INSERT with neither names of columns nor `DEFAULT VALUES` gives all of them.
+    ///
+    /// # Errors
+    ///
+    /// `Volatile`, if the rows come from a query and a default is random. One value for all rows would not be that.
+    pub fn with_defaults(
+        &self,
+        defaults: &[(&str, &str)],
+    ) -> Result<Option<Parsed<'static>>, SqlError> {
+        match self.pins_of_defaults(defaults) {
+            Some(Source::Values(pins)) => Ok(self.reread(&pins).ok()),
+            Some(Source::Query { missing, .. })
+                if missing.iter().any(|(_, value)| is_random(value)) =>
+            {
+                Err(SqlError::Volatile(
+                    "a column with a random default, which this INSERT … SELECT leaves out,",
+                ))
+            }
+            Some(Source::Query { pins, .. }) => Ok(self.reread(&pins).ok()),
+            None => Ok(None),
+        }
+    }
+
+    fn pins_of_defaults<'d>(&self, defaults: &[(&'d str, &'d str)]) -> Option<Source<'d>> {
         if self.form != Form::Insert {
             return None;
         }
@@ -17,20 +51,24 @@ impl Parsed<'_> {
         if self.is(place, Keyword::As) {
             place += 2;
         }
-        let pins = if self.is(place, Keyword::Default) && self.is(place + 1, Keyword::Values) {
+        let source = if self.is(place, Keyword::Default) && self.is(place + 1, Keyword::Values) {
             let range = self.bytes(&(place..place + 2));
             let (columns, values) = lists(defaults);
-            vec![Pin {
+            Source::Values(vec![Pin {
                 range,
                 text: format!("({columns}) VALUES ({values})"),
-            }]
+            }])
         } else {
-            self.pins_behind_columns(place, defaults)?
+            self.pins_after_columns(place, defaults)?
         };
-        self.reread(&pins).ok()
+        Some(source)
     }
 
-    fn pins_behind_columns(&self, open: usize, defaults: &[(&str, &str)]) -> Option<Vec<Pin>> {
+    fn pins_after_columns<'d>(
+        &self,
+        open: usize,
+        defaults: &[(&'d str, &'d str)],
+    ) -> Option<Source<'d>> {
         let close = self.closing(open)?;
         let named: Vec<_> = (open + 1..close)
             .map(|place| unescaped(self.at(place)))
@@ -41,20 +79,56 @@ impl Parsed<'_> {
             .copied()
             .filter(|(column, _)| !is_named(column))
             .collect();
-        if missing.is_empty() || !self.is(close + 1, Keyword::Values) {
+        if missing.is_empty() {
             return None;
         }
         let (columns, values) = lists(&missing);
         let mut pins = vec![self.in_front_of(close, &columns)];
+        if !self.is(close + 1, Keyword::Values) {
+            pins.extend(self.pins_around_query(close + 1, &values)?);
+            return Some(Source::Query { missing, pins });
+        }
         let mut place = close + 2;
         loop {
             let close = self.closing(place)?;
             pins.push(self.in_front_of(close, &values));
             if self.kind(close + 1) != Some(TokenKind::Comma) {
-                return Some(pins);
+                return Some(Source::Values(pins));
             }
             place = close + 2;
         }
+    }
+
+    /// Adds columns to the query whose rows are inserted. Its own columns may be anything, so another query is put
+    /// around it.
+    fn pins_around_query(&self, first: usize, values: &str) -> Option<[Pin; 2]> {
+        let mut depth = 0_usize;
+        let conflict = (first..self.tokens.len()).find(|place| {
+            match self.kind(*place) {
+                Some(TokenKind::Open) => depth += 1,
+                Some(TokenKind::Close) => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth == 0 && self.is(*place, Keyword::On) && self.is(*place + 1, Keyword::Conflict)
+        });
+        let end = conflict.or(self.clauses.returning);
+        let end = end.unwrap_or(self.tokens.len());
+        let bytes = self.bytes(&(first..end));
+        let (start, end) = (bytes.start, bytes.end);
+        // Otherwise the ON of the conflict would be that of a join.
+        let condition = conflict.map_or("", |_| " WHERE true");
+        (start < end).then(|| {
+            [
+                Pin {
+                    range: start..start,
+                    text: format!("SELECT *, {values} FROM ("),
+                },
+                Pin {
+                    range: end..end,
+                    text: format!("){condition}"),
+                },
+            ]
+        })
     }
 
     fn in_front_of(&self, token: usize, list: &str) -> Pin {
@@ -66,7 +140,7 @@ impl Parsed<'_> {
     }
 
     /// Returns the position of the closing parenthesis for this opening one.
-    fn closing(&self, open: usize) -> Option<usize> {
+    pub(crate) fn closing(&self, open: usize) -> Option<usize> {
         if self.kind(open) != Some(TokenKind::Open) {
             return None;
         }
@@ -80,6 +154,19 @@ impl Parsed<'_> {
             depth == 0
         })
     }
+}
+
+/// Returns whether a default has another value each time. One that can't be read is taken for one that does.
+fn is_random(default: &str) -> bool {
+    fragment(default).map_or(true, |parsed| {
+        let is_time = |value: &Volatile| {
+            !matches!(
+                value,
+                Volatile::Random | Volatile::RandomBlob(_) | Volatile::Refused(_)
+            )
+        };
+        !find(&parsed).values.iter().all(|(_, value)| is_time(value))
+    })
 }
 
 fn lists(columns: &[(&str, &str)]) -> (String, String) {
@@ -99,7 +186,42 @@ mod tests {
     fn with(sql: &str) -> Option<String> {
         let parsed = parse(sql).expect("parses").remove(0);
         let defaults = [("at", "CURRENT_TIMESTAMP"), ("key", "hex(randomblob(4))")];
-        parsed.with_defaults(&defaults).map(Parsed::into_text)
+        let given = parsed.with_defaults(&defaults).expect("can be given");
+        given.map(Parsed::into_text)
+    }
+
+    #[test]
+    fn columns_are_added_to_a_query() {
+        for (sql, wanted) in [
+            (
+                "WITH c AS (SELECT 1) INSERT OR IGNORE INTO t (a) SELECT * FROM c ORDER BY 1 LIMIT ?",
+                "WITH c AS (SELECT 1) INSERT OR IGNORE INTO t (a, \"at\") \
+                 SELECT *, (CURRENT_TIMESTAMP) FROM (SELECT * FROM c ORDER BY 1 LIMIT ?)",
+            ),
+            (
+                "INSERT INTO t (a) SELECT b FROM u UNION ALL SELECT (1) RETURNING a",
+                "INSERT INTO t (a, \"at\") \
+                 SELECT *, (CURRENT_TIMESTAMP) FROM (SELECT b FROM u UNION ALL SELECT (1)) RETURNING a",
+            ),
+            (
+                "INSERT INTO t (a) SELECT b FROM u WHERE b IN (SELECT 1) ON CONFLICT (a) DO UPDATE SET a = ? RETURNING a",
+                "INSERT INTO t (a, \"at\") \
+                 SELECT *, (CURRENT_TIMESTAMP) FROM (SELECT b FROM u WHERE b IN (SELECT 1)) WHERE true \
+                 ON CONFLICT (a) DO UPDATE SET a = ? RETURNING a",
+            ),
+            (
+                "INSERT INTO t (a) WITH c (d) AS (VALUES (1)) SELECT d FROM c",
+                "INSERT INTO t (a, \"at\") \
+                 SELECT *, (CURRENT_TIMESTAMP) FROM (WITH c (d) AS (VALUES (1)) SELECT d FROM c)",
+            ),
+        ] {
+            let parsed = parse(sql).expect("parses").remove(0);
+            let given = parsed.with_defaults(&[("at", "CURRENT_TIMESTAMP")]);
+            let text = given.expect("can be given").map(Parsed::into_text);
+            assert_eq!(text.as_deref(), Some(wanted));
+            let error = parsed.with_defaults(&[("key", "hex(randomblob(4))")]);
+            assert!(matches!(error, Err(SqlError::Volatile(_))), "{sql}");
+        }
     }
 
     #[test]
@@ -127,7 +249,8 @@ mod tests {
             ),
             ("INSERT INTO t (at, [KEY]) VALUES (1, 2)", None),
             ("INSERT INTO t VALUES (1, 2, 3)", None),
-            ("INSERT INTO t (a) SELECT 1", None),
+            ("INSERT INTO t SELECT 1, 2, 3", None),
+            ("INSERT INTO t (at, key) SELECT 1, 2", None),
             ("UPDATE t SET a = 1", None),
         ] {
             assert_eq!(with(sql).as_deref(), wanted, "{sql}");

@@ -14,6 +14,7 @@
 #![warn(missing_docs)]
 
 mod answer;
+mod columns;
 mod control;
 mod default;
 mod error;
@@ -33,6 +34,7 @@ mod stream;
 mod token;
 mod volatile;
 
+pub use self::columns::{ColumnChange, ColumnDefault};
 pub use self::control::Control;
 pub use self::error::{Position, SqlError};
 pub use self::functions::{Classes, Function, function_named, functions};

@@ -20,7 +20,7 @@ use diesel_rqlite_sql::{Control, Form, Parsed, Setting, SqlError, parse};
 use super::Steered;
 use super::holding::Holding;
 use super::script::{self, Section};
-use super::shared::{self, Shared};
+use super::shared;
 use crate::backend::RqliteType;
 use crate::bind_collector::Bind;
 use crate::config::RqliteConfig;
@@ -127,8 +127,7 @@ impl<C: Client> Core<C> {
     }
 
     async fn reach(config: &RqliteConfig) -> ConnectionResult<Self> {
-        let Shared { known, statements } = Shared::of(config);
-        let mut session = Session::open(config, known, statements)?;
+        let mut session = Session::open(config, shared::of(config))?;
         session.coalescer = shared::coalescer::<C::Runtime>(config);
         let mut core = Self::of(session, config);
         let operation = core.begin_operation(What::Connect);

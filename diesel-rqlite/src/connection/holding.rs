@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
 
-use super::shared::Shared;
+use super::shared;
 use crate::config::RqliteConfig;
 use crate::lock::renewal::{Renew, Renewal, Renewed};
 use crate::lock::rqlite::Lease;
@@ -195,8 +195,7 @@ struct SignsOfLife<C: Client> {
 impl<C: Client> Renew for SignsOfLife<C> {
     async fn renew(&mut self) -> Renewed {
         if self.session.is_none() {
-            let Shared { known, statements } = Shared::of(&self.config);
-            self.session = Session::open(&self.config, known, statements).ok();
+            self.session = Session::open(&self.config, shared::of(&self.config)).ok();
         }
         let Some(session) = &mut self.session else {
             return Renewed::Unknown;

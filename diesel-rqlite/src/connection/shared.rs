@@ -1,5 +1,5 @@
 //! State that connections share. Connections to the same nodes, made in the same way, share their
-//! knowledge of the cluster and of statements as long as one of them lives.
+//! knowledge of the cluster, of statements and of changes to the schema as long as one of them lives.
 
 use std::sync::{Arc, Mutex, Weak};
 
@@ -9,7 +9,7 @@ use crate::mutex::locked;
 use crate::protocol::cluster::{Cluster, Manner};
 use crate::protocol::nodes::{Known, WeakKnown};
 use crate::runtime::Runtime;
-use crate::session::Coalescer;
+use crate::session::{Coalescer, SchemaChanges, Shared};
 use crate::statement::Statements;
 
 /// The parts of a configuration that decide whether two configurations share their state.
@@ -32,16 +32,10 @@ impl Place {
     }
 }
 
-/// The state that the connections to one place share.
-#[derive(Clone)]
-pub(super) struct Shared {
-    pub(super) known: Known,
-    pub(super) statements: Arc<Statements>,
-}
-
 struct WeakShared {
     known: WeakKnown,
     statements: Weak<Statements>,
+    changes: Weak<SchemaChanges>,
 }
 
 impl WeakShared {
@@ -49,34 +43,35 @@ impl WeakShared {
         Some(Shared {
             known: self.known.upgrade()?,
             statements: self.statements.upgrade()?,
+            changes: self.changes.upgrade()?,
         })
     }
 }
 
 static SHARED: Mutex<Vec<(Place, WeakShared)>> = Mutex::new(Vec::new());
 
-impl Shared {
-    pub(super) fn of(config: &RqliteConfig) -> Self {
-        let place = &Place::of(config);
-        let mut all = locked(&SHARED);
-        all.retain(|(_, shared)| shared.known.is_alive());
-        let mut same = all.iter().filter(|(other, _)| other == place);
-        if let Some(shared) = same.find_map(|(_, shared)| shared.upgrade()) {
-            return shared;
-        }
-        let shared = Shared {
-            known: Known::new(Cluster::new(&place.seeds, place.manner.clone())),
-            statements: Arc::default(),
-        };
-        let weak = WeakShared {
-            known: shared.known.downgrade(),
-            statements: Arc::downgrade(&shared.statements),
-        };
-        all.push((place.clone(), weak));
-        shared
+/// Returns the state that the connections of this configuration share.
+pub(super) fn of(config: &RqliteConfig) -> Shared {
+    let place = &Place::of(config);
+    let mut all = locked(&SHARED);
+    all.retain(|(_, shared)| shared.known.is_alive());
+    let mut same = all.iter().filter(|(other, _)| other == place);
+    if let Some(shared) = same.find_map(|(_, shared)| shared.upgrade()) {
+        return shared;
     }
+    let shared = Shared {
+        known: Known::new(Cluster::new(&place.seeds, place.manner.clone())),
+        statements: Arc::default(),
+        changes: Arc::default(),
+    };
+    let weak = WeakShared {
+        known: shared.known.downgrade(),
+        statements: Arc::downgrade(&shared.statements),
+        changes: Arc::downgrade(&shared.changes),
+    };
+    all.push((place.clone(), weak));
+    shared
 }
-
 static COALESCERS: Mutex<Vec<Weak<Coalescer>>> = Mutex::new(Vec::new());
 
 /// Returns the coalescer for this configuration, if it coalesces writes. All connections with an

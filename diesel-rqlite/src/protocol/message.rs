@@ -205,6 +205,11 @@ impl<'m> StatementError<'m> {
         self.0.contains(&format!("table {name}"))
     }
 
+    /// Returns whether an INSERT names a column that its table does not have.
+    pub(crate) fn is_about_no_column(self) -> bool {
+        self.0.contains(" has no column named ")
+    }
+
     /// Returns whether the statement is nested too deeply for a parser whose stack does not grow (8.26, SQLite 3.45).
     pub(crate) fn is_nested_too_deeply(self) -> bool {
         self.0.contains("parser stack overflow")

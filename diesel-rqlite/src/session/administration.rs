@@ -27,8 +27,8 @@ impl<C: Client> Session<C> {
             .await
     }
 
-    /// Forgets everything that was learnt of the schema, because the database has been replaced. The next INSERT, and
-    /// the next peek, ask for it anew.
+    /// Forgets everything that was learnt of the schema: the database has been replaced, or a transaction that changed
+    /// the schema was not committed. The next INSERT, and the next peek, ask for it anew.
     pub(crate) fn forget_schema(&mut self) {
         self.keys.clear();
         self.unstable = None;

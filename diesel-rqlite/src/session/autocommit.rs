@@ -211,9 +211,11 @@ impl<C: Client> Session<C> {
     /// without an answer.
     async fn send_writes(&mut self, batch: &Batch<'_>) -> QueryResult<Vec<StatementResult>> {
         let statements = &batch.statements;
+        let mut changes = false;
         for statement in statements {
-            self.learn_from_schema(statement);
+            changes |= self.learn_from_schema(statement);
         }
+        let _announced = self.announcement(changes);
         if self.foreign_keys.are_off() {
             return self.send_unenforced(batch).await;
         }
@@ -235,6 +237,8 @@ impl<C: Client> Session<C> {
         };
         let answer = error::accepted(&exchange, answer)?;
         if let Some((place, message)) = answer.first_failure() {
+            // A default was added to a column that is gone.
+            self.defaults_are_news |= StatementError(message).is_about_no_column();
             return Err(batch.failed_at(place, message));
         }
         self.did(batch, Some(&answer.results));

@@ -53,10 +53,16 @@ impl<C: Client> Session<C> {
             1 => {}
             _ => return self.release_inner().await,
         }
+        let changes = self.transaction.journal.may_change_schema();
+        let announced = self.announcement(changes);
         let outcome = match self.transaction.check_usable() {
             Ok(()) => self.send_commit().await,
             Err(error) => Err(error),
         };
+        drop(announced);
+        if changes && outcome.is_err() {
+            self.forget_schema();
+        }
         if outcome.is_ok() {
             self.transaction.past.went_well();
         } else {
@@ -89,7 +95,15 @@ impl<C: Client> Session<C> {
         if self.transaction.depth() == 1 {
             self.give_back_lock().await;
         }
+        self.undo_schema_changes();
         self.transaction.roll_back()
+    }
+
+    /// Forgets what was learnt of the schema if the transaction may have changed it.
+    fn undo_schema_changes(&mut self) {
+        if self.transaction.journal.may_change_schema() {
+            self.forget_schema();
+        }
     }
 
     /// Rolls back the innermost transaction without waiting. Its lock is given back in the background.
@@ -106,6 +120,7 @@ impl<C: Client> Session<C> {
                 C::Runtime::spawn(async move { parting.give_back_lock_for_sure().await });
             }
         }
+        self.undo_schema_changes();
         self.transaction.roll_back()
     }
 

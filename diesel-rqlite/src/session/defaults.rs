@@ -1,25 +1,53 @@
 //! Defaults that each node would compute for itself, such as `DEFAULT CURRENT_TIMESTAMP`.
 //!
-//! The schema comes with the greeting and with each peek of a transaction. If an INSERT leaves out such
-//! a column, the column's default is added to it as an expression. That expression is then replaced by a value from the
-//! client, as in any write. If it can't be added, a warning is logged once.
+//! The schema comes with the greeting and with each peek of a transaction. If an INSERT leaves out such a column, the
+//! column's default is added to it as an expression. That expression is then replaced by a value from the client, as
+//! in any write.
 //!
 //! The order matters: the defaults are added to the parsed text before [`Plan::new`](crate::statement::Plan::new),
-//! which replaces the values. What a statement does to the schema is noted by [`Session::learn_from_schema`] when the
-//! statement is sent or kept for the commit. The next INSERT then asks for the schema first, if defaults may have
-//! changed.
+//! which replaces the values. Two kinds of changes to the schema count before the next INSERT:
 //!
-//! A change by another client is noticed only where the schema is read anyway. Until then, a new default of this kind
+//! * Those of the same text, and those of the open transaction where it can't be asked how it sees the schema: their
+//!   SQL tells ([`Unstable::change_columns`]).
+//! * Those that were sent or kept for the commit, by any session of the configuration: the next INSERT asks for the
+//!   schema first ([`SchemaChanges`]).
+//!
+//! A change by another process is noticed only where the schema is read anyway. Until then, a new default of this kind
 //! is left to the nodes.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use diesel::QueryResult;
-use diesel_rqlite_sql::{Form, Parsed};
+use diesel_rqlite_sql::{ColumnChange, Form, Parsed, SqlError, parse};
 
 use super::{Client, Session};
-use crate::sql::unstable;
-use crate::statement::{Query, Statement};
+use crate::bind_collector::Bind;
+use crate::error;
+use crate::sql::unstable::{self, Unstable};
+use crate::statement::{Defaults, Query, Statement};
+
+/// The number of statements that may have changed defaults of this kind, by all sessions of a configuration.
+#[derive(Debug, Default)]
+pub(crate) struct SchemaChanges(AtomicU64);
+
+impl SchemaChanges {
+    pub(super) fn count(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// A request that may change defaults. Other sessions learn of it when this is dropped: once its outcome is known, or
+/// if the future is dropped.
+pub(super) struct Announcement(Arc<SchemaChanges>);
+
+impl Drop for Announcement {
+    fn drop(&mut self) {
+        self.0.0.fetch_add(1, Ordering::Release);
+    }
+}
 
 impl<C: Client> Session<C> {
     /// Adds defaults to the INSERTs of a query. Returns the query as it is if there is nothing to add. Sends a request
@@ -33,8 +61,8 @@ impl<C: Client> Session<C> {
 
     /// Adds defaults to the INSERTs of a script. Nothing is copied if there is nothing to add.
     ///
-    /// If the script has an INSERT and defaults may have changed, the schema is asked for. Fails if that fails. Tables
-    /// that the script itself creates are not known yet, so their defaults are not added.
+    /// If the script has an INSERT and defaults may have changed, the schema is asked for. The same if the script
+    /// creates a table with such a default unless it exists. Fails if that fails, or if a default can't be added.
     pub(super) async fn script_with_defaults<'s, 'a>(
         &mut self,
         found: &'s [Parsed<'a>],
@@ -42,10 +70,32 @@ impl<C: Client> Session<C> {
         if found.iter().all(|parsed| parsed.form() != Form::Insert) {
             return Ok(Cow::Borrowed(found));
         }
-        if self.defaults_are_news {
+        if self.defaults_are_news || self.seen_changes != self.changes.count() {
             self.learn_defaults().await?;
         }
-        let given: Vec<_> = found.iter().map(|parsed| self.given(parsed)).collect();
+        let changes: Vec<_> = found.iter().map(Parsed::column_change).collect();
+        let is_unchanged = changes.iter().all(Option::is_none);
+        if is_unchanged
+            && self
+                .unstable
+                .as_ref()
+                .is_none_or(|schema| !schema.has_defaults())
+        {
+            return Ok(Cow::Borrowed(found));
+        }
+        let mut existing = self.existing_tables(&changes).await?;
+        let none = Unstable::default();
+        let mut schema = Cow::Borrowed(self.unstable.as_ref().unwrap_or(&none));
+        let mut given = Vec::with_capacity(found.len());
+        for (parsed, change) in found.iter().zip(changes) {
+            if let Some(change) = change
+                && existing.follow(&change)
+            {
+                schema.to_mut().change_columns(&change);
+            }
+            let with = given_defaults(&schema, parsed);
+            given.push(with.map_err(|error| error::not_sent(error.at(parsed.position())))?);
+        }
         if given.iter().all(Option::is_none) {
             return Ok(Cow::Borrowed(found));
         }
@@ -54,65 +104,129 @@ impl<C: Client> Session<C> {
         Ok(Cow::Owned(all.collect()))
     }
 
-    /// Returns the statement with its defaults added. Returns `None` if none are to be added, or they can't be. In the
-    /// latter case there is a warning if the statement is an `INSERT … SELECT` that does not name the column.
-    fn given(&self, parsed: &Parsed<'_>) -> Option<Parsed<'static>> {
-        let schema = self.unstable.as_ref()?;
-        let table = parsed.table_name()?.to_lowercase();
-        let defaults = schema.defaults_of(&table);
-        let (column, _) = *defaults.first()?;
-        let given = parsed.with_defaults(&defaults);
-        if given.is_none() && parsed.selects() && !parsed.names(|_| true).contains(column) {
-            warn_of_default(&table, column);
+    /// Returns which of the tables exist that are created only if they don't. Asks only about tables with a default that
+    /// each node computes for itself.
+    async fn existing_tables(&mut self, changes: &[Option<ColumnChange>]) -> QueryResult<Tables> {
+        let mut existing = Tables::default();
+        for change in changes.iter().flatten() {
+            if let ColumnChange::Create {
+                table,
+                if_not_exists: true,
+                ..
+            } = change
+                && unstable::has_volatile_default(change)
+            {
+                let query = Statement::with_binds(
+                    "SELECT 1 FROM sqlite_master WHERE type = 'table' AND lower(name) = lower(?)",
+                    vec![Bind::Text(table.clone().into())],
+                );
+                if !self.ask_as_seen(&query).await?.is_empty() {
+                    existing.0.insert(table.to_lowercase());
+                }
+            }
         }
-        given
+        for change in self.own_changes() {
+            existing.follow(&change);
+        }
+        Ok(existing)
     }
 
     /// Asks for the schema as the transaction sees it. It is not asked for again until a statement may have changed
     /// defaults, or if this request fails.
     async fn learn_defaults(&mut self) -> QueryResult<()> {
+        // A change that is announced meanwhile may be too late for the answer.
+        let seen = self.changes.count();
         let query = Statement::raw(unstable::QUERY);
         let rows = self.ask_as_seen(&query).await?;
         self.learn_unstable(&rows);
+        let own = self.own_changes();
+        if let Some(schema) = &mut self.unstable {
+            own.iter().for_each(|change| schema.change_columns(change));
+        }
         self.defaults_are_news = false;
+        self.seen_changes = seen;
         Ok(())
     }
 
+    /// Returns the changes to columns that wait for the commit, if an answer of a server does not show them.
+    fn own_changes(&self) -> Vec<ColumnChange> {
+        if self.sees_own_writes() {
+            return Vec::new();
+        }
+        let statements = self.transaction.journal.schema_changes().into_iter();
+        let parsed = statements.flat_map(|statement| parse(&statement.sql).unwrap_or_default());
+        parsed.filter_map(|parsed| parsed.column_change()).collect()
+    }
+
     /// Notes how a statement changes what is known of the schema. Sends nothing. It is called whether or not the
-    /// statement will succeed: to ask once too often does no harm.
-    pub(super) fn learn_from_schema(&mut self, statement: &Statement<'_>) {
-        self.defaults_are_news |= statement.is_news_of_defaults;
+    /// statement will succeed: to ask once too often does no harm. Returns whether it may change defaults.
+    pub(super) fn learn_from_schema(&mut self, statement: &Statement<'_>) -> bool {
+        let has_defaults = (self.unstable.as_ref()).is_some_and(Unstable::has_defaults);
+        let is_news = match statement.defaults {
+            Defaults::Kept => false,
+            Defaults::Added => true,
+            Defaults::Moved => has_defaults,
+        };
         // Which tables skip rows is then unknown, so no count is predicted until the next peek.
         if statement.is_news_of_schema {
             // The knowledge of defaults is lost with the rest.
-            let known = self.unstable.take();
+            self.unstable = None;
             self.schema_version = None;
-            self.defaults_are_news |= known.is_some_and(|schema| schema.has_defaults());
+            self.defaults_are_news |= has_defaults;
         }
+        self.defaults_are_news |= is_news;
+        is_news
+    }
+
+    /// Returns the announcement of a request that is about to be sent, if it may change defaults.
+    pub(super) fn announcement(&self, may_change: bool) -> Option<Announcement> {
+        may_change.then(|| Announcement(Arc::clone(&self.changes)))
     }
 }
 
-/// Warns once for each column, per process. Does nothing without the feature `tracing`.
-fn warn_of_default(table: &str, column: &str) {
-    #[cfg(feature = "tracing")]
-    {
-        use std::collections::HashSet;
-        use std::sync::Mutex;
+/// Returns the statement with its defaults added. Returns `None` if none are to be added.
+fn given_defaults(
+    schema: &Unstable,
+    parsed: &Parsed<'_>,
+) -> Result<Option<Parsed<'static>>, SqlError> {
+    if parsed.form() != Form::Insert {
+        return Ok(None);
+    }
+    let Some(table) = parsed.table_name() else {
+        return Ok(None);
+    };
+    match schema.defaults_of(&table.to_lowercase()) {
+        defaults if defaults.is_empty() => Ok(None),
+        defaults => parsed.with_defaults(&defaults),
+    }
+}
 
-        use crate::mutex::locked;
+/// The tables that are known to exist, in lower case.
+#[derive(Default)]
+struct Tables(HashSet<String>);
 
-        static WARNED: Mutex<Option<HashSet<String>>> = Mutex::new(None);
-        let name = format!("{table}.{column}");
-        let mut warned = locked(&WARNED);
-        if warned.get_or_insert_default().insert(name) {
-            tracing::warn!(
+impl Tables {
+    /// Notes what a change does to the tables. Returns whether it has an effect: a table that is created only if it
+    /// does not exist may exist.
+    fn follow(&mut self, change: &ColumnChange) -> bool {
+        match change {
+            ColumnChange::Create {
                 table,
-                column,
-                "the column has a default that each node makes for itself, and an INSERT … SELECT leaves it to that: the nodes \
-                 will differ; give it its value"
-            );
+                if_not_exists,
+                ..
+            } => self.0.insert(table.to_lowercase()) || !if_not_exists,
+            ColumnChange::Drop { table } => {
+                self.0.remove(&table.to_lowercase());
+                true
+            }
+            ColumnChange::Rename { table, to } => {
+                self.0.remove(&table.to_lowercase());
+                self.0.insert(to.to_lowercase());
+                true
+            }
+            ColumnChange::RenameColumn { .. }
+            | ColumnChange::AddColumn { .. }
+            | ColumnChange::DropColumn { .. } => true,
         }
     }
-    #[cfg(not(feature = "tracing"))]
-    let _ = (table, column);
 }

@@ -72,6 +72,7 @@ use diesel_rqlite_sql::{Entropy, Parsed, SqlError};
 
 pub(crate) use self::coalesced::Coalescer;
 use self::credentials::Renewal;
+pub(crate) use self::defaults::SchemaChanges;
 use self::foreign_keys::ForeignKeys;
 use self::scout::Scout;
 pub(crate) use self::scout::Vigil;
@@ -143,6 +144,16 @@ pub(crate) trait Rest: Send + 'static {
     ) -> impl Future<Output = Result<usize, SendError>> + Send;
 }
 
+/// The state that the sessions of one configuration share.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    /// The knowledge of the cluster.
+    pub(crate) known: Known,
+    /// The cache of parsed statements.
+    pub(crate) statements: Arc<Statements>,
+    pub(crate) changes: Arc<SchemaChanges>,
+}
+
 /// One client's conversation with a cluster: what the client knows, and the transaction that is open.
 ///
 /// Several sessions may share the knowledge of the cluster, the scout and the cache of statements. All other state
@@ -178,8 +189,11 @@ pub(crate) struct Session<C> {
     /// `exactly_once`.
     commits: Option<Commits>,
     pub(crate) foreign_keys: ForeignKeys,
-    /// Set if the schema may have gained defaults that each node computes for itself since the last peek.
+    /// Set if the defaults that each node computes for itself may have changed since the schema was asked for.
     defaults_are_news: bool,
+    /// The changes to such defaults by all sessions of the configuration, and the number of them at that time.
+    changes: Arc<SchemaChanges>,
+    seen_changes: u64,
     /// The queue for writes outside of transactions, if the configuration asks for it.
     pub(crate) coalescer: Option<Arc<Coalescer>>,
 }
@@ -200,14 +214,9 @@ impl Entropy for System {
 }
 
 impl<C: Client> Session<C> {
-    /// Opens a session that shares `known`, the knowledge of the cluster, and begins with the configuration's first
-    /// node.
-    pub(crate) fn open(
-        config: &RqliteConfig,
-        known: Known,
-        statements: Arc<Statements>,
-    ) -> ConnectionResult<Self> {
-        let nodes = Nodes::new(known, config.first_node());
+    /// Opens a session that begins with the configuration's first node.
+    pub(crate) fn open(config: &RqliteConfig, shared: Shared) -> ConnectionResult<Self> {
+        let nodes = Nodes::new(shared.known, config.first_node());
         let client = C::open(config)?;
         let settings = config.settings();
         let authorization = settings.authorization.clone();
@@ -218,9 +227,12 @@ impl<C: Client> Session<C> {
             authorization,
             observer.clone(),
         );
+        let statements = shared.statements;
         let session = Session::new(client, nodes, settings, statements, (scout, observer));
         Ok(Session {
             provider: config.provider.clone(),
+            seen_changes: shared.changes.count(),
+            changes: shared.changes,
             ..session
         })
     }
@@ -250,6 +262,8 @@ impl<C: Client> Session<C> {
             commits: None,
             foreign_keys: ForeignKeys::default(),
             defaults_are_news: false,
+            changes: Arc::default(),
+            seen_changes: 0,
             coalescer: None,
         }
     }
@@ -266,6 +280,8 @@ impl<C: Client> Session<C> {
         session.foreign_keys = self.foreign_keys;
         session.unstable.clone_from(&self.unstable);
         session.defaults_are_news = self.defaults_are_news;
+        session.changes.clone_from(&self.changes);
+        session.seen_changes = self.seen_changes;
         session.transaction.did = Did::unknown();
         session
     }

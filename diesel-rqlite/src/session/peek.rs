@@ -132,12 +132,15 @@ impl<C: Client> Session<C> {
     /// Deferred: that mode has no peeks. Nothing is guarded, so a later change of the schema by another client goes
     /// unnoticed here.
     pub(super) async fn ask_as_seen(&mut self, statement: &Statement<'_>) -> QueryResult<Rows> {
-        let is_seen = self.transaction.is_open()
-            && self.transaction.options.mode != TransactionMode::Deferred;
-        match is_seen {
+        match self.transaction.is_open() && self.sees_own_writes() {
             true => self.peek_rows(statement).await,
             false => self.ask(statement).await,
         }
+    }
+
+    /// Returns whether a question of the transaction sees its writes. Without foreign keys the mode is Deferred.
+    pub(super) fn sees_own_writes(&self) -> bool {
+        self.transaction.options.mode != TransactionMode::Deferred
     }
 
     /// Runs one statement as the transaction sees the database, without a guard. Returns its rows.

@@ -23,7 +23,9 @@
 
 use std::collections::HashSet;
 
-use diesel_rqlite_sql::{Classes, Decisive, Keyword, Parsed, TokenKind, find, fragment};
+use diesel_rqlite_sql::{
+    Classes, ColumnChange, ColumnDefault, Decisive, Keyword, Parsed, TokenKind, find, fragment,
+};
 
 use crate::protocol::message::StatementError;
 use crate::protocol::rows::{Rows, Value};
@@ -221,6 +223,56 @@ impl Unstable {
         }
     }
 
+    /// Applies a change to the columns of a table, as far as it concerns defaults. A table that is created must not
+    /// have existed.
+    pub(crate) fn change_columns(&mut self, change: &ColumnChange) {
+        match change {
+            ColumnChange::Create {
+                table, defaults, ..
+            } => {
+                for default in defaults {
+                    self.add_default(table, default);
+                }
+            }
+            ColumnChange::AddColumn { table, default } => self.add_default(table, default),
+            ColumnChange::Drop { table } => self.keep_defaults(|other, _| !is_same(other, table)),
+            ColumnChange::DropColumn { table, column } => {
+                self.keep_defaults(|of, name| !is_same(of, table) || !is_same(name, column))
+            }
+            ColumnChange::Rename { table, to } => self.rename_defaults(|of, _| {
+                if is_same(of, table) {
+                    *of = to.to_lowercase();
+                }
+            }),
+            ColumnChange::RenameColumn { table, column, to } => self.rename_defaults(|of, name| {
+                if is_same(of, table) && is_same(name, column) {
+                    *name = to.to_lowercase();
+                }
+            }),
+        }
+    }
+
+    fn add_default(&mut self, table: &str, ColumnDefault { column, default }: &ColumnDefault) {
+        if is_volatile(default) {
+            let (table, column) = (table.to_lowercase(), column.to_lowercase());
+            self.columns.push((table.clone(), column.clone()));
+            self.defaults.push((table, column, default.clone()));
+        }
+    }
+
+    /// Keeps the defaults of these tables and columns. What was unstable stays that: it is not compared.
+    fn keep_defaults(&mut self, is_kept: impl Fn(&str, &str) -> bool) {
+        self.defaults
+            .retain(|(table, column, _)| is_kept(table, column));
+    }
+
+    fn rename_defaults(&mut self, rename: impl Fn(&mut String, &mut String)) {
+        for (table, column, _) in &mut self.defaults {
+            rename(table, column);
+            self.columns.push((table.clone(), column.clone()));
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.columns.is_empty() && self.tables.is_empty() && !self.in_views && !self.everything
     }
@@ -379,6 +431,21 @@ impl Writes {
             }
             _ => {}
         }
+    }
+}
+
+/// Compares the name of a table or column that is in lower case with one as it is written.
+fn is_same(known: &str, written: &str) -> bool {
+    known == written.to_lowercase()
+}
+
+/// Returns whether a table is created with a default that differs between nodes.
+pub(crate) fn has_volatile_default(change: &ColumnChange) -> bool {
+    match change {
+        ColumnChange::Create { defaults, .. } => {
+            defaults.iter().any(|found| is_volatile(&found.default))
+        }
+        _ => false,
     }
 }
 

@@ -38,8 +38,8 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use diesel_rqlite_sql::{
-    self as sql, ByKey, Classes, Decisive, DroppedTable, Entropy, Form, Found, InsertRows, Keyword,
-    Parsed, Pin, Position, SqlError,
+    self as sql, ByKey, Classes, ColumnChange, Decisive, DroppedTable, Entropy, Form, Found,
+    InsertRows, Keyword, Parsed, Pin, Position, SqlError,
 };
 
 use self::writer::{Names, Values, Writer};
@@ -113,8 +113,8 @@ pub(crate) struct Statement<'a> {
     pub(crate) position: Option<Position>,
     /// Set if it may make a table skip rows without an error.
     pub(crate) is_news_of_schema: bool,
-    /// Set if it may give a column a default that each node computes for itself.
-    pub(crate) is_news_of_defaults: bool,
+    /// How it may change the defaults that each node computes for itself.
+    pub(crate) defaults: Defaults,
     /// The way in which it ends the transaction if it fails.
     pub(crate) ends: Ending,
     /// The table that it drops.
@@ -175,7 +175,7 @@ impl<'a> Statement<'a> {
             may_be_rowless: false,
             position: None,
             is_news_of_schema: false,
-            is_news_of_defaults: false,
+            defaults: Defaults::Kept,
             ends: Ending::default(),
             drops: None,
             is_check: false,
@@ -316,7 +316,7 @@ impl<'a> Statement<'a> {
         statement.insert_rows = parsed.insert_rows();
         statement.counted = parsed.form().writes_rows();
         statement.is_news_of_schema = parsed.may_skip_rows_later();
-        statement.is_news_of_defaults = parsed.may_differ_later() && !is_diesels_own(parsed);
+        statement.defaults = Defaults::after(parsed);
         statement.ends.on_conflict = parsed.ends_transaction();
         let dropped = parsed.dropped_table().filter(|table| !table.is_temporary);
         statement.drops = dropped.map(Box::new);
@@ -422,7 +422,7 @@ impl<'a> Statement<'a> {
             may_be_rowless: self.may_be_rowless,
             position: self.position,
             is_news_of_schema: self.is_news_of_schema,
-            is_news_of_defaults: self.is_news_of_defaults,
+            defaults: self.defaults,
             ends: self.ends,
             drops: self.drops,
             is_check: self.is_check,
@@ -438,6 +438,28 @@ impl<'a> Statement<'a> {
         match self.insert_rows {
             InsertRows::Exactly(rows) => Some(rows),
             InsertRows::Unknown => None,
+        }
+    }
+}
+
+/// The way in which a statement may change the defaults that each node computes for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Defaults {
+    Kept,
+    /// There may be new ones.
+    Added,
+    /// Those that there are may have another name, or be gone.
+    Moved,
+}
+
+impl Defaults {
+    fn after(parsed: &Parsed<'_>) -> Self {
+        match parsed.column_change() {
+            _ if parsed.may_differ_later() && !is_diesels_own(parsed) => Defaults::Added,
+            None | Some(ColumnChange::Create { .. } | ColumnChange::AddColumn { .. }) => {
+                Defaults::Kept
+            }
+            Some(_) => Defaults::Moved,
         }
     }
 }

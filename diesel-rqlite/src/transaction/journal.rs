@@ -192,6 +192,22 @@ impl Journal {
         !self.entries.iter().all(is_of_rows)
     }
 
+    /// Returns the writes that may change the schema and are not rolled back, in their order.
+    pub(crate) fn schema_changes(&self) -> Vec<&Statement<'static>> {
+        let mut changes = Vec::new();
+        let mut savepoints = Vec::new();
+        for entry in &self.entries {
+            match entry {
+                Entry::Write(write) if !write.statement.counted => changes.push(&write.statement),
+                Entry::Savepoint(_) => savepoints.push(changes.len()),
+                Entry::RollBackTo(_) => changes.truncate(savepoints.last().copied().unwrap_or(0)),
+                Entry::Release(_) => drop(savepoints.pop()),
+                _ => {}
+            }
+        }
+        changes
+    }
+
     /// Returns whether a write is left to apply.
     ///
     /// Without one there is nothing to commit, although there may be rolled back writes between savepoints.
