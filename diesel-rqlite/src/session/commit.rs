@@ -34,7 +34,7 @@ use crate::protocol::request::{Endpoint, Exchange};
 use crate::protocol::response::{Answer, StatementResult};
 use crate::random::{jittered, token};
 use crate::runtime::Runtime;
-use crate::statement::{self, Batch, Did, Statement};
+use crate::statement::{self, Batch, Statement};
 use crate::transaction::exactly_once::{Registration, was_applied};
 use crate::transaction::{CREATE_TABLES, Commit, Part, Verdict};
 
@@ -57,13 +57,11 @@ impl<C: Client> Session<C> {
             Ok(()) => self.send_commit().await,
             Err(error) => Err(error),
         };
-        if outcome.is_ok() {
-            self.transaction.past.went_well();
-        } else {
+        if outcome.is_err() {
             self.give_back_lock().await;
             self.keys.clear();
         }
-        self.transaction.finish()?;
+        self.transaction.finish(&outcome)?;
         outcome
     }
 
@@ -117,17 +115,16 @@ impl<C: Client> Session<C> {
     /// number of times, except two. A lock that is held is waited for up to its own timeout each time, and a commit
     /// that was settled as not applied is sent again under a new number.
     async fn send_commit(&mut self) -> QueryResult<()> {
-        if !self.transaction.journal.has_live_writes() {
-            if !self.transaction.journal.is_consistent() {
+        if !self.transaction.journal().has_live_writes() {
+            if !self.transaction.journal().is_consistent() {
                 self.peek(&[], false).await?;
             }
             return self.give_back_lock_behind_reads().await;
         }
-        self.check_guarded()?;
+        self.transaction.check_guarded()?;
         self.count_commit().await?;
         // What precedes this line has not applied anything, so a failure there may be treated like that of a read.
-        self.transaction.committing = true;
-        self.transaction.interrupted = false;
+        self.transaction.begin_commit();
         let mut created = false;
         let mut registered = false;
         loop {
@@ -156,7 +153,6 @@ impl<C: Client> Session<C> {
                 }
                 Verdict::LockHeld => self.take_lock().await?,
                 Verdict::Unknown(message) => {
-                    self.transaction.did = Did::unknown();
                     if self.settled_as_applied(&commit, message).await? {
                         return Ok(());
                     }
@@ -182,7 +178,7 @@ impl<C: Client> Session<C> {
     /// It is called before the first copy of a commit, and again only after the former number was settled as not
     /// applied, or belongs to a row that is no longer used. A number must never stand for two different commits.
     async fn count_commit(&mut self) -> QueryResult<()> {
-        if !self.transaction.options.exactly_once {
+        if !self.transaction.is_numbered() {
             return Ok(());
         }
         if self.commits.is_none() {
@@ -242,7 +238,7 @@ impl<C: Client> Session<C> {
         if let Some(commits) = self
             .commits
             .as_ref()
-            .filter(|_| self.transaction.options.exactly_once)
+            .filter(|_| self.transaction.is_numbered())
         {
             before.push((Part::CommitNumber, commits.number()));
         }
@@ -258,7 +254,7 @@ impl<C: Client> Session<C> {
             }
             after.push((Part::Own, lease.release()));
         }
-        if let Some(version) = self.transaction.journal.migration() {
+        if let Some(version) = self.transaction.journal().migration() {
             before.push((Part::Migration, migration::is_pending(version)));
         }
         (before, after)
@@ -292,7 +288,7 @@ impl<C: Client> Session<C> {
         let Some(commits) = self
             .commits
             .clone()
-            .filter(|_| self.transaction.options.exactly_once)
+            .filter(|_| self.transaction.is_numbered())
         else {
             return unknown();
         };

@@ -33,11 +33,6 @@ use crate::protocol::rows::Rows;
 use crate::statement::{self, Read, Statement};
 use crate::transaction::{Peek, RowKey, TransactionMode, row_of};
 
-/// The largest size of a transaction's guards, in bytes. They are part of its commit, and of the Raft log. A read that
-/// would exceed it is shown without a guard, after which the transaction can do nothing more, see
-/// [`Session::check_guarded`].
-pub(super) const GUARDS: usize = 16 << 20;
-
 impl<C: Client> Session<C> {
     /// Runs statements after everything that the transaction did so far, and keeps none of their effects.
     ///
@@ -73,9 +68,9 @@ impl<C: Client> Session<C> {
         tails: &[&Statement<'_>],
         writes: bool,
     ) -> QueryResult<Option<Vec<StatementResult>>> {
-        self.check_guarded()?;
+        self.transaction.check_guarded()?;
         if self.wants_lock() {
-            if !writes && !self.transaction.journal.has_writes() {
+            if !writes && !self.transaction.journal().has_writes() {
                 let results = self.lock_and_peek(tails).await?.unwrap_or_default();
                 // Otherwise somebody else held the lock, or the values can't be written. The lock is held now, and the
                 // peek follows.
@@ -86,10 +81,10 @@ impl<C: Client> Session<C> {
                 self.take_lock().await?;
             }
         }
-        let validate = tails.is_empty() || self.transaction.journal.wants_validation();
+        let validate = tails.is_empty() || self.transaction.journal().wants_validation();
         let peek = self.transaction.peek(tails, writes, validate);
         let mut exchange = peek.exchange.clone();
-        if self.settings.level == ReadConsistency::None && self.transaction.past.conflict {
+        if self.settings.level == ReadConsistency::None && self.transaction.follows_conflict() {
             // A node that lags behind would return the same rows again.
             exchange = exchange.at(ReadConsistency::Weak);
         }
@@ -132,8 +127,8 @@ impl<C: Client> Session<C> {
     /// Deferred: that mode has no peeks. Nothing is guarded, so a later change of the schema by another client goes
     /// unnoticed here.
     pub(super) async fn ask_as_seen(&mut self, statement: &Statement<'_>) -> QueryResult<Rows> {
-        let is_seen = self.transaction.is_open()
-            && self.transaction.options.mode != TransactionMode::Deferred;
+        let is_seen =
+            self.transaction.is_open() && self.transaction.mode() != TransactionMode::Deferred;
         match is_seen {
             true => self.peek_rows(statement).await,
             false => self.ask(statement).await,
@@ -157,7 +152,7 @@ impl<C: Client> Session<C> {
     ) -> QueryResult<Rows> {
         self.transaction.check_usable()?;
         self.check_may_read()?;
-        if self.transaction.options.mode == TransactionMode::Deferred {
+        if self.transaction.mode() == TransactionMode::Deferred {
             // A lock in rqlite and the first read are one request, if possible. Otherwise the lock has to be held
             // before the read begins, or the fence of a lock held elsewhere be raised: no commit compares these rows.
             if let Some(rows) = self.read_with_lock(read, types).await? {
@@ -222,29 +217,13 @@ impl<C: Client> Session<C> {
     /// Warns once per process of a read that neither a guard nor a lock protects.
     fn warn_of_unguarded_read(&self) {
         #[cfg(feature = "tracing")]
-        if self.transaction.options.locking == crate::lock::Locking::None {
+        if self.transaction.is_without_lock() {
             static ONCE: std::sync::Once = std::sync::Once::new();
             ONCE.call_once(|| {
                 tracing::warn!(
                     "a transaction of the mode Deferred reads without a lock: what it read may have changed at its commit"
                 );
             });
-        }
-    }
-
-    /// Fails if the transaction has read too much to do anything more. It may still be rolled back, or be committed if
-    /// nothing is left to write or to compare.
-    pub(super) fn check_guarded(&self) -> QueryResult<()> {
-        match &self.transaction.journal.unguarded {
-            None => Ok(()),
-            Some(sql) => {
-                let message = format!(
-                    "the transaction has read more than {} MiB, which its commit would have to compare; read less, read \
-                     before it begins, or use a lock and the mode Deferred: {sql}",
-                    GUARDS >> 20,
-                );
-                Err(Error::QueryBuilderError(message.into()))
-            }
         }
     }
 

@@ -272,7 +272,7 @@ impl<C: Client> Session<C> {
     /// found out. The fence of a lock held elsewhere is written once more, which shows whether a later holder has
     /// appeared. In the other modes nothing can fail: the guards have compared the reads.
     pub(super) async fn give_back_lock_behind_reads(&mut self) -> QueryResult<()> {
-        if self.transaction.options.mode != TransactionMode::Deferred {
+        if self.transaction.mode() != TransactionMode::Deferred {
             self.give_back_lock().await;
             return Ok(());
         }

@@ -20,8 +20,6 @@ use crate::mutex::{inner, locked};
 #[cfg(feature = "async")]
 use crate::protocol::nodes::Nodes;
 use crate::session::Client;
-#[cfg(feature = "async")]
-use crate::statement::Did;
 
 /// State learned by concurrent queries, for example which node leads.
 #[cfg(feature = "async")]
@@ -55,7 +53,7 @@ impl<C: Client> Core<C> {
     pub(crate) fn end_concurrent(&self, other: &mut Self) {
         let nodes = other.session.nodes.clone();
         *locked(&self.concurrent.nodes) = Some(nodes);
-        if other.session.transaction.did != Did::unknown() {
+        if other.session.transaction.keeps_track() {
             self.concurrent.wrote.store(true, Ordering::Relaxed);
         }
     }
@@ -66,7 +64,7 @@ impl<C: Client> Core<C> {
         if let Some(nodes) = inner(&mut self.concurrent.nodes).take() {
             self.session.nodes = nodes;
             if self.concurrent.wrote.swap(false, Ordering::Relaxed) {
-                self.session.transaction.did = Did::unknown();
+                self.session.transaction.lose_track();
             }
         }
     }

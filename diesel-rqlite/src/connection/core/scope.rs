@@ -50,7 +50,7 @@ impl<'a, T: HasCore> Scope<'a, T> {
     pub(super) fn of_query(of: &'a mut T) -> Self {
         let transaction = &of.core().session.transaction;
         let query = transaction.is_open();
-        let query = query.then(|| (transaction.serial(), transaction.journal.len()));
+        let query = query.then(|| (transaction.serial(), transaction.journal().len()));
         let mut scope = Self::new(of);
         scope.query = query;
         scope

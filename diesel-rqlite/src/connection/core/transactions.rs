@@ -102,8 +102,7 @@ impl<C: Client> Core<C> {
     /// Returns whether the last transaction failed because data it had read was changed, its lock
     /// was lost, or one of its reads had no answer. Nothing of it was applied.
     pub(crate) fn has_conflicted(&self) -> bool {
-        let transaction = &self.session.transaction;
-        transaction.conflicted || transaction.interrupted
+        self.session.transaction.may_be_run_again()
     }
 
     pub(crate) fn is_in_transaction(&self) -> bool {
@@ -142,10 +141,7 @@ impl<C: Client> Core<C> {
         if self.is_in_transaction() {
             return self.session.transaction.begin(name);
         }
-        // These are reset even if the lock can't be acquired, which is not a conflict.
-        self.session.transaction.conflicted = false;
-        self.session.transaction.interrupted = false;
-        self.session.transaction.committing = false;
+        self.session.transaction.forget_the_last();
         let options = self.next.take();
         let options = options.unwrap_or_else(|| self.config.transaction_options());
         let mut scope = Scope::new(self);
@@ -153,8 +149,8 @@ impl<C: Client> Core<C> {
         let immediate = options.immediate;
         core.observed = core.session.observer.begin_transaction(options.mode.name());
         core.hold(&options).await?;
-        core.session.transaction.options = core.session.transaction_options(options);
-        if let Err(error) = core.session.transaction.begin(name) {
+        let options = core.session.transaction_options(options);
+        if let Err(error) = core.session.transaction.open(options, name) {
             core.holding.end().await;
             return Err(error);
         }
@@ -201,7 +197,7 @@ impl<C: Client> Core<C> {
 
     /// Records the end of the outermost transaction.
     fn end_transaction(&mut self, ended: Ended) {
-        let ended = match self.session.transaction.conflicted {
+        let ended = match self.session.transaction.has_conflicted() {
             true => Ended::Conflicted,
             false => ended,
         };
@@ -227,7 +223,7 @@ impl<C: Client> Core<C> {
         if let Err(lost) = core.holding.check() {
             core.session.transaction.lose_lock(&lost);
         }
-        let migration = core.session.transaction.journal.migration();
+        let migration = core.session.transaction.journal().migration();
         let ended = match migration {
             Some(version) => core.observed.is_migration(version),
             None => Ended::Committed,
