@@ -26,7 +26,6 @@ use diesel::result::{DatabaseErrorKind, Error};
 
 use super::{Client, Session, rows_of};
 use crate::error;
-use crate::lock::fence;
 use crate::migration;
 use crate::protocol::failure::Why;
 use crate::protocol::message::StatementError;
@@ -97,10 +96,10 @@ impl<C: Client> Session<C> {
     pub(crate) fn abandon(&mut self) -> QueryResult<()> {
         if self.transaction.depth() == 1 {
             self.keys.clear();
-            let lease = self.transaction.lease.take();
-            if let Some(lease) = lease.filter(|lease| lease.asked) {
+            let claim = std::mem::take(self.transaction.claim_mut());
+            if claim.may_be_held() {
                 let mut parting = self.another();
-                parting.transaction.lease = Some(lease);
+                parting.transaction.adopt(claim);
                 C::Runtime::spawn(async move { parting.give_back_lock_for_sure().await });
             }
         }
@@ -229,12 +228,10 @@ impl<C: Client> Session<C> {
     /// Returns the statements in the commit that run before the entries of the journal, and those that run after them.
     ///
     /// They are built anew for each copy of the commit, because the reasons to send it again change them: the number of
-    /// the commit, and whether the lock is held already. A lock in rqlite that is not held yet is taken by the commit
-    /// itself, and is given back by it in either case, so that a transaction of nothing but writes needs no request for
-    /// its lock.
+    /// the commit, and whether the lock is held already.
     fn around_commit(&self) -> (Statements, Statements) {
+        let (of_lock, after) = self.transaction.claim().around_commit();
         let mut before = Vec::new();
-        let mut after = Vec::new();
         if let Some(commits) = self
             .commits
             .as_ref()
@@ -242,18 +239,7 @@ impl<C: Client> Session<C> {
         {
             before.push((Part::CommitNumber, commits.number()));
         }
-        if let Some((name, fence)) = &self.transaction.fence {
-            before.push((Part::Fence, fence::check(name, fence)));
-        }
-        if let Some(lease) = &self.transaction.lease {
-            if lease.is_held() {
-                before.push((Part::Fence, lease.check()));
-            } else {
-                before.push((Part::Own, lease.acquire()));
-                before.push((Part::TakeLock, lease.check()));
-            }
-            after.push((Part::Own, lease.release()));
-        }
+        before.extend(of_lock);
         if let Some(version) = self.transaction.journal().migration() {
             before.push((Part::Migration, migration::is_pending(version)));
         }

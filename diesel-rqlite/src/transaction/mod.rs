@@ -7,6 +7,7 @@
 //!   were.
 //! * `journal` lists what happened: rows that were shown, and writes that wait. `parts` puts its entries into the order
 //!   of a request, and remembers what each statement is for.
+//! * `claim` is the lock, as far as the database has to do with it.
 //! * `requests` makes the two requests, a [`Peek`] and a [`Commit`], and decides what their answers mean.
 //! * `failure` says what a failure does to the transaction, and whether it can go on.
 //! * `past` is what the last transactions leave for the next one.
@@ -33,6 +34,7 @@
 //! This module decides nothing about nodes and retries, see `protocol::call`, and waits for no lock, see
 //! `session::row_lock`.
 
+mod claim;
 pub(crate) mod exactly_once;
 mod failure;
 mod journal;
@@ -48,11 +50,10 @@ use diesel::QueryResult;
 use diesel::connection::{TransactionDepthChange, TransactionManagerStatus};
 use diesel::result::Error;
 
-use crate::lock::Fence;
-use crate::lock::rqlite::Lease;
 use crate::protocol::response::StatementResult;
 use crate::statement::{Did, InFront, Statement};
 
+pub(crate) use self::claim::Claim;
 use self::failure::{Broken, MOST_GUARDS};
 use self::journal::Journal;
 pub(crate) use self::journal::{Count, Guard, Migration, Write};
@@ -83,12 +84,7 @@ pub struct Transaction {
     serial: u64,
     /// The value of `now` until the end of the transaction.
     now: Option<SystemTime>,
-    /// The lock that is a row in rqlite.
-    pub(crate) lease: Option<Lease>,
-    /// The lock held elsewhere, with its name.
-    pub(crate) fence: Option<(String, Fence)>,
-    /// Set if a former holder of the lock is already kept out, and not only from the commit on.
-    pub(crate) is_fence_raised: bool,
+    claim: Claim,
     past: Past,
     /// Set if the last transaction failed because something it was shown is no longer true.
     conflicted: bool,
@@ -282,10 +278,31 @@ impl Transaction {
         }
     }
 
-    /// Opens the outermost transaction, with its options. Fails as [`begin`](Self::begin) does.
-    pub(crate) fn open(&mut self, options: Options, name: Option<String>) -> QueryResult<()> {
+    /// Opens the outermost transaction, with its options and its lock. Fails as [`begin`](Self::begin) does.
+    pub(crate) fn open(
+        &mut self,
+        options: Options,
+        claim: Claim,
+        name: Option<String>,
+    ) -> QueryResult<()> {
+        self.begin(name)?;
         self.options = options;
-        self.begin(name)
+        self.claim = claim;
+        Ok(())
+    }
+
+    /// Returns what the transaction has to do with its lock in the database.
+    pub(crate) fn claim(&self) -> &Claim {
+        &self.claim
+    }
+
+    pub(crate) fn claim_mut(&mut self) -> &mut Claim {
+        &mut self.claim
+    }
+
+    /// Takes over the lock of another session's transaction, to give it back.
+    pub(crate) fn adopt(&mut self, claim: Claim) {
+        self.claim = claim;
     }
 
     /// Opens the outermost transaction, or one inside another.
@@ -426,15 +443,14 @@ impl Transaction {
         }
     }
 
-    /// Resets everything that belongs to one transaction. The lease is dropped, so it must have been given back before.
+    /// Resets everything that belongs to one transaction. The claim is dropped, so the lock must have been given
+    /// back before.
     fn close(&mut self) {
         self.marks.clear();
         self.journal = Journal::default();
         self.broken = None;
         self.now = None;
-        self.lease = None;
-        self.fence = None;
-        self.is_fence_raised = false;
+        self.claim = Claim::None;
         self.undone = None;
         self.ended = None;
     }

@@ -404,7 +404,7 @@ impl Transaction {
                 self.conflict(message, cause)
             }
             Part::Fence | Part::TakeLock => {
-                let name = self.lock_name().to_owned();
+                let name = self.claim.name().to_owned();
                 self.conflict(
                     format!("lock `{name}`: another transaction has taken it since"),
                     cause,
@@ -453,15 +453,6 @@ impl Transaction {
             Count::Unobserved | Count::Observed(_) => false,
         };
         write.is_some_and(is_told)
-    }
-
-    /// Returns the name of the lock, for messages. It is empty if there is none.
-    pub(crate) fn lock_name(&self) -> &str {
-        match (&self.lease, &self.fence) {
-            (Some(lease), _) => &lease.lock.name,
-            (None, Some((name, _))) => name,
-            (None, None) => "",
-        }
     }
 }
 

@@ -25,7 +25,7 @@ use crate::lock::{Locking, RqliteLock};
 use crate::observe::{End as Ended, Span, What, carried};
 use crate::runtime::Runtime;
 use crate::session::Client;
-use crate::transaction::{Options, TransactionMode};
+use crate::transaction::{Claim, Options, TransactionMode};
 
 /// The way a transaction ends.
 #[derive(Clone, Copy)]
@@ -148,9 +148,9 @@ impl<C: Client> Core<C> {
         let core = scope.core();
         let immediate = options.immediate;
         core.observed = core.session.observer.begin_transaction(options.mode.name());
-        core.hold(&options).await?;
+        let claim = core.hold(&options).await?;
         let options = core.session.transaction_options(options);
-        if let Err(error) = core.session.transaction.open(options, name) {
+        if let Err(error) = core.session.transaction.open(options, claim, name) {
             core.holding.end().await;
             return Err(error);
         }
@@ -169,10 +169,8 @@ impl<C: Client> Core<C> {
     }
 
     /// Takes a lock that is not in rqlite.
-    async fn hold(&mut self, options: &Options) -> QueryResult<()> {
-        let taking = self
-            .holding
-            .begin::<C::Runtime>(&mut self.session.transaction, options);
+    async fn hold(&mut self, options: &Options) -> QueryResult<Claim> {
+        let taking = self.holding.begin::<C::Runtime>(options);
         let Locking::Outside(lock) = &options.locking else {
             return taking.await;
         };
@@ -288,7 +286,7 @@ impl<C: Client> Core<C> {
 
     /// Starts to renew a lock that was acquired by an operation that began at `began`.
     pub(super) fn keep_lock(&mut self, began: Instant) {
-        if let Some(lease) = &self.session.transaction.lease {
+        if let Some(lease) = self.session.transaction.claim().lease() {
             if lease.is_held() {
                 self.observed.has_lock();
             }
