@@ -563,7 +563,7 @@ impl TransactionManager<AsyncRqliteConnection> for AsyncRqliteTransactionManager
     fn transaction_manager_status_mut(
         connection: &mut AsyncRqliteConnection,
     ) -> &mut TransactionManagerStatus {
-        &mut connection.core.session.transaction.status
+        connection.core.session.transaction.manager_status()
     }
 
     /// Rolls back also if the future is dropped or the callback panics.

@@ -367,7 +367,7 @@ impl TransactionManager<RqliteConnection> for RqliteTransactionManager {
     fn transaction_manager_status_mut(
         connection: &mut RqliteConnection,
     ) -> &mut TransactionManagerStatus {
-        &mut connection.core.session.transaction.status
+        connection.core.session.transaction.manager_status()
     }
 
     fn transaction<F, R, E>(connection: &mut RqliteConnection, callback: F) -> Result<R, E>

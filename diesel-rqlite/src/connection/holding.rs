@@ -17,7 +17,7 @@ use crate::random::token;
 use crate::runtime::{Background, Runtime, Ticker};
 use crate::session::{Client, Session};
 use crate::statement::{self, Batch};
-use crate::transaction::{Options, Transaction};
+use crate::transaction::{Claim, Options, Transaction};
 
 /// The time without any use after which a transaction's lock is released. It applies to
 /// transactions whose end may go unnoticed.
@@ -85,7 +85,7 @@ impl Holding {
     /// time.
     #[cfg_attr(not(feature = "async"), allow(dead_code))]
     pub(crate) fn watch<R: Runtime>(&mut self, transaction: &Transaction) {
-        if locked(&self.kept).outside.is_some() || transaction.lease.is_some() {
+        if locked(&self.kept).outside.is_some() || transaction.claim().lease().is_some() {
             // The time counts from now, no matter what the connection did before, and even if it
             // never does anything.
             locked(&self.kept).used = Used::Until(Instant::now());
@@ -95,27 +95,23 @@ impl Holding {
         }
     }
 
-    /// Takes a lock that is not in rqlite. A lock in rqlite is taken with the first statement.
-    pub(crate) async fn begin<R: Acquire>(
-        &mut self,
-        transaction: &mut Transaction,
-        options: &Options,
-    ) -> QueryResult<()> {
+    /// Takes a lock that is not in rqlite. A lock in rqlite is taken with the first statement. Returns what the
+    /// transaction has to do with either.
+    pub(crate) async fn begin<R: Acquire>(&mut self, options: &Options) -> QueryResult<Claim> {
         self.end().await;
         match &options.locking {
-            Locking::None => {}
+            Locking::None => Ok(Claim::None),
             Locking::Outside(lock) => {
                 let guard = R::acquire(&**lock).await;
                 let guard = guard.map_err(|error| error.of_transaction())?;
-                let fence = guard.fence();
-                transaction.fence = fence.map(|fence| (lock.name().to_owned(), fence));
+                let claim = Claim::elsewhere(lock.name(), guard.fence());
                 let mut kept = locked(&self.kept);
                 lock.name().clone_into(&mut kept.name);
                 kept.outside = Some(guard);
+                Ok(claim)
             }
-            Locking::Rqlite(lock) => transaction.lease = Some(Lease::new(lock.clone(), token()?)),
+            Locking::Rqlite(lock) => Ok(Claim::Row(Lease::new(lock.clone(), token()?))),
         }
-        Ok(())
     }
 
     /// Renews a lease that was acquired by an operation that began at `began`.
@@ -231,10 +227,9 @@ mod tests {
         let mut holding = Holding::default();
         let before = Instant::now();
         let mut transaction = Transaction::default();
-        transaction.lease = Some(Lease::new(
-            RqliteLock::new("l"),
-            token().expect("is random"),
-        ));
+        let lease = Lease::new(RqliteLock::new("l"), token().expect("is random"));
+        let opened = transaction.open(Options::default(), Claim::Row(lease), None);
+        opened.expect("opens");
         // The time must count neither from the connection's last use nor from its creation.
         for used in [Some(before), None] {
             locked(&holding.kept).used = used.map_or(Used::Now, Used::Until);

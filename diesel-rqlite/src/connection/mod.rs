@@ -11,7 +11,6 @@ mod holding;
 mod opening;
 mod options;
 mod queue;
-mod script;
 mod shared;
 
 use diesel::QueryResult;

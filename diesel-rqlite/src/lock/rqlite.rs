@@ -88,10 +88,17 @@ pub(crate) const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS __diesel_rqlit
 pub(crate) struct Lease {
     pub(crate) lock: RqliteLock,
     token: String,
-    /// The number of the acquisition, while the lock is held.
-    pub(crate) fence: Option<i64>,
-    /// Set if the lock was requested. It may then be held even if no answer says so.
-    pub(crate) asked: bool,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// No request for the lock was sent, or it was given back.
+    Untouched,
+    /// A request was sent. The lock may be held even if no answer says so.
+    Asked,
+    /// An answer showed the row with the token of this claim.
+    Held,
 }
 
 /// The state of the lock's row when it was read.
@@ -125,6 +132,17 @@ impl Seen {
         })
     }
 
+    /// Returns the state in which this token holds the lock.
+    #[cfg(test)]
+    pub(crate) fn by(token: &str) -> Self {
+        Seen {
+            fence: 7,
+            beat: 0,
+            owner: Some(token.to_owned()),
+            lease_ms: 10,
+        }
+    }
+
     pub(crate) fn is_free(&self) -> bool {
         self.owner.is_none()
     }
@@ -144,13 +162,37 @@ impl Lease {
         Lease {
             lock,
             token,
-            fence: None,
-            asked: false,
+            stage: Stage::Untouched,
         }
     }
 
     pub(crate) fn is_held(&self) -> bool {
-        self.fence.is_some()
+        self.stage == Stage::Held
+    }
+
+    /// Returns whether the lock has to be given back.
+    pub(crate) fn may_be_held(&self) -> bool {
+        self.stage != Stage::Untouched
+    }
+
+    /// Notes that a request for the lock is sent. It must be called before that, because the future may be dropped
+    /// while the request is under way.
+    pub(crate) fn ask(&mut self) {
+        if self.stage == Stage::Untouched {
+            self.stage = Stage::Asked;
+        }
+    }
+
+    /// Returns the statement that gives the lock back, if it may be held. It counts as not held from now on.
+    pub(crate) fn let_go(&mut self) -> Option<Statement<'static>> {
+        self.learn(None);
+        self.may_be_held().then(|| self.release())
+    }
+
+    /// Notes that the lock was given back, or that it was tried in vain. In the second case the lock ends with its
+    /// lease.
+    pub(crate) fn is_given_back(&mut self) {
+        self.stage = Stage::Untouched;
     }
 
     fn milliseconds(&self) -> Bind<'static> {
@@ -199,8 +241,11 @@ impl Lease {
 
     /// Records the state of the row. Returns whether the lock is held now.
     pub(crate) fn learn(&mut self, seen: Option<&Seen>) -> bool {
-        let own = seen.filter(|seen| seen.owner.as_deref() == Some(&self.token));
-        self.fence = own.map(|seen| seen.fence);
+        match seen.is_some_and(|seen| seen.owner.as_deref() == Some(&self.token)) {
+            true => self.stage = Stage::Held,
+            false if self.is_held() => self.stage = Stage::Asked,
+            false => {}
+        }
         self.is_held()
     }
 
@@ -234,16 +279,14 @@ mod tests {
     #[test]
     fn only_its_own_token_makes_it_held() {
         let mut lease = Lease::new(RqliteLock::new("a"), "mine".to_owned());
-        let seen = |owner: Option<&str>| Seen {
-            fence: 7,
-            beat: 0,
-            owner: owner.map(str::to_owned),
-            lease_ms: 10,
+        let free = Seen {
+            owner: None,
+            ..Seen::by("")
         };
         assert!(!lease.learn(None));
-        assert!(!lease.learn(Some(&seen(None))));
-        assert!(!lease.learn(Some(&seen(Some("another")))));
-        assert!(lease.learn(Some(&seen(Some("mine")))));
-        assert_eq!(lease.fence, Some(7));
+        assert!(!lease.learn(Some(&free)));
+        assert!(!lease.learn(Some(&Seen::by("another"))));
+        assert!(lease.learn(Some(&Seen::by("mine"))));
+        assert!(!lease.learn(Some(&Seen::by("another"))));
     }
 }

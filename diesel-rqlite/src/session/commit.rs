@@ -26,7 +26,6 @@ use diesel::result::{DatabaseErrorKind, Error};
 
 use super::{Client, Session, rows_of};
 use crate::error;
-use crate::lock::fence;
 use crate::migration;
 use crate::protocol::failure::Why;
 use crate::protocol::message::StatementError;
@@ -34,7 +33,7 @@ use crate::protocol::request::{Endpoint, Exchange};
 use crate::protocol::response::{Answer, StatementResult};
 use crate::random::{jittered, token};
 use crate::runtime::Runtime;
-use crate::statement::{self, Batch, Did, Statement};
+use crate::statement::{self, Batch, Statement};
 use crate::transaction::exactly_once::{Registration, was_applied};
 use crate::transaction::{CREATE_TABLES, Commit, Part, Verdict};
 
@@ -53,7 +52,7 @@ impl<C: Client> Session<C> {
             1 => {}
             _ => return self.release_inner().await,
         }
-        let changes = self.transaction.journal.may_change_schema();
+        let changes = self.transaction.journal().may_change_schema();
         let announced = self.announcement(changes);
         let outcome = match self.transaction.check_usable() {
             Ok(()) => self.send_commit().await,
@@ -63,13 +62,11 @@ impl<C: Client> Session<C> {
         if changes && outcome.is_err() {
             self.forget_schema();
         }
-        if outcome.is_ok() {
-            self.transaction.past.went_well();
-        } else {
+        if outcome.is_err() {
             self.give_back_lock().await;
             self.keys.clear();
         }
-        self.transaction.finish()?;
+        self.transaction.finish(&outcome)?;
         outcome
     }
 
@@ -101,7 +98,7 @@ impl<C: Client> Session<C> {
 
     /// Forgets what was learnt of the schema if the transaction may have changed it.
     fn undo_schema_changes(&mut self) {
-        if self.transaction.journal.may_change_schema() {
+        if self.transaction.journal().may_change_schema() {
             self.forget_schema();
         }
     }
@@ -113,10 +110,10 @@ impl<C: Client> Session<C> {
     pub(crate) fn abandon(&mut self) -> QueryResult<()> {
         if self.transaction.depth() == 1 {
             self.keys.clear();
-            let lease = self.transaction.lease.take();
-            if let Some(lease) = lease.filter(|lease| lease.asked) {
+            let claim = std::mem::take(self.transaction.claim_mut());
+            if claim.may_be_held() {
                 let mut parting = self.another();
-                parting.transaction.lease = Some(lease);
+                parting.transaction.adopt(claim);
                 C::Runtime::spawn(async move { parting.give_back_lock_for_sure().await });
             }
         }
@@ -132,17 +129,16 @@ impl<C: Client> Session<C> {
     /// number of times, except two. A lock that is held is waited for up to its own timeout each time, and a commit
     /// that was settled as not applied is sent again under a new number.
     async fn send_commit(&mut self) -> QueryResult<()> {
-        if !self.transaction.journal.has_live_writes() {
-            if !self.transaction.journal.is_consistent() {
+        if !self.transaction.journal().has_live_writes() {
+            if !self.transaction.journal().is_consistent() {
                 self.peek(&[], false).await?;
             }
             return self.give_back_lock_behind_reads().await;
         }
-        self.check_guarded()?;
+        self.transaction.check_guarded()?;
         self.count_commit().await?;
         // What precedes this line has not applied anything, so a failure there may be treated like that of a read.
-        self.transaction.committing = true;
-        self.transaction.interrupted = false;
+        self.transaction.begin_commit();
         let mut created = false;
         let mut registered = false;
         loop {
@@ -171,7 +167,6 @@ impl<C: Client> Session<C> {
                 }
                 Verdict::LockHeld => self.take_lock().await?,
                 Verdict::Unknown(message) => {
-                    self.transaction.did = Did::unknown();
                     if self.settled_as_applied(&commit, message).await? {
                         return Ok(());
                     }
@@ -197,7 +192,7 @@ impl<C: Client> Session<C> {
     /// It is called before the first copy of a commit, and again only after the former number was settled as not
     /// applied, or belongs to a row that is no longer used. A number must never stand for two different commits.
     async fn count_commit(&mut self) -> QueryResult<()> {
-        if !self.transaction.options.exactly_once {
+        if !self.transaction.is_numbered() {
             return Ok(());
         }
         if self.commits.is_none() {
@@ -248,32 +243,19 @@ impl<C: Client> Session<C> {
     /// Returns the statements in the commit that run before the entries of the journal, and those that run after them.
     ///
     /// They are built anew for each copy of the commit, because the reasons to send it again change them: the number of
-    /// the commit, and whether the lock is held already. A lock in rqlite that is not held yet is taken by the commit
-    /// itself, and is given back by it in either case, so that a transaction of nothing but writes needs no request for
-    /// its lock.
+    /// the commit, and whether the lock is held already.
     fn around_commit(&self) -> (Statements, Statements) {
+        let (of_lock, after) = self.transaction.claim().around_commit();
         let mut before = Vec::new();
-        let mut after = Vec::new();
         if let Some(commits) = self
             .commits
             .as_ref()
-            .filter(|_| self.transaction.options.exactly_once)
+            .filter(|_| self.transaction.is_numbered())
         {
             before.push((Part::CommitNumber, commits.number()));
         }
-        if let Some((name, fence)) = &self.transaction.fence {
-            before.push((Part::Fence, fence::check(name, fence)));
-        }
-        if let Some(lease) = &self.transaction.lease {
-            if lease.is_held() {
-                before.push((Part::Fence, lease.check()));
-            } else {
-                before.push((Part::Own, lease.acquire()));
-                before.push((Part::TakeLock, lease.check()));
-            }
-            after.push((Part::Own, lease.release()));
-        }
-        if let Some(version) = self.transaction.journal.migration() {
+        before.extend(of_lock);
+        if let Some(version) = self.transaction.journal().migration() {
             before.push((Part::Migration, migration::is_pending(version)));
         }
         (before, after)
@@ -307,7 +289,7 @@ impl<C: Client> Session<C> {
         let Some(commits) = self
             .commits
             .clone()
-            .filter(|_| self.transaction.options.exactly_once)
+            .filter(|_| self.transaction.is_numbered())
         else {
             return unknown();
         };

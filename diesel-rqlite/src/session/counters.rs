@@ -1,7 +1,7 @@
 //! `last_insert_rowid()` and `changes()`, answered from what this connection did.
 //!
 //! A server would answer them for the one connection that all clients share. So the client notes what each write did,
-//! in [`Did`], and writes the values into the text before it is planned. If a write of the same request or transaction
+//! in [`Did`](crate::statement::Did), and writes the values into the text before it is planned. If a write of the same request or transaction
 //! precedes the function, the server knows better and the function stays, as far as nothing was rolled back in between.
 //! If nobody knows the value, the query fails and nothing is sent.
 
@@ -13,14 +13,14 @@ use diesel_rqlite_sql::Parsed;
 use super::{Client, Session};
 use crate::error;
 use crate::protocol::response::StatementResult;
-use crate::statement::{Batch, Did, InFront, Query, did};
+use crate::statement::{Batch, Query, did};
 
 impl<C: Client> Session<C> {
     /// Replaces these functions in a query by their values. Fails if a value is unknown, for example after a write
     /// whose answer was lost.
     pub(super) fn with_counters<'q>(&self, query: Query<'q>) -> QueryResult<Query<'q>> {
         let transaction = &self.transaction;
-        let answered = query.answered(&transaction.did, || self.in_front());
+        let answered = query.answered(transaction.did(), || transaction.in_front());
         answered.map_err(error::not_sent)
     }
 
@@ -30,27 +30,17 @@ impl<C: Client> Session<C> {
         &self,
         found: &'s [Parsed<'a>],
     ) -> QueryResult<Cow<'s, [Parsed<'a>]>> {
-        did::answered(found, &self.transaction.did, self.in_front()).map_err(error::not_sent)
-    }
-
-    /// Returns what the pending writes of the transaction do to these values. Outside of a transaction nothing is
-    /// pending.
-    fn in_front(&self) -> InFront {
-        match self.transaction.is_open() {
-            true => self.transaction.in_front(),
-            false => InFront::default(),
-        }
+        let transaction = &self.transaction;
+        let answered = did::answered(found, transaction.did(), transaction.in_front());
+        answered.map_err(error::not_sent)
     }
 
     /// Notes the results of writes outside of a transaction. `None` if they are unknown, because the writes may have
-    /// been applied without an answer. Those of a transaction are noted with the answer to its commit.
+    /// been applied without an answer.
     pub(super) fn did(&mut self, batch: &Batch<'_>, results: Option<&[StatementResult]>) {
-        let Some(results) = results else {
-            self.transaction.did = Did::unknown();
-            return;
-        };
-        for (statement, result) in batch.statements.iter().zip(results) {
-            self.transaction.did.wrote(statement, result);
+        match results {
+            None => self.transaction.lose_track(),
+            Some(results) => (self.transaction).ran_alone(batch.statements.iter().zip(results)),
         }
     }
 }

@@ -153,7 +153,7 @@ impl<C: Client> Session<C> {
         if self.sees_own_writes() {
             return Vec::new();
         }
-        let statements = self.transaction.journal.schema_changes().into_iter();
+        let statements = self.transaction.journal().schema_changes().into_iter();
         let parsed = statements.flat_map(|statement| parse(&statement.sql).unwrap_or_default());
         parsed.filter_map(|parsed| parsed.column_change()).collect()
     }

@@ -29,7 +29,7 @@ use crate::protocol::rows::{Rows, Value};
 use crate::sql::cells::{self, TextCell};
 use crate::sql::unstable::Comparable;
 use crate::statement::{GuardedRead, Keyed, Learnt, Read, Statement, StoredRow};
-use crate::transaction::{Guard, RowKey};
+use crate::transaction::Guard;
 
 /// Rows, and the form in which they came.
 struct Peeked {
@@ -183,13 +183,13 @@ impl<C: Client> Session<C> {
         shown: Peeked,
         by_key: Option<&ByKey>,
     ) -> QueryResult<Rows> {
-        if !self.transaction.options.guards || !guarded.is_stable {
+        if !self.transaction.compares_rows() || !guarded.is_stable {
             return Ok(shown.rows);
         }
         let rows = &shown.rows;
         // The last rowid is the same on all nodes only after an INSERT of this very request.
         let inserted_into = match read.asks_for_counters() {
-            true => match self.transaction.journal.last_insert() {
+            true => match self.transaction.journal().last_insert() {
                 Some(table) => Some(table),
                 None => return Ok(shown.rows),
             },
@@ -221,7 +221,7 @@ impl<C: Client> Session<C> {
             sql: read.text().to_owned(),
         });
         let row = (rows.len() == 1).then(|| self.row_of(by_key?, |place| read.bound(place)));
-        self.show(guard, row.flatten());
+        self.transaction.show(guard, row.flatten());
         Ok(shown.rows)
     }
 
@@ -234,28 +234,10 @@ impl<C: Client> Session<C> {
         rows: &Rows,
         by_key: Option<&'k ByKey>,
     ) -> Option<Keyed<'k>> {
-        let by_key = by_key.filter(|_| rows.len() == 1 && !self.transaction.past.conflict)?;
+        let by_key = by_key.filter(|_| rows.len() == 1 && !self.transaction.follows_conflict())?;
         let key = self.keys.get(&by_key.table)?;
         let keyed = || Keyed::of(by_key, rows.width(), |place| read.bound(place));
         by_key.is_by(key).then(keyed).flatten()
-    }
-
-    /// Adds a guard and a row to the journal. A guard that would exceed the limit is left out, and the transaction
-    /// can't go on.
-    fn show(&mut self, guard: Option<Guard>, row: Option<RowKey>) {
-        let journal = &mut self.transaction.journal;
-        if let Some(row) = row {
-            journal.known().set(row, true);
-        }
-        let Some(guard) = guard else {
-            return;
-        };
-        if journal.guard_bytes() + guard.statement.size() > super::peek::GUARDS {
-            // Nothing has to be compared unless the transaction does anything more.
-            journal.unguarded = Some(guard.sql);
-        } else {
-            journal.show(guard);
-        }
     }
 }
 

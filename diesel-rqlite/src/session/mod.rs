@@ -88,13 +88,13 @@ use crate::protocol::call::{Call, SendError, Step};
 use crate::protocol::encoding::Encoding;
 use crate::protocol::failure::{Failure, Why};
 use crate::protocol::nodes::{Known, Nodes};
-use crate::protocol::request::{Exchange, ReadConsistency, Settings, Stake};
+use crate::protocol::request::{Exchange, ReadConsistency, Settings};
 use crate::protocol::response::{Answer, StatementResult};
 use crate::protocol::rows::Rows;
 use crate::random::jittered;
 use crate::runtime::Runtime;
 use crate::sql::unstable::{self, Unstable};
-use crate::statement::{self, Batch, Did, Place, Plan, Query, Statement, Statements, Wanted};
+use crate::statement::{self, Batch, Place, Plan, Query, Statement, Statements, Wanted};
 use crate::transaction::exactly_once::Commits;
 use crate::transaction::{PrimaryKeys, Transaction};
 
@@ -174,7 +174,7 @@ pub(crate) struct Session<C> {
     pub(crate) statements: Arc<Statements>,
     /// The time of the last answer. `None` if the last request had none.
     answered: Option<Instant>,
-    /// The transaction, open or not. Its field `did` also describes writes outside of transactions.
+    /// The transaction, open or not. It also knows what writes outside of transactions did.
     pub(crate) transaction: Transaction,
     /// The primary keys that this connection has learnt, by table. They may be out of date: another client may change
     /// the schema. A wrong key can only make a guard fail, and after a conflict the guards do without keys.
@@ -282,7 +282,7 @@ impl<C: Client> Session<C> {
         session.defaults_are_news = self.defaults_are_news;
         session.changes.clone_from(&self.changes);
         session.seen_changes = self.seen_changes;
-        session.transaction.did = Did::unknown();
+        session.transaction.lose_track();
         session
     }
 
@@ -316,9 +316,7 @@ impl<C: Client> Session<C> {
     /// does not learn of the refusal then.
     ///
     /// Whatever the outcome, the time of the answer is noted, and a survey of the cluster begins in the background if one
-    /// is due. If a request of an open transaction has no answer and could have changed nothing, the transaction is
-    /// marked as interrupted: nothing of it is applied, so it may be run again. That does not hold once its commit is
-    /// under way.
+    /// is due. The transaction learns of a failure.
     async fn send_for(
         &mut self,
         exchange: &Exchange,
@@ -367,13 +365,8 @@ impl<C: Client> Session<C> {
         if scout.known.cluster().wants_look(now) {
             scout.survey();
         }
-        if let Err(failure) = &outcome
-            && failure.why == Why::Unknown
-            && failure.stake == Stake::Nothing
-            && self.transaction.is_open()
-            && !self.transaction.committing
-        {
-            self.transaction.interrupted = true;
+        if let Err(failure) = &outcome {
+            self.transaction.request_failed(failure);
         }
         outcome.map(|body| (body, rest))
     }
@@ -450,10 +443,7 @@ impl<C: Client> Session<C> {
 
     /// Returns the clock and the randomness of a statement. In a transaction, `now` is always the same.
     fn entropy(&mut self) -> System {
-        let now = match self.transaction.is_open() {
-            true => *self.transaction.now.get_or_insert_with(SystemTime::now),
-            false => SystemTime::now(),
-        };
+        let now = self.transaction.now_or(SystemTime::now);
         System { now }
     }
 

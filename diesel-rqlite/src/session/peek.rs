@@ -33,11 +33,6 @@ use crate::protocol::rows::Rows;
 use crate::statement::{self, Read, Statement};
 use crate::transaction::{Peek, RowKey, TransactionMode, row_of};
 
-/// The largest size of a transaction's guards, in bytes. They are part of its commit, and of the Raft log. A read that
-/// would exceed it is shown without a guard, after which the transaction can do nothing more, see
-/// [`Session::check_guarded`].
-pub(super) const GUARDS: usize = 16 << 20;
-
 impl<C: Client> Session<C> {
     /// Runs statements after everything that the transaction did so far, and keeps none of their effects.
     ///
@@ -73,9 +68,9 @@ impl<C: Client> Session<C> {
         tails: &[&Statement<'_>],
         writes: bool,
     ) -> QueryResult<Option<Vec<StatementResult>>> {
-        self.check_guarded()?;
+        self.transaction.check_guarded()?;
         if self.wants_lock() {
-            if !writes && !self.transaction.journal.has_writes() {
+            if !writes && !self.transaction.journal().has_writes() {
                 let results = self.lock_and_peek(tails).await?.unwrap_or_default();
                 // Otherwise somebody else held the lock, or the values can't be written. The lock is held now, and the
                 // peek follows.
@@ -86,10 +81,10 @@ impl<C: Client> Session<C> {
                 self.take_lock().await?;
             }
         }
-        let validate = tails.is_empty() || self.transaction.journal.wants_validation();
+        let validate = tails.is_empty() || self.transaction.journal().wants_validation();
         let peek = self.transaction.peek(tails, writes, validate);
         let mut exchange = peek.exchange.clone();
-        if self.settings.level == ReadConsistency::None && self.transaction.past.conflict {
+        if self.settings.level == ReadConsistency::None && self.transaction.follows_conflict() {
             // A node that lags behind would return the same rows again.
             exchange = exchange.at(ReadConsistency::Weak);
         }
@@ -140,7 +135,7 @@ impl<C: Client> Session<C> {
 
     /// Returns whether a question of the transaction sees its writes. Without foreign keys the mode is Deferred.
     pub(super) fn sees_own_writes(&self) -> bool {
-        self.transaction.options.mode != TransactionMode::Deferred
+        self.transaction.mode() != TransactionMode::Deferred
     }
 
     /// Runs one statement as the transaction sees the database, without a guard. Returns its rows.
@@ -160,7 +155,7 @@ impl<C: Client> Session<C> {
     ) -> QueryResult<Rows> {
         self.transaction.check_usable()?;
         self.check_may_read()?;
-        if self.transaction.options.mode == TransactionMode::Deferred {
+        if self.transaction.mode() == TransactionMode::Deferred {
             // A lock in rqlite and the first read are one request, if possible. Otherwise the lock has to be held
             // before the read begins, or the fence of a lock held elsewhere be raised: no commit compares these rows.
             if let Some(rows) = self.read_with_lock(read, types).await? {
@@ -225,29 +220,13 @@ impl<C: Client> Session<C> {
     /// Warns once per process of a read that neither a guard nor a lock protects.
     fn warn_of_unguarded_read(&self) {
         #[cfg(feature = "tracing")]
-        if self.transaction.options.locking == crate::lock::Locking::None {
+        if self.transaction.is_without_lock() {
             static ONCE: std::sync::Once = std::sync::Once::new();
             ONCE.call_once(|| {
                 tracing::warn!(
                     "a transaction of the mode Deferred reads without a lock: what it read may have changed at its commit"
                 );
             });
-        }
-    }
-
-    /// Fails if the transaction has read too much to do anything more. It may still be rolled back, or be committed if
-    /// nothing is left to write or to compare.
-    pub(super) fn check_guarded(&self) -> QueryResult<()> {
-        match &self.transaction.journal.unguarded {
-            None => Ok(()),
-            Some(sql) => {
-                let message = format!(
-                    "the transaction has read more than {} MiB, which its commit would have to compare; read less, read \
-                     before it begins, or use a lock and the mode Deferred: {sql}",
-                    GUARDS >> 20,
-                );
-                Err(Error::QueryBuilderError(message.into()))
-            }
         }
     }
 

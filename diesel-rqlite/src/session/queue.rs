@@ -15,7 +15,7 @@ use super::{Client, Session};
 use crate::bind_collector::Bind;
 use crate::error;
 use crate::protocol::response;
-use crate::statement::{self, Did, Place, Plan, Query, Statement, Wanted};
+use crate::statement::{self, Place, Plan, Query, Statement, Wanted};
 
 /// The reason why something can't be queued.
 const NOT_QUEUED: &str = "a queued write is one INSERT, UPDATE or DELETE, which is run later, in no transaction of ours, and \
@@ -48,7 +48,7 @@ impl<C: Client> Session<C> {
         }
         let exchange = statement::queue(&statements, wait);
         // The queued writes run at any later time, with any outcome.
-        self.transaction.did = Did::unknown();
+        self.transaction.lose_track();
         let body = self.send(&exchange).await.map_err(error::failure)?;
         if wait.is_some() && body.is_empty() {
             return Ok(None);

@@ -1,6 +1,7 @@
 //! The lock that is a row in rqlite: taken with the first statement of a transaction, or waited for.
 //!
-//! [`Lease`] has the statements that take, check, renew and release the row. This module sends them, except for two
+//! [`Lease`] has the statements that take, check, renew and release the row, and
+//! [`Claim`](crate::transaction::Claim) knows which are due. This module sends them, except for two
 //! cases: the commit takes, checks and releases the lock in its own request (`commit`), and `connection::holding`
 //! renews the lease in the background. It also raises the fence of a lock that is held elsewhere, before reads that no
 //! commit compares.
@@ -13,8 +14,8 @@
 //!
 //! Invariants:
 //!
-//! * `Lease::asked` is set before a request that may take the lock. Only the request that releases it clears it. So a
-//!   lock that may be held is given back, even if no answer has said that it is held.
+//! * `Claim::ask` is called before a request that may take the lock. Only the request that releases it undoes that. So
+//!   a lock that may be held is given back, even if no answer has said that it is held.
 //! * `Lease::is_held` is true only after an answer that showed the row with this transaction's own token. Where the
 //!   server may have undone the acquisition, the lock counts as not held, and the next statement takes it again. The
 //!   same token may take it twice.
@@ -29,7 +30,6 @@ use diesel::QueryResult;
 use super::{Client, Session, rows_of};
 use crate::error;
 use crate::lock::LockError;
-use crate::lock::fence;
 use crate::lock::rqlite::{Lease, Seen};
 use crate::observe::Parent;
 use crate::protocol::message::StatementError;
@@ -43,8 +43,7 @@ use crate::transaction::TransactionMode;
 impl<C: Client> Session<C> {
     /// Returns whether the transaction uses a lock in rqlite that has not been taken yet.
     pub(super) fn wants_lock(&self) -> bool {
-        let lease = self.transaction.lease.as_ref();
-        lease.is_some_and(|lease| !lease.is_held())
+        self.transaction.claim().is_wanted()
     }
 
     /// Takes the lock in rqlite, if the transaction uses one and does not hold it. Waits for it if necessary.
@@ -61,13 +60,9 @@ impl<C: Client> Session<C> {
     /// Does nothing without such a lock, or if it was done before in this transaction. Fails with a conflict if a later
     /// holder has written a higher number.
     pub(super) async fn raise_fence_if_wanted(&mut self) -> QueryResult<()> {
-        let Some((name, number)) = &self.transaction.fence else {
+        let Some(raise) = self.transaction.claim().raise() else {
             return Ok(());
         };
-        if self.transaction.is_fence_raised {
-            return Ok(());
-        }
-        let raise = fence::check(name, number);
         let exchange = Exchange::new(Endpoint::WriteAndAsk, statement::body(&[&raise]));
         let mut created = false;
         loop {
@@ -84,7 +79,7 @@ impl<C: Client> Session<C> {
                 Some((_, message)) => return Err(self.transaction.fenced_off(message)),
             }
         }
-        self.transaction.is_fence_raised = true;
+        self.transaction.claim_mut().set_raised(true);
         Ok(())
     }
 
@@ -108,7 +103,7 @@ impl<C: Client> Session<C> {
         &mut self,
         tails: &[&Statement<'_>],
     ) -> QueryResult<Option<Vec<StatementResult>>> {
-        let Some(lease) = self.transaction.lease.clone() else {
+        let Some(lease) = self.transaction.claim().lease().cloned() else {
             return Ok(None);
         };
         let (results, held) = self.try_lock(&lease, tails).await?;
@@ -128,7 +123,7 @@ impl<C: Client> Session<C> {
         lease: &Lease,
         tails: &[&Statement<'_>],
     ) -> QueryResult<(Vec<StatementResult>, bool)> {
-        self.note_asked();
+        self.transaction.claim_mut().ask();
         let (acquire, question) = (lease.acquire(), lease.question());
         let mut statements = vec![&acquire, &question];
         statements.extend(tails);
@@ -168,25 +163,18 @@ impl<C: Client> Session<C> {
             // A statement that fails when it runs undoes the acquisition; one that can't be prepared does not. In
             // either case the next statement takes the lock.
             let failed = matches!(results.last(), Some(StatementResult::Failed(_)));
-            let held = self.learn(seen.as_ref());
+            let held = self.transaction.claim_mut().learn(seen.as_ref());
             if held && failed {
-                self.learn(None);
+                self.transaction.claim_mut().learn(None);
             }
             return Ok((results, held));
         }
     }
 
-    /// Notes the state of the lock that a request saw. Returns whether this transaction holds it. `None` means that
-    /// nothing is known, so that the lock counts as not held.
-    fn learn(&mut self, seen: Option<&Seen>) -> bool {
-        let lease = self.transaction.lease.as_mut();
-        lease.is_some_and(|lease| lease.learn(seen))
-    }
-
     /// Waits until the lock is free, or until its holder has shown no sign of life for a whole lease, and takes it.
     /// Fails after the timeout of the lock. The wait is reported as one span.
     async fn wait_for_lock(&mut self) -> QueryResult<()> {
-        let Some(lease) = self.transaction.lease.clone() else {
+        let Some(lease) = self.transaction.claim().lease().cloned() else {
             return Ok(());
         };
         let name = &lease.lock.name;
@@ -245,7 +233,7 @@ impl<C: Client> Session<C> {
     /// Takes the lock from a holder that shows no sign of life. Returns whether that succeeded. It does not if the row
     /// has changed since it was `seen`, so that only one of several clients succeeds.
     async fn take_over(&mut self, lease: &Lease, seen: &Seen) -> QueryResult<bool> {
-        self.note_asked();
+        self.transaction.claim_mut().ask();
         let take_over = lease.take_over(seen);
         let question = lease.question();
         let exchange = Exchange::new(
@@ -254,15 +242,7 @@ impl<C: Client> Session<C> {
         );
         let answer = self.answer(&exchange, &[]).await?;
         let seen = Seen::of(&rows_of(answer.results.into_iter().nth(1), &question)?);
-        Ok(self.learn(seen.as_ref()))
-    }
-
-    /// Notes that a request for the lock is sent, so that the lock has to be given back. It must be called before the
-    /// request is sent, because the future may be dropped while the request is under way.
-    fn note_asked(&mut self) {
-        if let Some(lease) = self.transaction.lease.as_mut() {
-            lease.asked = true;
-        }
+        Ok(self.transaction.claim_mut().learn(seen.as_ref()))
     }
 
     /// Gives the lock back after a transaction that wrote nothing. If nothing compared what it read, the reads are of
@@ -272,11 +252,11 @@ impl<C: Client> Session<C> {
     /// found out. The fence of a lock held elsewhere is written once more, which shows whether a later holder has
     /// appeared. In the other modes nothing can fail: the guards have compared the reads.
     pub(super) async fn give_back_lock_behind_reads(&mut self) -> QueryResult<()> {
-        if self.transaction.options.mode != TransactionMode::Deferred {
+        if self.transaction.mode() != TransactionMode::Deferred {
             self.give_back_lock().await;
             return Ok(());
         }
-        if std::mem::take(&mut self.transaction.is_fence_raised) {
+        if self.transaction.claim_mut().set_raised(false) {
             self.raise_fence_if_wanted().await?;
         }
         match self.release_lock().await {
@@ -303,7 +283,7 @@ impl<C: Client> Session<C> {
             Duration::from_millis(400),
             Duration::from_millis(1600),
         ];
-        let lease = self.transaction.lease.as_ref();
+        let lease = self.transaction.claim().lease();
         let was_held = lease.is_some_and(Lease::is_held);
         let mut released = self.release_lock().await;
         for delay in LATER {
@@ -311,7 +291,7 @@ impl<C: Client> Session<C> {
                 return;
             }
             C::Runtime::wait(delay).await;
-            self.note_asked();
+            self.transaction.claim_mut().ask();
             released = self.release_lock().await;
         }
     }
@@ -319,20 +299,14 @@ impl<C: Client> Session<C> {
     /// Gives the lock back. Returns whether it was still held, or `None` if it was never requested. The lock counts as
     /// given back afterwards, whatever the outcome. A commit that arrives later fails, since it checks the lock.
     async fn release_lock(&mut self) -> Option<QueryResult<bool>> {
-        let lease = self.transaction.lease.as_mut()?;
-        lease.fence = None;
-        if !lease.asked {
-            return None;
-        }
+        let release = self.transaction.claim_mut().let_go()?;
         let batch = Batch {
-            statements: vec![lease.release()],
+            statements: vec![release],
             atomic: false,
         };
         let release = statement::execute(&batch).of_our_own();
         let released = self.answer(&release, &[]).await;
-        if let Some(lease) = self.transaction.lease.as_mut() {
-            lease.asked = false;
-        }
+        self.transaction.claim_mut().is_given_back();
         Some(released.and_then(|answer| match &answer.results[..] {
             [StatementResult::Executed { rows_affected, .. }] => Ok(*rows_affected > 0),
             _ => Err(error::cut_short()),

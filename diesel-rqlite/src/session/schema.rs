@@ -49,7 +49,7 @@ impl<C: Client> Session<C> {
             // The changes of this transaction to the schema may be rolled back, and another schema may get the same
             // version.
             let is_committed =
-                !(self.transaction.journal.may_change_schema() || writes && !statement.counted);
+                !(self.transaction.journal().may_change_schema() || writes && !statement.counted);
             // The version is taken out, so that it is not trusted if this future is dropped or fails.
             let known =
                 (self.schema_version.take()).filter(|_| is_committed && self.unstable.is_some());

@@ -2,7 +2,7 @@
 //!
 //! Each write goes through these steps:
 //!
-//! 1. [`Session::check_writable`] refuses it if the transaction can't go on, is read-only, or has read too much.
+//! 1. [`Transaction::check_writable`] refuses it if the transaction can't go on, is read-only, or has read too much.
 //! 2. [`Session::take_write`] or [`Session::take_returning`] finds out what the closure is told: a count, or rows. The
 //!    mode decides where it comes from: the text, knowledge of the rows, or a peek.
 //! 3. [`Session::keep`] adds the write to the journal, with the [`Count`] that says how sure that is. The commit
@@ -20,6 +20,8 @@
 //! dropped in the middle, `connection::core` does the same.
 //!
 //! A server that runs a write in a peek undoes it. So a write is in the database only after the commit, in every mode.
+//!
+//! [`Transaction::check_writable`]: crate::transaction::Transaction::check_writable
 
 use diesel::QueryResult;
 use diesel::result::Error;
@@ -34,7 +36,7 @@ use crate::protocol::response::StatementResult;
 use crate::protocol::rows::Rows;
 use crate::sql::unstable::Ending;
 use crate::statement::{Batch, Statement};
-use crate::transaction::{Count, Migration, TransactionMode, Write};
+use crate::transaction::{Count, RowKey, TransactionMode, Write};
 
 /// The column that tells equal rows apart, in a table that has rowids. It is read with the rows of RETURNING, for their
 /// guard, and not returned to the caller.
@@ -43,8 +45,8 @@ const ROWID: &str = "_rowid_";
 impl<C: Client> Session<C> {
     /// Takes writes, and returns the number of rows they affect. If one of several fails, none of them is kept.
     pub(super) async fn transaction_write(&mut self, batch: Batch<'_>) -> QueryResult<usize> {
-        self.check_writable()?;
-        let before = self.transaction.journal.len();
+        self.transaction.check_writable()?;
+        let before = self.transaction.journal().len();
         let several = batch.statements.len() > 1;
         let mut rows = 0;
         for statement in batch.statements {
@@ -62,8 +64,8 @@ impl<C: Client> Session<C> {
         &mut self,
         batch: Batch<'_>,
     ) -> QueryResult<Vec<Rows>> {
-        self.check_writable()?;
-        let before = self.transaction.journal.len();
+        self.transaction.check_writable()?;
+        let before = self.transaction.journal().len();
         let several = batch.statements.len() > 1;
         let mut returned = Vec::new();
         for statement in batch.statements {
@@ -89,7 +91,7 @@ impl<C: Client> Session<C> {
     ///
     /// The count of a statement is not told to anyone, so none is compared.
     pub(super) async fn transaction_run(&mut self, batch: Batch<'_>) -> QueryResult<()> {
-        self.check_writable()?;
+        self.transaction.check_writable()?;
         let statements: Vec<_> = batch
             .statements
             .into_iter()
@@ -98,7 +100,7 @@ impl<C: Client> Session<C> {
         if statements.is_empty() {
             return Ok(());
         }
-        let seen = self.transaction.options.mode == TransactionMode::Eager;
+        let seen = self.transaction.mode() == TransactionMode::Eager;
         if seen {
             let tails: Vec<_> = statements.iter().collect();
             let results = self.peek(&tails, true).await?;
@@ -121,13 +123,6 @@ impl<C: Client> Session<C> {
         Ok(())
     }
 
-    /// Fails if the transaction can't go on, is read-only, or has read too much.
-    fn check_writable(&self) -> QueryResult<()> {
-        self.transaction.check_usable()?;
-        self.transaction.check_writable()?;
-        self.check_guarded()
-    }
-
     /// Undoes a query of several statements that failed in the middle. Only the fact that it failed is kept. `before`
     /// is the length of the journal before the query. Returns the error.
     fn undo_query(&mut self, before: usize, error: Error) -> Error {
@@ -141,7 +136,7 @@ impl<C: Client> Session<C> {
         let facts = statement.facts.as_ref();
         let function = facts.and_then(|facts| facts.connection_function);
         match function {
-            Some(function) if !self.transaction.journal.has_live_writes() => {
+            Some(function) if !self.transaction.journal().has_live_writes() => {
                 Err(error::not_sent(SqlError::OfConnection(function)))
             }
             _ => Ok(()),
@@ -155,10 +150,10 @@ impl<C: Client> Session<C> {
     /// * Otherwise the write is peeked. If it fails there, its error is returned and it is not kept.
     async fn take_write(&mut self, statement: Statement<'static>) -> QueryResult<usize> {
         self.check_counters(&statement)?;
-        if self.transaction.options.mode == TransactionMode::Deferred {
+        if self.transaction.mode() == TransactionMode::Deferred {
             return self.defer(statement);
         }
-        if self.transaction.options.mode == TransactionMode::Interactive {
+        if self.transaction.mode() == TransactionMode::Interactive {
             if !statement.counted {
                 self.keep(Write::new(statement, Count::Unobserved));
                 return Ok(0);
@@ -210,15 +205,11 @@ impl<C: Client> Session<C> {
         let facts = statement.facts.as_ref();
         let table = facts.and_then(|facts| facts.written_table.as_deref())?;
         let proved = (self.unstable.as_ref()).is_some_and(|schema| !schema.may_skip_rows(table));
-        if !proved || !self.transaction.past.may_assume(&statement.sql) {
+        if !proved {
             return None;
         }
-        if let Some(rows) = statement.known_rows() {
-            return Some(rows);
-        }
-        let row = self.row_of(statement.by_key()?, |place| statement.bound(place))?;
-        let known = self.transaction.journal.known();
-        known.finds_its_row(&statement.sql, &row).map(usize::from)
+        let row = self.row_of_write(statement);
+        self.transaction.predict(statement, row.as_ref())
     }
 
     /// Peeks one form of a write to see its result. `form` is `statement` itself, or the same with a RETURNING clause.
@@ -252,7 +243,7 @@ impl<C: Client> Session<C> {
         if let Some(write) = Write::failed(statement, message)
             && self.is_so(&write).await
         {
-            self.transaction.journal.failed(write);
+            self.transaction.write_was_shown_to_fail(write);
         }
         error::statement_error(message, None)
     }
@@ -274,7 +265,7 @@ impl<C: Client> Session<C> {
     /// journal gets the statement without RETURNING for later peeks, and a guarded form for the commit, unless no value
     /// of it may be compared.
     async fn take_returning(&mut self, mut statement: Statement<'static>) -> QueryResult<Rows> {
-        if self.transaction.options.mode == TransactionMode::Deferred {
+        if self.transaction.mode() == TransactionMode::Deferred {
             return self.defer(statement).map(|_| Rows::default());
         }
         let Some(source) = statement.source.take() else {
@@ -300,8 +291,7 @@ impl<C: Client> Session<C> {
         };
         let guarded = self
             .transaction
-            .options
-            .guards
+            .compares_rows()
             .then(|| source.guarded(&rows, &key, self.unstable.as_ref()?))
             .flatten();
         let count = self.shown(&statement, rows.len());
@@ -351,13 +341,7 @@ impl<C: Client> Session<C> {
     /// check, and the way in which a failure of the write ends the transaction. Knowledge of rows and of the schema is
     /// updated before the write is added.
     fn keep(&mut self, mut write: Write) {
-        // Inside another transaction of the caller, the migration is not all there is.
-        let alone =
-            || self.transaction.depth() == 1 && !self.transaction.journal.sets_up_migrations();
-        write.migration = migration::part(&write.statement).filter(|part| match part {
-            Migration::SetUp => true,
-            Migration::Recorded(_) => alone(),
-        });
+        write.migration = migration::part(&write.statement);
         write.statement.ends = self.ending_of(&write.statement);
         self.learn_from(&write);
         self.transaction.write(write);
@@ -375,34 +359,25 @@ impl<C: Client> Session<C> {
         ending
     }
 
-    /// Notes what a write tells about the rows that exist.
+    /// Notes what a write tells about the schema, about keys, and about the rows that exist.
     ///
-    /// * An INSERT tells nothing: the rows that are known stay.
-    /// * A write without a count may change the schema, so the primary keys are forgotten.
-    /// * An UPDATE or DELETE of one row by its key tells whether that row exists from now on. It does after an UPDATE
-    ///   that found it; a DELETE sets no columns. How often this text finds its row is counted if a server told so.
-    /// * After any other write, each known row may be gone, so all of them are forgotten.
+    /// An INSERT tells nothing: what is known stays. A write without a count may change the schema, so the primary keys
+    /// are forgotten.
     fn learn_from(&mut self, write: &Write) {
         let statement = &write.statement;
         if statement.is_insert() {
             return;
         }
-        let by_key = statement.by_key();
-        let row = by_key.and_then(|by_key| self.row_of(by_key, |place| statement.bound(place)));
+        let row = self.row_of_write(statement);
         if !statement.counted {
             self.keys.clear();
         }
         self.learn_from_schema(statement);
-        let known = self.transaction.journal.known();
-        match (by_key, row) {
-            (Some(by_key), Some(row)) if !by_key.sets_key() => {
-                if let Count::Observed(rows) = write.count {
-                    known.tried(&statement.sql, rows == 1);
-                }
-                let found = matches!(write.count, Count::Observed(1) | Count::Predicted(1));
-                known.set(row, found && !by_key.sets.is_empty());
-            }
-            _ => known.forget(),
-        }
+        self.transaction.learn_from(write, row);
+    }
+
+    /// Returns the only row that an UPDATE or DELETE is about, if it names the whole primary key.
+    fn row_of_write(&self, statement: &Statement<'_>) -> Option<RowKey> {
+        self.row_of(statement.by_key()?, |place| statement.bound(place))
     }
 }

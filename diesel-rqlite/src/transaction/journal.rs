@@ -46,7 +46,7 @@ pub(crate) struct Journal {
     /// A query that returned more than can be guarded.
     ///
     /// After it, the transaction can only end: any further read or write, and a commit with writes, is an error.
-    pub(crate) unguarded: Option<String>,
+    pub(super) unguarded: Option<String>,
     known: Known,
 }
 

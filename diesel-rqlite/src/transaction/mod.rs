@@ -7,15 +7,19 @@
 //!   were.
 //! * `journal` lists what happened: rows that were shown, and writes that wait. `parts` puts its entries into the order
 //!   of a request, and remembers what each statement is for.
+//! * `claim` is the lock, as far as the database has to do with it.
 //! * `requests` makes the two requests, a [`Peek`] and a [`Commit`], and decides what their answers mean.
+//! * `failure` says what a failure does to the transaction, and whether it can go on.
+//! * `past` is what the last transactions leave for the next one.
 //! * `known` holds what the client may conclude without a request, such as the count of an UPDATE of a row that was
 //!   read.
 //! * `exactly_once` has the statements that give a commit a number.
 //!
-//! A transaction runs like this. `begin` opens it, without a request. Each read, and each write that has to be asked
+//! A transaction runs like this. `open` opens it, without a request. Each read, and each write that has to be asked
 //! for, becomes a peek by `Transaction::peek`; after `Transaction::peeked` has accepted its answer, the session adds
-//! what was shown to the journal. Other writes go into the journal at once. At the end the session sends
-//! `Transaction::commit_request`, passes the outcome to `Transaction::verdict`, and calls `finish`, whatever the verdict is.
+//! what was shown by `show` or `write`. Other writes are added at once. At the end the session calls `begin_commit`,
+//! sends `Transaction::commit_request`, passes the outcome to `Transaction::verdict`, and calls `finish`, whatever the
+//! verdict is.
 //!
 //! Invariants:
 //!
@@ -24,34 +28,40 @@
 //! * After a failure that leaves the journal wrong, the transaction is broken: `check_usable` fails until it is rolled
 //!   back to before the failure. The session's reads, writes and commit check that first.
 //! * `marks` has one element for each open transaction and SAVEPOINT, and agrees with the depth in `status`.
+//! * From `begin_commit` on, no failure makes the transaction one that was interrupted: its writes may be applied.
+//! * Nothing outside of this module changes a field. The journal can be asked from outside, and not changed.
 //!
 //! This module decides nothing about nodes and retries, see `protocol::call`, and waits for no lock, see
 //! `session::row_lock`.
 
+mod claim;
 pub(crate) mod exactly_once;
+mod failure;
 mod journal;
 mod known;
 mod mode;
 mod parts;
+mod past;
 mod requests;
 
-use std::collections::HashSet;
 use std::time::SystemTime;
 
 use diesel::QueryResult;
 use diesel::connection::{TransactionDepthChange, TransactionManagerStatus};
-use diesel::result::{DatabaseErrorKind, Error};
+use diesel::result::Error;
 
-use crate::error;
-use crate::lock::rqlite::Lease;
-use crate::lock::{Fence, LockError};
-use crate::statement::{Did, InFront};
+use crate::protocol::response::StatementResult;
+use crate::statement::{Did, InFront, Statement};
 
-pub(crate) use self::journal::{Count, Guard, Journal, Migration, Write};
+pub(crate) use self::claim::Claim;
+use self::failure::{Broken, MOST_GUARDS};
+use self::journal::Journal;
+pub(crate) use self::journal::{Count, Guard, Migration, Write};
 pub(crate) use self::known::{PrimaryKeys, RowKey, row_of};
 pub(crate) use self::mode::Options;
 pub use self::mode::TransactionMode;
 pub(crate) use self::parts::Part;
+use self::past::Past;
 pub(crate) use self::requests::{CREATE_TABLES, Commit, Peek, Verdict};
 
 /// The transaction of one connection, open or not.
@@ -62,10 +72,10 @@ pub(crate) use self::requests::{CREATE_TABLES, Commit, Peek, Verdict};
 /// flags about the last transaction stay.
 #[derive(Default)]
 pub struct Transaction {
-    pub(crate) status: TransactionManagerStatus,
+    status: TransactionManagerStatus,
     /// The options of the open transaction, or of the last one.
-    pub(crate) options: Options,
-    pub(crate) journal: Journal,
+    options: Options,
+    journal: Journal,
     /// The open transactions, the outermost first.
     marks: Vec<Mark>,
     /// Set after a failure, until the transaction is rolled back to before it.
@@ -73,25 +83,20 @@ pub struct Transaction {
     /// The number of outermost transactions so far.
     serial: u64,
     /// The value of `now` until the end of the transaction.
-    pub(crate) now: Option<SystemTime>,
-    /// The lock that is a row in rqlite.
-    pub(crate) lease: Option<Lease>,
-    /// The lock held elsewhere, with its name.
-    pub(crate) fence: Option<(String, Fence)>,
-    /// Set if a former holder of the lock is already kept out, and not only from the commit on.
-    pub(crate) is_fence_raised: bool,
-    pub(crate) past: Past,
+    now: Option<SystemTime>,
+    claim: Claim,
+    past: Past,
     /// Set if the last transaction failed because something it was shown is no longer true.
-    pub(crate) conflicted: bool,
+    conflicted: bool,
     /// Set if the last transaction failed because a read, or its lock, had no answer. Nothing of it was applied.
-    pub(crate) interrupted: bool,
+    interrupted: bool,
     /// Set if a commit with writes has been sent, and may have been applied.
-    pub(crate) committing: bool,
+    committing: bool,
     /// The message of a statement that said ROLLBACK. Nothing of the transaction is left, but it has not been ended
     /// yet.
     ended: Option<String>,
     /// The last effects of this connection, in a transaction that is over, or outside of any.
-    pub(crate) did: Did,
+    did: Did,
     /// The length of the journal when writes that no server ran were rolled back inside of the transaction. `None` if a
     /// row was inserted since.
     undone: Option<usize>,
@@ -106,51 +111,6 @@ struct Mark {
     at: usize,
     /// The name, for a SAVEPOINT that was given as SQL.
     name: Option<String>,
-}
-
-/// The state after a failure. The transaction can only be rolled back to before the entry that failed.
-#[derive(Debug)]
-struct Broken {
-    /// `None` if something that was shown is no longer true. Then the whole transaction must be rolled back.
-    entry: Option<usize>,
-    message: String,
-}
-
-/// The knowledge that the last transactions of this connection leave for the next one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Past {
-    /// The last one failed because something had changed. Rows from a node that lags behind would fail again.
-    pub(crate) conflict: bool,
-    /// The client told a wrong count. The next transaction asks a server for all counts.
-    pub(crate) predicted_wrongly: bool,
-    /// The texts of the writes for which the client told a wrong count. A server is always asked for them.
-    wrong: HashSet<String>,
-}
-
-impl Past {
-    /// Programs have fewer statements than this, unless they put values into the text.
-    const MOST: usize = 1000;
-
-    /// Returns whether the client may tell the count of a write itself.
-    pub(crate) fn may_assume(&self, sql: &str) -> bool {
-        !self.predicted_wrongly && !self.wrong.contains(sql)
-    }
-
-    /// Notes that the client told a wrong count for a write of this text. It tells no counts until a transaction was
-    /// committed, and none for this text after that, unless so many texts were wrong that the list was cleared.
-    fn was_wrong_about(&mut self, sql: &str) {
-        self.predicted_wrongly = true;
-        if self.wrong.len() >= Self::MOST {
-            self.wrong.clear();
-        }
-        self.wrong.insert(sql.to_owned());
-    }
-
-    /// Notes that a transaction was committed.
-    pub(crate) fn went_well(&mut self) {
-        self.conflict = false;
-        self.predicted_wrongly = false;
-    }
 }
 
 impl std::fmt::Debug for Transaction {
@@ -173,6 +133,46 @@ impl Transaction {
 
     pub(crate) fn is_open(&self) -> bool {
         !self.marks.is_empty()
+    }
+
+    /// Returns the state of Diesel's transaction manager, which Diesel reads and may set to an error.
+    pub(crate) fn manager_status(&mut self) -> &mut TransactionManagerStatus {
+        &mut self.status
+    }
+
+    /// Returns the mode of the open transaction.
+    pub(crate) fn mode(&self) -> TransactionMode {
+        self.options.mode
+    }
+
+    /// Returns whether rows that are shown are compared at the commit.
+    pub(crate) fn compares_rows(&self) -> bool {
+        self.options.guards
+    }
+
+    /// Returns whether the commit gets a number, by which the outcome of a lost one is found out.
+    pub(crate) fn is_numbered(&self) -> bool {
+        self.options.exactly_once
+    }
+
+    /// Returns whether no lock of any kind keeps other transactions out.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn is_without_lock(&self) -> bool {
+        self.options.locking == crate::lock::Locking::None
+    }
+
+    /// Returns what happened since the transaction began.
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Returns the time of the transaction: `clock` at its first use. Outside of a transaction, it is `clock` each
+    /// time.
+    pub(crate) fn now_or(&mut self, clock: impl FnOnce() -> SystemTime) -> SystemTime {
+        match self.is_open() {
+            true => *self.now.get_or_insert_with(clock),
+            false => clock(),
+        }
     }
 
     /// Returns a number that distinguishes the outermost transactions of a connection.
@@ -198,12 +198,111 @@ impl Transaction {
 
     /// Adds a write that waits for the commit.
     ///
-    /// The caller has checked that the transaction is usable and writable.
-    pub(crate) fn write(&mut self, write: Write) {
+    /// The caller has checked that the transaction is writable. A write that records a migration does so only in a
+    /// transaction of its own: inside another one of the caller, the migration is not all there is.
+    pub(crate) fn write(&mut self, mut write: Write) {
+        let is_alone = self.depth() == 1 && !self.journal.sets_up_migrations();
+        write.migration = write.migration.filter(|part| match part {
+            Migration::SetUp => true,
+            Migration::Recorded(_) => is_alone,
+        });
         if write.statement.writes_new_rows() && write.statement.known_rows().is_some() {
             self.undone = None;
         }
         self.journal.write(write);
+    }
+
+    /// Adds an INSERT that failed, and has to fail at the commit as well: one of [`Write::failed`].
+    pub(crate) fn write_was_shown_to_fail(&mut self, write: Write) {
+        self.journal.failed(write);
+    }
+
+    /// Adds rows that were shown: the guard over them, and the row that was found by its primary key.
+    ///
+    /// A guard that would exceed [`MOST_GUARDS`] is left out, and the transaction can't go on, see
+    /// [`check_guarded`](Self::check_guarded). Nothing has to be compared unless it does anything more.
+    pub(crate) fn show(&mut self, guard: Option<Guard>, row: Option<RowKey>) {
+        if let Some(row) = row {
+            self.journal.known().set(row, true);
+        }
+        let Some(guard) = guard else {
+            return;
+        };
+        if self.journal.guard_bytes() + guard.statement.size() > MOST_GUARDS {
+            self.journal.unguarded = Some(guard.sql);
+        } else {
+            self.journal.show(guard);
+        }
+    }
+
+    /// Returns the number of rows that a write will affect, if the client can tell by the text, or by what it knows of
+    /// `row`, the one that the write is about. Returns `None` if a server has to be asked.
+    ///
+    /// The commit compares the number. So a wrong one is a conflict, after which the client tells less.
+    pub(crate) fn predict(
+        &mut self,
+        statement: &Statement<'_>,
+        row: Option<&RowKey>,
+    ) -> Option<usize> {
+        let sql = &statement.sql;
+        if !self.past.may_assume(sql) {
+            return None;
+        }
+        let by_text = statement.known_rows();
+        by_text.or_else(|| {
+            self.journal
+                .known()
+                .finds_its_row(sql, row?)
+                .map(usize::from)
+        })
+    }
+
+    /// Notes what an UPDATE, a DELETE or another write that is no INSERT tells about the rows that exist. It is called
+    /// before the write is added. `row` is the only row that the write is about, if that is known.
+    ///
+    /// * An UPDATE or DELETE of one row by its key tells whether that row exists from now on. It does after an UPDATE
+    ///   that found it; a DELETE sets no columns. How often this text finds its row is counted if a server told so.
+    /// * After any other write, each known row may be gone, so all of them are forgotten.
+    pub(crate) fn learn_from(&mut self, write: &Write, row: Option<RowKey>) {
+        let statement = &write.statement;
+        let known = self.journal.known();
+        match (statement.by_key(), row) {
+            (Some(by_key), Some(row)) if !by_key.sets_key() => {
+                if let Count::Observed(rows) = write.count {
+                    known.tried(&statement.sql, rows == 1);
+                }
+                let found = matches!(write.count, Count::Observed(1) | Count::Predicted(1));
+                known.set(row, found && !by_key.sets.is_empty());
+            }
+            _ => known.forget(),
+        }
+    }
+
+    /// Opens the outermost transaction, with its options and its lock. Fails as [`begin`](Self::begin) does.
+    pub(crate) fn open(
+        &mut self,
+        options: Options,
+        claim: Claim,
+        name: Option<String>,
+    ) -> QueryResult<()> {
+        self.begin(name)?;
+        self.options = options;
+        self.claim = claim;
+        Ok(())
+    }
+
+    /// Returns what the transaction has to do with its lock in the database.
+    pub(crate) fn claim(&self) -> &Claim {
+        &self.claim
+    }
+
+    pub(crate) fn claim_mut(&mut self) -> &mut Claim {
+        &mut self.claim
+    }
+
+    /// Takes over the lock of another session's transaction, to give it back.
+    pub(crate) fn adopt(&mut self, claim: Claim) {
+        self.claim = claim;
     }
 
     /// Opens the outermost transaction, or one inside another.
@@ -252,9 +351,12 @@ impl Transaction {
 
     /// Ends the outermost transaction, and forgets its contents.
     ///
-    /// Sends nothing: the commit has been sent before, or has failed. Everything is reset even if the result is an
-    /// error.
-    pub(crate) fn finish(&mut self) -> QueryResult<()> {
+    /// Sends nothing: the commit has been sent before, with this outcome, or has failed. Everything is reset even if
+    /// the result is an error.
+    pub(crate) fn finish(&mut self, outcome: &QueryResult<()>) -> QueryResult<()> {
+        if outcome.is_ok() {
+            self.past.went_well();
+        }
         let ended = self.end();
         self.close();
         ended.map(|_| ())
@@ -287,9 +389,40 @@ impl Transaction {
         }
     }
 
-    /// Returns what the writes so far do to `last_insert_rowid()` and `changes()`.
+    /// Returns what the pending writes do to `last_insert_rowid()` and `changes()`. Outside of a transaction nothing is
+    /// pending.
     pub(crate) fn in_front(&self) -> InFront {
-        self.journal.in_front(self.undone)
+        match self.is_open() {
+            true => self.journal.in_front(self.undone),
+            false => InFront::default(),
+        }
+    }
+
+    /// Returns what this connection did last, not counting what is pending.
+    pub(crate) fn did(&self) -> &Did {
+        &self.did
+    }
+
+    /// Notes what writes outside of a transaction did. Those of a transaction are noted with the answer to its commit.
+    pub(crate) fn ran_alone<'s>(
+        &mut self,
+        results: impl Iterator<Item = (&'s Statement<'s>, &'s StatementResult)>,
+    ) {
+        for (statement, result) in results {
+            self.did.wrote(statement, result);
+        }
+    }
+
+    /// Notes that nobody knows what this connection did last: the answer to a write was lost, or others write in its
+    /// name.
+    pub(crate) fn lose_track(&mut self) {
+        self.did = Did::unknown();
+    }
+
+    /// Returns whether it is known what this connection did last.
+    #[cfg(feature = "async")]
+    pub(crate) fn keeps_track(&self) -> bool {
+        self.did != Did::unknown()
     }
 
     /// Takes the journal back to this length, except for what was shown since. If the write that broke the transaction
@@ -310,15 +443,14 @@ impl Transaction {
         }
     }
 
-    /// Resets everything that belongs to one transaction. The lease is dropped, so it must have been given back before.
+    /// Resets everything that belongs to one transaction. The claim is dropped, so the lock must have been given
+    /// back before.
     fn close(&mut self) {
         self.marks.clear();
         self.journal = Journal::default();
         self.broken = None;
         self.now = None;
-        self.lease = None;
-        self.fence = None;
-        self.is_fence_raised = false;
+        self.claim = Claim::None;
         self.undone = None;
         self.ended = None;
     }
@@ -335,72 +467,6 @@ impl Transaction {
             TransactionManagerStatus::Valid(status) => status.change_transaction_depth(change),
             TransactionManagerStatus::InError => Err(Error::BrokenTransactionManager),
         }
-    }
-
-    /// Fails if an earlier statement left the transaction in a state in which it can't go on.
-    ///
-    /// The error is a `SerializationFailure` if something that was shown is no longer true. Otherwise the transaction
-    /// can go on after a rollback to before the write that failed, except if a statement has ended all of it.
-    pub(crate) fn check_usable(&self) -> QueryResult<()> {
-        if let Some(message) = &self.ended {
-            return Err(error::aborted(message));
-        }
-        match &self.broken {
-            None => Ok(()),
-            Some(Broken {
-                entry: None,
-                message,
-            }) => Err(error::conflict(message.clone(), None)),
-            Some(Broken { message, .. }) => Err(error::aborted(message)),
-        }
-    }
-
-    /// Notes that a failed statement rolled back everything, including the transactions around the innermost one.
-    pub(crate) fn ended_by_statement(&mut self, message: &str) {
-        self.ended = Some(message.to_owned());
-    }
-
-    /// Notes that something that was shown is no longer true. Returns the error.
-    ///
-    /// The transaction is broken from then on, and only a rollback of all of it helps. The flags that it sets make the
-    /// next transaction read from the leader even at level `none`, and compare whole queries instead of rows by their
-    /// keys.
-    pub(crate) fn conflict(&mut self, message: String, details: Option<String>) -> Error {
-        self.past.conflict = true;
-        self.conflicted = true;
-        self.broken = Some(Broken {
-            entry: None,
-            message: message.clone(),
-        });
-        error::conflict(message, details)
-    }
-
-    /// Notes that the lock is no longer held.
-    pub(crate) fn lose_lock(&mut self, lost: &LockError) {
-        self.conflict(lost.to_string(), None);
-    }
-
-    /// Notes that a write failed that no server had run before. Returns the error.
-    ///
-    /// `entry` is the place of the write in the journal. A rollback to there or before makes the transaction usable
-    /// again.
-    fn failed(&mut self, entry: usize, message: &str, place: error::Place) -> Error {
-        self.broken = Some(Broken {
-            entry: Some(entry),
-            message: message.to_owned(),
-        });
-        error::error_at(message, place)
-    }
-
-    /// Fails if the transaction is read-only.
-    pub(crate) fn check_writable(&self) -> QueryResult<()> {
-        if self.is_open() && self.options.read_only {
-            return Err(error::of_kind(
-                DatabaseErrorKind::ReadOnlyTransaction,
-                "a write in a transaction that was built with `read_only`",
-            ));
-        }
-        Ok(())
     }
 }
 

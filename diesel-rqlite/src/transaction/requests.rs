@@ -212,9 +212,17 @@ impl Transaction {
     /// Returns what the outcome of a commit means. The order of the checks matters: an error of the request as a whole
     /// comes before the number of results, which it leaves at 0, and that comes before the errors of single statements.
     ///
-    /// After `Applied`, `did` has the effects of the writes. For all other verdicts it is left to the caller, as is the
-    /// end of the transaction. A conflict also sets the flags of `Transaction::conflict`.
+    /// After `Applied`, `did` has the effects of the writes, and after `Unknown` nothing is known of them. The end of
+    /// the transaction is left to the caller. A conflict also sets the flags of `Transaction::conflict`.
     pub(crate) fn verdict(&mut self, commit: &Commit, outcome: Result<&[u8], Failure>) -> Verdict {
+        let verdict = self.meaning(commit, outcome);
+        if let Verdict::Unknown(_) = verdict {
+            self.lose_track();
+        }
+        verdict
+    }
+
+    fn meaning(&mut self, commit: &Commit, outcome: Result<&[u8], Failure>) -> Verdict {
         let body = match outcome {
             Ok(body) => body,
             Err(failure) if failure.why == Why::NotApplied => {
@@ -396,7 +404,7 @@ impl Transaction {
                 self.conflict(message, cause)
             }
             Part::Fence | Part::TakeLock => {
-                let name = self.lock_name().to_owned();
+                let name = self.claim.name().to_owned();
                 self.conflict(
                     format!("lock `{name}`: another transaction has taken it since"),
                     cause,
@@ -445,15 +453,6 @@ impl Transaction {
             Count::Unobserved | Count::Observed(_) => false,
         };
         write.is_some_and(is_told)
-    }
-
-    /// Returns the name of the lock, for messages. It is empty if there is none.
-    pub(crate) fn lock_name(&self) -> &str {
-        match (&self.lease, &self.fence) {
-            (Some(lease), _) => &lease.lock.name,
-            (None, Some((name, _))) => name,
-            (None, None) => "",
-        }
     }
 }
 

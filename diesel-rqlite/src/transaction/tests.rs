@@ -332,7 +332,10 @@ fn a_failed_write_is_over_behind_a_rollback_past_it() {
 #[test]
 fn ending_what_is_not_open_is_an_error() {
     let mut transaction = Transaction::default();
-    assert!(matches!(transaction.finish(), Err(Error::NotInTransaction)));
+    assert!(matches!(
+        transaction.finish(&Ok(())),
+        Err(Error::NotInTransaction)
+    ));
     assert!(matches!(
         transaction.roll_back(),
         Err(Error::NotInTransaction)
