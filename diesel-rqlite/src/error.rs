@@ -307,6 +307,17 @@ pub(crate) fn cut_short() -> Error {
     useless_answer("an answer with too few results")
 }
 
+/// Returns the error of a transaction's read if the server can't read its own schema.
+pub(crate) fn schema_unreadable(message: &str) -> Error {
+    of_kind(
+        DatabaseErrorKind::Unknown,
+        format!(
+            "the server can't read the schema, which decides what a transaction may compare: {message}; a transaction in the \
+             mode Deferred compares nothing"
+        ),
+    )
+}
+
 /// Returns the error of a write that was applied, but whose rows were not returned.
 pub(crate) fn rows_lost() -> Error {
     Error::DeserializationError(

@@ -104,7 +104,7 @@ impl<C: Client> Session<C> {
             let Some(query) = guarded.stored(&stored, as_cells) else {
                 return Ok(None);
             };
-            let rows = match self.look_and_learn(&query, by_key, false).await? {
+            let rows = match self.peek_and_learn(&query, by_key, false).await? {
                 Some(StatementResult::Rows(rows)) if rows.width() == stored.len() => rows,
                 Some(StatementResult::Failed(message)) if !is_about_form(&message) => {
                     return Err(error::statement_error(&message, None));
@@ -147,7 +147,7 @@ impl<C: Client> Session<C> {
         let mut form = TextCell::Counted;
         loop {
             let query = query(form);
-            let result = self.look_and_learn(&query, by_key, false).await?;
+            let result = self.peek_and_learn(&query, by_key, false).await?;
             let result = result.ok_or_else(error::unwritable)?;
             if is_without_rowid(&result) {
                 return Ok(None);

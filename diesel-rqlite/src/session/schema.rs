@@ -33,9 +33,8 @@ impl<C: Client> Session<C> {
     /// If the version turns out to be another one, everything is asked once more, now with the schema. The result has
     /// to belong to the schema that decides about it.
     ///
-    /// If the server can't read the whole schema, [`Session::unstable`] stays as it is. If it is `None`, nothing is
-    /// compared.
-    pub(super) async fn look_and_learn(
+    /// Fails if the server can't read the whole schema: without it, it is not known what may be compared.
+    pub(super) async fn peek_and_learn(
         &mut self,
         statement: &Statement<'_>,
         by_key: Option<&ByKey>,
@@ -86,7 +85,10 @@ impl<C: Client> Session<C> {
                     self.learn_unstable(&rows);
                     self.schema_version = version.filter(|_| is_committed);
                 }
-                // The server can't read the whole schema, or a statement before it failed.
+                (None, Some(StatementResult::Failed(message))) => {
+                    return Err(error::schema_unreadable(&message));
+                }
+                // A statement before it failed.
                 (None, _) => {}
             }
             self.learn_primary_key(table, results.next());

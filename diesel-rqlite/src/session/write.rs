@@ -221,7 +221,7 @@ impl<C: Client> Session<C> {
         form: &Statement<'_>,
     ) -> QueryResult<StatementResult> {
         let by_key = statement.by_key();
-        let result = self.look_and_learn(form, by_key, true).await?;
+        let result = self.peek_and_learn(form, by_key, true).await?;
         let result = result.ok_or_else(error::unwritable)?;
         match result {
             StatementResult::Failed(message) => Err(self.write_failed(statement, &message).await),

@@ -39,6 +39,7 @@ use crate::protocol::rows::{Rows, Value};
 /// for a view, or a word. Its LIKE conditions are meant to match too much rather than too little.
 pub(crate) const QUERY: &str = "SELECT lower(i.name), lower(m.name), i.dflt_value FROM sqlite_master m, \
      pragma_table_info(m.name) i WHERE m.type = 'table' AND m.sql LIKE '%default%' AND \
+     m.sql NOT LIKE 'create virtual%' AND \
      (i.dflt_value LIKE '%(%' OR i.dflt_value LIKE 'current_%') UNION ALL \
      SELECT CASE type WHEN 'trigger' THEN '' END, lower(name), CASE WHEN type = 'trigger' OR \
      sql LIKE '%date%' OR sql LIKE '%time%' OR sql LIKE '%julianday%' OR sql LIKE '%unixepoch%' OR \
