@@ -2,9 +2,11 @@
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
+use diesel_rqlite_tests::Rqlited;
 
 use super::RqliteConnection;
-use super::database::{Database, one};
+use super::database::{Database, connect, one};
+use crate::proxy::{Fate, Proxy};
 use crate::support::database_error;
 
 const SCHEMA: &str = "CREATE TABLE p (id INTEGER PRIMARY KEY, a TEXT UNIQUE);
@@ -275,4 +277,31 @@ fn transactions_know_them_before_in_and_behind() {
     run(&mut conn, "INSERT INTO p (id) VALUES (83)");
     inner(&mut conn).expect_err("rolls back");
     is_unknown(&mut conn, ROWID);
+}
+
+/// The write was applied, but its answer was lost.
+#[test]
+fn they_are_unknown_after_a_lost_answer() {
+    let node = Rqlited::builder().foreign_keys().start();
+    let proxy = Proxy::start(node.address(), |_, text| {
+        match text.contains("\"lost\"") || text.contains("'lost'") {
+            true => Fate::Lose,
+            false => Fate::Pass,
+        }
+    });
+    let mut conn = connect(&format!(
+        "{}?discovery=false&leader_timeout=500ms",
+        proxy.url()
+    ));
+    conn.batch_execute(SCHEMA).expect("creates");
+    for setting in ["ON", "OFF"] {
+        run(&mut conn, &format!("PRAGMA foreign_keys = {setting}"));
+        run(&mut conn, "INSERT INTO p (a) VALUES (NULL)");
+        assert!(one(&mut conn, ROWID) > 0, "{setting}");
+        let lost =
+            diesel::sql_query("INSERT INTO w (a) SELECT 'lost' WHERE NOT EXISTS (SELECT 1 FROM w)");
+        assert!(lost.execute(&mut conn).is_err(), "{setting}");
+        is_unknown(&mut conn, ROWID);
+        is_unknown(&mut conn, CHANGES);
+    }
 }

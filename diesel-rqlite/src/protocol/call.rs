@@ -260,7 +260,9 @@ impl<'c> Call<'c> {
     /// can, a test is due.
     fn turn_to(&mut self, next: Next, now: Instant) {
         match next {
-            Next::Ask(base) if !self.is_trusted(&base) => self.distrust(base, now),
+            Next::Ask(base) | Next::Forward(base) if !self.is_trusted(&base) => {
+                self.distrust(base, now);
+            }
             Next::Ask(base) => {
                 let is_local = self.is_local(&self.nodes.known.cluster());
                 self.way = if is_local { Way::Local } else { Way::Redirect };

@@ -126,7 +126,13 @@ impl<C: Client> Session<C> {
             return Err(not_behind("RETURNING"));
         }
         let exchange = unenforced::exchange(&statements);
-        let body = self.send(&exchange).await.map_err(error::failure)?;
+        let outcome = self.send(&exchange).await;
+        if let Err(failure) = &outcome
+            && failure.why != Why::NotApplied
+        {
+            self.did(batch, None);
+        }
+        let body = outcome.map_err(error::failure)?;
         let answer = error::answer(&exchange, &body, &[])?;
         match unenforced::outcome(answer.results) {
             Some(Outcome::Failed { message, place }) => Err(match place {
@@ -146,6 +152,7 @@ impl<C: Client> Session<C> {
                     .collect())
             }
             None => {
+                self.did(batch, None);
                 let message = "an answer with too few results";
                 Err(error::failure(exchange.failure(Why::Unknown, message)))
             }
