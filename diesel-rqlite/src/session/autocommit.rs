@@ -211,11 +211,10 @@ impl<C: Client> Session<C> {
     /// without an answer.
     async fn send_writes(&mut self, batch: &Batch<'_>) -> QueryResult<Vec<StatementResult>> {
         let statements = &batch.statements;
-        let mut changes = false;
         for statement in statements {
-            changes |= self.learn_from_schema(statement);
+            self.learn_from_schema(statement);
         }
-        let _announced = self.announcement(changes);
+        let _announced = self.announcement();
         if self.foreign_keys.are_off() {
             return self.send_unenforced(batch).await;
         }

@@ -53,7 +53,7 @@ impl<C: Client> Session<C> {
             _ => return self.release_inner().await,
         }
         let changes = self.transaction.journal().may_change_schema();
-        let announced = self.announcement(changes);
+        let announced = self.announcement();
         let outcome = match self.transaction.check_usable() {
             Ok(()) => self.send_commit().await,
             Err(error) => Err(error),

@@ -26,6 +26,7 @@ use diesel_rqlite_sql::{ColumnChange, Form, Parsed, SqlError, parse};
 use super::{Client, Session};
 use crate::bind_collector::Bind;
 use crate::error;
+use crate::migration;
 use crate::sql::unstable::{self, Unstable};
 use crate::statement::{Defaults, Query, Statement};
 
@@ -67,7 +68,7 @@ impl<C: Client> Session<C> {
         &mut self,
         found: &'s [Parsed<'a>],
     ) -> QueryResult<Cow<'s, [Parsed<'a>]>> {
-        if found.iter().all(|parsed| parsed.form() != Form::Insert) {
+        if !found.iter().any(may_need_defaults) {
             return Ok(Cow::Borrowed(found));
         }
         if self.defaults_are_news || self.seen_changes != self.changes.count() {
@@ -159,8 +160,8 @@ impl<C: Client> Session<C> {
     }
 
     /// Notes how a statement changes what is known of the schema. Sends nothing. It is called whether or not the
-    /// statement will succeed: to ask once too often does no harm. Returns whether it may change defaults.
-    pub(super) fn learn_from_schema(&mut self, statement: &Statement<'_>) -> bool {
+    /// statement will succeed: to ask once too often does no harm.
+    pub(super) fn learn_from_schema(&mut self, statement: &Statement<'_>) {
         let has_defaults = (self.unstable.as_ref()).is_some_and(Unstable::has_defaults);
         let is_news = match statement.defaults {
             Defaults::Kept => false,
@@ -175,13 +176,18 @@ impl<C: Client> Session<C> {
             self.defaults_are_news |= has_defaults;
         }
         self.defaults_are_news |= is_news;
-        is_news
+        self.is_unannounced |= is_news;
     }
 
     /// Returns the announcement of a request that is about to be sent, if it may change defaults.
-    pub(super) fn announcement(&self, may_change: bool) -> Option<Announcement> {
-        may_change.then(|| Announcement(Arc::clone(&self.changes)))
+    pub(super) fn announcement(&mut self) -> Option<Announcement> {
+        std::mem::take(&mut self.is_unannounced).then(|| Announcement(Arc::clone(&self.changes)))
     }
+}
+
+/// Returns whether it is an INSERT. The one that records a migration gives all values itself.
+fn may_need_defaults(parsed: &Parsed<'_>) -> bool {
+    parsed.form() == Form::Insert && parsed.table_name().as_deref() != Some(migration::TABLE)
 }
 
 /// Returns the statement with its defaults added. Returns `None` if none are to be added.

@@ -74,6 +74,7 @@ pub(crate) use self::coalesced::Coalescer;
 use self::credentials::Renewal;
 pub(crate) use self::defaults::SchemaChanges;
 use self::foreign_keys::ForeignKeys;
+use self::schema::SchemaVersion;
 use self::scout::Scout;
 pub(crate) use self::scout::Vigil;
 use self::streaming::FIRST;
@@ -184,13 +185,15 @@ pub(crate) struct Session<C> {
     unstable: Option<Unstable>,
     /// The version of that schema, if the schema was a committed one. `None` makes the next peek ask for the schema
     /// itself.
-    schema_version: Option<Rows>,
+    schema_version: Option<SchemaVersion>,
     /// The numbers of this connection's commits. `None` until it registers, which is before its first commit with
     /// `exactly_once`.
     commits: Option<Commits>,
     pub(crate) foreign_keys: ForeignKeys,
     /// Set if the defaults that each node computes for itself may have changed since the schema was asked for.
     defaults_are_news: bool,
+    /// Set if a statement of this session, which is not sent yet, may change them.
+    is_unannounced: bool,
     /// The changes to such defaults by all sessions of the configuration, and the number of them at that time.
     changes: Arc<SchemaChanges>,
     seen_changes: u64,
@@ -262,6 +265,7 @@ impl<C: Client> Session<C> {
             commits: None,
             foreign_keys: ForeignKeys::default(),
             defaults_are_news: false,
+            is_unannounced: false,
             changes: Arc::default(),
             seen_changes: 0,
             coalescer: None,

@@ -4,13 +4,15 @@
 //!
 //! * [`Unstable`]: which values each node has for itself, which tables may skip rows or end the transaction, and which
 //!   have no rowids. It is read as a whole.
-//! * The version of the schema. Each peek reads it, and the whole schema only if it is another version than the known
-//!   one, or if none is known.
+//! * The version of the schema. Each peek reads its number, or all of the version if that was not done for a while. It
+//!   reads the whole schema only if it is another version than the known one, or if none is known.
 //! * The primary key of a table. It is asked for once per table, when a statement finds a row by a key.
 //!
 //! The version is kept only for a committed schema. The changes of the open transaction may be rolled back, after which
 //! another schema may get the same version. So a transaction that may have changed the schema reads all of it each
 //! time.
+
+use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
 use diesel_rqlite_sql::ByKey;
@@ -22,6 +24,44 @@ use crate::protocol::response::StatementResult;
 use crate::protocol::rows::{Rows, Value};
 use crate::sql::unstable::{self, Unstable};
 use crate::statement::Statement;
+
+/// The version of a committed schema.
+#[derive(Debug)]
+pub(super) struct SchemaVersion {
+    /// The row of [`unstable::VERSION`].
+    rows: Rows,
+    /// The time at which that was last found to be true.
+    seen: Instant,
+}
+
+impl SchemaVersion {
+    /// The time after which a file that was replaced is noticed, even if its schema has the same number.
+    const FRESH: Duration = Duration::from_secs(1);
+
+    /// Returns whether all of the version is to be read, not only its number.
+    fn is_due(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.seen) >= Self::FRESH
+    }
+
+    /// Compares it with an answer to [`unstable::NUMBER`] or [`unstable::VERSION`].
+    fn is_still(&self, answer: &Rows) -> bool {
+        match answer.width() {
+            1 => answer.len() == 1 && answer.value(0, 0) == self.rows.value(0, 0),
+            _ => *answer == self.rows,
+        }
+    }
+
+    /// Notes the time if the answer is a whole version.
+    fn seen(self, answer: Rows, now: Instant) -> Self {
+        match answer.width() {
+            1 => self,
+            _ => SchemaVersion {
+                rows: answer,
+                seen: now,
+            },
+        }
+    }
+}
 
 impl<C: Client> Session<C> {
     /// Peeks at one statement, and in the same request asks for what decides how it is guarded. Returns `None` if
@@ -41,7 +81,6 @@ impl<C: Client> Session<C> {
         writes: bool,
     ) -> QueryResult<Option<StatementResult>> {
         let table = by_key.map(|by_key| &*by_key.table);
-        let version = Statement::raw(unstable::VERSION);
         let schema = Statement::raw(unstable::QUERY);
         loop {
             let keys = self.primary_key_query(table);
@@ -52,6 +91,12 @@ impl<C: Client> Session<C> {
             // The version is taken out, so that it is not trusted if this future is dropped or fails.
             let known =
                 (self.schema_version.take()).filter(|_| is_committed && self.unstable.is_some());
+            let now = Instant::now();
+            let question = match &known {
+                Some(known) if !known.is_due(now) => unstable::NUMBER,
+                _ => unstable::VERSION,
+            };
+            let version = Statement::raw(question);
             // The order matters: nothing runs after a statement that fails. So the caller's statement is the first, and
             // the schema, which a server may be unable to read, comes late.
             let asked = known.is_none().then_some(&schema);
@@ -77,13 +122,16 @@ impl<C: Client> Session<C> {
             }
             let version = version.and_then(rows);
             match (known, schema) {
-                (Some(known), _) if version.as_ref().is_some_and(|version| *version != known) => {
-                    continue;
-                }
-                (Some(known), _) => self.schema_version = Some(known),
+                (Some(known), _) => match version {
+                    Some(version) if !known.is_still(&version) => continue,
+                    Some(version) => self.schema_version = Some(known.seen(version, now)),
+                    // The statement failed, so the version is not known to have changed.
+                    None => self.schema_version = Some(known),
+                },
                 (None, Some(StatementResult::Rows(rows))) => {
                     self.learn_unstable(&rows);
-                    self.schema_version = version.filter(|_| is_committed);
+                    let version = version.filter(|_| is_committed);
+                    self.schema_version = version.map(|rows| SchemaVersion { rows, seen: now });
                 }
                 (None, Some(StatementResult::Failed(message))) => {
                     return Err(error::schema_unreadable(&message));

@@ -4,8 +4,8 @@
 //! value. A guard over such a value would pass on the leader and fail elsewhere, and that node would lose the commit.
 //! So these values are shown to a transaction, but not compared.
 //!
-//! The session reads the schema by [`QUERY`], and [`Unstable::of`] makes a value of the rows. [`VERSION`] tells later
-//! whether that is out of date (`session::schema`). The value answers these questions about a statement:
+//! The session reads the schema by [`QUERY`], and [`Unstable::of`] makes a value of the rows. [`NUMBER`] and [`VERSION`]
+//! tell later whether that is out of date (`session::schema`). The value answers these questions about a statement:
 //!
 //! | question | method |
 //! |---|---|
@@ -58,9 +58,12 @@ pub(crate) const QUERY: &str = "SELECT lower(i.name), lower(m.name), i.dflt_valu
 /// The number of columns of [`QUERY`].
 pub(crate) const WIDTH: usize = 3;
 
-/// The query that tells whether the schema is still the one that is known. It costs the server a fifth of reading the
-/// schema. SQLite's own version of a schema is a number in the file. A node whose file was replaced may have the same
-/// number by chance.
+/// The query for SQLite's own version of the schema: a number in the file, which each change increments. It costs the
+/// server about 10 µs. A file that replaced the node's own may have the same number by chance.
+pub(crate) const NUMBER: &str = "PRAGMA schema_version";
+
+/// The query that tells whether the schema is still the one that is known, also if the file was replaced. Its first
+/// column is that of [`NUMBER`]. It reads the whole schema, which costs the server 100 µs for ten tables.
 pub(crate) const VERSION: &str = "SELECT schema_version, count(*), total(length(sql)), max(m.rowid) FROM \
      sqlite_master m, pragma_schema_version";
 

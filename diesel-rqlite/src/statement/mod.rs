@@ -45,6 +45,7 @@ use diesel_rqlite_sql::{
 use self::writer::{Names, Values, Writer};
 use crate::backend::RqliteType;
 use crate::bind_collector::{Bind, MAX_VARIABLES};
+use crate::migration;
 use crate::protocol::encoding::Encoding;
 use crate::sql::results::{self, Encoded};
 use crate::sql::unstable::Ending;
@@ -468,7 +469,7 @@ impl Defaults {
 /// itself.
 fn is_diesels_own(parsed: &Parsed<'_>) -> bool {
     let created = parsed.created();
-    created.is_some_and(|created| created.name == "__diesel_schema_migrations")
+    created.is_some_and(|created| created.name == migration::TABLE)
 }
 
 /// Returns the SQL for one more text. It is a placeholder, or a literal if the statement already has as many values as
