@@ -527,6 +527,32 @@ fn a_migration_is_a_transaction_that_says_so() {
     assert_eq!(db.statistics().migrations, run.len() as u64);
 }
 
+#[test]
+fn a_migration_that_another_process_has_applied_does_not_count() {
+    let mut db = Database::new();
+    let mut other = db.another();
+    let pending = other.pending_migrations(MIGRATIONS).expect("lists");
+    db.run_next_migration(MIGRATIONS).expect("runs");
+    let before = other.statistics();
+    let traces = Traces::default();
+    traces.of(|| other.run_migrations(&pending).expect("runs"));
+    let outcomes: Vec<_> = traces
+        .all("transaction")
+        .iter()
+        .filter(|told| !told.field("rqlite.migration").is_empty())
+        .map(|told| told.field("rqlite.transaction.outcome").to_owned())
+        .collect();
+    let mut wanted = vec!["committed"; pending.len()];
+    wanted[0] = "already_applied";
+    assert_eq!(outcomes, wanted);
+    let after = other.statistics();
+    let committed = after.commits - before.commits;
+    assert_eq!(committed, pending.len() as u64);
+    assert_eq!(after.migrations, pending.len() as u64 - 1);
+    assert_eq!(after.rollbacks, before.rollbacks);
+    assert_eq!(db.statistics().migrations, 1);
+}
+
 /// Whatever is told while secrets are in use.
 fn tell_secrets(url: &str) -> (Traces, Vec<String>) {
     let traces = Traces::default();

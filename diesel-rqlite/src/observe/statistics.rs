@@ -100,7 +100,7 @@ counts! {
     conflicts Conflicts "diesel_rqlite.conflicts"
         "Of these, those that failed since something they were shown had changed, or their lock was lost.";
     migrations Migrations "diesel_rqlite.migrations"
-        "Of the committed ones, those that were a migration.";
+        "Of the committed ones, those that were a migration. One that another process had applied meanwhile does not count.";
     peeks Peeks "diesel_rqlite.peeks"
         "Requests inside transactions that show what their statements would do.";
     unknown_outcomes UnknownOutcomes "diesel_rqlite.unknown_outcomes"

@@ -25,6 +25,8 @@ pub(crate) enum End {
     Committed,
     /// It was committed as a migration.
     Migrated,
+    /// It is a migration that another process has applied in the meantime. The program was told that it is committed.
+    AlreadyMigrated,
     RolledBack,
     /// Something that the transaction was shown has changed, or its lock was lost.
     Conflicted,
@@ -34,6 +36,7 @@ impl End {
     fn name(self) -> &'static str {
         match self {
             End::Committed | End::Migrated => "committed",
+            End::AlreadyMigrated => "already_applied",
             End::RolledBack => "rolled_back",
             End::Conflicted => "conflict",
         }
@@ -125,7 +128,7 @@ impl Observed {
             return;
         };
         match end {
-            End::Committed => open.tally.count(Count::Commits, 1),
+            End::Committed | End::AlreadyMigrated => open.tally.count(Count::Commits, 1),
             End::Migrated => {
                 open.tally.count(Count::Commits, 1);
                 open.tally.count(Count::Migrations, 1);
@@ -142,11 +145,10 @@ impl Observed {
         open.span.ended(end.name());
     }
 
-    /// Records that the transaction is this migration. Returns the [`End`] of a successful one.
-    pub(crate) fn is_migration(&self, version: &str) -> End {
+    /// Records that the transaction is this migration.
+    pub(crate) fn is_migration(&self, version: &str) {
         if let Some(open) = &self.0 {
             open.span.is_migration(version);
         }
-        End::Migrated
     }
 }

@@ -37,6 +37,15 @@ use crate::statement::{self, Batch, Statement};
 use crate::transaction::exactly_once::{Registration, was_applied};
 use crate::transaction::{CREATE_TABLES, Commit, Part, Verdict};
 
+/// The way in which a transaction was committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Committed {
+    /// By this connection.
+    Here,
+    /// It is a migration, and another process has applied it in the meantime.
+    AlreadyMigrated,
+}
+
 /// Statements of a commit, each with its purpose, which decides what its failure means.
 type Statements = Vec<(Part, Statement<'static>)>;
 
@@ -46,11 +55,11 @@ impl<C: Client> Session<C> {
     /// An error of the outermost commit means that nothing was applied, unless the error says that the outcome is
     /// unknown. After an error the lock is given back here, since only an applied commit has given it back itself, and
     /// the primary keys are forgotten, because they may be out of date.
-    pub(crate) async fn commit(&mut self) -> QueryResult<()> {
+    pub(crate) async fn commit(&mut self) -> QueryResult<Committed> {
         match self.transaction.depth() {
             0 => return Err(Error::NotInTransaction),
             1 => {}
-            _ => return self.release_inner().await,
+            _ => return self.release_inner().await.map(|()| Committed::Here),
         }
         let changes = self.transaction.journal().may_change_schema();
         let announced = self.announcement();
@@ -128,12 +137,13 @@ impl<C: Client> Session<C> {
     /// a read, after which the transaction may be run again. Each reason to send the commit again is accepted a limited
     /// number of times, except two. A lock that is held is waited for up to its own timeout each time, and a commit
     /// that was settled as not applied is sent again under a new number.
-    async fn send_commit(&mut self) -> QueryResult<()> {
+    async fn send_commit(&mut self) -> QueryResult<Committed> {
         if !self.transaction.journal().has_live_writes() {
             if !self.transaction.journal().is_consistent() {
                 self.peek(&[], false).await?;
             }
-            return self.give_back_lock_behind_reads().await;
+            self.give_back_lock_behind_reads().await?;
+            return Ok(Committed::Here);
         }
         self.transaction.check_guarded()?;
         self.count_commit().await?;
@@ -148,7 +158,7 @@ impl<C: Client> Session<C> {
             let outcome = self.send(&commit.exchange).await;
             let outcome = outcome.as_ref().map(|body| &body[..]).map_err(Clone::clone);
             match self.transaction.verdict(&commit, outcome) {
-                Verdict::Applied => return Ok(()),
+                Verdict::Applied => return Ok(Committed::Here),
                 Verdict::Refused(error) => return Err(error),
                 Verdict::TableMissing if !created => {
                     created = true;
@@ -163,12 +173,12 @@ impl<C: Client> Session<C> {
                 // Nothing was applied, including the release of the lock at the end of the commit.
                 Verdict::AlreadyMigrated => {
                     self.give_back_lock().await;
-                    return Ok(());
+                    return Ok(Committed::AlreadyMigrated);
                 }
                 Verdict::LockHeld => self.take_lock().await?,
                 Verdict::Unknown(message) => {
                     if self.settled_as_applied(&commit, message).await? {
-                        return Ok(());
+                        return Ok(Committed::Here);
                     }
                     // The commit was not applied, and no late copy of it will be.
                     self.count_commit().await?;

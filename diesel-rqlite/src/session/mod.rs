@@ -71,6 +71,7 @@ use diesel::{ConnectionResult, QueryResult};
 use diesel_rqlite_sql::{Entropy, Parsed, SqlError};
 
 pub(crate) use self::coalesced::Coalescer;
+pub(crate) use self::commit::Committed;
 use self::credentials::Renewal;
 pub(crate) use self::defaults::SchemaChanges;
 use self::foreign_keys::ForeignKeys;

@@ -353,7 +353,7 @@ impl Transaction {
     ///
     /// Sends nothing: the commit has been sent before, with this outcome, or has failed. Everything is reset even if
     /// the result is an error.
-    pub(crate) fn finish(&mut self, outcome: &QueryResult<()>) -> QueryResult<()> {
+    pub(crate) fn finish<T>(&mut self, outcome: &QueryResult<T>) -> QueryResult<()> {
         if outcome.is_ok() {
             self.past.went_well();
         }

@@ -24,7 +24,7 @@ use crate::error;
 use crate::lock::{Locking, RqliteLock};
 use crate::observe::{End as Ended, Span, What, carried};
 use crate::runtime::Runtime;
-use crate::session::Client;
+use crate::session::{Client, Committed};
 use crate::transaction::{Claim, Options, TransactionMode};
 
 /// The way a transaction ends.
@@ -211,7 +211,7 @@ impl<C: Client> Core<C> {
     /// Commits the innermost transaction, which may be a savepoint.
     async fn commit_innermost(&mut self) -> QueryResult<()> {
         if self.session.transaction.depth() != 1 {
-            return self.session.commit().await;
+            return self.session.commit().await.map(|_| ());
         }
         // If the future of the commit is dropped, the transaction is over nevertheless. The commit
         // must not be sent again.
@@ -222,27 +222,31 @@ impl<C: Client> Core<C> {
             core.session.transaction.lose_lock(&lost);
         }
         let migration = core.session.transaction.journal().migration();
-        let ended = match migration {
-            Some(version) => core.observed.is_migration(version),
-            None => Ended::Committed,
-        };
+        let is_migration = migration.is_some();
+        if let Some(version) = migration {
+            core.observed.is_migration(version);
+        }
         let operation = core.begin_operation(What::Commit(migration));
         let outcome = match core.holding.is_outside() {
             true => operation.within(core.commit_and_release()).await,
             false => operation.within(core.session.commit()).await,
         };
+        let ended = match &outcome {
+            Ok(Committed::Here) if is_migration => Ended::Migrated,
+            Ok(Committed::Here) => Ended::Committed,
+            Ok(Committed::AlreadyMigrated) => Ended::AlreadyMigrated,
+            Err(_) => Ended::RolledBack,
+        };
+        let outcome = outcome.map(|_| ());
         core.session.observer.finish(operation, "COMMIT", &outcome);
         core.holding.end().await;
-        core.end_transaction(match &outcome {
-            Ok(()) => ended,
-            Err(_) => Ended::RolledBack,
-        });
+        core.end_transaction(ended);
         outcome
     }
 
     /// Commits, and releases the lock once the outcome is known, even if the future is dropped.
     /// Otherwise the next holder could read data that this commit is about to change.
-    async fn commit_and_release(&mut self) -> QueryResult<()> {
+    async fn commit_and_release(&mut self) -> QueryResult<Committed> {
         let another = self.session.another();
         let mut session = std::mem::replace(&mut self.session, another);
         let mut holding = std::mem::take(&mut self.holding);
