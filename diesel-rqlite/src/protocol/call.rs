@@ -80,7 +80,7 @@ const VERSION: &str = "x-rqlite-version";
 /// If `sent` is not set, the request may be sent to any node.
 #[derive(Debug)]
 pub(crate) struct SendError {
-    /// Set if all of the request left the client. Otherwise no server can have parsed it.
+    /// Set if all of the request may have left the client. Otherwise no server can have parsed it.
     pub(crate) sent: bool,
     /// Set if the time for the request is over.
     pub(crate) timed_out: bool,
@@ -331,8 +331,10 @@ impl<'c> Call<'c> {
             false => self.nodes.level(&self.target, self.wanted_level()),
         };
         let request = exchange.to_node(&self.target, self.level, self.way, self.settings);
-        self.is_careful =
-            self.can_be_careful && self.nodes.known.cluster().is_in_doubt(&self.target);
+        // A node runs a request without a body when it has the head, so that there is nothing to accept.
+        self.is_careful = self.can_be_careful
+            && !exchange.body.is_empty()
+            && self.nodes.known.cluster().is_in_doubt(&self.target);
         match request {
             Ok(mut request) if self.is_careful => {
                 let headers = request.headers_mut();
@@ -1251,6 +1253,14 @@ mod tests {
             }
         });
         assert!(outcome.is_ok(), "{outcome:?}");
+        // A node runs a request without a body at once.
+        script.exchange = Exchange::new(Endpoint::StepDown, Statements::default());
+        let outcome = script.run(|_, request| {
+            assert!(!careful(request));
+            response(200, "")
+        });
+        assert!(outcome.is_ok(), "{outcome:?}");
+        script.exchange = Script::write(&["a"]).exchange;
         script.misses = false;
         script.survey();
         let outcome = script.run(|_, request| {

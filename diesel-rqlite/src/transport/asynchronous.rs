@@ -25,7 +25,9 @@
 //! A request with the header `Expect: 100-continue` is held back (`Departed::Held`): hyper sends
 //! its head, but gets nothing of the body until the node has answered `100 Continue`.
 //!
-//! A body without bytes is never taken, and so never counts as sent.
+//! hyper takes nothing of a body without bytes. Such a request counts as sent from the moment at
+//! which hyper gets it, for it may then write the head, with which a node can parse it. If hyper
+//! returns it, none of it was written.
 //!
 //! # Time limits
 //!
@@ -184,7 +186,11 @@ impl AsyncHttp {
             None => self.connect(&uri, sent, &mut vigil).await?,
         };
         to_path(&mut request);
+        let is_empty = request.body().is_end_stream();
         let response = loop {
+            if is_empty {
+                sent.depart();
+            }
             // The vigil counts its time from here: there is a connection.
             vigil.passed_on();
             let began = Instant::now();
@@ -193,7 +199,15 @@ impl AsyncHttp {
                 Some(sent) => (sent + timeout, "receive response"),
                 None => (began + timeout, "send request"),
             };
-            match within(open.send(request), sent, &mut vigil, ends).await? {
+            let answered = within(open.send(request), sent, &mut vigil, ends).await?;
+            if let Err(NoAnswer {
+                request: Some(_), ..
+            }) = &answered
+                && is_empty
+            {
+                sent.returned();
+            }
+            match answered {
                 Ok(response) => break response,
                 // The node closed the connection while it was idle.
                 Err(NoAnswer {
@@ -637,12 +651,12 @@ pub(super) struct Watched {
     sent: Arc<Departure>,
 }
 
-/// The time at which the last piece of a body was taken, if it was.
+/// The time at which the last piece of a body was taken, if it was. Of a request without a body, the
+/// time at which hyper got the request.
 ///
 /// The body and the request's future share it. The transitions are `NotYet` → `At`, `Held` →
-/// `NotYet` when the node accepts the request, and `NotYet` or `Held` → `Never` when the request is
-/// given up. `At` and `Never` are final: a request that was declared as not sent can't be sent
-/// afterwards.
+/// `NotYet` when the node accepts the request, `At` → `NotYet` when hyper returns the request, and `NotYet` or `Held` → `Never` when the request is
+/// given up. `Never` is final: a request that was declared as not sent can't be sent afterwards.
 #[derive(Default)]
 struct Departure(Mutex<Departed>);
 
@@ -725,6 +739,14 @@ impl Departure {
                 *state = Departed::At(Instant::now());
                 true
             }
+        }
+    }
+
+    /// Records that hyper has returned the request, and has written nothing of it.
+    fn returned(&self) {
+        let mut state = self.state();
+        if let Departed::At(_) = *state {
+            *state = Departed::NotYet;
         }
     }
 

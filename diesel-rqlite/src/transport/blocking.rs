@@ -25,10 +25,10 @@
 //!
 //! # When a request counts as sent
 //!
-//! A request counts as sent if ureq has taken all of the body, and the socket holds nothing of it
-//! back: every byte that it was given was accepted by the operating system. See [`Watched`] here
-//! and `Socket` in `tcp`. An empty body counts as taken from the beginning, even if there is no
-//! connection.
+//! A request counts as sent if ureq has begun to send its head and has taken all of the body, and
+//! the socket holds nothing of it back: every byte that it was given was accepted by the operating
+//! system. See [`Watched`] here, `Revealing` in `concealed`, and `Socket` in `tcp`. An empty body
+//! counts as taken from the beginning.
 //!
 //! # Time limits
 //!
@@ -62,7 +62,7 @@ use crate::protocol::request::RequestTimeout;
 use crate::runtime::Blocking;
 use crate::session::{Client, Received, Rest, Vigil};
 
-use super::concealed::Concealed;
+use super::concealed::{Concealed, Heads};
 use super::tcp::{Tcp, Watched as Waiting};
 #[cfg(feature = "rustls")]
 use super::tls::{ClientTls, client_tls};
@@ -235,7 +235,7 @@ impl Http {
             .and_then(|response| self.receive(response, timeout, first));
         answer.map_err(|error| {
             self.addresses.forget();
-            let sent = body.is_read() && !self.waiting.holds_back();
+            let sent = body.is_read() && self.waiting.has_begun() && !self.waiting.holds_back();
             self.lost.error(error, sent)
         })
     }
@@ -501,7 +501,8 @@ fn agent(
     addresses: Addresses,
 ) -> ureq::Agent {
     let tls = TlsConnector(Arc::clone(&tls.config));
-    let connector = Tcp(waiting.clone()).chain(tls).chain(concealed.clone());
+    let heads = Heads::new(concealed, waiting);
+    let connector = Tcp(waiting.clone()).chain(tls).chain(heads);
     ureq::Agent::with_parts(config, connector, addresses)
 }
 
@@ -514,7 +515,8 @@ fn agent(
     waiting: &Waiting,
     addresses: Addresses,
 ) -> ureq::Agent {
-    let connector = Tcp(waiting.clone()).chain(concealed.clone());
+    let heads = Heads::new(concealed, waiting);
+    let connector = Tcp(waiting.clone()).chain(heads);
     ureq::Agent::with_parts(config, connector, addresses)
 }
 

@@ -23,6 +23,8 @@ use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTi
 use crate::mutex::locked;
 use crate::random::token;
 
+use super::tcp::Watched;
+
 /// The number of values to keep. Passwords change rarely. The oldest pair is dropped for a new one;
 /// a request that still has its substitute would be sent with that.
 const KEPT: usize = 8;
@@ -104,8 +106,24 @@ fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
     places.position(|place| place == wanted)
 }
 
-/// Replaces values above TLS, if there is TLS.
-impl<In: Transport> Connector<In> for Concealed {
+/// The connector of the outermost layer, above TLS, if there is TLS. It replaces values, and tells
+/// that a request begins.
+#[derive(Debug)]
+pub(super) struct Heads {
+    concealed: Concealed,
+    watched: Watched,
+}
+
+impl Heads {
+    pub(super) fn new(concealed: &Concealed, watched: &Watched) -> Self {
+        Heads {
+            concealed: concealed.clone(),
+            watched: watched.clone(),
+        }
+    }
+}
+
+impl<In: Transport> Connector<In> for Heads {
     type Out = Revealing<In>;
 
     fn connect(
@@ -115,7 +133,8 @@ impl<In: Transport> Connector<In> for Concealed {
     ) -> Result<Option<Revealing<In>>, Error> {
         Ok(chained.map(|below| Revealing {
             below,
-            concealed: self.clone(),
+            concealed: self.concealed.clone(),
+            watched: self.watched.clone(),
         }))
     }
 }
@@ -125,6 +144,7 @@ impl<In: Transport> Connector<In> for Concealed {
 pub(super) struct Revealing<In> {
     below: In,
     concealed: Concealed,
+    watched: Watched,
 }
 
 impl<In: Transport> Transport for Revealing<In> {
@@ -135,6 +155,9 @@ impl<In: Transport> Transport for Revealing<In> {
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         let output = self.below.buffers().output();
         self.concealed.reveal(&mut output[..amount]);
+        if amount > 0 {
+            self.watched.begins();
+        }
         self.below.transmit_output(amount, timeout)
     }
 

@@ -22,8 +22,8 @@
 //!
 //! A request without an answer ends with a [`SendError`](crate::protocol::call::SendError):
 //!
-//! * `sent` is `false` only if the last byte of the body never left the client. A node can't parse
-//!   such a request, so that it may be sent again even if it is a write. If in doubt, `sent` is
+//! * `sent` is `false` only if the last byte of the request never left the client: that of the body,
+//!   or, without one, that of the head. A node can't parse such a request, so that it may be sent again even if it is a write. If in doubt, `sent` is
 //!   `true`.
 //! * `timed_out` is `true` if repeating the request is pointless: its whole time is over, or its
 //!   answer is longer than `max_answer`. It is `false` if the vigil gave up, since another node may

@@ -70,6 +70,9 @@ struct Watching {
     given_up: Option<String>,
     /// The deadline of the answer's body, or of its next piece.
     body_ends: Option<Instant>,
+    /// Set if the HTTP client has passed on the beginning of the request, on a connection that
+    /// is ready for it.
+    has_begun: bool,
     /// Set if part of the request was accepted, but not sent yet. It stays set if that part is
     /// never sent.
     holds_back: bool,
@@ -100,6 +103,17 @@ impl Watched {
     /// Ends the vigil, and forgets the request. Returns why the request was given up, if it was.
     pub(super) fn end(&self) -> Option<String> {
         std::mem::take(&mut *locked(&self.0)).given_up
+    }
+
+    /// Records that the HTTP client passes on a part of the request.
+    pub(super) fn begins(&self) {
+        locked(&self.0).has_begun = true;
+    }
+
+    /// Returns whether the HTTP client has passed on a part of the request. TLS's own messages are
+    /// none.
+    pub(super) fn has_begun(&self) -> bool {
+        locked(&self.0).has_begun
     }
 
     /// Returns whether a part of the request, and so its end, has not been sent.
