@@ -11,6 +11,9 @@ use diesel_rqlite_tests::{Cluster, Rqlited, User, rqlited_binary};
 
 use super::RqliteConnection;
 use super::database::{Database, connect, one};
+use crate::front::{Act, Front};
+use crate::proxy::Fate;
+use crate::recorder::Recorder;
 
 const PASSWORD: &str = "not-to-be-shown";
 
@@ -533,4 +536,112 @@ fn a_transaction_is_left_alone() {
     });
     assert_eq!(counted, Ok(1));
     assert_eq!(database.count("t"), 2);
+}
+
+/// How often leadership was asked to be transferred.
+fn transfers(recorder: &Recorder) -> usize {
+    let sent = recorder.sent();
+    let transfers = sent.iter().filter(|sent| sent.path.starts_with("/leader"));
+    transfers.count()
+}
+
+#[test]
+fn a_change_whose_answer_is_lost_may_have_been_done() {
+    for (to, fate) in [
+        (None, Fate::Lose),
+        (None, Fate::Cut(0)),
+        (Some("2"), Fate::Lose),
+    ] {
+        let recorder = Recorder::with(Rqlited::builder(), move |sent| {
+            match sent.path.starts_with("/leader") {
+                true => fate,
+                false => Fate::Pass,
+            }
+        });
+        let mut conn = connect(&recorder.url());
+        let error = conn.cluster().transfer_leadership(to);
+        let error = error.expect_err("is lost");
+        assert!(error.is_unknown(), "{to:?}, {fate:?}: {error:?}");
+        assert_eq!(transfers(&recorder), 1, "{to:?}, {fate:?}");
+    }
+}
+
+#[test]
+fn a_change_that_never_left_was_not_done() {
+    for to in [None, Some("2")] {
+        let node = Rqlited::start();
+        let front = Front::start(node.address(), |request| {
+            // This is what comes before the change.
+            match request.starts_with("GET /nodes") {
+                true => Act::Last,
+                false => Act::Pass,
+            }
+        });
+        let url = format!(
+            "rqlite://{}?discovery=false&leader_timeout=300ms",
+            front.address
+        );
+        let mut conn = connect(&url);
+        let error = conn.cluster().transfer_leadership(to);
+        let error = error.expect_err("nobody is there");
+        assert!(matches!(error, ClusterError::NoAnswer(_)), "{error:?}");
+    }
+}
+
+#[test]
+fn a_transfer_of_which_nobody_tells_more_may_have_been_done() {
+    let node = Rqlited::start();
+    let front = Front::start(node.address(), |request| {
+        match request.starts_with("POST /leader") {
+            true => Act::LastWith(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+            false => Act::Pass,
+        }
+    });
+    let url = format!(
+        "rqlite://{}?discovery=false&leader_timeout=300ms",
+        front.address
+    );
+    let mut conn = connect(&url);
+    let error = conn.cluster().transfer_leadership(None);
+    let error = error.expect_err("nobody is there");
+    match &error {
+        ClusterError::Unknown(cause) => {
+            assert!(matches!(**cause, ClusterError::NoAnswer(_)), "{cause:?}");
+        }
+        error => panic!("{error:?}"),
+    }
+}
+
+#[test]
+fn a_node_that_stalls_in_its_answer_is_not_waited_for() {
+    let node = Rqlited::start();
+    let front = Front::start(node.address(), |request| {
+        match request.starts_with("GET /") {
+            true => Act::Stall,
+            false => Act::Pass,
+        }
+    });
+    let url = format!(
+        "rqlite://{}?discovery=false&request_timeout=500ms",
+        front.address
+    );
+    let mut conn = connect(&url);
+    let mut cluster = conn.cluster();
+    for outcome in [
+        cluster.status().map(|_| ()),
+        cluster.nodes().map(|_| ()),
+        cluster.leader().map(|_| ()),
+        cluster.ready(ReadyOptions::new()).map(|_| ()),
+    ] {
+        let error = outcome.expect_err("stalls");
+        assert!(matches!(error, ClusterError::NoAnswer(_)), "{error:?}");
+        assert!(error.to_string().contains("timeout"), "{error}");
+    }
+    // A backup may take any time.
+    let mut backup = cluster.backup(BackupOptions::new()).expect("begins");
+    std::thread::sleep(Duration::from_secs(1));
+    front.release();
+    let mut bytes = Vec::new();
+    backup.read_to_end(&mut bytes).expect("is whole");
+    assert!(bytes.starts_with(b"SQLite format 3"));
 }

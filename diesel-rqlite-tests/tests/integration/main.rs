@@ -96,6 +96,7 @@ pub(crate) use on_both_connections;
 
 mod asynchronous;
 mod blocking;
+mod front;
 mod kit;
 mod links;
 mod lock_sites;

@@ -181,7 +181,7 @@ pub(crate) fn forward(to: &str, request: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// One HTTP message, by its Content-Length or in chunks.
-fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
+pub(crate) fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut message = Vec::new();
     let head = loop {
         let end = message.windows(4).position(|window| window == b"\r\n\r\n");

@@ -14,6 +14,7 @@ use http::StatusCode;
 
 use crate::protocol::failure::{Failure, Why};
 use crate::protocol::message::ErrorBody;
+use crate::protocol::request::Stake;
 
 /// The reason why a cluster did not do what was requested, or did not report it. No message contains a password.
 ///
@@ -126,9 +127,9 @@ impl From<Failure> for ClusterError {
     fn from(failure: Failure) -> Self {
         let Failure {
             why,
+            stake,
             message,
             status,
-            ..
         } = failure;
         let error = match status {
             None => ClusterError::NoAnswer(message),
@@ -139,6 +140,8 @@ impl From<Failure> for ClusterError {
             Some(_) => ClusterError::Refused(message),
         };
         match why {
+            // A question has no effect, whatever became of it.
+            _ if stake == Stake::Nothing => error,
             Why::NotApplied => error,
             Why::Unknown | Why::Unwritable => error.unknown(),
         }

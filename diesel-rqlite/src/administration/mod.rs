@@ -29,8 +29,9 @@
 //! # Time limits
 //!
 //! The head of an answer must begin within `patience`, the `request_timeout` of the configuration (for `ready`: the
-//! time that the node may wait, and one second). The body of an answer has no time limit. A load has no limit after
-//! connecting. Requests of the session have its limits.
+//! time that the node may wait, and one second). The body of an answer that is read as a whole must arrive within
+//! another `request_timeout`. The body of a backup has no time limit. A load has no limit after connecting. Requests of
+//! the session have its limits.
 //!
 //! # Dropped futures
 //!
@@ -78,17 +79,25 @@ const BOOT: &str = "/boot";
 
 /// A client that receives answers of any length.
 pub(crate) trait Fetch: Client {
-    /// The body of an answer. It is read as it arrives, without a time limit, and owns its connection.
+    /// The body of an answer. It is read as it arrives, and owns its connection.
     type Download: Rest;
 
-    /// Sends a request without a body to one node, once, without following redirects. The answer must begin within
-    /// `patience`. Any status is an answer. The request must change nothing, since the error does not tell whether it was
-    /// sent.
+    /// Sends a request without a body to one node, once, without following redirects. Any status is an answer. The
+    /// request must change nothing, since the error does not tell whether it was sent.
     fn fetch(
         &self,
         request: http::Request<()>,
-        patience: Duration,
+        patience: Patience,
     ) -> impl Future<Output = Result<http::Response<Self::Download>, SendError>>;
+}
+
+/// The time limits of an answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// The time in which it must begin.
+    pub(crate) head: Duration,
+    /// The time in which all of its body must follow. `None` means that it may take any time.
+    pub(crate) body: Option<Duration>,
 }
 
 /// A client that also sends request bodies of any length, as it reads them. `U` is the body.
@@ -165,7 +174,11 @@ impl<'c, C: Fetch> Administration<'c, C> {
     /// see [`Readiness::of`]. All others are errors.
     pub(crate) async fn ready(&mut self, options: ReadyOptions) -> Result<Readiness, ClusterError> {
         let (node, path) = (self.node().to_owned(), options.path());
-        let answer = self.get(&node, &path, options.patience()).await?;
+        let patience = Patience {
+            head: options.patience(),
+            ..self.patience()
+        };
+        let answer = self.get(&node, &path, patience).await?;
         let (status, text) = self.whole(&node, answer).await?;
         Readiness::of(status, &text)
             .ok_or_else(|| ClusterError::of_status(&node, &path, status, &text))
@@ -230,7 +243,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
     /// Notes who leads, sends the request to the leader, and then asks the nodes who leads, every [`STEP`], until the
     /// answer is another node. Fails with [`ClusterError::NotTransferred`] if that is not the wanted one, or if the
     /// same node still leads, or none, after `leader_timeout`. The time counts from the beginning, and is checked
-    /// after each answer.
+    /// before each question. Fails with [`ClusterError::Unknown`] if nobody tells who leads.
     pub(crate) async fn transfer_leadership(
         &mut self,
         to: Option<&str>,
@@ -245,7 +258,17 @@ impl<'c, C: Fetch> Administration<'c, C> {
             outcome => outcome?,
         }
         loop {
-            let leader = self.leader().await?;
+            let is_over = began.elapsed() >= self.leader_timeout();
+            let leader = match self.leader().await {
+                Ok(leader) => leader,
+                // The nodes may answer in a moment.
+                Err(ClusterError::NoAnswer(_)) if !is_over => {
+                    C::Runtime::wait(STEP).await;
+                    continue;
+                }
+                // Leadership may have been transferred, so that this must not say that nothing was done.
+                Err(error) => return Err(error.unknown()),
+            };
             // This is also `true` while no leader is known, so that the arms below check for a leader, too.
             let is_other = leader.as_ref().map(|leader| &leader.id) != before.as_ref();
             match leader {
@@ -253,9 +276,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
                 Some(leader) if is_other && to.is_none_or(|to| to == leader.id) => {
                     return Ok(leader);
                 }
-                leader
-                    if is_other && leader.is_some() || began.elapsed() >= self.leader_timeout() =>
-                {
+                leader if is_other && leader.is_some() || is_over => {
                     return Err(ClusterError::NotTransferred {
                         wanted: to.unwrap_or("another node").to_owned(),
                         leader: leader.map(|leader| leader.id),
@@ -263,6 +284,14 @@ impl<'c, C: Fetch> Administration<'c, C> {
                 }
                 _ => C::Runtime::wait(STEP).await,
             }
+        }
+    }
+
+    /// Returns the time limits of an answer that is read as a whole.
+    fn patience(&self) -> Patience {
+        Patience {
+            head: self.patience,
+            body: Some(self.patience),
         }
     }
 
@@ -313,7 +342,11 @@ impl<'c, C: Fetch> Administration<'c, C> {
                 Some(node) => node,
                 None => self.find_leader().await?,
             };
-            let answer = self.get(&node, &path, self.patience).await?;
+            let patience = Patience {
+                body: None,
+                ..self.patience()
+            };
+            let answer = self.get(&node, &path, patience).await?;
             let status = answer.status();
             if status == StatusCode::OK {
                 return Ok(answer.into_body());
@@ -381,7 +414,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
     /// Checks the permission before anything long is sent, by a GET request to the endpoint. A user who may load gets
     /// the answer that the method is not allowed.
     async fn may_load(&mut self, node: &str) -> Result<(), ClusterError> {
-        let answer = self.get(node, LOAD, self.patience).await?;
+        let answer = self.get(node, LOAD, self.patience()).await?;
         let (status, text) = self.whole(node, answer).await?;
         match status {
             StatusCode::METHOD_NOT_ALLOWED => Ok(()),
@@ -408,7 +441,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
 
     /// Returns the text of a successful answer. Fails for any status except 200.
     async fn text(&mut self, node: &str, path: &str) -> Result<String, ClusterError> {
-        let answer = self.get(node, path, self.patience).await?;
+        let answer = self.get(node, path, self.patience()).await?;
         match self.whole(node, answer).await? {
             (StatusCode::OK, text) => Ok(text),
             (status, text) => Err(ClusterError::of_status(node, path, status, &text)),
@@ -421,7 +454,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
         &mut self,
         node: &str,
         path: &str,
-        patience: Duration,
+        patience: Patience,
     ) -> Result<http::Response<C::Download>, ClusterError> {
         let mut renewed = false;
         loop {
@@ -479,8 +512,8 @@ impl<'c, C: Fetch> Administration<'c, C> {
     }
 
     /// Reads an answer to completion. Of a long answer, only the beginning is read: what comes after [`LONGEST`]
-    /// bytes is discarded, and the connection is closed. Bytes that are not UTF-8 are replaced. There is no time
-    /// limit.
+    /// bytes is discarded, and the connection is closed. Bytes that are not UTF-8 are replaced. The time limit is
+    /// that with which the answer was fetched.
     async fn whole(
         &self,
         node: &str,

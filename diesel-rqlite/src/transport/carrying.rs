@@ -7,9 +7,10 @@
 //!
 //! # Time limits
 //!
-//! Connecting has `connect_timeout`. A request without an upload has one more limit, `patience`,
-//! for connecting, sending and the head of the answer together. Uploads, answers to uploads, and
-//! the bodies of all answers have no time limit.
+//! Connecting has `connect_timeout`. A request without an upload has one more limit, for connecting,
+//! sending and the head of the answer together. The body of an answer that `administration` reads as
+//! a whole has a limit, too, counted since the head. Uploads, answers to uploads, and backups have no
+//! time limit.
 //!
 //! # Dropped futures
 //!
@@ -29,18 +30,17 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{HOST, HeaderValue, USER_AGENT};
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::asynchronous::{AsyncHttp, Connections, Stream, chain, host_of, to_path};
 use super::{PIECE, pool};
-use crate::administration::{Carry, Fetch};
+use crate::administration::{Carry, Fetch, Patience};
 use crate::protocol::backup::Whole;
 use crate::protocol::call::SendError;
 use crate::session::Rest;
@@ -113,6 +113,8 @@ pub(crate) struct Download {
     body: Incoming,
     /// Bytes that have arrived but were not read yet.
     left: Bytes,
+    /// The end of the time for all of it, if that is limited.
+    ends: Option<Instant>,
 }
 
 impl fmt::Debug for Download {
@@ -158,12 +160,19 @@ impl AsyncRead for Download {
 impl Rest for Download {
     /// Appends the bytes that have arrived, or waits for some. Returns 0 at the end.
     async fn read(&mut self, bytes: &mut Vec<u8>) -> Result<usize, SendError> {
-        let piece = poll_fn(|context| self.poll_piece(context)).await;
-        let piece = piece.map_err(|error| SendError {
+        let ends = self.ends;
+        let piece = poll_fn(|context| self.poll_piece(context));
+        let piece = match ends {
+            Some(ends) => timeout_at(ends, piece).await,
+            None => Ok(piece.await),
+        };
+        let failed = |timed_out, message| SendError {
             sent: true,
-            timed_out: false,
-            message: error.to_string(),
-        })?;
+            timed_out,
+            message,
+        };
+        let piece = piece.map_err(|_| failed(true, "timeout: receive body".to_owned()))?;
+        let piece = piece.map_err(|error| failed(false, error.to_string()))?;
         bytes.extend_from_slice(&piece);
         Ok(piece.len())
     }
@@ -175,15 +184,19 @@ impl Fetch for AsyncHttp {
     async fn fetch(
         &self,
         request: http::Request<()>,
-        patience: Duration,
+        patience: Patience,
     ) -> Result<http::Response<Download>, SendError> {
         // A pool without connections: only its connector is used.
         let connections = self.pool.for_others();
         let exchange = exchange(&connections, request.map(|()| Content(None)));
-        let (timed_out, answer) = match timeout(patience, exchange).await {
+        let (timed_out, answer) = match timeout(patience.head, exchange).await {
             Ok(answer) => (false, answer),
             Err(_) => (true, Err("timeout: receive response".to_owned())),
         };
+        let ends = patience
+            .body
+            .and_then(|body| Instant::now().checked_add(body));
+        let answer = answer.map(|answer| answer.map(|download| Download { ends, ..download }));
         answer.map_err(|message| SendError {
             sent: true,
             timed_out,
@@ -231,5 +244,6 @@ async fn exchange(
         open,
         body,
         left: Bytes::new(),
+        ends: None,
     }))
 }

@@ -42,7 +42,8 @@
 //! | A probe | 1 s (`PROBE`) for everything | 1 s (`PROBE`) for everything |
 //!
 //! The vigil may end any of these phases earlier, except in a probe. Uploads and downloads (`node`,
-//! `carrying`) have no vigil, and their bodies have no time limit.
+//! `carrying`) have no vigil, and their bodies have no time limit, unless they are answers that are
+//! read as a whole.
 //!
 //! # Modules
 //!

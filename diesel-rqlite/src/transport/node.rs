@@ -11,8 +11,9 @@
 //!   time limit, and without a limit for ever.
 //! * Looking up the name and connecting have `connect_timeout` each, and sending the head of the
 //!   request has `request_timeout`. The head of the answer to a request without an upload must
-//!   arrive in time, counted since the request was sent. Uploads, answers to uploads, and the
-//!   bodies of all answers have no time limit.
+//!   arrive in time, counted since the request was sent. So must the body of an answer that
+//!   `administration` reads as a whole, counted since the head. Uploads, answers to uploads, backups
+//!   and the bodies of [`NodeAnswer`]s have no time limit.
 //! * `max_answer` does not apply.
 //! * The body of an answer owns its connection. If it is dropped before the end, the connection is
 //!   closed.
@@ -34,7 +35,7 @@ use ureq::SendBody;
 
 use super::PIECE;
 use super::blocking::Http;
-use crate::administration::{Carry, Fetch};
+use crate::administration::{Carry, Fetch, Patience};
 use crate::protocol::backup::Whole;
 use crate::protocol::call::SendError;
 use crate::session::Rest;
@@ -147,7 +148,7 @@ impl NodeHttp {
         answer: Option<Duration>,
     ) -> io::Result<NodeAnswer> {
         let request = request.map_err(|error| self.error(&error))?;
-        run(&self.agent, request, answer).map_err(|error| self.error(&error))
+        run(&self.agent, request, answer, None).map_err(|error| self.error(&error))
     }
 
     /// Returns an error that names the node.
@@ -156,21 +157,23 @@ impl NodeHttp {
     }
 }
 
-/// Sends a request, and waits for the beginning of its answer, for at most `patience` if it is set.
-/// Both bodies may take any time.
+/// Sends a request, and waits for the beginning of its answer, for at most `head` if it is set. The
+/// body of the answer must be read to its end within `body` from then on, if it is set. The body of
+/// the request may take any time.
 ///
 /// The agent's own limit for a whole request is that of a probe, and is switched off here.
 fn run(
     agent: &ureq::Agent,
     request: Request<SendBody<'_>>,
-    patience: Option<Duration>,
+    head: Option<Duration>,
+    body: Option<Duration>,
 ) -> Result<NodeAnswer, ureq::Error> {
     let request = agent.configure_request(request);
     let request = request
         .timeout_global(None)
         .timeout_send_body(None)
-        .timeout_recv_response(patience)
-        .timeout_recv_body(None)
+        .timeout_recv_response(head)
+        .timeout_recv_body(body)
         .build();
     let (head, body) = agent.run(request)?.into_parts();
     Ok(Response::from_parts(head, Box::new(body.into_reader())))
@@ -209,11 +212,11 @@ impl Fetch for Http {
     async fn fetch(
         &self,
         request: Request<()>,
-        patience: Duration,
+        patience: Patience,
     ) -> Result<NodeAnswer, SendError> {
         let mut request = request.map(|()| SendBody::none());
         self.conceal(request.headers_mut());
-        let answer = run(&self.agent(), request, Some(patience));
+        let answer = run(&self.agent(), request, Some(patience.head), patience.body);
         // Nobody asks whether it was sent: it changes nothing.
         answer.map_err(|error| self.lost(error, true))
     }
@@ -224,7 +227,7 @@ impl<'u> Carry<Upload<'u>> for Http {
         let (mut head, mut upload) = request.into_parts();
         self.conceal(&mut head.headers);
         let request = Request::from_parts(head, SendBody::from_reader(&mut upload));
-        let answer = run(&self.agent(), request, None);
+        let answer = run(&self.agent(), request, None, None);
         // Without the end of the file, the node has got no last chunk, and has loaded nothing.
         answer.map_err(|error| self.lost(error, upload.whole.has_ended()))
     }
