@@ -26,6 +26,7 @@ mod keyword;
 mod parse;
 mod parsed;
 mod pin;
+mod purpose;
 mod refuse;
 mod rewrite;
 mod scan;
@@ -47,11 +48,12 @@ pub use self::parsed::{
     Created, Decisive, DroppedTable, Form, InsertRows, Parsed, unescaped, unquoted,
 };
 pub use self::pin::{Entropy, pins, timestamp};
+pub use self::purpose::Purpose;
 pub use self::refuse::{Pragma, Setting, check_temporary};
 pub use self::rewrite::Pin;
 pub use self::scan::Scan;
 pub use self::shown::Literals;
-pub use self::stream::{Statements, StreamError};
+pub use self::stream::{Split, Splitter, Statements, StreamError, TextError};
 #[cfg(feature = "counted")]
 pub use self::token::count;
 pub use self::token::{Token, TokenKind, tokens};

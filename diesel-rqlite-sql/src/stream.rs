@@ -1,4 +1,4 @@
-//! Reads the statements of a text one by one. The text need not fit into memory.
+//! Splits a text into statements one by one. The text need not fit into memory.
 
 use std::borrow::Cow;
 use std::io::{self, BufRead};
@@ -10,12 +10,16 @@ use crate::token::{Raw, Tokenizer};
 
 /// The number of bytes that must follow a token before its end is known: `x'`, `1e+5`, a doubled quote.
 const LOOKAHEAD: usize = 3;
+/// The number of bytes that are asked for first.
+const PIECE: usize = 1 << 16;
 
-/// Reads statements as [`parse`](crate::parse) does, from any reader.
+/// Splits a text that arrives in pieces into statements, as [`parse`](crate::parse) does. It holds the statement that is
+/// being read, and the text that was given to it and not been split yet.
+///
+/// It does no I/O: [`Statements`] reads the text from a reader.
 #[derive(Debug)]
-pub struct Statements<R> {
-    reader: R,
-    /// The bytes that have been read and not been returned.
+pub struct Splitter {
+    /// The bytes that have been given and not been returned.
     buffer: Vec<u8>,
     /// The position up to which the buffer has been examined.
     at: usize,
@@ -23,14 +27,27 @@ pub struct Statements<R> {
     lines: usize,
     number: usize,
     is_at_end: bool,
+    /// The statement of which the end has not been found yet.
+    builder: Builder,
+    /// The number of bytes to ask for next.
+    more: usize,
 }
 
-/// The reason why there is no further statement.
-#[derive(Debug, thiserror::Error)]
-pub enum StreamError {
-    /// The reader failed.
-    #[error(transparent)]
-    Io(#[from] io::Error),
+/// The outcome of a look for the next statement.
+#[derive(Debug)]
+pub enum Split {
+    /// The next statement.
+    Statement(Parsed<'static>),
+    /// The text ends later. About this many further bytes should be given before the next look: with fewer, a long
+    /// token is read again more often.
+    More(usize),
+    /// The text has no further statement.
+    End,
+}
+
+/// The reason why a text can't be split any further.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TextError {
     /// The text is not SQL, from this line on.
     #[error("{1}")]
     Sql(u64, SqlError),
@@ -39,85 +56,88 @@ pub enum StreamError {
     NoText(u64),
 }
 
-impl<R: BufRead> Statements<R> {
-    /// Creates a stream of the statements of a reader.
-    pub fn new(reader: R) -> Self {
-        Statements {
-            reader,
+impl TextError {
+    /// Returns the line of the error, counted from 1.
+    pub fn line(&self) -> u64 {
+        match self {
+            TextError::Sql(line, _) | TextError::NoText(line) => *line,
+        }
+    }
+}
+
+impl Default for Splitter {
+    fn default() -> Self {
+        Splitter {
             buffer: Vec::new(),
             at: 0,
             lines: 0,
             number: 1,
             is_at_end: false,
+            builder: Builder::default(),
+            more: PIECE,
         }
+    }
+}
+
+impl Splitter {
+    /// Adds the next bytes of the text.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Says that the text is complete.
+    pub fn end(&mut self) {
+        self.is_at_end = true;
     }
 
     /// Returns the next statement and skips empty ones. The text after the last semicolon is a statement, too.
     ///
     /// # Errors
     ///
-    /// Returns the errors of the reader, and an error if the text is not SQL. After an error nothing more can be
-    /// read.
-    pub fn next_statement(&mut self) -> Result<Option<Parsed<'static>>, StreamError> {
-        let mut builder = Builder::default();
-        while let Some(raw) = self.token()? {
-            if builder.is_end(&raw) {
-                if !builder.is_empty() {
-                    return self.finish(builder).map(Some);
+    /// Returns an error if the text is not SQL. After an error nothing more can be read.
+    pub fn next_statement(&mut self) -> Result<Split, TextError> {
+        loop {
+            let raw = match self.token()? {
+                Token::Raw(raw) => raw,
+                Token::More(more) => return Ok(Split::More(more)),
+                Token::End if self.builder.is_empty() => return Ok(Split::End),
+                Token::End => return self.finish().map(Split::Statement),
+            };
+            if self.builder.is_end(&raw) {
+                if !self.builder.is_empty() {
+                    return self.finish().map(Split::Statement);
                 }
                 self.drop_front(raw.range.end);
             } else {
-                let pushed = builder.push(&self.buffer, &raw);
+                let pushed = self.builder.push(&self.buffer, &raw);
                 pushed.map_err(|error| self.error(raw.range.start, error))?;
             }
-        }
-        match builder.is_empty() {
-            true => Ok(None),
-            false => self.finish(builder).map(Some),
         }
     }
 
     /// Returns the next token, once its end is known.
-    fn token(&mut self) -> Result<Option<Raw>, StreamError> {
-        let mut more = 1 << 16;
-        loop {
-            let mut tokenizer = Tokenizer::from(&self.buffer, self.at);
-            let found = tokenizer.next_token();
-            let (start, end) = match &found {
-                Ok(Some(raw)) => (raw.range.start, raw.range.end),
-                // A comment that is not closed is read again from its start.
-                Ok(None) | Err(_) => (self.at, self.buffer.len()),
-            };
-            if end + LOOKAHEAD <= self.buffer.len() || self.is_at_end {
-                let at = tokenizer.at;
-                self.at = at;
-                let raw = found.map_err(|error| self.error(at, error))?;
-                let nul = self.buffer[start..end].contains(&0);
-                return match nul {
-                    true => Err(self.error(start, SqlError::Nul)),
-                    false => Ok(raw),
-                };
-            }
-            self.read(more)?;
+    fn token(&mut self) -> Result<Token, TextError> {
+        let mut tokenizer = Tokenizer::from(&self.buffer, self.at);
+        let found = tokenizer.next_token();
+        let (start, end) = match &found {
+            Ok(Some(raw)) => (raw.range.start, raw.range.end),
+            // A comment that is not closed is read again from its start.
+            Ok(None) | Err(_) => (self.at, self.buffer.len()),
+        };
+        if end + LOOKAHEAD > self.buffer.len() && !self.is_at_end {
             // A long token is read again as a whole, so the steps must not be small.
-            more *= 2;
+            let more = self.more;
+            self.more = more.saturating_mul(2);
+            return Ok(Token::More(more));
         }
-    }
-
-    fn read(&mut self, wanted: usize) -> io::Result<()> {
-        let mut read = 0;
-        while read < wanted {
-            let bytes = self.reader.fill_buf()?;
-            if bytes.is_empty() {
-                self.is_at_end = true;
-                return Ok(());
-            }
-            let count = bytes.len();
-            self.buffer.extend_from_slice(bytes);
-            self.reader.consume(count);
-            read += count;
+        let at = tokenizer.at;
+        self.at = at;
+        self.more = PIECE;
+        let raw = found.map_err(|error| self.error(at, error))?;
+        match self.buffer[start..end].contains(&0) {
+            true => Err(self.error(start, SqlError::Nul)),
+            false => Ok(raw.map_or(Token::End, Token::Raw)),
         }
-        Ok(())
     }
 
     fn line(&self, at: usize) -> u64 {
@@ -125,21 +145,22 @@ impl<R: BufRead> Statements<R> {
         (self.lines + line) as u64
     }
 
-    fn error(&self, at: usize, error: SqlError) -> StreamError {
-        StreamError::Sql(self.line(at), error)
+    fn error(&self, at: usize, error: SqlError) -> TextError {
+        TextError::Sql(self.line(at), error)
     }
 
-    fn finish(&mut self, builder: Builder) -> Result<Parsed<'static>, StreamError> {
+    fn finish(&mut self) -> Result<Parsed<'static>, TextError> {
+        let builder = std::mem::take(&mut self.builder);
         let line = self.line(builder.start);
         let bytes = builder.bytes();
-        let text = self.buffer[bytes.clone()].to_vec();
-        let text = String::from_utf8(text).map_err(|_| StreamError::NoText(line))?;
+        let text = self.buffer[bytes].to_vec();
+        let text = String::from_utf8(text).map_err(|_| TextError::NoText(line))?;
         let position = Position {
             statement: self.number,
             line: usize::try_from(line).unwrap_or(usize::MAX),
         };
         let parsed = builder.finish(Cow::Owned(text), position);
-        let parsed = parsed.map_err(|error| StreamError::Sql(line, error.bare()))?;
+        let parsed = parsed.map_err(|error| TextError::Sql(line, error.bare()))?;
         self.number += 1;
         self.drop_front(self.at);
         Ok(parsed)
@@ -150,6 +171,73 @@ impl<R: BufRead> Statements<R> {
         self.lines += lines.count();
         self.buffer.drain(..end);
         self.at = 0;
+    }
+}
+
+/// The outcome of a look for the next token.
+enum Token {
+    Raw(Raw),
+    More(usize),
+    End,
+}
+
+/// Reads statements as [`parse`](crate::parse) does, from any reader.
+#[derive(Debug)]
+pub struct Statements<R> {
+    reader: R,
+    splitter: Splitter,
+}
+
+/// The reason why there is no further statement.
+#[derive(Debug, thiserror::Error)]
+pub enum StreamError {
+    /// The reader failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The text is not SQL.
+    #[error(transparent)]
+    Text(#[from] TextError),
+}
+
+impl<R: BufRead> Statements<R> {
+    /// Creates a stream of the statements of a reader.
+    pub fn new(reader: R) -> Self {
+        Statements {
+            reader,
+            splitter: Splitter::default(),
+        }
+    }
+
+    /// Returns the next statement and skips empty ones. The text after the last semicolon is a statement, too.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of the reader, and an error if the text is not SQL. After an error nothing more can be
+    /// read.
+    pub fn next_statement(&mut self) -> Result<Option<Parsed<'static>>, StreamError> {
+        loop {
+            match self.splitter.next_statement()? {
+                Split::Statement(parsed) => return Ok(Some(parsed)),
+                Split::More(wanted) => self.read(wanted)?,
+                Split::End => return Ok(None),
+            }
+        }
+    }
+
+    fn read(&mut self, wanted: usize) -> io::Result<()> {
+        let mut read = 0;
+        while read < wanted {
+            let bytes = self.reader.fill_buf()?;
+            if bytes.is_empty() {
+                self.splitter.end();
+                return Ok(());
+            }
+            let count = bytes.len();
+            self.splitter.push(bytes);
+            self.reader.consume(count);
+            read += count;
+        }
+        Ok(())
     }
 }
 
@@ -181,6 +269,32 @@ mod tests {
         ];
         let wanted = wanted.map(|(sql, line)| (sql.to_owned(), line));
         assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn pieces_of_any_length_are_the_same_statements() {
+        let text = "CREATE TRIGGER a AFTER INSERT ON t BEGIN SELECT 'x;'; END;\n\nSELECT 1e+5 -- ;\n; SELECT x'3b'";
+        let wanted = split(text);
+        assert_eq!(wanted.len(), 3);
+        for length in 1..text.len() {
+            let mut splitter = Splitter::default();
+            let mut pieces = text.as_bytes().chunks(length);
+            let mut found = Vec::new();
+            loop {
+                match splitter.next_statement().expect("is SQL") {
+                    Split::Statement(parsed) => {
+                        let line = parsed.position().line;
+                        found.push((parsed.into_text(), line));
+                    }
+                    Split::More(_) => match pieces.next() {
+                        Some(piece) => splitter.push(piece),
+                        None => splitter.end(),
+                    },
+                    Split::End => break,
+                }
+            }
+            assert_eq!(found, wanted, "{length}");
+        }
     }
 
     #[test]
@@ -242,7 +356,7 @@ mod tests {
             let error = statements.next_statement().expect_err(said);
             assert_eq!(error.to_string(), said);
             match error {
-                StreamError::Sql(at, _) | StreamError::NoText(at) => assert_eq!(at, line),
+                StreamError::Text(error) => assert_eq!(error.line(), line),
                 StreamError::Io(error) => panic!("{error}"),
             }
         }

@@ -197,21 +197,27 @@ fn columns(columns: Columns<'_>) -> Information {
 
 /// Returns the error of a request as a whole, which was answered with status 200.
 pub(crate) fn request_error(exchange: &Exchange, message: &str) -> Error {
+    refusal(exchange, message).unwrap_or_else(failure)
+}
+
+/// Returns the error of a request as a whole, if it is one of its statements. Returns a failure if the request itself
+/// failed.
+pub(crate) fn refusal(exchange: &Exchange, message: &str) -> Result<Error, Failure> {
     if exchange.stake() == Stake::Nothing {
-        return statement_error(message, None);
+        return Ok(statement_error(message, None));
     }
     match RequestError::of(message) {
         // A deferred foreign key fails at the commit, which is not a statement of its own.
-        RequestError::Constraint(_) => statement_error(message, None),
+        RequestError::Constraint(_) => Ok(statement_error(message, None)),
         RequestError::NotHere | RequestError::Refused => {
-            failure(exchange.failure(Why::NotApplied, message))
+            Err(exchange.failure(Why::NotApplied, message))
         }
-        RequestError::TransactionOpen => statement_error(
+        RequestError::TransactionOpen => Ok(statement_error(
             message,
             Some("another client has left a transaction open".to_owned()),
-        ),
+        )),
         RequestError::LeadershipLost | RequestError::NothingToApply | RequestError::Other => {
-            failure(exchange.failure(Why::Unknown, message))
+            Err(exchange.failure(Why::Unknown, message))
         }
     }
 }

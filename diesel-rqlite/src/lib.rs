@@ -134,7 +134,7 @@ mod types;
 mod value;
 mod word;
 
-pub use self::administration::ClusterError;
+pub use self::administration::{ClusterError, LoadSqlError, LoadSqlReason, LoadedSql};
 pub use self::backend::{
     Rqlite, RqliteBatchInsert, RqliteOnConflictClause, RqliteReturningClause, RqliteType,
 };

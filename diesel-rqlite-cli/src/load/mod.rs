@@ -1,10 +1,9 @@
 //! The command `load`.
 
 mod dump;
-mod entropy;
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -101,12 +100,12 @@ impl Load {
         self.check_empty(&before)?;
         let length = file.metadata().map(|file| file.len());
         let bar = progress::bytes("Loading", length.ok());
-        let reader = BufReader::new(bar.wrap_read(file));
-        let inserted = dump::run(&connection.node_http(), reader)?;
+        let loaded = connection.cluster().load_sql(bar.wrap_read(file));
+        let loaded = loaded.map_err(dump::failure)?;
         bar.finish_and_clear();
         warn_about_schema(&mut connection)?;
         let found = counts::of_database(&mut connection)?;
-        let compared = match inserted.expected(&before, &found) {
+        let compared = match dump::expected(&loaded, &before, &found) {
             Some(expected) => {
                 let difference = counts::difference("the file", &expected, "the database", &found);
                 if let Some(difference) = difference {

@@ -4,13 +4,10 @@ pub mod counts;
 pub mod progress;
 pub mod sqlite_file;
 
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 
-use diesel_rqlite::{
-    ClusterError, NodeAnswer, NodeHttp, ReadConsistency, RqliteConfig, RqliteConnection,
-};
-use http::StatusCode;
+use diesel_rqlite::{ClusterError, ReadConsistency, RqliteConfig, RqliteConnection};
 
 use self::sqlite_file::Damage;
 use crate::common::Common;
@@ -24,19 +21,6 @@ pub enum Error {
     Cluster(#[from] ClusterError),
     #[error("{0}")]
     NoAnswer(io::Error),
-    #[error("{node}: {status} for {path}{}{text}", if text.is_empty() { "" } else { ": " })]
-    Refused {
-        node: String,
-        path: String,
-        status: StatusCode,
-        text: String,
-    },
-    #[error("{node}: the answer for {path} can't be understood: {reason}")]
-    Unreadable {
-        node: String,
-        path: String,
-        reason: String,
-    },
     #[error("`{file}` exists already: it is replaced with --force. Nothing was written")]
     FileExists { file: String },
     #[error("`{file}` can't be used: {damage}. The database was not changed")]
@@ -70,7 +54,7 @@ pub enum Error {
         applied(*.before)
     )]
     StatementsUnknown {
-        cause: Box<Error>,
+        cause: Box<ClusterError>,
         before: u64,
         from: u64,
         to: u64,
@@ -118,45 +102,6 @@ fn connect_at(common: &Common, level: ReadConsistency) -> Result<RqliteConnectio
 /// Parses an answer of rqlite that has already been checked to be JSON.
 pub fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).unwrap_or_default()
-}
-
-/// Returns an answer that is not a refusal.
-///
-/// # Errors
-///
-/// Returns an error if there is no answer, or if it is a refusal.
-pub fn accepted(
-    node: &NodeHttp,
-    path: &str,
-    answer: io::Result<NodeAnswer>,
-) -> Result<NodeAnswer, Error> {
-    let answer = answer.map_err(Error::NoAnswer)?;
-    if answer.status() == StatusCode::OK {
-        return Ok(answer);
-    }
-    let status = answer.status();
-    let mut text = String::new();
-    // An error page may contain anything. Its beginning is enough.
-    let _ = answer.into_body().take(1000).read_to_string(&mut text);
-    Err(Error::Refused {
-        node: node.base().to_owned(),
-        path: without_query(path).to_owned(),
-        status,
-        text: text.trim().to_owned(),
-    })
-}
-
-/// Returns the error for an answer that can't be parsed.
-pub fn unreadable(node: &NodeHttp, path: &str, reason: &dyn std::fmt::Display) -> Error {
-    Error::Unreadable {
-        node: node.base().to_owned(),
-        path: without_query(path).to_owned(),
-        reason: reason.to_string(),
-    }
-}
-
-fn without_query(path: &str) -> &str {
-    path.split('?').next().unwrap_or(path)
 }
 
 /// Formats a path for an error.

@@ -44,6 +44,8 @@ macro_rules! on_both_connections {
         mod foreign_keys;
         #[path = "../interactive.rs"]
         mod interactive;
+        #[path = "../loading.rs"]
+        mod loading;
         #[path = "../migrations.rs"]
         mod migrations;
         #[path = "../misfits.rs"]

@@ -9,8 +9,8 @@
 //! * Questions to one node, backups and loads go to a particular node, once, by [`Fetch`] and [`Carry`]. Nothing
 //!   follows their redirects. A question is sent again only with other credentials, if the node refused the first
 //!   ones.
-//! * Changes of the cluster, and the search for the leader, go through the session like writes and reads. So they
-//!   follow redirects, wait for a leader up to `leader_timeout`, and are sent again if it is proved that nothing was
+//! * Changes of the cluster, SQL text, and the search for the leader, go through the session like writes and reads. So
+//!   they follow redirects, wait for a leader up to `leader_timeout`, and are sent again if it is proved that nothing was
 //!   done.
 //!
 //! The session here is not that of the connection, but a copy of it. It begins with the same nodes and credentials,
@@ -31,7 +31,7 @@
 //! The head of an answer must begin within `patience`, the `request_timeout` of the configuration (for `ready`: the
 //! time that the node may wait, and one second). The body of an answer that is read as a whole must arrive within
 //! another `request_timeout`. The body of a backup has no time limit. A load has no limit after connecting. Requests of
-//! the session have its limits.
+//! the session have its limits, except those of SQL text.
 //!
 //! # Dropped futures
 //!
@@ -42,18 +42,24 @@
 //! # Outcomes
 //!
 //! See [`ClusterError`]: an error tells whether anything was done. A load is sent once. Its outcome is unknown if the
-//! whole file was sent and no answer proves that it was refused.
+//! whole file was sent and no answer proves that it was refused. SQL text is several requests, so that its error,
+//! [`LoadSqlError`], tells which of them were applied.
 
 mod error;
+mod script;
 
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::time::{Duration, Instant};
 
+use diesel_rqlite_sql::Entropy;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Method, StatusCode};
 
 pub use self::error::ClusterError;
+pub use self::script::{LoadSqlError, LoadSqlReason, LoadedSql};
+use self::script::{Script, Step};
 use crate::protocol::backup::{BackupOptions, Whole};
 use crate::protocol::call::SendError;
 use crate::protocol::condition::{NodeStatus, Readiness, ReadyOptions, STATUS};
@@ -62,12 +68,15 @@ use crate::protocol::request::{Endpoint, Exchange, ReadConsistency, Statements};
 use crate::protocol::response::Answer;
 use crate::protocol::survey::{Seen, base_of};
 use crate::runtime::Runtime;
-use crate::session::{Client, Rest, Session};
+use crate::session::{Client, Rest, Session, Tables};
 use crate::statement::{self, Statement};
 
 /// The length after which an answer is not read any further, in bytes. It is for answers that are read as a whole:
 /// all except backups.
 const LONGEST: usize = 16 << 20;
+/// The time that a request of SQL text may take. A node that hangs is noticed by the other nodes, and a statement that
+/// takes long is waited for.
+const UNLIMITED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// The interval at which the leader is asked for until another node leads.
 const STEP: Duration = Duration::from_millis(50);
 /// The number of times that a backup is requested when the node that was asked no longer leads.
@@ -108,6 +117,12 @@ pub(crate) trait Carry<U>: Fetch {
         &self,
         request: http::Request<U>,
     ) -> impl Future<Output = Result<http::Response<Self::Download>, SendError>>;
+}
+
+/// A text that is read piece by piece.
+pub(crate) trait Text {
+    /// Appends the next bytes of the text to `bytes`. Returns how many there were, which is 0 at the end.
+    fn read(&mut self, bytes: &mut Vec<u8>) -> impl Future<Output = io::Result<usize>>;
 }
 
 /// A connection's view of its cluster. It borrows the connection's session, so that no query runs meanwhile.
@@ -411,6 +426,48 @@ impl<'c, C: Fetch> Administration<'c, C> {
         }
     }
 
+    /// Runs SQL text, which is read while it is sent. [`Script`] decides what is sent, and what the answers mean.
+    ///
+    /// The requests are writes of the session, so that they follow redirects, wait for a leader up to
+    /// `leader_timeout`, and are sent again if it is proved that nothing was done. They have no time limits of their
+    /// own, as a load has none.
+    pub(crate) async fn load_sql(
+        &mut self,
+        mut text: impl Text,
+    ) -> Result<LoadedSql, LoadSqlError> {
+        self.session.settings.request_timeout = Some(UNLIMITED);
+        self.session.settings.db_timeout = None;
+        // The defaults of the tables that are there are asked for before the first INSERT.
+        self.session.forget_schema();
+        let mut tables = Tables::default();
+        let mut script = Script::new(self.session.entropy());
+        loop {
+            match script.step()? {
+                Step::Read(wanted) => {
+                    let read = feed(&mut script, &mut text, wanted).await;
+                    read.map_err(|error| script.unreadable(error))?;
+                }
+                Step::Statement(parsed) => {
+                    let given = self.session.loaded_with_defaults(&parsed, &mut tables);
+                    let given = given.await;
+                    let given =
+                        given.map_err(|failure| script.without_defaults(&parsed, failure))?;
+                    script.take(parsed, given)?;
+                }
+                Step::Send(exchange) => {
+                    // The schema is also forgotten if the caller no longer waits for the answer.
+                    let _announced = script.changes_schema().then(|| {
+                        self.own.forget_schema();
+                        self.session.loads_schema()
+                    });
+                    let outcome = self.session.send(&exchange).await;
+                    script.received(&exchange, outcome)?;
+                }
+                Step::Done(loaded) => return Ok(loaded),
+            }
+        }
+    }
+
     /// Checks the permission before anything long is sent, by a GET request to the endpoint. A user who may load gets
     /// the answer that the method is not allowed.
     async fn may_load(&mut self, node: &str) -> Result<(), ClusterError> {
@@ -537,6 +594,23 @@ impl<'c, C: Fetch> Administration<'c, C> {
         }
         Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
     }
+}
+
+/// Reads about as much of a text as is wanted, or to its end.
+async fn feed(
+    script: &mut Script<impl Entropy>,
+    text: &mut impl Text,
+    wanted: usize,
+) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    while bytes.len() < wanted {
+        if text.read(&mut bytes).await? == 0 {
+            script.end();
+            break;
+        }
+    }
+    script.push(&bytes);
+    Ok(())
 }
 
 /// Returns the first error in an answer to a load. An answer that can't be parsed has none.

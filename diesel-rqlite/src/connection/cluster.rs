@@ -3,13 +3,13 @@
 use std::fmt;
 use std::io::{self, Read};
 
-use crate::administration::{Administration, ClusterError};
+use crate::administration::{Administration, ClusterError, LoadSqlError, LoadedSql};
 use crate::protocol::backup::{BackupOptions, Whole};
 use crate::protocol::condition::{NodeStatus, Readiness, ReadyOptions};
 use crate::protocol::member::{ClusterNode, ClusterNodes};
 use crate::runtime::block_on;
 use crate::transport::blocking::Http;
-use crate::transport::node::Upload;
+use crate::transport::node::{TextOf, Upload};
 
 #[cfg(feature = "async")]
 pub use self::asynchronous::{AsyncRqliteBackup, AsyncRqliteCluster};
@@ -44,9 +44,13 @@ pub use self::asynchronous::{AsyncRqliteBackup, AsyncRqliteCluster};
 /// the connection talks to, except that backups come from the leader. If that node does not answer
 /// `nodes` or `leader`, another one is asked.
 ///
-/// [`remove_node`](Self::remove_node), [`transfer_leadership`](Self::transfer_leadership) and
-/// [`load`](Self::load) always go to the leader. It is searched for during `leader_timeout`, as for
-/// a write.
+/// [`remove_node`](Self::remove_node), [`transfer_leadership`](Self::transfer_leadership),
+/// [`load`](Self::load) and [`load_sql`](Self::load_sql) always go to the leader. It is searched for
+/// during `leader_timeout`, as for a write.
+///
+/// An answer must begin within `request_timeout` (for `ready`: the time that the node may wait, and
+/// one second), and be complete within another `request_timeout`. A backup and a load may take any
+/// time once they have begun.
 ///
 /// # Permissions
 ///
@@ -58,6 +62,7 @@ pub use self::asynchronous::{AsyncRqliteBackup, AsyncRqliteCluster};
 /// | `transfer_leadership` | `leader-ops`, `status` |
 /// | `backup` | `backup` |
 /// | `load` | `load`; with `status` as well, a single node is loaded in the way that does not hold the file in memory |
+/// | `load_sql` | `execute` |
 ///
 /// A connection itself needs `query`.
 #[derive(Debug)]
@@ -153,8 +158,8 @@ impl<'c> RqliteCluster<'c> {
     ///
     /// # Errors
     ///
-    /// [`ClusterError`]. It is `Unsupported` if the server is older, and `NotTransferred` if
-    /// another node leads in the end. It is `Refused` if the node leads already, does not belong to
+    /// [`ClusterError`]. It is `Unsupported` if the server is older, `NotTransferred` if another
+    /// node leads in the end, and `Unknown` if the answer is lost, or if nobody tells who leads. It is `Refused` if the node leads already, does not belong to
     /// the cluster, or is its only node.
     pub fn transfer_leadership(&mut self, to: Option<&str>) -> Result<ClusterNode, ClusterError> {
         block_on(self.0.transfer_leadership(to))
@@ -178,8 +183,7 @@ impl<'c> RqliteCluster<'c> {
     /// header states the length.
     ///
     /// A single node accepts a file of any size. In a cluster, every node holds the whole file in
-    /// memory. Use [`batch_execute`](diesel::connection::SimpleConnection::batch_execute) for SQL
-    /// text, and `diesel-rqlite load` for SQL text that does not fit into memory.
+    /// memory. [`load_sql`](Self::load_sql) loads SQL text.
     ///
     /// ```no_run
     /// # use std::fs::File;
@@ -198,6 +202,47 @@ impl<'c> RqliteCluster<'c> {
         let whole = Whole::default();
         let upload = Upload::new(&mut file, whole.clone());
         block_on(self.0.load(upload, &whole))
+    }
+
+    /// Runs SQL text of any length, such as a dump: the output of `.dump` of SQLite's shell, or a
+    /// [backup](Self::backup) in the form of SQL. Nothing of the database is removed, except by the
+    /// text.
+    ///
+    /// The text is read while it is sent, and need not fit into memory. It is sent in requests of
+    /// about 4 MiB or 10,000 statements. Each request is applied as a whole or not at all, but not
+    /// the text as a whole, unless it is that short: `BEGIN`, `COMMIT` and savepoints of the text
+    /// have no effect. [`LoadSqlError`] tells what was applied if there is an error in the middle.
+    ///
+    /// ```no_run
+    /// # use std::fs::File;
+    /// # use diesel_rqlite::{LoadSqlError, RqliteConnection};
+    /// # fn run(conn: &mut RqliteConnection) -> Result<(), Box<dyn std::error::Error>> {
+    /// match conn.cluster().load_sql(File::open("dump.sql")?) {
+    ///     Ok(loaded) => println!("{} statements; rows: {:?}", loaded.statements, loaded.inserted),
+    ///     Err(LoadSqlError { reason, line, applied, in_doubt: None, .. }) => {
+    ///         println!("line {line}: {reason}; {} statements before it were applied", applied.statements);
+    ///     }
+    ///     // Nobody knows whether these lines were applied, all of them or none.
+    ///     Err(LoadSqlError { reason, in_doubt: Some(lines), .. }) => println!("{reason}: {lines:?}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Foreign keys are checked at the end of each request. PRAGMAs are ignored, except those that
+    /// are stored in the database. Values that each node would compute for itself, such as
+    /// `random()`, are replaced by one value, also where they are defaults of columns that an INSERT
+    /// leaves out. They stay in the schema itself: see [`ReplicaHazard`](crate::ReplicaHazard). The
+    /// rows of virtual tables in a dump can't be loaded, only the SQLite file.
+    ///
+    /// After the cluster was found, a request has no time limit: a statement that takes long is
+    /// waited for, also with a `db_timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadSqlError`]. What comes after the error was not sent.
+    pub fn load_sql(&mut self, text: impl Read) -> Result<LoadedSql, LoadSqlError> {
+        block_on(self.0.load_sql(TextOf(text)))
     }
 }
 
@@ -229,14 +274,14 @@ impl Read for RqliteBackup {
 
 #[cfg(feature = "async")]
 mod asynchronous {
-    use std::pin::Pin;
+    use std::pin::{Pin, pin};
     use std::task::{Context, Poll, ready};
 
     use tokio::io::{AsyncRead, ReadBuf};
 
     use super::*;
     use crate::transport::asynchronous::AsyncHttp;
-    use crate::transport::carrying::{Download, Upload};
+    use crate::transport::carrying::{Download, TextOf, Upload};
 
     /// The asynchronous counterpart of [`RqliteCluster`]. Made by
     /// [`AsyncRqliteConnection::cluster`](crate::AsyncRqliteConnection::cluster).
@@ -366,6 +411,30 @@ mod asynchronous {
             let whole = Whole::default();
             let upload = Upload::new(file, whole.clone());
             self.0.load(upload, &whole).await
+        }
+
+        /// See [`RqliteCluster::load_sql`]. If the future is dropped, the requests that were
+        /// answered are applied, and the one that is under way may be.
+        ///
+        /// ```no_run
+        /// # use diesel_rqlite::AsyncRqliteConnection;
+        /// # async fn run(conn: &mut AsyncRqliteConnection) -> Result<(), Box<dyn std::error::Error>> {
+        /// let dump: &[u8] = b"CREATE TABLE t (a); INSERT INTO t VALUES (1), (2);";
+        /// let loaded = conn.cluster().load_sql(dump).await?;
+        /// assert_eq!((loaded.statements, loaded.inserted["t"]), (2, 2));
+        /// # Ok(())
+        /// # }
+        /// ```
+        ///
+        /// # Errors
+        ///
+        /// [`LoadSqlError`]
+        pub async fn load_sql(
+            &mut self,
+            text: impl AsyncRead + Send,
+        ) -> Result<LoadedSql, LoadSqlError> {
+            let text = pin!(text);
+            self.0.load_sql(TextOf(text)).await
         }
     }
 

@@ -23,12 +23,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use diesel::QueryResult;
 use diesel_rqlite_sql::{ColumnChange, Form, Parsed, SqlError, parse};
 
-use super::{Client, Session};
+use super::{Client, Session, rows_of_query};
 use crate::bind_collector::Bind;
 use crate::error;
 use crate::migration;
+use crate::protocol::failure::Failure;
+use crate::protocol::request::ReadConsistency;
+use crate::protocol::rows::Rows;
 use crate::sql::unstable::{self, Unstable};
-use crate::statement::{Defaults, Query, Statement};
+use crate::statement::{self, Defaults, Query, Statement};
 
 /// The number of statements that may have changed defaults of this kind, by all sessions of a configuration.
 #[derive(Debug, Default)]
@@ -42,7 +45,7 @@ impl SchemaChanges {
 
 /// A request that may change defaults. Other sessions learn of it when this is dropped: once its outcome is known, or
 /// if the future is dropped.
-pub(super) struct Announcement(Arc<SchemaChanges>);
+pub(crate) struct Announcement(Arc<SchemaChanges>);
 
 impl Drop for Announcement {
     fn drop(&mut self) {
@@ -110,20 +113,10 @@ impl<C: Client> Session<C> {
     async fn existing_tables(&mut self, changes: &[Option<ColumnChange>]) -> QueryResult<Tables> {
         let mut existing = Tables::default();
         for change in changes.iter().flatten() {
-            if let ColumnChange::Create {
-                table,
-                if_not_exists: true,
-                ..
-            } = change
-                && unstable::has_volatile_default(change)
+            if let Some(query) = question_of_existence(change)
+                && !self.ask_as_seen(&query).await?.is_empty()
             {
-                let query = Statement::with_binds(
-                    "SELECT 1 FROM sqlite_master WHERE type = 'table' AND lower(name) = lower(?)",
-                    vec![Bind::Text(table.clone().into())],
-                );
-                if !self.ask_as_seen(&query).await?.is_empty() {
-                    existing.0.insert(table.to_lowercase());
-                }
+                existing.insert(change);
             }
         }
         for change in self.own_changes() {
@@ -157,6 +150,58 @@ impl<C: Client> Session<C> {
         let statements = self.transaction.journal().schema_changes().into_iter();
         let parsed = statements.flat_map(|statement| parse(&statement.sql).unwrap_or_default());
         parsed.filter_map(|parsed| parsed.column_change()).collect()
+    }
+
+    /// Returns a statement of a text that is loaded with its defaults added, or `None` if it needs none. The inner error
+    /// is that of a default that can't be added. Fails if the schema can't be asked for.
+    ///
+    /// What the statement itself does to the schema counts for the next one, though it may not have been sent yet.
+    /// `tables` are those that the text has created. The schema is asked for at the beginning, and when it was forgotten
+    /// since then. One that the server can't read has no defaults, as far as is known.
+    pub(crate) async fn loaded_with_defaults(
+        &mut self,
+        parsed: &Parsed<'_>,
+        tables: &mut Tables,
+    ) -> Result<Result<Option<Parsed<'static>>, SqlError>, Failure> {
+        let change = parsed.column_change();
+        if change.is_none() && parsed.form() != Form::Insert {
+            return Ok(Ok(None));
+        }
+        if self.defaults_are_news {
+            let rows = self.ask_leader(&Statement::raw(unstable::QUERY)).await?;
+            if let Some(rows) = rows {
+                self.learn_unstable(&rows);
+            }
+            self.defaults_are_news = false;
+        }
+        if let Some(change) = change {
+            if let Some(query) = question_of_existence(&change)
+                && let Some(rows) = self.ask_leader(&query).await?
+                && !rows.is_empty()
+            {
+                tables.insert(&change);
+            }
+            if tables.follow(&change) {
+                let schema = self.unstable.get_or_insert_default();
+                schema.change_columns(&change);
+            }
+        }
+        let none = Unstable::default();
+        let schema = self.unstable.as_ref().unwrap_or(&none);
+        Ok(given_defaults(schema, parsed))
+    }
+
+    /// Forgets the schema, because a text that is loaded changes it. Returns the announcement for other sessions.
+    pub(crate) fn loads_schema(&mut self) -> Announcement {
+        self.forget_schema();
+        Announcement(Arc::clone(&self.changes))
+    }
+
+    /// Runs a query at the leader, outside of the transaction. Returns `None` if the server can't run it.
+    async fn ask_leader(&mut self, query: &Statement<'_>) -> Result<Option<Rows>, Failure> {
+        let exchange = statement::query(query).at(ReadConsistency::Linearizable);
+        let body = self.send(&exchange).await?;
+        Ok(rows_of_query(&exchange, &body, query).ok())
     }
 
     /// Notes how a statement changes what is known of the schema. Sends nothing. It is called whether or not the
@@ -207,11 +252,34 @@ fn given_defaults(
     }
 }
 
+/// Returns the query for whether a table exists that is created only if it does not. Returns `None` if that does not
+/// matter, since the table has no default that each node computes for itself.
+fn question_of_existence(change: &ColumnChange) -> Option<Statement<'static>> {
+    match change {
+        ColumnChange::Create {
+            table,
+            if_not_exists: true,
+            ..
+        } if unstable::has_volatile_default(change) => Some(Statement::with_binds(
+            "SELECT 1 FROM sqlite_master WHERE type = 'table' AND lower(name) = lower(?)",
+            vec![Bind::Text(table.clone().into())],
+        )),
+        _ => None,
+    }
+}
+
 /// The tables that are known to exist, in lower case.
-#[derive(Default)]
-struct Tables(HashSet<String>);
+#[derive(Debug, Default)]
+pub(crate) struct Tables(HashSet<String>);
 
 impl Tables {
+    /// Notes that the table exists that a change would create.
+    fn insert(&mut self, change: &ColumnChange) {
+        if let ColumnChange::Create { table, .. } = change {
+            self.0.insert(table.to_lowercase());
+        }
+    }
+
     /// Notes what a change does to the tables. Returns whether it has an effect: a table that is created only if it
     /// does not exist may exist.
     fn follow(&mut self, change: &ColumnChange) -> bool {

@@ -74,6 +74,7 @@ pub(crate) use self::coalesced::Coalescer;
 pub(crate) use self::commit::Committed;
 use self::credentials::Renewal;
 pub(crate) use self::defaults::SchemaChanges;
+pub(crate) use self::defaults::Tables;
 use self::foreign_keys::ForeignKeys;
 use self::schema::SchemaVersion;
 use self::scout::Scout;
@@ -447,7 +448,7 @@ impl<C: Client> Session<C> {
     }
 
     /// Returns the clock and the randomness of a statement. In a transaction, `now` is always the same.
-    fn entropy(&mut self) -> System {
+    pub(crate) fn entropy(&mut self) -> System {
         let now = self.transaction.now_or(SystemTime::now);
         System { now }
     }

@@ -40,7 +40,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::asynchronous::{AsyncHttp, Connections, Stream, chain, host_of, to_path};
 use super::{PIECE, pool};
-use crate::administration::{Carry, Fetch, Patience};
+use crate::administration::{Carry, Fetch, Patience, Text};
 use crate::protocol::backup::Whole;
 use crate::protocol::call::SendError;
 use crate::session::Rest;
@@ -72,6 +72,24 @@ impl Upload {
             Err(error) => Err(self.whole.failed(error)),
         };
         Poll::Ready(outcome.map(|()| piece.into()))
+    }
+}
+
+/// A text that is read while it is sent.
+pub(crate) struct TextOf<'t, R>(pub(crate) Pin<&'t mut R>);
+
+impl<R: AsyncRead + Send> Text for TextOf<'_, R> {
+    async fn read(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
+        let before = bytes.len();
+        bytes.resize(before + PIECE, 0);
+        let read = poll_fn(|context| {
+            let mut buffer = ReadBuf::new(&mut bytes[before..]);
+            ready!(self.0.as_mut().poll_read(context, &mut buffer))?;
+            Poll::Ready(Ok(buffer.filled().len()))
+        });
+        let read = read.await;
+        bytes.truncate(before + *read.as_ref().unwrap_or(&0));
+        read
     }
 }
 

@@ -35,7 +35,7 @@ use ureq::SendBody;
 
 use super::PIECE;
 use super::blocking::Http;
-use crate::administration::{Carry, Fetch, Patience};
+use crate::administration::{Carry, Fetch, Patience, Text};
 use crate::protocol::backup::Whole;
 use crate::protocol::call::SendError;
 use crate::session::Rest;
@@ -203,6 +203,16 @@ impl Read for Upload<'_> {
         let count = read.map_err(|error| self.whole.failed(error))?;
         self.whole.saw(&buffer[..count])?;
         Ok(count)
+    }
+}
+
+/// A text that is read while it is sent.
+pub(crate) struct TextOf<R>(pub(crate) R);
+
+impl<R: Read> Text for TextOf<R> {
+    async fn read(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
+        let limit = u64::try_from(PIECE).unwrap_or(u64::MAX);
+        self.0.by_ref().take(limit).read_to_end(bytes)
     }
 }
 

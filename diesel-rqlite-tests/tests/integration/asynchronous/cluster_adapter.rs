@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use diesel_rqlite::{
     AsyncRqliteBackup, AsyncRqliteCluster, BackupOptions, ClusterError, ClusterNode, ClusterNodes,
-    NodeStatus, Readiness, ReadyOptions,
+    LoadSqlError, LoadedSql, NodeStatus, Readiness, ReadyOptions,
 };
 use tokio::io::{AsyncRead, ReadBuf};
 
@@ -66,6 +66,14 @@ impl Cluster<'_> {
         file: impl Read + Send + Unpin + 'static,
     ) -> Result<(), ClusterError> {
         run(self.0.load(Reader(file)))
+    }
+
+    /// The text is borrowed.
+    pub(crate) fn load_sql(
+        &mut self,
+        text: impl Read + Send + Unpin,
+    ) -> Result<LoadedSql, LoadSqlError> {
+        run(self.0.load_sql(Reader(text)))
     }
 }
 
