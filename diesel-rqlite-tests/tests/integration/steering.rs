@@ -1,6 +1,7 @@
 //! How single queries, closures and connections are steered: what is sent, and what comes of it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use diesel_rqlite_tests::Rqlited;
 
 use super::RqliteConnection;
 use super::database::{Database, connect};
+use crate::front::{Act, Front, NO_LEADER};
 use crate::proxy::{Fate, Proxy};
 use crate::recorder::{Recorder, Sent};
 use crate::support::assert_kind;
@@ -448,6 +450,74 @@ fn one_query_has_less_time_for_its_answer() {
     assert_eq!(read(conn), Ok(vec![11, 21]));
 }
 
+/// A node that knows no leader for writes of this text, for so many times.
+fn leaderless(times: usize, options: &str) -> (Rqlited, Front, RqliteConnection) {
+    let node = Rqlited::start();
+    connect(&node.url()).batch_execute(SCHEMA).expect("creates");
+    let refused = AtomicUsize::new(0);
+    let front = Front::start(node.address(), move |request| {
+        let is_refused =
+            request.contains("mute") && refused.fetch_add(1, Ordering::Relaxed) < times;
+        match is_refused {
+            true => Act::With(NO_LEADER),
+            false => Act::Pass,
+        }
+    });
+    let conn = connect(&format!(
+        "rqlite://{}?discovery=false&level=strong&{options}",
+        front.address
+    ));
+    (node, front, conn)
+}
+
+fn mute_write() -> diesel::query_builder::SqlQuery {
+    diesel::sql_query("UPDATE t SET n = n + 1 WHERE 'mute' <> ''")
+}
+
+#[test]
+fn one_query_waits_less_for_a_leader() {
+    // Without its option the test would take as long.
+    let (_node, _front, mut conn) = leaderless(usize::MAX, "leader_timeout=10m");
+    let conn = &mut conn;
+    let soon = || QueryOptions::new().leader_timeout(Duration::from_millis(200));
+    let read_mute = || diesel::sql_query("SELECT 'mute'");
+    let outcomes = [
+        mute_write().with_options(soon()).execute(conn),
+        read_mute().with_options(soon()).execute(conn),
+        conn.with(soon(), |conn| mute_write().execute(conn)),
+        conn.with(soon(), |conn| {
+            conn.transaction(|conn| mute_write().execute(conn))
+        }),
+    ];
+    for outcome in outcomes {
+        let information = assert_kind!(outcome, UnableToSendCommand);
+        let message = information.message();
+        assert!(message.contains("leader not found"), "{message}");
+    }
+    conn.set_options(soon()).expect("no node");
+    assert_kind!(mute_write().execute(conn), UnableToSendCommand);
+    assert_eq!(read(conn), Ok(vec![10, 20]), "nothing was applied");
+}
+
+/// The pauses between so many attempts are longer than the configuration would wait.
+#[test]
+fn one_query_waits_more_for_a_leader() {
+    const TIMES: usize = 6;
+    let patient = || QueryOptions::new().leader_timeout(Duration::from_secs(120));
+    let (_node, _front, mut conn) = leaderless(TIMES, "leader_timeout=100ms");
+    assert_eq!(
+        mute_write().with_options(patient()).execute(&mut conn),
+        Ok(2)
+    );
+    assert_eq!(read(&mut conn), Ok(vec![11, 21]), "once");
+    let (_node, _front, mut conn) = leaderless(TIMES, "leader_timeout=100ms");
+    let outcome = conn.with(patient(), |conn| mute_write().execute(conn));
+    assert_eq!(outcome, Ok(2));
+    let (_node, _front, mut conn) = leaderless(TIMES, "leader_timeout=100ms");
+    assert_kind!(mute_write().execute(&mut conn), UnableToSendCommand);
+    assert_eq!(read(&mut conn), Ok(vec![10, 20]), "nothing was applied");
+}
+
 /// The configuration's own is shorter: an option may be longer, too.
 #[test]
 fn one_query_has_more_time_for_its_answer() {
@@ -610,7 +680,14 @@ fn connections_of_a_pool_take_options() {
     assert_eq!(values.load::<i32>(&mut conn), Ok(vec![10, 20]));
     assert_sent(&recorder, &["level=none"]);
     let stale = QueryOptions::new().read_level(ReadConsistency::None);
-    assert_eq!(conn.with(stale, read), Ok(vec![10, 20]));
+    assert_eq!(conn.with(stale.clone(), read), Ok(vec![10, 20]));
+    assert_sent(&recorder, &["level=none"]);
+    // They stay with the connection, whoever uses it next.
+    conn.set_options(stale).expect("no node");
+    drop(conn);
+    let mut conn = pool.get().expect("a connection");
+    recorder.sent();
+    assert_eq!(read(&mut conn), Ok(vec![10, 20]));
     assert_sent(&recorder, &["level=none"]);
 }
 

@@ -5,18 +5,21 @@ use std::future::{Future, pending};
 use std::ops::DerefMut;
 use std::time::{Duration, Instant};
 
-use diesel::{QueryDsl, QueryResult};
+use diesel::{ExpressionMethods, QueryDsl, QueryResult};
 use diesel_async::pooled_connection::{
     AsyncDieselConnectionManager as Manager, ManagerConfig, bb8, deadpool, mobc,
 };
 use diesel_async::{AsyncConnection, RunQueryDsl, SimpleAsyncConnection, TransactionManager as _};
 use diesel_rqlite::{
-    AsyncRqliteConnection, AsyncRqliteTransactionManager, RqliteConfig, ThreadLock,
+    AsyncRqliteConnection, AsyncRqliteTransactionManager, QueryOptions, ReadConsistency,
+    RqliteConfig, RqliteQueryDsl, ThreadLock,
 };
 use diesel_rqlite_tests::Rqlited;
 
 use super::adapter::block_on;
+use crate::front::{Act, Front, NO_LEADER};
 use crate::proxy::{Fate, Proxy};
+use crate::recorder::{Recorder, Sent};
 use crate::support::assert_kind;
 
 diesel::table! { t (id) { id -> Integer, } }
@@ -29,6 +32,9 @@ trait Pool: Clone + Send + Sync + 'static {
     -> impl Future<Output = Self>;
 
     fn get(&self) -> impl Future<Output = Result<Self::Conn, String>> + Send;
+
+    /// Whether a connection is handed out again. With diesel-async 0.9, mobc opens a new one each time.
+    const KEEPS_CONNECTIONS: bool = true;
 }
 
 type Bb8 = bb8::Pool<AsyncRqliteConnection>;
@@ -67,6 +73,8 @@ type Mobc = mobc::Pool<AsyncRqliteConnection>;
 
 impl Pool for Mobc {
     type Conn = mobc::PooledConnection<AsyncRqliteConnection>;
+
+    const KEEPS_CONNECTIONS: bool = false;
 
     async fn build(size: u32, config: ManagerConfig<AsyncRqliteConnection>) -> Self {
         let builder = mobc::Pool::builder().max_open(u64::from(size));
@@ -216,6 +224,121 @@ async fn dead_nodes_are_errors<P: Pool>() {
     assert_eq!(insert(&mut conn).await, Ok(1));
 }
 
+fn stale() -> QueryOptions {
+    QueryOptions::new().read_level(ReadConsistency::None)
+}
+
+async fn read(conn: &mut AsyncRqliteConnection) -> QueryResult<Vec<i32>> {
+    t::table.select(t::id).load(conn).await
+}
+
+#[track_caller]
+fn assert_sent(recorder: &Recorder, flags: &[&str]) {
+    let sent = recorder.sent();
+    assert!(!sent.is_empty());
+    for sent in sent {
+        for flag in flags {
+            assert!(sent.has(flag), "no {flag} in {}", sent.path);
+        }
+    }
+}
+
+/// The options of a query and of a closure are in their requests, and in none of the next user. Those of the connection
+/// stay with it.
+async fn options_are_sent_and_end<P: Pool>() {
+    let recorder = Recorder::start();
+    let url = format!("{}&level=strong", recorder.url());
+    let pool = P::build(1, config(&url).manager_config()).await;
+    let mut conn = pool.get().await.expect("a connection");
+    let created = conn.batch_execute("CREATE TABLE t (id INTEGER PRIMARY KEY)");
+    created.await.expect("creates");
+    insert(&mut conn).await.expect("inserts");
+    recorder.sent();
+    let all = || {
+        stale()
+            .db_timeout(Duration::from_secs(1))
+            .freshness(Duration::from_secs(60))
+    };
+    let flags = [
+        "level=none",
+        "freshness=60000000000ns",
+        "db_timeout=1000000000ns",
+    ];
+    let query = t::table.select(t::id).with_options(all());
+    assert_eq!(query.load::<i32>(&mut *conn).await, Ok(vec![1]));
+    assert_sent(&recorder, &flags);
+    let seen = conn.with(all(), async |conn| read(conn).await).await;
+    assert_eq!(seen, Ok(vec![1]));
+    assert_sent(&recorder, &flags);
+    let timed = QueryOptions::new().db_timeout(Duration::from_secs(1));
+    let written = diesel::insert_into(t::table).values(t::id.eq(2));
+    assert_eq!(written.with_options(timed).execute(&mut *conn).await, Ok(1));
+    assert_sent(&recorder, &["db_timeout=1000000000ns"]);
+    drop(conn);
+    forget_a_closure(&recorder, pool.get().await.expect("a connection")).await;
+    let mut conn = pool.get().await.expect("a connection");
+    assert_eq!(conn.options(), &QueryOptions::new());
+    recorder.sent();
+    assert_eq!(read(&mut conn).await, Ok(vec![1, 2]));
+    let sent = recorder.sent();
+    let is_plain = |sent: &Sent| {
+        sent.has("level=strong") && !sent.path.contains("timeout") && !sent.path.contains("fresh")
+    };
+    assert!(sent.len() == 1 && is_plain(&sent[0]), "{sent:?}");
+    conn.set_options(all()).expect("no node");
+    drop(conn);
+    let mut conn = pool.get().await.expect("a connection");
+    recorder.sent();
+    assert_eq!(read(&mut conn).await, Ok(vec![1, 2]));
+    let wanted = match P::KEEPS_CONNECTIONS {
+        true => &flags[..],
+        false => &["level=strong"],
+    };
+    assert_sent(&recorder, wanted);
+}
+
+/// Begins a closure with options by what the pool hands out, and nobody waits for its end any more.
+async fn forget_a_closure<C>(recorder: &Recorder, mut conn: C)
+where
+    C: DerefMut<Target = AsyncRqliteConnection> + Send,
+{
+    recorder.sent();
+    let (told, asked) = tokio::sync::oneshot::channel();
+    let endless = conn.with(stale(), async move |conn| {
+        read(conn).await?;
+        let _ = told.send(());
+        pending::<QueryResult<()>>().await
+    });
+    tokio::select! {
+        _ = endless => panic!("ended"),
+        told = asked => told.expect("reads"),
+    }
+    assert_sent(recorder, &["level=none"]);
+}
+
+/// A query of one user waits for a leader as long as that user likes.
+async fn a_leader_is_waited_for_as_long_as_one_query_says<P: Pool>() {
+    let node = node().await;
+    let front = Front::start(node.address(), |request| match request.contains("mute") {
+        true => Act::With(NO_LEADER),
+        false => Act::Pass,
+    });
+    // Without its option the test would take as long.
+    let url = format!(
+        "rqlite://{}?discovery=false&leader_timeout=10m",
+        front.address
+    );
+    let pool = P::build(1, config(&url).manager_config()).await;
+    let mut conn = pool.get().await.expect("a connection");
+    let soon = || QueryOptions::new().leader_timeout(Duration::from_millis(200));
+    let mute = || diesel::sql_query("INSERT INTO t SELECT 1 WHERE 'mute' <> ''");
+    let outcome = mute().with_options(soon()).execute(&mut *conn).await;
+    assert_kind!(outcome, UnableToSendCommand);
+    let outcome = conn.with(soon(), async |conn| mute().execute(conn).await);
+    assert_kind!(outcome.await, UnableToSendCommand);
+    assert_eq!(read(&mut conn).await, Ok(vec![]));
+}
+
 macro_rules! on_every_pool {
     ($($case:ident),* $(,)?) => {
         on_every_pool!(bb8: super::Bb8, ($($case),*));
@@ -239,6 +362,8 @@ mod by {
         forgotten_transactions_are_not_seen,
         open_transactions_are_not_handed_on,
         dead_nodes_are_errors,
+        options_are_sent_and_end,
+        a_leader_is_waited_for_as_long_as_one_query_says,
     );
 }
 
