@@ -59,6 +59,8 @@ mod scout;
 mod setting;
 mod stars;
 mod streaming;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::future::Future;
