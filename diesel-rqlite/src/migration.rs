@@ -16,9 +16,6 @@ use crate::sql::cells::GUARD;
 use crate::statement::Statement;
 use crate::transaction::Migration;
 
-/// The name of Diesel's table of migrations.
-pub(crate) const TABLE: &str = "__diesel_schema_migrations";
-
 const RECORD: &str =
     r#"INSERT INTO "__diesel_schema_migrations" ("version", "run_on") VALUES (?, "#;
 

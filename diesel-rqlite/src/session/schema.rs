@@ -35,6 +35,10 @@ pub(super) struct SchemaVersion {
 }
 
 impl SchemaVersion {
+    pub(super) fn new(rows: Rows, seen: Instant) -> Self {
+        SchemaVersion { rows, seen }
+    }
+
     /// The time after which a file that was replaced is noticed, even if its schema has the same number.
     const FRESH: Duration = Duration::from_secs(1);
 
@@ -131,7 +135,7 @@ impl<C: Client> Session<C> {
                 (None, Some(StatementResult::Rows(rows))) => {
                     self.learn_unstable(&rows);
                     let version = version.filter(|_| is_committed);
-                    self.schema_version = version.map(|rows| SchemaVersion { rows, seen: now });
+                    self.schema_version = version.map(|rows| SchemaVersion::new(rows, now));
                 }
                 (None, Some(StatementResult::Failed(message))) => {
                     return Err(error::schema_unreadable(&message));

@@ -45,7 +45,6 @@ use diesel_rqlite_sql::{
 use self::writer::{Names, Values, Writer};
 use crate::backend::RqliteType;
 use crate::bind_collector::{Bind, MAX_VARIABLES};
-use crate::migration;
 use crate::protocol::encoding::Encoding;
 use crate::sql::results::{self, Encoded};
 use crate::sql::unstable::Ending;
@@ -443,6 +442,9 @@ impl<'a> Statement<'a> {
     }
 }
 
+/// The name of Diesel's table of migrations.
+pub(crate) const MIGRATIONS: &str = "__diesel_schema_migrations";
+
 /// The way in which a statement may change the defaults that each node computes for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Defaults {
@@ -469,7 +471,7 @@ impl Defaults {
 /// itself.
 fn is_diesels_own(parsed: &Parsed<'_>) -> bool {
     let created = parsed.created();
-    created.is_some_and(|created| created.name == migration::TABLE)
+    created.is_some_and(|created| created.name == MIGRATIONS)
 }
 
 /// Returns the SQL for one more text. It is a placeholder, or a literal if the statement already has as many values as

@@ -16,7 +16,7 @@ use crate::backend::RqliteType;
 use crate::protocol::response::{Answer, StatementResult};
 use crate::protocol::rows::{Rows, Value};
 use crate::runtime::block_on;
-use crate::sql::unstable::{QUERY, VERSION};
+use crate::sql::unstable::{NUMBER, QUERY, VERSION};
 use crate::statement::Query;
 use crate::transaction::{Claim, Options, TransactionMode};
 
@@ -77,7 +77,7 @@ fn open_with(session: &mut Session<Scripted>, options: Options, claim: Claim) {
 }
 
 fn commit(session: &mut Session<Scripted>) -> QueryResult<()> {
-    block_on(session.commit())
+    block_on(session.commit()).map(|_| ())
 }
 
 fn roll_back(session: &mut Session<Scripted>) {
@@ -95,7 +95,12 @@ fn version(number: u32) -> String {
     rows(&columns, "integer", &format!("[{number},1,1,1]"))
 }
 
-/// Returns the same as the rows that a session keeps.
+/// Returns the result of the question for its number alone.
+fn number(number: u32) -> String {
+    rows(&["schema_version"], "integer", &format!("[{number}]"))
+}
+
+/// Returns the version as rows.
 fn version_rows(number: u32) -> Rows {
     let body = script::answer([version(number)]);
     let answer = Answer::parse(body.as_bytes(), &[]).expect("is an answer");

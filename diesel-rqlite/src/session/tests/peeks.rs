@@ -1,9 +1,12 @@
 //! Reads and writes inside a transaction: what a peek teaches, and what it does when it fails.
 
+use std::time::{Duration, Instant};
+
 use super::script::{
     EXECUTE, QUERY, REQUEST, UNDO, UNDONE, done, on, rows, session, session_with, wrote,
 };
 use super::*;
+use crate::session::schema::SchemaVersion;
 use crate::sql::unstable;
 
 const SELECT: &str = "SELECT a FROM t WHERE b = 1";
@@ -78,7 +81,7 @@ fn a_write_that_fails_when_a_later_peek_runs_it_is_its_own_error() {
 #[test]
 fn rows_that_have_changed_are_a_conflict_that_a_later_peek_tells() {
     let first = on(QUERY, [CELLS, VERSION, unstable::QUERY]);
-    let second = on(QUERY, [GUARD, CELLS, VERSION]);
+    let second = on(QUERY, [GUARD, CELLS, NUMBER]);
     let mut session = begun(
         TransactionMode::Interactive,
         [
@@ -99,18 +102,51 @@ fn a_read_belongs_to_the_schema_that_came_with_it() {
     let mut session = begun(
         TransactionMode::Interactive,
         [
-            on(QUERY, [CELLS, VERSION]).answers([cell(7), version(2)]),
+            on(QUERY, [CELLS, NUMBER]).answers([cell(7), number(2)]),
             on(QUERY, [CELLS, VERSION, unstable::QUERY]).answers([
                 cell(8),
                 version(2),
                 schema(None),
             ]),
-            on(QUERY, [GUARD, CELLS, VERSION]).answers([wrote(0), cell(8), version(2)]),
+            on(QUERY, [GUARD, CELLS, NUMBER]).answers([wrote(0), cell(8), number(2)]),
         ],
     );
-    session.schema_version = Some(version_rows(1));
+    session.schema_version = Some(SchemaVersion::new(version_rows(1), Instant::now()));
     assert_eq!(read(&mut session), Ok(vec![8]));
     assert_eq!(read(&mut session), Ok(vec![8]));
+    done(&session);
+}
+
+/// Another file may have the same number, but not everything that the version has.
+#[test]
+fn the_whole_version_is_asked_for_after_a_while() {
+    let mut session = begun(
+        TransactionMode::Interactive,
+        [
+            on(QUERY, [CELLS, VERSION]).answers([cell(7), version(1)]),
+            on(QUERY, [GUARD, CELLS, NUMBER]).answers([wrote(0), cell(8), number(1)]),
+        ],
+    );
+    let before = Instant::now().checked_sub(Duration::from_secs(1));
+    let before = before.expect("the machine runs for longer");
+    session.schema_version = Some(SchemaVersion::new(version_rows(1), before));
+    assert_eq!(read(&mut session), Ok(vec![7]));
+    assert_eq!(read(&mut session), Ok(vec![8]));
+    done(&session);
+}
+
+#[test]
+fn a_schema_that_the_server_can_not_read_fails_the_read() {
+    let mut session = begun(
+        TransactionMode::Interactive,
+        [on(QUERY, [CELLS, VERSION, unstable::QUERY]).answers([
+            cell(7),
+            version(1),
+            r#"{"error":"malformed database schema"}"#.to_owned(),
+        ])],
+    );
+    let (_, message) = kind(read(&mut session).map(|_| ()));
+    assert!(message.contains("malformed database schema"), "{message}");
     done(&session);
 }
 
