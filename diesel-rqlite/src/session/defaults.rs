@@ -26,12 +26,12 @@ use diesel_rqlite_sql::{ColumnChange, Form, Parsed, SqlError, parse};
 use super::{Client, Session, rows_of_query};
 use crate::bind_collector::Bind;
 use crate::error;
-use crate::migration;
+
 use crate::protocol::failure::Failure;
 use crate::protocol::request::ReadConsistency;
 use crate::protocol::rows::Rows;
 use crate::sql::unstable::{self, Unstable};
-use crate::statement::{self, Defaults, Query, Statement};
+use crate::statement::{self, Defaults, MIGRATIONS, Query, Statement};
 
 /// The number of statements that may have changed defaults of this kind, by all sessions of a configuration.
 #[derive(Debug, Default)]
@@ -232,7 +232,7 @@ impl<C: Client> Session<C> {
 
 /// Returns whether it is an INSERT. The one that records a migration gives all values itself.
 fn may_need_defaults(parsed: &Parsed<'_>) -> bool {
-    parsed.form() == Form::Insert && parsed.table_name().as_deref() != Some(migration::TABLE)
+    parsed.form() == Form::Insert && parsed.table_name().as_deref() != Some(MIGRATIONS)
 }
 
 /// Returns the statement with its defaults added. Returns `None` if none are to be added.
