@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::http;
 use crate::install::{Binary, rqlited_binary};
 use crate::link::{Link, Peers};
@@ -42,24 +45,8 @@ impl User {
     }
 
     pub(crate) fn authorization(&self) -> String {
-        // This Base64 needs no library, because the users of this crate are short and ASCII.
-        const ALPHABET: &[u8; 64] =
-            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         let pair = format!("{}:{}", self.name, self.password);
-        let mut encoded = String::from("Basic ");
-        for chunk in pair.as_bytes().chunks(3) {
-            let byte = |place: usize| u32::from(*chunk.get(place).unwrap_or(&0));
-            let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-            for place in 0..4 {
-                let digit = ALPHABET[(bits >> (18 - 6 * place) & 63) as usize];
-                encoded.push(if place <= chunk.len() {
-                    digit.into()
-                } else {
-                    '='
-                });
-            }
-        }
-        encoded
+        format!("Basic {}", STANDARD.encode(pair))
     }
 
     fn json(&self) -> String {

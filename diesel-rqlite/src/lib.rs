@@ -101,6 +101,7 @@
 
 mod administration;
 mod backend;
+mod backoff;
 mod bind_collector;
 mod config;
 mod connection;
@@ -111,6 +112,7 @@ mod expression;
 #[cfg(test)]
 mod fuzz;
 pub mod guide;
+mod hex;
 mod lock;
 mod migration;
 #[cfg(all(doctest, feature = "serde_json"))]

@@ -263,14 +263,19 @@ fn nodes_get_the_same_values() {
     let mut conn = connect(&cluster.url(0));
     conn.batch_execute("CREATE TABLE d (id INTEGER PRIMARY KEY, r DEFAULT (random()))")
         .expect("creates");
-    // The second table is new to the client when its row comes.
+    // The second table comes with another request than its row, the third one with the same. The first one is there
+    // already.
     let text = "INSERT INTO d (id) VALUES (1);\nINSERT INTO d VALUES (2, random());\n".to_owned()
         + &numbered(AT_ONCE)
         + "CREATE TABLE e (id INTEGER PRIMARY KEY, r DEFAULT (random()));\n"
         + &numbered(AT_ONCE).replace(" n ", " m ")
-        + "INSERT INTO e (id) VALUES (1);";
+        + "INSERT INTO e (id) VALUES (1);
+           CREATE TABLE f (id INTEGER PRIMARY KEY, r DEFAULT (random()));
+           INSERT INTO f (id) VALUES (1);
+           CREATE TABLE IF NOT EXISTS d (id INTEGER PRIMARY KEY, no_column DEFAULT (random()));
+           INSERT INTO d (id) VALUES (3);";
     load(&mut conn, &text).expect("loads");
-    let values = "SELECT group_concat(r) AS value FROM (SELECT r FROM d UNION ALL SELECT r FROM e)";
+    let values = "SELECT group_concat(r) AS value FROM (SELECT r FROM d UNION ALL SELECT r FROM e UNION ALL SELECT r FROM f)";
     #[derive(QueryableByName, PartialEq, Debug)]
     struct Values {
         #[diesel(sql_type = diesel::sql_types::Text)]
@@ -279,11 +284,11 @@ fn nodes_get_the_same_values() {
     let wanted: Values = diesel::sql_query(values)
         .get_result(&mut conn)
         .expect("reads");
-    assert_eq!(wanted.value.split(',').count(), 3);
+    assert_eq!(wanted.value.split(',').count(), 5);
     for place in 0..3 {
         let mut local = connect(&format!("{}&level=none", cluster.url(place)));
         let end = Instant::now() + Duration::from_secs(30);
-        let last = "SELECT count(*) AS value FROM sqlite_schema, e WHERE name = 'e'";
+        let last = "SELECT count(*) AS value FROM sqlite_schema, d WHERE name = 'd' AND id = 3";
         while is_behind(&mut local, last) {
             assert!(Instant::now() < end, "{place} is behind");
         }

@@ -11,6 +11,7 @@ use diesel::result::Error;
 #[cfg(feature = "async")]
 use super::asynchronous::{AsyncRqliteConnection, run as run_async};
 use super::{HasCore, RqliteConnection};
+use crate::backoff;
 use crate::lock::{Locking, TransactionLock};
 use crate::random::jittered;
 use crate::transaction::{Options, TransactionMode};
@@ -35,7 +36,8 @@ pub struct RunOnce;
 #[derive(Debug)]
 pub struct RunAgain {
     left: u32,
-    pause: Duration,
+    /// The number of attempts that were run again.
+    pauses: u32,
 }
 
 impl RunAgain {
@@ -45,14 +47,15 @@ impl RunAgain {
         outcome: &Result<T, E>,
         connection: &mut impl HasCore,
     ) -> Option<Duration> {
+        const FIRST: Duration = Duration::from_millis(2);
         const LONGEST: Duration = Duration::from_millis(250);
         if outcome.is_ok() || self.left == 0 || !connection.core().has_conflicted() {
             return None;
         }
         self.left -= 1;
-        let pause = jittered(self.pause);
-        self.pause = LONGEST.min(self.pause * 2);
-        Some(pause)
+        let pause = backoff::pause(FIRST, self.pauses, LONGEST);
+        self.pauses += 1;
+        Some(jittered(pause))
     }
 }
 
@@ -252,7 +255,7 @@ impl<'a, C, R> TransactionBuilder<'a, C, R> {
             options: self.options,
             retries: RunAgain {
                 left: retries,
-                pause: Duration::from_millis(2),
+                pauses: 0,
             },
         }
     }

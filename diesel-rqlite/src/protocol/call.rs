@@ -55,6 +55,7 @@ use super::nodes::Nodes;
 use super::request::{Endpoint, Exchange, ReadConsistency, Settings, Statements, Way};
 use super::survey::{is_redirect, redirect_target};
 use super::watch::{Again, Of, Watch};
+use crate::backoff;
 
 /// The first pause before all nodes are asked again. Each further pause is twice as long as the previous one.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -489,9 +490,9 @@ impl<'c> Call<'c> {
             let reasons = self.reasons();
             self.fail(Why::NotApplied, reasons);
         } else {
-            let pause = FIRST_PAUSE * 2_u32.saturating_pow(self.pauses.min(8));
+            let pause = backoff::pause(FIRST_PAUSE, self.pauses, LONGEST_PAUSE);
             self.pauses += 1;
-            self.state = State::Waiting(pause.min(LONGEST_PAUSE));
+            self.state = State::Waiting(pause);
         }
     }
 

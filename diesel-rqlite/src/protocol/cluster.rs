@@ -33,6 +33,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::survey::{Seen, View};
+use crate::backoff;
 use crate::word::words;
 
 /// The maximum number of nodes. No cluster has more, but a server that invents nodes may.
@@ -784,8 +785,8 @@ impl Cluster {
 fn is_due(member: &Member, now: Instant) -> bool {
     match &member.trouble {
         Some(trouble) if !member.reached && !member.seed => {
-            let pause = PROBE * 2_u32.saturating_pow(trouble.times.min(5));
-            now.saturating_duration_since(trouble.last) >= pause.min(NEVER_REACHED)
+            let pause = backoff::pause(PROBE, trouble.times, NEVER_REACHED);
+            now.saturating_duration_since(trouble.last) >= pause
         }
         _ => true,
     }

@@ -25,6 +25,7 @@ use std::hash::{Hash, Hasher};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, SeqAccess, Visitor};
 
 use super::encoding::{Affinity, Doubtful, Encoding, Wanted};
+use crate::hex;
 
 /// A value as SQLite stores it. NULL is represented by `None`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -390,10 +391,9 @@ impl Rows {
             return Err(E::custom("an odd number of hexadecimal digits"));
         }
         for pair in hex.as_bytes().chunks_exact(2) {
-            match (hex_digit(pair[0]), hex_digit(pair[1])) {
-                (Some(high), Some(low)) => self.bytes.push(high << 4 | low),
-                _ => return Err(E::custom("not a hexadecimal digit")),
-            }
+            let byte = hex::byte(pair[0], pair[1]);
+            let byte = byte.ok_or_else(|| E::custom("not a hexadecimal digit"))?;
+            self.bytes.push(byte);
         }
         self.cells.push(Cell::Binary {
             start,
@@ -447,15 +447,6 @@ impl Rows {
     pub(crate) fn is_text(&self, row: usize, column: usize) -> bool {
         let cell = row * self.width() + column;
         matches!(self.cells[cell], Cell::Text { .. }) || self.broken_text.contains(&cell)
-    }
-}
-
-fn hex_digit(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
     }
 }
 

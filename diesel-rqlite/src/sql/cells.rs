@@ -32,6 +32,7 @@ use std::fmt::Write as _;
 
 use super::fails_unless;
 use super::results::SUBQUERY;
+use crate::hex;
 use crate::protocol::rows::{Rows, Value, whole};
 
 pub(crate) use crate::protocol::message::GUARD;
@@ -219,9 +220,7 @@ pub(crate) fn row_text(rows: &Rows, row: usize, wanted: impl Fn(usize) -> bool) 
 
 fn push_hex(text: &mut String, tag: char, bytes: &[u8]) {
     text.push(tag);
-    for byte in bytes {
-        let _ = write!(text, "{byte:02X}");
-    }
+    hex::push_str(text, bytes);
     text.push(',');
 }
 

@@ -35,7 +35,6 @@ mod wire;
 mod writer;
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use diesel_rqlite_sql::{
     self as sql, ByKey, Classes, ColumnChange, Decisive, DroppedTable, Entropy, Form, Found,
@@ -45,6 +44,7 @@ use diesel_rqlite_sql::{
 use self::writer::{Names, Values, Writer};
 use crate::backend::RqliteType;
 use crate::bind_collector::{Bind, MAX_VARIABLES};
+use crate::hex;
 use crate::protocol::encoding::Encoding;
 use crate::sql::results::{self, Encoded};
 use crate::sql::unstable::Ending;
@@ -484,10 +484,7 @@ fn one_more(binds: &mut Vec<Bind<'static>>, text: String) -> String {
     // The text may contain a NUL, which a text literal can't.
     let mut literal = String::with_capacity(2 * text.len() + 20);
     literal.push_str("CAST(x'");
-    for byte in text.bytes() {
-        // Writing to a String can't fail.
-        let _ = write!(literal, "{byte:02X}");
-    }
+    hex::push_str(&mut literal, text.as_bytes());
     literal.push_str("' AS TEXT)");
     literal
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::Statement;
 use super::plan::Batch;
 use crate::bind_collector::Bind;
+use crate::hex;
 use crate::protocol::request::{Endpoint, Exchange, Statements};
 
 const QUERY: Endpoint = Endpoint::Query { transaction: false };
@@ -94,7 +95,11 @@ fn push_statement(body: &mut Vec<u8>, statement: &Statement<'_>) {
             Bind::Real(value) => push_json(body, value),
             Bind::Text(value) if looks_like_blob(value) => push_json(body, &format!("_{value}")),
             Bind::Text(value) => push_json(body, &**value),
-            Bind::Binary(value) => push_hex(body, value),
+            Bind::Binary(value) => {
+                body.push(b'"');
+                hex::push(body, value);
+                body.push(b'"');
+            }
             // An object or array is in brackets, a string in quotes, so none is mistaken for a BLOB.
             #[cfg(feature = "serde_json")]
             Bind::Jsonb(value) => push_json(body, &**value),
@@ -107,17 +112,6 @@ fn push_statement(body: &mut Vec<u8>, statement: &Statement<'_>) {
 fn push_json<T: serde::Serialize + ?Sized>(body: &mut Vec<u8>, value: &T) {
     let written = serde_json::to_writer(&mut *body, value);
     debug_assert!(written.is_ok());
-}
-
-fn push_hex(body: &mut Vec<u8>, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    body.reserve(2 * bytes.len() + 2);
-    body.push(b'"');
-    for byte in bytes {
-        body.push(DIGITS[usize::from(byte >> 4)]);
-        body.push(DIGITS[usize::from(byte & 15)]);
-    }
-    body.push(b'"');
 }
 
 /// Returns the SQL before and after the placeholder of a value that JSON can't carry as it is.

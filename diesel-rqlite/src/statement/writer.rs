@@ -23,6 +23,7 @@ use diesel_rqlite_sql::{Form, Parsed, Pin, SqlError};
 
 use super::wire::conversion;
 use crate::bind_collector::Bind;
+use crate::hex;
 
 /// The number of values from which literals pay.
 const WORTH_IT: usize = 256;
@@ -224,9 +225,9 @@ fn push_literal(sql: &mut String, bind: &Bind<'_>, next: Option<u8>) -> bool {
         }
         Bind::Binary(bytes) if bytes.len() <= LONG_BLOB => {
             sql.push_str("x'");
-            let digits = bytes.iter().try_for_each(|byte| write!(sql, "{byte:02X}"));
+            hex::push_str(sql, bytes);
             sql.push('\'');
-            digits
+            Ok(())
         }
         _ => {
             sql.truncate(length);

@@ -1,7 +1,6 @@
 //! One acquisition of a lock: it is requested until it is granted, then renewed, and finally
 //! released.
 
-use std::fmt::Write;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +11,7 @@ use crate::lock::thread::Held as Turn;
 #[cfg(feature = "async")]
 use crate::lock::{AsyncLockGuard, LockFuture};
 use crate::lock::{Fence, LockError, LockGuard};
-use crate::random::jittered;
+use crate::random::{jittered, token};
 #[cfg(feature = "async")]
 use crate::runtime::Tokio;
 use crate::runtime::{Blocking, block_on};
@@ -54,13 +53,7 @@ impl<R: Caller> Lease<R> {
         keys: [String; 2],
         lease: Duration,
     ) -> Result<Self, LockError> {
-        let mut random = [0; 16];
-        getrandom::fill(&mut random)
-            .map_err(|error| LockError::unavailable(&name, format!("no random token: {error}")))?;
-        let mut token = String::with_capacity(2 * random.len());
-        for byte in random {
-            let _ = write!(token, "{byte:02x}");
-        }
+        let token = token().map_err(|error| LockError::unavailable(&name, error.to_string()))?;
         Ok(Lease {
             store,
             name,
