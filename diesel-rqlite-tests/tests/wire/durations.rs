@@ -9,12 +9,13 @@ use diesel_rqlite_tests::RedisServer;
 
 use crate::any::KINDS;
 use crate::database::Database;
+use crate::options::documented_options;
 use crate::proxy::{Fate, Proxy};
 
 type Set = fn(RqliteConfig, &str, Duration) -> RqliteConfig;
 
 /// Each duration, by its name. The text is the URL of a Redis.
-const SETTERS: [(&str, Set); 12] = [
+const SETTERS: &[(&str, Set)] = &[
     ("connect_timeout", |config, _, time| {
         config.connect_timeout(time)
     }),
@@ -29,6 +30,9 @@ const SETTERS: [(&str, Set); 12] = [
         config
             .read_consistency(diesel_rqlite::ReadConsistency::None)
             .freshness(time)
+    }),
+    ("slow_query_threshold", |config, _, time| {
+        config.slow_query_threshold(time)
     }),
     ("RqliteLock::lease", |config, _, time| {
         config.lock(&RqliteLock::new("l").lease(time))
@@ -97,12 +101,7 @@ fn no_duration_panics() {
 
 #[test]
 fn no_duration_of_a_url_panics() {
-    for option in [
-        "connect_timeout",
-        "request_timeout",
-        "leader_timeout",
-        "db_timeout",
-    ] {
+    for option in documented_options("a duration") {
         for value in [
             "0s",
             "1ms",

@@ -16,6 +16,7 @@ mod any;
 mod durations;
 mod framing;
 mod limits;
+mod options;
 mod proof;
 mod secrets;
 mod server;

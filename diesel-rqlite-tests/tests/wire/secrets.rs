@@ -13,6 +13,7 @@ use diesel_rqlite::{
 use diesel_rqlite_tests::{ClientCertificate, RedisServer, Rqlited, User};
 
 use crate::any::{Any, KINDS, Kind};
+use crate::options::documented_options;
 
 const SECRET: &str = "hunter2Secret";
 /// As it stands in the header: of `user:hunter2Secret`, without its last letters.
@@ -88,30 +89,7 @@ fn what_is_no_url_is_not_shown() {
 
 #[test]
 fn value_of_an_option_is_not_shown() {
-    for option in [
-        "level",
-        "freshness",
-        "freshness_strict",
-        "nodes",
-        "discovery",
-        "forwarding",
-        "prefer",
-        "connect_timeout",
-        "request_timeout",
-        "leader_timeout",
-        "db_timeout",
-        "transaction",
-        "lock",
-        "exactly_once",
-        "max_answer",
-        "slow_query_threshold",
-        "trace_literals",
-        "trace_parameters",
-        "ca_cert",
-        "client_cert",
-        "client_key",
-        "roots",
-    ] {
+    for option in documented_options("") {
         for value in [
             format!("-----BEGIN PRIVATE KEY-----%0A{SECRET}%0A-----END PRIVATE KEY-----"),
             format!("user:{SECRET}"),

@@ -590,7 +590,7 @@ impl fmt::Display for Address {
 }
 
 impl fmt::Debug for RqliteConfig {
-    /// Shows the configuration without the password.
+    /// Shows where to, and how long: what one looks for when a connection fails. Leaves out the password.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nodes: Vec<_> = self.nodes.iter().map(ToString::to_string).collect();
         formatter

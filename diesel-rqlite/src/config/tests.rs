@@ -254,3 +254,39 @@ fn words_of_urls_are_those_of_display_and_from_str() {
 fn words_are_padded() {
     assert_eq!(format!("{:>6}|", ReadConsistency::Weak), "  weak|");
 }
+
+/// The names in the table of options that users read.
+fn documented() -> Vec<&'static str> {
+    let lines = include_str!("mod.rs").lines();
+    let rows = lines.filter_map(|line| line.strip_prefix("/// | `"));
+    let names = rows.filter_map(|row| row.split_once(" | "));
+    names
+        .flat_map(|(names, _)| names.split(", "))
+        .map(|name| name.trim_matches('`'))
+        .collect()
+}
+
+#[test]
+fn options_are_those_of_the_documentation() {
+    let documented = documented();
+    assert!(documented.len() > 20, "{documented:?}");
+    for name in &documented {
+        let outcome = format!("rqlite://h?{name}=!").parse::<RqliteConfig>();
+        let message = outcome.expect_err(name).to_string();
+        assert!(!message.contains("unknown option"), "{message}");
+    }
+    let (_, arms) = include_str!("option.rs")
+        .split_once("match key {")
+        .expect("is there");
+    let (arms, _) = arms.split_once("_ => return").expect("is there");
+    let names = arms
+        .lines()
+        .filter_map(|line| line.strip_prefix("            \""))
+        .filter_map(|line| line.split('"').next());
+    // Not documented. It serves to see what goes wrong without guards.
+    let names: Vec<_> = names.filter(|name| *name != "guards").collect();
+    assert_eq!(names.len(), documented.len());
+    for name in names {
+        assert!(documented.contains(&name), "{name} is not documented");
+    }
+}

@@ -100,6 +100,8 @@ pub(crate) enum Step {
     /// A survey: all nodes are asked who leads, until a leader is found or the survey is over.
     Survey,
     /// A pause of this length. The next step is a survey.
+    ///
+    /// The caller varies it by up to half, so that clients do not come back all at once.
     Wait(Duration),
     /// The body of the answer, or the reason why there is none.
     Done(Result<Bytes, Failure>),

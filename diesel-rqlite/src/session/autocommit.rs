@@ -33,6 +33,43 @@ use crate::protocol::rows::Rows;
 use crate::sql::results::SUBQUERY;
 use crate::statement::{self, Batch, Learnt, Read, Statement};
 
+/// The results of writes that were applied, one for each statement.
+pub(super) enum Applied {
+    Told(Vec<StatementResult>),
+    /// They do not tell what the connection did last.
+    Untold(Vec<StatementResult>),
+}
+
+/// The failure of writes.
+pub(super) struct NotApplied {
+    error: Error,
+    /// Set if none of them was applied. Otherwise they may have been.
+    is_certain: bool,
+}
+
+impl NotApplied {
+    pub(super) fn certainly(error: Error) -> Self {
+        NotApplied {
+            error,
+            is_certain: true,
+        }
+    }
+
+    pub(super) fn perhaps(error: Error) -> Self {
+        NotApplied {
+            error,
+            is_certain: false,
+        }
+    }
+
+    pub(super) fn by_request(failure: Failure) -> Self {
+        NotApplied {
+            is_certain: failure.why == Why::NotApplied,
+            error: error::failure(failure),
+        }
+    }
+}
+
 impl<C: Client> Session<C> {
     /// Runs a query, and waits for the first `first` bytes of its answer. With `usize::MAX` the rows are complete.
     ///
@@ -215,9 +252,31 @@ impl<C: Client> Session<C> {
             self.learn_from_schema(statement);
         }
         let _announced = self.announcement();
-        if self.foreign_keys.are_off() {
-            return self.send_unenforced(batch).await;
+        // Nothing is known if this future is dropped while the request is under way.
+        let known = self.transaction.forget_effects();
+        let outcome = match self.foreign_keys.are_off() {
+            true => self.send_unenforced(batch).await,
+            false => self.send_enforced(batch).await,
+        };
+        match outcome {
+            Ok(Applied::Told(results)) => {
+                self.transaction.remember_effects(known);
+                let writes = statements.iter().zip(&results);
+                self.transaction.ran_alone(writes);
+                Ok(results)
+            }
+            Ok(Applied::Untold(results)) => Ok(results),
+            Err(NotApplied { error, is_certain }) => {
+                if is_certain {
+                    self.transaction.remember_effects(known);
+                }
+                Err(error)
+            }
         }
+    }
+
+    async fn send_enforced(&mut self, batch: &Batch<'_>) -> Result<Applied, NotApplied> {
+        let statements = &batch.statements;
         let exchange = statement::execute(batch);
         let coalescer = self
             .coalescer
@@ -227,21 +286,14 @@ impl<C: Client> Session<C> {
             Some(coalescer) => self.send_coalesced(&coalescer, &exchange).await,
             None => self.send_alone(&exchange, statements).await,
         };
-        let answer = match outcome {
-            Err(failure) if failure.why != Why::NotApplied => {
-                self.did(batch, None);
-                return Err(error::failure(failure));
-            }
-            outcome => outcome.map_err(error::failure)?,
-        };
-        let answer = error::accepted(&exchange, answer)?;
+        let answer = outcome.map_err(NotApplied::by_request)?;
+        let answer = error::accepted(&exchange, answer).map_err(NotApplied::perhaps)?;
         if let Some((place, message)) = answer.first_failure() {
             // A default was added to a column that is gone.
             self.defaults_are_news |= StatementError(message).is_about_no_column();
-            return Err(batch.failed_at(place, message));
+            return Err(NotApplied::certainly(batch.failed_at(place, message)));
         }
-        self.did(batch, Some(&answer.results));
-        Ok(answer.results)
+        Ok(Applied::Told(answer.results))
     }
 
     /// Sends the request by itself, not together with writes of other callers. A statement that failed is part of the

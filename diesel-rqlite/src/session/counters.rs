@@ -12,8 +12,7 @@ use diesel_rqlite_sql::Parsed;
 
 use super::{Client, Session};
 use crate::error;
-use crate::protocol::response::StatementResult;
-use crate::statement::{Batch, Query, did};
+use crate::statement::{Query, did};
 
 impl<C: Client> Session<C> {
     /// Replaces these functions in a query by their values. Fails if a value is unknown, for example after a write
@@ -33,14 +32,5 @@ impl<C: Client> Session<C> {
         let transaction = &self.transaction;
         let answered = did::answered(found, transaction.did(), transaction.in_front());
         answered.map_err(error::not_sent)
-    }
-
-    /// Notes the results of writes outside of a transaction. `None` if they are unknown, because the writes may have
-    /// been applied without an answer.
-    pub(super) fn did(&mut self, batch: &Batch<'_>, results: Option<&[StatementResult]>) {
-        match results {
-            None => self.transaction.lose_track(),
-            Some(results) => (self.transaction).ran_alone(batch.statements.iter().zip(results)),
-        }
     }
 }

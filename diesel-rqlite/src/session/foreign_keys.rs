@@ -27,6 +27,7 @@
 use diesel::QueryResult;
 use diesel_rqlite_sql::SqlError;
 
+use super::autocommit::{Applied, NotApplied};
 use super::{Client, Session};
 use crate::error;
 use crate::protocol::failure::Why;
@@ -120,41 +121,34 @@ impl<C: Client> Session<C> {
     pub(super) async fn send_unenforced(
         &mut self,
         batch: &Batch<'_>,
-    ) -> QueryResult<Vec<StatementResult>> {
+    ) -> Result<Applied, NotApplied> {
         let statements: Vec<_> = batch.statements.iter().collect();
         if statements.iter().any(|statement| statement.returning) {
-            return Err(not_behind("RETURNING"));
+            return Err(NotApplied::certainly(not_behind("RETURNING")));
         }
         let exchange = unenforced::exchange(&statements);
-        let outcome = self.send(&exchange).await;
-        if let Err(failure) = &outcome
-            && failure.why != Why::NotApplied
-        {
-            self.did(batch, None);
-        }
-        let body = outcome.map_err(error::failure)?;
-        let answer = error::answer(&exchange, &body, &[])?;
+        let body = self.send(&exchange).await;
+        let body = body.map_err(NotApplied::by_request)?;
+        let answer = error::answer(&exchange, &body, &[]).map_err(NotApplied::perhaps)?;
         match unenforced::outcome(answer.results) {
-            Some(Outcome::Failed { message, place }) => Err(match place {
+            Some(Outcome::Failed { message, place }) => Err(NotApplied::certainly(match place {
                 Some(place) => batch.failed_at(place, &message),
                 None => error::statement_error(&message, None),
-            }),
-            Some(Outcome::Done(result)) if statements.len() == 1 => {
-                let results = vec![result];
-                self.did(batch, Some(&results));
-                Ok(results)
-            }
+            })),
+            Some(Outcome::Done(result)) if statements.len() == 1 => Ok(Applied::Told(vec![result])),
             Some(Outcome::Done(_)) => {
-                self.did(batch, None);
                 let counts = statements.iter().map(|statement| statement.known_rows());
-                Ok(counts
-                    .map(|rows| StatementResult::executed(rows.unwrap_or(0)))
-                    .collect())
+                Ok(Applied::Untold(
+                    counts
+                        .map(|rows| StatementResult::executed(rows.unwrap_or(0)))
+                        .collect(),
+                ))
             }
             None => {
-                self.did(batch, None);
                 let message = "an answer with too few results";
-                Err(error::failure(exchange.failure(Why::Unknown, message)))
+                Err(NotApplied::by_request(
+                    exchange.failure(Why::Unknown, message),
+                ))
             }
         }
     }

@@ -48,7 +48,7 @@ impl<C: Client> Session<C> {
         }
         let exchange = statement::queue(&statements, wait);
         // The queued writes run at any later time, with any outcome.
-        self.transaction.lose_track();
+        self.transaction.forget_effects();
         let body = self.send(&exchange).await.map_err(error::failure)?;
         if wait.is_some() && body.is_empty() {
             return Ok(None);

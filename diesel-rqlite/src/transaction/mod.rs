@@ -97,6 +97,8 @@ pub struct Transaction {
     ended: Option<String>,
     /// The last effects of this connection, in a transaction that is over, or outside of any.
     did: Did,
+    /// Set once writes outside of a transaction have been sent.
+    has_written: bool,
     /// The length of the journal when writes that no server ran were rolled back inside of the transaction. `None` if a
     /// row was inserted since.
     undone: Option<usize>,
@@ -420,9 +422,27 @@ impl Transaction {
     }
 
     /// Returns whether it is known what this connection did last.
-    #[cfg(feature = "async")]
+    #[cfg(test)]
     pub(crate) fn keeps_track(&self) -> bool {
         self.did != Did::unknown()
+    }
+
+    /// Notes that writes outside of a transaction are about to be sent. Until they have an outcome, nobody knows what
+    /// this connection did last. Returns what it did before.
+    pub(crate) fn forget_effects(&mut self) -> Did {
+        self.has_written = true;
+        std::mem::replace(&mut self.did, Did::unknown())
+    }
+
+    /// Takes back [`forget_effects`](Self::forget_effects), once it is known whether the writes were applied.
+    pub(crate) fn remember_effects(&mut self, known: Did) {
+        self.did = known;
+    }
+
+    /// Returns whether writes outside of a transaction have been sent, with whatever outcome.
+    #[cfg(feature = "async")]
+    pub(crate) fn has_written(&self) -> bool {
+        self.has_written
     }
 
     /// Takes the journal back to this length, except for what was shown since. If the write that broke the transaction

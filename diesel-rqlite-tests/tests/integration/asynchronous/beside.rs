@@ -1,7 +1,9 @@
 //! Queries at the same time, by a shared reference to one connection.
 
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
+use std::task::Poll;
 use std::time::Duration;
 
 use diesel::result::Error;
@@ -135,6 +137,46 @@ fn inserts_at_the_same_time_have_the_same_defaults_on_all_nodes() {
             };
             let rows = tokio::time::timeout(WAIT, caught_up).await;
             assert_eq!(rows.expect("the node is behind"), wanted, "{url}");
+        }
+    });
+}
+
+/// Polls a future once and drops it. On a busy machine it may be done by then.
+async fn begin_and_drop<T>(future: impl Future<Output = T>) {
+    let mut future = Box::pin(future);
+    poll_fn(|context| Poll::Ready(drop(future.as_mut().poll(context)))).await;
+}
+
+/// The writes may have been applied, so that the rowid of an earlier one is not the last.
+#[test]
+fn what_a_write_without_an_answer_has_inserted_is_unknown() {
+    block_on(async {
+        let node = Rqlited::start();
+        let proxy = Proxy::start(node.address(), |_, text| match text.contains("666") {
+            true => Fate::Lose,
+            false => Fate::Pass,
+        });
+        let mut conn = connect(&format!("{}?discovery=false", proxy.url())).await;
+        conn.batch_execute(SCHEMA).await.expect("creates");
+        for place in 0..4 {
+            let known = diesel::sql_query("INSERT INTO t (n) VALUES (1)");
+            assert_eq!(known.execute(&mut conn).await, Ok(1));
+            let rowid = diesel::dsl::sql::<diesel::sql_types::BigInt>("SELECT last_insert_rowid()");
+            assert!(rowid.get_result::<i64>(&mut conn).await.is_ok());
+            let lost = diesel::sql_query("INSERT INTO t (n) VALUES (666)");
+            match place {
+                0 => assert!(lost.execute(&mut &conn).await.is_err()),
+                1 => begin_and_drop(lost.execute(&mut &conn)).await,
+                2 => begin_and_drop(lost.execute(&mut conn)).await,
+                _ => begin_and_drop(conn.transaction(async |conn| lost.execute(conn).await)).await,
+            }
+            let rowid = diesel::dsl::sql::<diesel::sql_types::BigInt>("SELECT last_insert_rowid()");
+            let outcome = rowid.get_result::<i64>(&mut conn).await;
+            let said = format!("{:?}", outcome.expect_err("is unknown"));
+            assert!(
+                said.contains("() is about what a connection"),
+                "{place}: {said}"
+            );
         }
     });
 }

@@ -53,7 +53,7 @@ impl<C: Client> Core<C> {
     pub(crate) fn end_concurrent(&self, other: &mut Self) {
         let nodes = other.session.nodes.clone();
         *locked(&self.concurrent.nodes) = Some(nodes);
-        if other.session.transaction.keeps_track() {
+        if other.session.transaction.has_written() {
             self.concurrent.wrote.store(true, Ordering::Relaxed);
         }
     }
