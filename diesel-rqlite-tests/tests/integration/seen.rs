@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use metrics_util::MetricKind;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Subscriber};
+use tracing::{Dispatch, Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
@@ -42,6 +42,10 @@ struct Log {
     told: Mutex<Vec<Told>>,
     changed: Condvar,
 }
+
+/// While there is a single subscriber, `tracing` asks that of the current thread who wants to hear of a span that is met
+/// for the first time: in another thread, nobody does, and then nobody ever hears of it.
+static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Registry::default()));
 
 /// What was told so far.
 #[derive(Clone, Default)]
@@ -87,6 +91,7 @@ impl Traces {
 
     /// Runs something that tells what it does here.
     pub(crate) fn of<T>(&self, run: impl FnOnce() -> T) -> T {
+        LazyLock::force(&ANOTHER);
         let subscriber = Registry::default().with(self.clone());
         tracing::subscriber::with_default(subscriber, run)
     }
