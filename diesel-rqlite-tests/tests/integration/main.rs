@@ -6,6 +6,8 @@
 /// The tests that are run on both connections.
 macro_rules! on_both_connections {
     () => {
+        #[path = "../accounts.rs"]
+        mod accounts;
         #[path = "../administration.rs"]
         mod administration;
         #[path = "../batch.rs"]
@@ -16,6 +18,8 @@ macro_rules! on_both_connections {
         mod coalesced;
         #[path = "../comments.rs"]
         mod comments;
+        #[path = "../conflicts.rs"]
+        mod conflicts;
         #[path = "../connecting.rs"]
         mod connecting;
         #[path = "../counters.rs"]
@@ -42,6 +46,8 @@ macro_rules! on_both_connections {
         mod fences;
         #[path = "../foreign_keys.rs"]
         mod foreign_keys;
+        #[path = "../guarded_reads.rs"]
+        mod guarded_reads;
         #[path = "../interactive.rs"]
         mod interactive;
         #[path = "../loading.rs"]
@@ -88,6 +94,8 @@ macro_rules! on_both_connections {
         mod stored;
         #[path = "../streaming.rs"]
         mod streaming;
+        #[path = "../told_counts.rs"]
+        mod told_counts;
         #[path = "../transactions.rs"]
         mod transactions;
         #[path = "../values.rs"]
