@@ -158,7 +158,7 @@ fn said(message: &str) -> Cow<'_, str> {
             "the nodes enforce foreign keys, so that dropping this table would delete or change rows of `{table}`, which \
              refers to it. To rebuild the table and keep them, say `PRAGMA foreign_keys = OFF` outside of the transaction: \
              before the migrations run, or in a migration that says `run_in_transaction = false` in its metadata.toml, with \
-             BEGIN and COMMIT behind it. To lose them, DELETE the rows of this table first, and DROP it without IF EXISTS"
+             BEGIN and COMMIT after it. To lose them, DELETE the rows of this table first, and DROP it without IF EXISTS"
         )),
         None => Cow::Borrowed(message),
     }

@@ -49,7 +49,7 @@ impl RunAgain {
     ) -> Option<Duration> {
         const FIRST: Duration = Duration::from_millis(2);
         const LONGEST: Duration = Duration::from_millis(250);
-        if outcome.is_ok() || self.left == 0 || !connection.core().has_conflicted() {
+        if outcome.is_ok() || self.left == 0 || !connection.core().may_be_run_again() {
             return None;
         }
         self.left -= 1;

@@ -548,7 +548,7 @@ impl Cluster {
     /// Returns whether a survey is due even though nothing has just failed.
     ///
     /// The first survey is due as soon as any node has answered, if nodes are learnt at all.
-    pub(crate) fn wants_look(&self, now: Instant) -> bool {
+    pub(crate) fn wants_survey(&self, now: Instant) -> bool {
         let since = |at: Instant| now.saturating_duration_since(at);
         let Some(surveyed) = self.surveyed else {
             return self.worked && self.manner.discovery;
@@ -568,7 +568,7 @@ impl Cluster {
     ///
     /// The caller must ask each of these nodes, and report all of them.
     pub(crate) fn begin_survey(&mut self, now: Instant) -> Vec<String> {
-        if self.is_looking(now) {
+        if self.is_surveying(now) {
             return Vec::new();
         }
         let due = self.members.iter().filter(|member| is_due(member, now));
@@ -584,7 +584,7 @@ impl Cluster {
     /// Returns whether a survey is under way and may still bring news.
     ///
     /// A node that was not reported counts as outstanding only until [`SURVEY`] is over.
-    pub(crate) fn is_looking(&self, now: Instant) -> bool {
+    pub(crate) fn is_surveying(&self, now: Instant) -> bool {
         self.survey.as_ref().is_some_and(|survey| {
             !survey.waiting.is_empty() && now.saturating_duration_since(survey.began) < SURVEY
         })

@@ -64,15 +64,16 @@ pub(crate) enum Way {
 /// | what | endpoint and flags | why |
 /// |---|---|---|
 /// | read | `/db/query?level=…&noparse&blob_array` | the text stays as it is, BLOBs can be distinguished from text |
-/// | read after guards | the same with `transaction` | all of it from one snapshot |
+/// | a read in a transaction | the same with `transaction` | all of it from one snapshot |
 /// | peek | `/db/request?transaction` | writes and reads in order; a failing statement at the end undoes it all |
 /// | write, schema, PRAGMA | `/db/execute?noparse` | rqlite's rewriting prints statements anew and damages some (it drops STRICT, swaps `LIMIT a, b`); the client has already replaced `random()` and `now`, for which the rewriting exists |
+/// | a commit, several writes | `/db/execute?noparse&transaction` | all or nothing; `/db/request?transaction` is not, if a statement fails to prepare |
+/// | writes of this crate, then queries (locks, numbered commits) | `/db/request?transaction&noparse&blob_array` | they may be sent again |
 /// | write with RETURNING | `/db/execute?norwtime&norwrandom` | `noparse` would lose the rows |
 /// | queued writes | `/db/execute?queue&norwtime&norwrandom` | the queue does not know `noparse`, nor `transaction`, `redirect`, `db_timeout` |
 /// | writes without foreign keys | `/db/execute?noparse` | a transaction as one text, between the statements that switch them off and on |
 /// | a node leaves | `/remove` | |
 /// | another node leads | `/leader?wait` | the answer is sent when the other node leads |
-/// | a commit, several writes | the same with `transaction` | all or nothing; `/db/request?transaction` is not, if a statement fails to prepare |
 ///
 /// All requests have `redirect`, except reads at level `none` and queued writes, so that a follower does not forward
 /// them. From version 10 on, a follower sends a forwarded write twice when the first reply is late, and the statement

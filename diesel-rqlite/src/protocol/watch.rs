@@ -66,7 +66,7 @@ pub(crate) struct Watch {
     /// The time at which the node was last heard from.
     since: Instant,
     /// No survey is asked for before this time.
-    next_look: Instant,
+    next_survey: Instant,
     /// The state of `Expect: 100-continue`.
     taking: Taking,
 }
@@ -90,7 +90,7 @@ impl Watch {
             node,
             of,
             since: now,
-            next_look: now + PATIENCE,
+            next_survey: now + PATIENCE,
             taking: Taking::Said,
         }
     }
@@ -109,7 +109,7 @@ impl Watch {
     /// May be called for each part of the body. The wait begins anew each time.
     pub(crate) fn passed_on(&mut self, now: Instant) {
         self.since = now;
-        self.next_look = now + PATIENCE;
+        self.next_survey = now + PATIENCE;
         if self.taking == Taking::NotAsked {
             self.taking = Taking::Asked(now);
         }
@@ -143,10 +143,10 @@ impl Watch {
         if let Some(reason) = self.lost(cluster) {
             return Verdict::GiveUp(reason);
         }
-        if now < self.next_look || cluster.is_looking(now) {
+        if now < self.next_survey || cluster.is_surveying(now) {
             return Verdict::Wait;
         }
-        self.next_look = now + PATIENCE;
+        self.next_survey = now + PATIENCE;
         Verdict::Survey
     }
 

@@ -7,7 +7,7 @@
 //! | --- | --- | --- |
 //! | stored | if the text was run before | the exact or untyped form follows, also the next time |
 //! | exact | if the columns are known | the tagged form follows |
-//! | tagged | after one of the others | it is exact for every value |
+//! | tagged | after one of the others | never: every value is exact |
 //! | untyped | if the columns are not known | the tagged form follows |
 //!
 //! A read has no effect, so that it can be sent again in another form. The rows of both answers may differ, but only
@@ -36,34 +36,34 @@ use crate::statement::{self, Batch, Learnt, Read, Statement};
 /// The results of writes that were applied, one for each statement.
 pub(super) enum Applied {
     Told(Vec<StatementResult>),
-    /// They do not tell what the connection did last.
+    /// Made up from the texts: they do not tell what the connection did last.
     Untold(Vec<StatementResult>),
 }
 
-/// The failure of writes.
-pub(super) struct NotApplied {
+/// The failure of writes, which may have been applied all the same.
+pub(super) struct WriteFailure {
     error: Error,
-    /// Set if none of them was applied. Otherwise they may have been.
+    /// Set if it is certain that none was applied.
     is_certain: bool,
 }
 
-impl NotApplied {
+impl WriteFailure {
     pub(super) fn certainly(error: Error) -> Self {
-        NotApplied {
+        WriteFailure {
             error,
             is_certain: true,
         }
     }
 
     pub(super) fn perhaps(error: Error) -> Self {
-        NotApplied {
+        WriteFailure {
             error,
             is_certain: false,
         }
     }
 
     pub(super) fn by_request(failure: Failure) -> Self {
-        NotApplied {
+        WriteFailure {
             is_certain: failure.why == Why::NotApplied,
             error: error::failure(failure),
         }
@@ -249,7 +249,7 @@ impl<C: Client> Session<C> {
     async fn send_writes(&mut self, batch: &Batch<'_>) -> QueryResult<Vec<StatementResult>> {
         let statements = &batch.statements;
         for statement in statements {
-            self.learn_from_schema(statement);
+            self.note_schema_change(statement);
         }
         let _announced = self.announcement();
         // Nothing is known if this future is dropped while the request is under way.
@@ -266,7 +266,7 @@ impl<C: Client> Session<C> {
                 Ok(results)
             }
             Ok(Applied::Untold(results)) => Ok(results),
-            Err(NotApplied { error, is_certain }) => {
+            Err(WriteFailure { error, is_certain }) => {
                 if is_certain {
                     self.transaction.remember_effects(known);
                 }
@@ -275,7 +275,7 @@ impl<C: Client> Session<C> {
         }
     }
 
-    async fn send_enforced(&mut self, batch: &Batch<'_>) -> Result<Applied, NotApplied> {
+    async fn send_enforced(&mut self, batch: &Batch<'_>) -> Result<Applied, WriteFailure> {
         let statements = &batch.statements;
         let exchange = statement::execute(batch);
         let coalescer = self
@@ -284,21 +284,21 @@ impl<C: Client> Session<C> {
             .filter(|coalescer| batch.may_be_coalesced() && coalescer.suits(&self.settings));
         let outcome = match coalescer {
             Some(coalescer) => self.send_coalesced(&coalescer, &exchange).await,
-            None => self.send_alone(&exchange, statements).await,
+            None => self.send_by_itself(&exchange, statements).await,
         };
-        let answer = outcome.map_err(NotApplied::by_request)?;
-        let answer = error::accepted(&exchange, answer).map_err(NotApplied::perhaps)?;
+        let answer = outcome.map_err(WriteFailure::by_request)?;
+        let answer = error::accepted(&exchange, answer).map_err(WriteFailure::perhaps)?;
         if let Some((place, message)) = answer.first_failure() {
             // A default was added to a column that is gone.
             self.defaults_are_news |= StatementError(message).is_about_no_column();
-            return Err(NotApplied::certainly(batch.failed_at(place, message)));
+            return Err(WriteFailure::certainly(batch.failed_at(place, message)));
         }
         Ok(Applied::Told(answer.results))
     }
 
     /// Sends the request by itself, not together with writes of other callers. A statement that failed is part of the
     /// answer, not a failure.
-    async fn send_alone(
+    async fn send_by_itself(
         &mut self,
         exchange: &Exchange,
         statements: &[Statement<'_>],

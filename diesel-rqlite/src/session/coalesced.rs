@@ -5,7 +5,8 @@
 //! it is applied or fails independently of the others. The request as a whole is sent, redirected and given up like
 //! that of a single write.
 //!
-//! The leader sends the writes that wait. Among threads, one of those that wait leads, for one request; then the first
+//! In this module, the leader is the caller that sends, not the node that leads the cluster, except in
+//! `leader_timeout`. The leader sends the writes that wait. Among threads, one of those that wait leads, for one request; then the first
 //! of those that still wait takes over. Tasks do not lead themselves: a future may be dropped, or not be polled while
 //! its task waits for another write. So a task of its own leads, until no write waits any more.
 //!

@@ -114,7 +114,7 @@ impl<C: Client> Session<C> {
 
     /// Rolls back the innermost transaction without waiting. Its lock is given back in the background.
     ///
-    /// This is for a future that was dropped, or a panic. The request under way then may still arrive, so the lock is
+    /// This is for a future that was dropped, or a panic. The request that was under way may still arrive, so the lock is
     /// given back [for sure](Self::give_back_lock_for_sure), by another session.
     pub(crate) fn abandon(&mut self) -> QueryResult<()> {
         if self.transaction.depth() == 1 {
@@ -183,7 +183,7 @@ impl<C: Client> Session<C> {
                     // The commit was not applied, and no late copy of it will be.
                     self.count_commit().await?;
                 }
-                // This commit was not applied: it writes its number only into a row that exists.
+                // This copy was not applied: it writes its number only into a row that exists and is not too old.
                 Verdict::Unregistered { proven }
                     if !registered && (proven || !self.nodes.was_handed_on()) =>
                 {

@@ -13,12 +13,12 @@ use crate::protocol::call::SendError;
 
 /// Asks for credentials for one request: first if there are none yet, and once more if a node refuses them.
 ///
-/// Each request has one of its own. A provider whose credentials are always refused is asked once for the request, and
-/// the refusal is then the answer.
+/// Each request has one of its own. A provider whose credentials are always refused is asked once after the refusal,
+/// and the second refusal is the answer.
 pub(super) struct Renewal {
     provider: Option<Provider>,
     authorization: Authorization,
-    /// Set once a node has refused the request, after which it is not renewed again.
+    /// Set once a node has refused the request. The credentials are not renewed again for it.
     renewed: bool,
 }
 

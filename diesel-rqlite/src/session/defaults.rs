@@ -1,6 +1,6 @@
 //! Defaults that each node would compute for itself, such as `DEFAULT CURRENT_TIMESTAMP`.
 //!
-//! The schema comes with the greeting and with each peek of a transaction. If an INSERT leaves out such a column, the
+//! The schema comes with the greeting, and with a peek if its version has changed. If an INSERT leaves out such a column, the
 //! column's default is added to it as an expression. That expression is then replaced by a value from the client, as
 //! in any write.
 //!
@@ -26,7 +26,6 @@ use diesel_rqlite_sql::{ColumnChange, Form, Parsed, SqlError, parse};
 use super::{Client, Session, rows_of_query};
 use crate::bind_collector::Bind;
 use crate::error;
-
 use crate::protocol::failure::Failure;
 use crate::protocol::request::ReadConsistency;
 use crate::protocol::rows::Rows;
@@ -65,8 +64,9 @@ impl<C: Client> Session<C> {
 
     /// Adds defaults to the INSERTs of a script. Nothing is copied if there is nothing to add.
     ///
-    /// If the script has an INSERT and defaults may have changed, the schema is asked for. The same if the script
-    /// creates a table with such a default unless it exists. Fails if that fails, or if a default can't be added.
+    /// If the script has an INSERT and defaults may have changed, the schema is asked for. If the script
+    /// creates a table with such a default only if it does not exist, it is asked whether the table exists. Fails if a
+    /// question fails, or if a default can't be added.
     pub(super) async fn script_with_defaults<'s, 'a>(
         &mut self,
         found: &'s [Parsed<'a>],
@@ -108,8 +108,8 @@ impl<C: Client> Session<C> {
         Ok(Cow::Owned(all.collect()))
     }
 
-    /// Returns which of the tables exist that are created only if they don't. Asks only about tables with a default that
-    /// each node computes for itself.
+    /// Returns which of the tables exist already, among those that are created only if they do not exist. Asks only
+    /// about tables with a default that each node computes for itself.
     async fn existing_tables(&mut self, changes: &[Option<ColumnChange>]) -> QueryResult<Tables> {
         let mut existing = Tables::default();
         for change in changes.iter().flatten() {
@@ -156,8 +156,8 @@ impl<C: Client> Session<C> {
     /// is that of a default that can't be added. Fails if the schema can't be asked for.
     ///
     /// What the statement itself does to the schema counts for the next one, though it may not have been sent yet.
-    /// `tables` are those that the text has created. The schema is asked for at the beginning, and when it was forgotten
-    /// since then. One that the server can't read has no defaults, as far as is known.
+    /// `tables` are those that the text has created. The schema is asked for at the beginning, and again
+    /// once it was forgotten. A schema that the server can't read is taken to have no defaults.
     pub(crate) async fn loaded_with_defaults(
         &mut self,
         parsed: &Parsed<'_>,
@@ -206,7 +206,7 @@ impl<C: Client> Session<C> {
 
     /// Notes how a statement changes what is known of the schema. Sends nothing. It is called whether or not the
     /// statement will succeed: to ask once too often does no harm.
-    pub(super) fn learn_from_schema(&mut self, statement: &Statement<'_>) {
+    pub(super) fn note_schema_change(&mut self, statement: &Statement<'_>) {
         let has_defaults = (self.unstable.as_ref()).is_some_and(Unstable::has_defaults);
         let is_news = match statement.defaults {
             Defaults::Kept => false,
@@ -230,7 +230,8 @@ impl<C: Client> Session<C> {
     }
 }
 
-/// Returns whether it is an INSERT. The one that records a migration gives all values itself.
+/// Returns whether a statement is an INSERT that may leave out columns. The one that records a migration gives all
+/// values itself.
 fn may_need_defaults(parsed: &Parsed<'_>) -> bool {
     parsed.form() == Form::Insert && parsed.table_name().as_deref() != Some(MIGRATIONS)
 }
@@ -273,7 +274,7 @@ fn question_of_existence(change: &ColumnChange) -> Option<Statement<'static>> {
 pub(crate) struct Tables(HashSet<String>);
 
 impl Tables {
-    /// Notes that the table exists that a change would create.
+    /// Notes that the table that a change would create exists.
     fn insert(&mut self, change: &ColumnChange) {
         if let ColumnChange::Create { table, .. } = change {
             self.0.insert(table.to_lowercase());

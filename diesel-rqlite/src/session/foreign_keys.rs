@@ -27,7 +27,7 @@
 use diesel::QueryResult;
 use diesel_rqlite_sql::SqlError;
 
-use super::autocommit::{Applied, NotApplied};
+use super::autocommit::{Applied, WriteFailure};
 use super::{Client, Session};
 use crate::error;
 use crate::protocol::failure::Why;
@@ -39,7 +39,7 @@ use crate::transaction::{Options, TransactionMode};
 
 const NOT_ENFORCED: &str = "the nodes do not enforce foreign keys, so that nothing would be checked and nothing cascade; \
      start every rqlited with -fk";
-const FOR_SCRIPTS: &str = "the nodes enforce foreign keys, and behind this PRAGMA each write is a request that switches them \
+const FOR_SCRIPTS: &str = "the nodes enforce foreign keys, and after this PRAGMA each write is a request that switches them \
      off and on again, for scripts and migrations; say `PRAGMA foreign_keys = ON` first, or start every rqlited without \
      -fk";
 
@@ -121,17 +121,17 @@ impl<C: Client> Session<C> {
     pub(super) async fn send_unenforced(
         &mut self,
         batch: &Batch<'_>,
-    ) -> Result<Applied, NotApplied> {
+    ) -> Result<Applied, WriteFailure> {
         let statements: Vec<_> = batch.statements.iter().collect();
         if statements.iter().any(|statement| statement.returning) {
-            return Err(NotApplied::certainly(not_behind("RETURNING")));
+            return Err(WriteFailure::certainly(not_behind("RETURNING")));
         }
         let exchange = unenforced::exchange(&statements);
         let body = self.send(&exchange).await;
-        let body = body.map_err(NotApplied::by_request)?;
-        let answer = error::answer(&exchange, &body, &[]).map_err(NotApplied::perhaps)?;
+        let body = body.map_err(WriteFailure::by_request)?;
+        let answer = error::answer(&exchange, &body, &[]).map_err(WriteFailure::perhaps)?;
         match unenforced::outcome(answer.results) {
-            Some(Outcome::Failed { message, place }) => Err(NotApplied::certainly(match place {
+            Some(Outcome::Failed { message, place }) => Err(WriteFailure::certainly(match place {
                 Some(place) => batch.failed_at(place, &message),
                 None => error::statement_error(&message, None),
             })),
@@ -146,7 +146,7 @@ impl<C: Client> Session<C> {
             }
             None => {
                 let message = "an answer with too few results";
-                Err(NotApplied::by_request(
+                Err(WriteFailure::by_request(
                     exchange.failure(Why::Unknown, message),
                 ))
             }
@@ -186,7 +186,7 @@ fn not_enforced() -> diesel::result::Error {
 
 /// Returns the error for something that is not possible while this connection has foreign keys off.
 fn not_behind(what: &str) -> diesel::result::Error {
-    let what = format!("{what} behind `PRAGMA foreign_keys = OFF`");
+    let what = format!("{what} after `PRAGMA foreign_keys = OFF`");
     error::not_sent(SqlError::Refused(what, FOR_SCRIPTS))
 }
 

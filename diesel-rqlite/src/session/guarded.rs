@@ -1,7 +1,7 @@
 //! Rows of a query in a transaction, which the commit compares.
 //!
 //! Rows come as they are stored if a query of that text returns at most one row. A query that was run before is assumed
-//! to. Other rows come as one text each, see [`cells`].
+//! to, until it has returned several. Other rows come as one text each, see [`cells`].
 //!
 //! [`Session::guarded_read`] tries the forms in this order, and takes the first that yields the rows exactly:
 //!

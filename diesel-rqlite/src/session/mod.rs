@@ -1,7 +1,7 @@
 //! A connection without Diesel: what is sent for a query, in which order, and what the answer means.
 //!
 //! Written once for all clients. Its functions are `async`. With a blocking client they never have to wait, so that
-//! [`now`](crate::runtime::block_on) can run them to completion.
+//! [`block_on`](crate::runtime::block_on) can run them to completion.
 //!
 //! # From a query to its rows
 //!
@@ -20,10 +20,10 @@
 //! | --- | --- | --- |
 //! | a PRAGMA that sets up a connection | `setting` | `setting` |
 //! | a read | `autocommit`; a long answer continues in `streaming` | `peek`, then `guarded` |
-//! | writes | `autocommit`; perhaps `coalesced`, or without `foreign_keys` | `write`; `commit` sends them |
+//! | writes | `autocommit`; perhaps `coalesced`, or `foreign_keys` if they are off | `write`; `commit` sends them |
 //!
-//! Inside a transaction, `schema` learns with each peek what decides how its rows are guarded, and `row_lock` takes a
-//! lock that is a row in rqlite. `queue` and `administration` serve callers other than Diesel's traits.
+//! Inside a transaction, `schema` learns with each read, and each write that is peeked, what decides how its rows
+//! are guarded, and `row_lock` takes a lock that is a row in rqlite. `queue` and `administration` serve callers other than Diesel's traits.
 //!
 //! # From a request to its answer
 //!
@@ -37,8 +37,8 @@
 //!   that. The functions here send a write again only because of what an answer says. The commit is the exception: with
 //!   `exactly_once`, it settles the outcome of a lost one, see `commit`. Reads and peeks may run any number of times.
 //! * [`Session::schema_version`] and [`Session::keys`] may be forgotten at any time, at the price of one more question.
-//!   [`Session::unstable`] may be forgotten only if `defaults_are_news` is set along with it, because an INSERT outside
-//!   of transactions relies on it.
+//!   [`Session::unstable`] may be forgotten only if `defaults_are_news` is set along with it, unless the schema had no
+//!   defaults that each node computes for itself: an INSERT outside of transactions relies on it.
 //! * The opening and nesting of transactions is the business of `connection::core`. A session never begins a
 //!   transaction. It ends one only in [`Session::commit`], [`Session::roll_back`] and [`Session::abandon`].
 
@@ -184,8 +184,8 @@ pub(crate) struct Session<C> {
     /// The primary keys that this connection has learnt, by table. They may be out of date: another client may change
     /// the schema. A wrong key can only make a guard fail, and after a conflict the guards do without keys.
     keys: PrimaryKeys,
-    /// The schema as of the last peek. `None` before the first one, and after a statement that may make a table skip
-    /// rows. Without it, no rows are compared and no count is predicted.
+    /// The schema as it was last read: with the greeting, a peek, or before an INSERT. `None` if the server can't read
+    /// it, and after a statement that may make a table skip rows. Without it, no rows are compared and no count is predicted.
     unstable: Option<Unstable>,
     /// The version of that schema, if the schema was a committed one. `None` makes the next peek ask for the schema
     /// itself.
@@ -198,7 +198,8 @@ pub(crate) struct Session<C> {
     defaults_are_news: bool,
     /// Set if a statement of this session, which is not sent yet, may change them.
     is_unannounced: bool,
-    /// The changes to such defaults by all sessions of the configuration, and the number of them at that time.
+    /// Counts the changes to such defaults by all sessions of the configuration. `seen_changes` is the count at which
+    /// this session last asked for the schema.
     changes: Arc<SchemaChanges>,
     seen_changes: u64,
     /// The queue for writes outside of transactions, if the configuration asks for it.
@@ -370,7 +371,7 @@ impl<C: Client> Session<C> {
         let now = Instant::now();
         self.answered = outcome.is_ok().then_some(now);
         // Nodes may have joined or left: this is for later requests.
-        if scout.known.cluster().wants_look(now) {
+        if scout.known.cluster().wants_survey(now) {
             scout.survey();
         }
         if let Err(failure) = &outcome {
@@ -556,7 +557,7 @@ async fn survey<C: Client>(scout: &Scout) {
     loop {
         {
             let cluster = scout.known.cluster();
-            if cluster.has_found(began) || !cluster.is_looking(Instant::now()) {
+            if cluster.has_found(began) || !cluster.is_surveying(Instant::now()) {
                 return;
             }
         }

@@ -1,4 +1,5 @@
-//! Reads inside a transaction: peeks at the database as if the pending writes had been applied.
+//! Reads inside a transaction: peeks at the database as if the writes that wait for the commit had been
+//! applied.
 //!
 //! A peek is one request: the writes of the journal, the guards over what was shown before, and then the statements
 //! that the caller wants to run, the *tails*. Its last statement fails on purpose, which undoes all of it. If neither
@@ -13,8 +14,8 @@
 //! * Any other query goes to [`Session::guarded_read`], which needs to know the number of its columns: from the types,
 //!   from its text, or from the server.
 //!
-//! All peeks go through [`Session::peek_if_writable`]. It is the only place that takes the lock on behalf of a peek,
-//! and that decides which peeks compare earlier reads. A peek changes nothing on the server, so it may be sent any
+//! All peeks go through [`Session::try_peek`], except for what runs with the request that takes the lock
+//! ([`Session::lock_and_peek`]). It decides which peeks compare earlier reads. A peek changes nothing on the server, so it may be sent any
 //! number of times.
 
 use diesel::QueryResult;
@@ -46,7 +47,7 @@ impl<C: Client> Session<C> {
         tails: &[&Statement<'_>],
         writes: bool,
     ) -> QueryResult<Vec<StatementResult>> {
-        let results = self.peek_if_writable(tails, writes).await?;
+        let results = self.try_peek(tails, writes).await?;
         results.ok_or_else(error::unwritable)
     }
 
@@ -63,7 +64,7 @@ impl<C: Client> Session<C> {
     ///    the peek is sent at `weak`, and a read that fails is sent again at `weak`.
     ///
     /// [`wants_validation`]: crate::transaction::Journal::wants_validation
-    pub(super) async fn peek_if_writable(
+    pub(super) async fn try_peek(
         &mut self,
         tails: &[&Statement<'_>],
         writes: bool,
@@ -188,8 +189,8 @@ impl<C: Client> Session<C> {
         self.guarded_read(read, None, names).await
     }
 
-    /// Returns the names of the columns as the server knows them, which costs a request. [`statement::raw_query`]
-    /// explains the query before it.
+    /// Returns the names of the columns as the server knows them, which costs a request. Before that, the
+    /// schema is read, for the reason that [`statement::raw_query`] gives.
     async fn columns_of(&mut self, read: &Read<'_>) -> QueryResult<Vec<String>> {
         let (schema, columns) = (statement::read_of_schema(), read.columns());
         let mut results = self.peek(&[&schema, &columns], false).await?;

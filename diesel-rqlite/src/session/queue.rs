@@ -18,8 +18,8 @@ use crate::protocol::response;
 use crate::statement::{self, Place, Plan, Query, Statement, Wanted};
 
 /// The reason why something can't be queued.
-const NOT_QUEUED: &str = "a queued write is one INSERT, UPDATE or DELETE, which is run later, in no transaction of ours, and \
-     of which nothing is answered; use `execute`";
+const NOT_QUEUED: &str = "a queued write is one INSERT, UPDATE or DELETE that the node runs later, outside of any transaction, \
+     and whose outcome is not reported; use `execute`";
 
 impl<C: Client> Session<C> {
     /// Adds writes to the queue of a node. Returns the sequence number of the writes. Returns `None` if the node has

@@ -3,8 +3,8 @@
 //! [`Lease`] has the statements that take, check, renew and release the row, and
 //! [`Claim`](crate::transaction::Claim) knows which are due. This module sends them, except for two
 //! cases: the commit takes, checks and releases the lock in its own request (`commit`), and `connection::holding`
-//! renews the lease in the background. It also raises the fence of a lock that is held elsewhere, before reads that no
-//! commit compares.
+//! renews the lease in the background. It also writes the number of a lock that is held elsewhere to the database
+//! (*raises the fence*), before reads that no commit compares.
 //!
 //! 1. The first peek or read of a transaction takes the lock in its own request, if it is free
 //!    ([`Session::lock_and_peek`]).
@@ -188,7 +188,7 @@ impl<C: Client> Session<C> {
     /// decides:
     ///
     /// * It is free, or does not exist: try to take it.
-    /// * It is the same as when it was first seen so: once it has been for the holder's lease, take it over.
+    /// * It is unchanged: once it has been so for as long as the holder's lease, take it over.
     /// * It has changed: the holder lives, or there is another one. The time begins anew.
     async fn wait_for_lease(&mut self, lease: &Lease) -> QueryResult<()> {
         let began = Instant::now();

@@ -4,8 +4,8 @@
 //!
 //! * [`Unstable`]: which values each node has for itself, which tables may skip rows or end the transaction, and which
 //!   have no rowids. It is read as a whole.
-//! * The version of the schema. Each peek reads its number, or all of the version if that was not done for a while. It
-//!   reads the whole schema only if it is another version than the known one, or if none is known.
+//! * The version of the schema. Each peek of [`Session::peek_and_learn`] reads its number, or all of it if that was
+//!   not done for a second. It reads the whole schema only if it is another version than the known one, or if none is known.
 //! * The primary key of a table. It is asked for once per table, when a statement finds a row by a key.
 //!
 //! The version is kept only for a committed schema. The changes of the open transaction may be rolled back, after which
@@ -30,7 +30,7 @@ use crate::statement::Statement;
 pub(super) struct SchemaVersion {
     /// The row of [`unstable::VERSION`].
     rows: Rows,
-    /// The time at which that was last found to be true.
+    /// The time of the last answer to [`unstable::VERSION`]. Answers to [`unstable::NUMBER`] do not change it.
     seen: Instant,
 }
 
@@ -72,7 +72,8 @@ impl<C: Client> Session<C> {
     /// rqlite can't write its values as JSON.
     ///
     /// `writes` tells whether the statement may write. The result may be a failure of the statement: then nothing after
-    /// it has run, and nothing is learnt. Fails if the peek itself fails, or if the schema comes without rows.
+    /// it has run, and nothing is learnt. Fails if the peek itself fails, or if the answer about the
+    /// schema has no columns.
     ///
     /// If the version turns out to be another one, everything is asked once more, now with the schema. The result has
     /// to belong to the schema that decides about it.
@@ -109,7 +110,7 @@ impl<C: Client> Session<C> {
                 .chain(asked)
                 .chain(&keys)
                 .collect();
-            let Some(results) = self.peek_if_writable(&tails, writes).await? else {
+            let Some(results) = self.try_peek(&tails, writes).await? else {
                 return Ok(None);
             };
             let mut results = results.into_iter();

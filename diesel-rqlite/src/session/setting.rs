@@ -1,7 +1,7 @@
 //! PRAGMAs that set up a connection to SQLite, and that rqlite does not need.
 //!
-//! Programs for SQLite set the journal mode or a timeout when they connect. Which of these PRAGMAs need not be sent,
-//! and the row that SQLite would return, is known to `diesel_rqlite_sql`, see [`Setting`]. Only `PRAGMA foreign_keys`
+//! Programs for SQLite set the journal mode or a timeout when they connect. `diesel_rqlite_sql`
+//! knows which of these PRAGMAs need not be sent, and the row that SQLite would return, see [`Setting`]. Only `PRAGMA foreign_keys`
 //! has an effect, which `foreign_keys` explains.
 
 use diesel::QueryResult;

@@ -185,7 +185,7 @@ fn is_doubtful(rows: &Rows) -> bool {
 }
 
 impl<C: Client> Streaming<C> {
-    /// Returns the rows that follow `first`, the rows that came at once. Those count as handed out.
+    /// Creates the stream of the rows after `first`, which came at once and count as handed out.
     fn new(
         coming: Coming<C>,
         settings: Settings,
@@ -317,7 +317,7 @@ impl<C: Client> Streaming<C> {
         let node = session.nodes.current();
         let exchange = statement::query(&self.statement);
         let rows = self.given.rows;
-        let message = format!("{node}: the answer broke off behind {rows} rows: {reason}");
+        let message = format!("{node}: the answer broke off after {rows} rows: {reason}");
         error::failure(exchange.failure(Why::Unknown, message))
     }
 
@@ -326,8 +326,8 @@ impl<C: Client> Streaming<C> {
     fn others(&self) -> Error {
         error::conflict(
             format!(
-                "the query had to be run again behind {} rows, and returned others before them: they were changed meanwhile, \
-                 or it has no ORDER BY that tells all of them apart",
+                "the query had to be run again after {} rows, and the new answer begins with other rows: they were changed in \
+                 the meantime, or it has no ORDER BY that tells all of them apart",
                 self.given.rows
             ),
             None,

@@ -248,8 +248,8 @@ impl<C: Client> Session<C> {
         error::statement_error(message, None)
     }
 
-    /// Returns whether a write has its count. An INSERT that skips the rows it can't write may still fail, at another
-    /// row, or in a trigger, which skips rows as well then.
+    /// Asks a server whether a write has its count. An `INSERT OR IGNORE` may still fail: at a row that violates
+    /// something else, or in a trigger, where OR IGNORE holds as well.
     async fn is_so(&mut self, write: &Write) -> bool {
         let guard = write.count.guard();
         let tails: Vec<_> = std::iter::once(&write.statement).chain(&guard).collect();
@@ -372,7 +372,7 @@ impl<C: Client> Session<C> {
         if !statement.counted {
             self.keys.clear();
         }
-        self.learn_from_schema(statement);
+        self.note_schema_change(statement);
         self.transaction.learn_from(write, row);
     }
 

@@ -95,7 +95,7 @@ impl Claim {
         self.lease_mut()?.let_go()
     }
 
-    /// Notes that the row was given back, or that it was tried in vain.
+    /// Notes that the row was given back, or that the attempt failed.
     pub(crate) fn is_given_back(&mut self) {
         if let Some(lease) = self.lease_mut() {
             lease.is_given_back();

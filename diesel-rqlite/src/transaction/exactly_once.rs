@@ -8,8 +8,8 @@
 //! No clock decides how long a row is kept. The database counts registrations, and each row has its count in its name.
 //! A registration deletes the rows that are [`KEPT`] registrations older. A connection whose row is half as old
 //! registers anew at its next commit. So the proof of a commit exists until half of [`KEPT`] other connections have
-//! registered. If it is gone nevertheless, nothing is settled, and nothing is sent again: without the row neither a
-//! copy of the commit nor a guess about it can be applied.
+//! registered. If the row is gone nevertheless, the outcome stays unknown and nothing is sent again. A late copy
+//! can't be applied then: without the row, the commit fails.
 //!
 //! The flow, in `session::commit`:
 //!
@@ -34,7 +34,8 @@ pub(crate) const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS __diesel_rqlit
 /// The number of registrations for which a row is kept.
 const KEPT: u32 = 10_000;
 
-/// The condition for rows that are counted. Rows of earlier versions begin with the number of a day. Only those
+/// The condition for rows that are counted. The names of rows of earlier versions begin with the number of a
+/// day. Only those
 /// versions delete them, so that their clocks decide about their own rows only.
 const COUNTED: &str = "client >= 'r' AND client < 's'";
 
@@ -48,8 +49,7 @@ pub(crate) mod guard {
     pub(crate) const GONE: &str = "gone";
 }
 
-/// Returns SQL for the name before which rows are older than so many registrations. Half of the digits of the count are
-/// never needed.
+/// Returns SQL for a name. Rows with a smaller name are more than `registrations` older than the newest.
 fn name_behind(registrations: u32) -> String {
     format!(
         "(SELECT printf('r%016d', coalesce(CAST(substr(max(client), 2, 16) AS INTEGER), 0) - {registrations}) \

@@ -2,8 +2,8 @@
 //!
 //! * A conflict, or the loss of the lock, ends it. Only a rollback of all of it helps, and it may be run again.
 //! * A write that fails, and that no server had run before, breaks it until it is rolled back to before that write.
-//! * A statement may say ROLLBACK itself. Then nothing of the transaction is left.
-//! * A request without an answer that could have changed nothing interrupts it: it may be run again.
+//! * A statement may roll back everything itself, as `OR ROLLBACK` does.
+//! * A request that could have changed nothing, and has no answer, interrupts it: it may be run again.
 //! * A read beyond [`MOST_GUARDS`] leaves it as it is, and it can only end.
 //!
 //! The session checks [`Transaction::check_usable`] or [`Transaction::check_writable`] before each statement. How the
@@ -18,7 +18,7 @@ use crate::lock::LockError;
 use crate::protocol::failure::{Failure, Why};
 use crate::protocol::request::Stake;
 
-/// The largest size of a transaction's guards, in bytes. They are part of its commit, and of the Raft log. A read that
+/// The most bytes that the guards of a transaction may have. They are part of its commit, and of the Raft log. A read that
 /// would exceed it is shown without a guard, after which the transaction can do nothing more, see
 /// [`Transaction::check_guarded`].
 pub(super) const MOST_GUARDS: usize = 16 << 20;

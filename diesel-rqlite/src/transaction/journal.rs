@@ -1,7 +1,7 @@
 //! The journal of a transaction: the writes to apply, and what has to be true for them to be applied.
 //!
-//! Entries are only added at the end, by `show`, `write` and `failed`. A rollback removes those after a mark that
-//! nobody has seen, and puts the others between `SAVEPOINT` and `ROLLBACK TO`. At the commit, all entries run in order.
+//! `show`, `write` and `failed` add entries at the end. A rollback removes those after a mark that nobody has seen. If the
+//! others have writes, it puts them between `SAVEPOINT` and `ROLLBACK TO`. At the commit, all entries run in order.
 //!
 //! Invariants:
 //!
@@ -56,7 +56,7 @@ pub(crate) enum Entry {
     /// Rows that were shown to the closure.
     Rows(Box<Guard>),
     Write(Box<Write>),
-    /// Savepoints surround what was rolled back after the closure had seen its effects.
+    /// Savepoints surround what was rolled back after the closure had seen its effects, and an INSERT that failed.
     Savepoint(String),
     RollBackTo(String),
     Release(String),
@@ -434,7 +434,7 @@ impl Journal {
 
     /// Adds all statements as they run at the commit.
     ///
-    /// Without `guards`, writes and savepoints are added only.
+    /// Without `guards`, only writes and savepoints are added.
     pub(crate) fn push_commit<'j>(&'j self, parts: &mut Parts<'j>, guards: bool) {
         for (place, entry) in self.entries.iter().enumerate() {
             match entry {

@@ -31,7 +31,7 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// A statement that has found two rows is expected to find the next one.
+    /// The number of rows that a statement must have found before it is expected to find the next one.
     const ENOUGH: u32 = 2;
 
     /// Returns whether an UPDATE or DELETE by key will find its row. Returns `None` if a server has to be asked.

@@ -28,7 +28,7 @@
 //! * After a failure that leaves the journal wrong, the transaction is broken: `check_usable` fails until it is rolled
 //!   back to before the failure. The session's reads, writes and commit check that first.
 //! * `marks` has one element for each open transaction and SAVEPOINT, and agrees with the depth in `status`.
-//! * From `begin_commit` on, no failure makes the transaction one that was interrupted: its writes may be applied.
+//! * From `begin_commit` on, a failure no longer marks the transaction as interrupted: its writes may be applied.
 //! * Nothing outside of this module changes a field. The journal can be asked from outside, and not changed.
 //!
 //! This module decides nothing about nodes and retries, see `protocol::call`, and waits for no lock, see
@@ -92,15 +92,15 @@ pub struct Transaction {
     interrupted: bool,
     /// Set if a commit with writes has been sent, and may have been applied.
     committing: bool,
-    /// The message of a statement that said ROLLBACK. Nothing of the transaction is left, but it has not been ended
-    /// yet.
+    /// The error of a statement that has rolled back everything, as `OR ROLLBACK` does. The transaction is still open
+    /// for the program.
     ended: Option<String>,
     /// The last effects of this connection, in a transaction that is over, or outside of any.
     did: Did,
     /// Set once writes outside of a transaction have been sent.
     has_written: bool,
-    /// The length of the journal when writes that no server ran were rolled back inside of the transaction. `None` if a
-    /// row was inserted since.
+    /// The length of the journal after the last rollback inside of the transaction that undid writes. `None` if there
+    /// was none, or if a row was inserted since.
     undone: Option<usize>,
 }
 
@@ -200,8 +200,8 @@ impl Transaction {
 
     /// Adds a write that waits for the commit.
     ///
-    /// The caller has checked that the transaction is writable. A write that records a migration does so only in a
-    /// transaction of its own: inside another one of the caller, the migration is not all there is.
+    /// The caller has checked that the transaction is writable. A write that records a migration counts as such
+    /// only in an outermost transaction: inside another one, the migration may not be all of it.
     pub(crate) fn write(&mut self, mut write: Write) {
         let is_alone = self.depth() == 1 && !self.journal.sets_up_migrations();
         write.migration = write.migration.filter(|part| match part {
@@ -222,7 +222,7 @@ impl Transaction {
     /// Adds rows that were shown: the guard over them, and the row that was found by its primary key.
     ///
     /// A guard that would exceed [`MOST_GUARDS`] is left out, and the transaction can't go on, see
-    /// [`check_guarded`](Self::check_guarded). Nothing has to be compared unless it does anything more.
+    /// [`check_guarded`](Self::check_guarded). Without that guard, a transaction that ends now is still right.
     pub(crate) fn show(&mut self, guard: Option<Guard>, row: Option<RowKey>) {
         if let Some(row) = row {
             self.journal.known().set(row, true);
@@ -391,8 +391,8 @@ impl Transaction {
         }
     }
 
-    /// Returns what the pending writes do to `last_insert_rowid()` and `changes()`. Outside of a transaction nothing is
-    /// pending.
+    /// Returns what the writes that wait do to `last_insert_rowid()` and `changes()`. Outside of a transaction none
+    /// waits.
     pub(crate) fn in_front(&self) -> InFront {
         match self.is_open() {
             true => self.journal.in_front(self.undone),
@@ -400,7 +400,7 @@ impl Transaction {
         }
     }
 
-    /// Returns what this connection did last, not counting what is pending.
+    /// Returns what this connection did last, not counting writes that wait.
     pub(crate) fn did(&self) -> &Did {
         &self.did
     }
@@ -415,8 +415,8 @@ impl Transaction {
         }
     }
 
-    /// Notes that nobody knows what this connection did last: the answer to a write was lost, or others write in its
-    /// name.
+    /// Notes that nobody knows what this connection did last: the answer to a write was lost, or concurrent queries
+    /// of the connection wrote, too.
     pub(crate) fn lose_track(&mut self) {
         self.did = Did::unknown();
     }

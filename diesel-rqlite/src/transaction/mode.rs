@@ -18,7 +18,7 @@ pub enum TransactionMode {
     ///
     /// * The count of `INSERT … VALUES` is derived from its text, without a request. If it violates a constraint, that
     ///   is the error of the next statement that asks the server, of the end of a nested transaction around it, or of
-    ///   the commit. To catch it, put the INSERT into a nested transaction, as on SQLite.
+    ///   the commit. To catch it where it happens, as on SQLite, put the INSERT into a nested transaction.
     /// * An UPDATE or DELETE by primary key counts as one row, without a request, if the transaction has read that row,
     ///   or if the same statement found two other rows before. If that turns out wrong, the commit is a
     ///   `SerializationFailure`, and the next transaction of the connection asks for all its counts.

@@ -18,9 +18,10 @@ use crate::statement::Statement;
 /// The number of `Rows`, `Write` and `Count` is the place of the entry in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// Writes the number of the commit. Fails if the commit has been applied already, or has no row that lasts.
+    /// Writes the number of the commit. Fails if the number is not new, or if the row of the connection is missing or
+    /// too old.
     CommitNumber,
-    /// Fails if the lock is no longer held.
+    /// Fails if the lock is no longer held, be it a row in rqlite or one held elsewhere.
     Fence,
     /// Fails if another client holds the lock.
     TakeLock,
@@ -32,7 +33,7 @@ pub(crate) enum Part {
     Write(usize),
     /// Fails unless the write before it has the count that was told.
     Count(usize),
-    /// A statement of this crate, such as a savepoint. Its outcome does not depend on other clients.
+    /// A statement of this crate, such as a savepoint. It does not fail because of other clients.
     Own,
 }
 

@@ -1,6 +1,6 @@
 //! The requests of a transaction, and the meaning of their answers.
 //!
-//! Both kinds of requests are made from the journal, which that does not change. The flow is:
+//! Both kinds of requests are made from the journal, without changing it. The flow is:
 //!
 //! 1. [`Transaction::peek`] and [`Transaction::commit_request`] write the request, and keep what each of its statements is for.
 //! 2. The session sends it, as often as `protocol::call` permits.
@@ -349,12 +349,12 @@ impl Transaction {
         }
     }
 
-    /// Returns the error for a statement of the journal that failed.
+    /// Returns the error for a statement of the request that failed.
     ///
     /// The cases, for a write:
     ///
-    /// * The client told its count, or that it fails, and that is wrong: a conflict, and the client tells less the next
-    ///   time.
+    /// * The client predicted its count, or its failure, and was wrong: a conflict, and the client predicts less the
+    ///   next time.
     /// * A server has run it before without an error: a conflict.
     /// * Nobody has run it before: its own error. The transaction can be rolled back to before it.
     ///
@@ -435,12 +435,12 @@ impl Transaction {
         self.failed(entry, message, place)
     }
 
-    /// Returns the error for a later acquisition of the lock, which has written its number to the database.
+    /// Returns the error for a lock that another holder has taken since.
     pub(crate) fn fenced_off(&mut self, message: &str) -> Error {
         self.part_failed(Part::Fence, message)
     }
 
-    /// Returns whether the failure contradicts something that the client told on its own: that a write succeeds, its
+    /// Returns whether the failure contradicts something that the client concluded by itself: that a write succeeds, its
     /// count, or that it fails.
     fn is_told_by_client(&self, part: Part) -> bool {
         let (Part::Write(entry) | Part::Count(entry)) = part else {

@@ -1,7 +1,7 @@
 //! Queries of one connection that run at the same time.
 //!
 //! Each of them has a core of its own, made by [`Core::concurrent`], and can't begin a transaction.
-//! What it has learned is left in [`Concurrent`], and taken over by the connection before its next
+//! What it has learnt is left in [`Concurrent`], and taken over by the connection before its next
 //! query.
 
 #[cfg(feature = "async")]
@@ -21,12 +21,12 @@ use crate::mutex::{inner, locked};
 use crate::protocol::nodes::Nodes;
 use crate::session::Client;
 
-/// State learned by concurrent queries, for example which node leads.
+/// State learnt by concurrent queries, for example which node leads.
 #[cfg(feature = "async")]
 #[derive(Default)]
 pub(super) struct Concurrent {
     pub(super) nodes: Mutex<Option<Nodes>>,
-    /// Set if one of them wrote something.
+    /// Set if one of them sent a write, whatever the outcome.
     pub(super) wrote: AtomicBool,
 }
 
@@ -48,7 +48,7 @@ impl<C: Client> Core<C> {
         Ok(core)
     }
 
-    /// Takes over state that a concurrent query has learned.
+    /// Takes over state that a concurrent query has learnt.
     #[cfg(feature = "async")]
     pub(crate) fn end_concurrent(&self, other: &mut Self) {
         let nodes = other.session.nodes.clone();
@@ -58,7 +58,7 @@ impl<C: Client> Core<C> {
         }
     }
 
-    /// Applies state that concurrent queries have learned.
+    /// Applies state that concurrent queries have learnt.
     pub(crate) fn learn_from_concurrent(&mut self) {
         #[cfg(feature = "async")]
         if let Some(nodes) = inner(&mut self.concurrent.nodes).take() {

@@ -62,7 +62,7 @@ pub(crate) struct Core<C: Client> {
     observed: Observed,
     /// Behind a mutex, since several queries may be reported at the same time.
     instrumentation: Mutex<DynInstrumentation>,
-    /// State learned by queries that ran concurrently with this connection's own.
+    /// State learnt by queries that ran concurrently with this connection's own.
     #[cfg(feature = "async")]
     concurrent: Concurrent,
     /// `true` if the core serves a single query, and must leave no transaction open.

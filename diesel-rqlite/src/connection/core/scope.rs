@@ -1,7 +1,8 @@
 //! What a panic or a dropped future leaves open is rolled back.
 //!
-//! A [`Scope`] remembers how deep the connection was in transactions. It is dropped in any case; only
-//! one that was closed by [`Scope::keep`] lets the transactions stay that were opened inside it.
+//! A [`Scope`] remembers how deep the connection was in transactions. When it
+//! is dropped, the transactions that were opened inside it are rolled back. [`Scope::keep`] prevents
+//! that.
 
 use super::Core;
 use crate::session::Client;
@@ -45,8 +46,8 @@ impl<'a, T: HasCore> Scope<'a, T> {
         }
     }
 
-    /// Opens a scope for one query, which may consist of several statements. Either the whole query
-    /// is collected, or nothing of it.
+    /// Opens a scope for one query, which may consist of several statements. Either all
+    /// writes of the query stay in the journal, or none.
     pub(super) fn of_query(of: &'a mut T) -> Self {
         let transaction = &of.core().session.transaction;
         let query = transaction.is_open();

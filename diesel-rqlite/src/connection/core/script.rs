@@ -24,7 +24,7 @@ use crate::statement::strip_begin_and_commit;
 
 impl<C: Client> Core<C> {
     /// Runs a script. Its statements are one atomic request, unless the script begins and ends
-    /// transactions of its own, or switches foreign keys on or off.
+    /// transactions of its own, switches foreign keys on or off, or has a VACUUM.
     pub(crate) async fn script(&mut self, sql: &str) -> QueryResult<()> {
         let found = parse(sql).map_err(|error| self.not_sent(error))?;
         self.learn_from_concurrent();

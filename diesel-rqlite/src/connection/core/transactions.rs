@@ -1,11 +1,11 @@
 //! The beginning and the end of transactions: for Diesel, and for SQL that says so.
 //!
-//! The outermost transaction takes its lock when it begins, or with its first statement if the lock
-//! is a row in rqlite. `Holding` keeps the lock until the outcome is known.
+//! The outermost transaction takes its lock when it begins. One that is a row in rqlite is taken with
+//! the first request, unless the transaction is immediate. `Holding` keeps the lock until the outcome is known.
 //!
-//! There are three ways to the end: a commit, a rollback, and [`Core::abandon`], which can't wait. In
-//! each of them the transaction is over for the client when it ends, whatever the outcome, and the
-//! lock is given back. A lock that is not in rqlite is given back only after the answer to the
+//! There are three ways to the end: a commit, a rollback, and [`Core::abandon`], which can't wait. After
+//! each of them the transaction is over for the client, whatever the outcome, and the lock is given
+//! back. A lock that is not in rqlite is given back only after the answer to the
 //! commit, even if the future of the commit is dropped.
 //!
 //! Diesel counts its own transactions. SQL may open savepoints inside of them, and may end them.
@@ -101,7 +101,7 @@ impl<C: Client> Core<C> {
 
     /// Returns whether the last transaction failed because data it had read was changed, its lock
     /// was lost, or one of its reads had no answer. Nothing of it was applied.
-    pub(crate) fn has_conflicted(&self) -> bool {
+    pub(crate) fn may_be_run_again(&self) -> bool {
         self.session.transaction.may_be_run_again()
     }
 
@@ -202,7 +202,7 @@ impl<C: Client> Core<C> {
         self.observed.end(ended);
     }
 
-    /// Releases the lock of an abandoned transaction after a while, see [`Holding::watch`].
+    /// Releases the lock of a transaction that is no longer used, after a while, see [`Holding::watch`].
     #[cfg(feature = "async")]
     pub(crate) fn watch(&mut self) {
         self.holding.watch::<C::Runtime>(&self.session.transaction);

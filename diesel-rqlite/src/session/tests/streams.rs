@@ -94,7 +94,7 @@ fn an_answer_that_breaks_off_again_and_again_is_an_error() {
     let (values, error) = all(&mut session);
     assert_eq!(values, [1]);
     let (_, message) = kind(Err(error.expect("is an error")));
-    assert!(message.contains("broke off behind 1 rows"), "{message}");
+    assert!(message.contains("broke off after 1 rows"), "{message}");
     done(&session);
 }
 
