@@ -25,12 +25,13 @@ impl Parsed<'_> {
     /// # Errors
     ///
     /// `Volatile`, if the rows come from a query and a default is random. One value for all rows would not be that.
+    /// Otherwise an error of the text with the defaults, for example because it is too long.
     pub fn with_defaults(
         &self,
         defaults: &[(&str, &str)],
     ) -> Result<Option<Parsed<'static>>, SqlError> {
         match self.pins_of_defaults(defaults) {
-            Some(Source::Values(pins)) => Ok(self.reread(&pins).ok()),
+            Some(Source::Values(pins)) => self.reread(&pins).map(Some),
             Some(Source::Query { missing, .. })
                 if missing.iter().any(|(_, value)| is_random(value)) =>
             {
@@ -38,7 +39,7 @@ impl Parsed<'_> {
                     "a column with a random default, which this INSERT … SELECT leaves out,",
                 ))
             }
-            Some(Source::Query { pins, .. }) => Ok(self.reread(&pins).ok()),
+            Some(Source::Query { pins, .. }) => self.reread(&pins).map(Some),
             None => Ok(None),
         }
     }
@@ -84,18 +85,34 @@ impl Parsed<'_> {
         }
         let (columns, values) = lists(&missing);
         let mut pins = vec![self.in_front_of(close, &columns)];
-        if !self.is(close + 1, Keyword::Values) {
-            pins.extend(self.pins_around_query(close + 1, &values)?);
-            return Some(Source::Query { missing, pins });
+        match self.ends_of_rows(close + 1) {
+            Some(ends) => {
+                pins.extend(ends.into_iter().map(|end| self.in_front_of(end, &values)));
+                Some(Source::Values(pins))
+            }
+            None => {
+                pins.extend(self.pins_around_query(close + 1, &values)?);
+                Some(Source::Query { missing, pins })
+            }
         }
-        let mut place = close + 2;
+    }
+
+    /// Returns the closing parentheses of the rows in `VALUES (…), (…)`. Returns `None` for any other query, also for one
+    /// that only begins like this: `VALUES (1) UNION SELECT 2`.
+    fn ends_of_rows(&self, values: usize) -> Option<Vec<usize>> {
+        if !self.is(values, Keyword::Values) {
+            return None;
+        }
+        let mut ends = Vec::new();
+        let mut place = values + 1;
         loop {
             let close = self.closing(place)?;
-            pins.push(self.in_front_of(close, &values));
-            if self.kind(close + 1) != Some(TokenKind::Comma) {
-                return Some(Source::Values(pins));
+            ends.push(close);
+            match self.keyword(close + 1) {
+                Some(Keyword::Union | Keyword::Intersect | Keyword::Except) => return None,
+                _ if self.kind(close + 1) == Some(TokenKind::Comma) => place = close + 2,
+                _ => return Some(ends),
             }
-            place = close + 2;
         }
     }
 
@@ -208,6 +225,11 @@ mod tests {
                 "INSERT INTO t (a, \"at\") \
                  SELECT *, (CURRENT_TIMESTAMP) FROM (SELECT b FROM u WHERE b IN (SELECT 1)) WHERE true \
                  ON CONFLICT (a) DO UPDATE SET a = ? RETURNING a",
+            ),
+            (
+                "INSERT INTO t (a) VALUES (1), (2) UNION ALL SELECT 3",
+                "INSERT INTO t (a, \"at\") \
+                 SELECT *, (CURRENT_TIMESTAMP) FROM (VALUES (1), (2) UNION ALL SELECT 3)",
             ),
             (
                 "INSERT INTO t (a) WITH c (d) AS (VALUES (1)) SELECT d FROM c",

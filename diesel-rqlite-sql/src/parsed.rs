@@ -366,9 +366,9 @@ impl<'a> Parsed<'a> {
         }
     }
 
-    /// Returns a name without its quotes, in lower case.
+    /// Returns a name without its quotes and escapes, in lower case. As in SQLite, that concerns ASCII letters only.
     pub fn name_at(&self, token: usize) -> String {
-        unquoted(self.at(token)).to_lowercase()
+        unescaped(self.at(token)).to_ascii_lowercase()
     }
 
     /// Returns the text from the first to the last of these tokens, including everything between them.

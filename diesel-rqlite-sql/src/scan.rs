@@ -66,7 +66,7 @@ impl Parsed<'_> {
             _ => return None,
         };
         (is_name(last) && is_name(qualifier)).then(|| Scan {
-            table: unescaped(self.at(last)).to_lowercase(),
+            table: unescaped(self.at(last)).to_ascii_lowercase(),
             qualifier: self.at(qualifier).to_owned(),
         })
     }

@@ -247,7 +247,7 @@ fn given_defaults(
     let Some(table) = parsed.table_name() else {
         return Ok(None);
     };
-    match schema.defaults_of(&table.to_lowercase()) {
+    match schema.defaults_of(&table.to_ascii_lowercase()) {
         defaults if defaults.is_empty() => Ok(None),
         defaults => parsed.with_defaults(&defaults),
     }
@@ -277,7 +277,7 @@ impl Tables {
     /// Notes that the table that a change would create exists.
     fn insert(&mut self, change: &ColumnChange) {
         if let ColumnChange::Create { table, .. } = change {
-            self.0.insert(table.to_lowercase());
+            self.0.insert(table.to_ascii_lowercase());
         }
     }
 
@@ -289,14 +289,14 @@ impl Tables {
                 table,
                 if_not_exists,
                 ..
-            } => self.0.insert(table.to_lowercase()) || !if_not_exists,
+            } => self.0.insert(table.to_ascii_lowercase()) || !if_not_exists,
             ColumnChange::Drop { table } => {
-                self.0.remove(&table.to_lowercase());
+                self.0.remove(&table.to_ascii_lowercase());
                 true
             }
             ColumnChange::Rename { table, to } => {
-                self.0.remove(&table.to_lowercase());
-                self.0.insert(to.to_lowercase());
+                self.0.remove(&table.to_ascii_lowercase());
+                self.0.insert(to.to_ascii_lowercase());
                 true
             }
             ColumnChange::RenameColumn { .. }

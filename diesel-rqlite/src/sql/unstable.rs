@@ -245,12 +245,12 @@ impl Unstable {
             }
             ColumnChange::Rename { table, to } => self.rename_defaults(|of, _| {
                 if is_same(of, table) {
-                    *of = to.to_lowercase();
+                    *of = to.to_ascii_lowercase();
                 }
             }),
             ColumnChange::RenameColumn { table, column, to } => self.rename_defaults(|of, name| {
                 if is_same(of, table) && is_same(name, column) {
-                    *name = to.to_lowercase();
+                    *name = to.to_ascii_lowercase();
                 }
             }),
         }
@@ -258,7 +258,7 @@ impl Unstable {
 
     fn add_default(&mut self, table: &str, ColumnDefault { column, default }: &ColumnDefault) {
         if is_volatile(default) {
-            let (table, column) = (table.to_lowercase(), column.to_lowercase());
+            let (table, column) = (table.to_ascii_lowercase(), column.to_ascii_lowercase());
             self.columns.push((table.clone(), column.clone()));
             self.defaults.push((table, column, default.clone()));
         }
@@ -353,7 +353,7 @@ impl Unstable {
                 let item = &items[place];
                 !any(&query.names(|place| item.contains(&place)), &columns)
             } else {
-                !columns.contains(&name.to_lowercase())
+                !columns.contains(&name.to_ascii_lowercase())
             }
         });
         let compared: Vec<_> = compared.collect();
@@ -440,7 +440,7 @@ impl Writes {
 
 /// Compares the name of a table or column that is in lower case with one as it is written.
 fn is_same(known: &str, written: &str) -> bool {
-    known == written.to_lowercase()
+    known == written.to_ascii_lowercase()
 }
 
 /// Returns whether a table is created with a default that differs between nodes.

@@ -216,7 +216,7 @@ impl Query<'_> {
 fn if_rowids(tables: &[String], value: &str) -> String {
     let names = tables
         .iter()
-        .map(|table| format!("'{}'", table.to_lowercase().replace('\'', "''")));
+        .map(|table| format!("'{}'", table.to_ascii_lowercase().replace('\'', "''")));
     let names: Vec<_> = names.collect();
     format!(
         "(CASE WHEN EXISTS (SELECT 1 FROM pragma_table_list WHERE schema='main' AND type='table' AND wr=0 AND lower(name) \

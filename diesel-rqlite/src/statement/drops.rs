@@ -31,7 +31,7 @@ impl Batch<'_> {
         let dropped: HashSet<_> = self
             .statements
             .iter()
-            .filter_map(|statement| Some(statement.drops.as_ref()?.name.to_lowercase()))
+            .filter_map(|statement| Some(statement.drops.as_ref()?.name.to_ascii_lowercase()))
             .collect();
         let mut guarded = Vec::with_capacity(self.statements.len() + dropped.len());
         for statement in self.statements {

@@ -150,7 +150,7 @@ impl Facts {
         Facts {
             by_key: ByKey::of(parsed),
             numbers,
-            written_table: parsed.table_name().map(|name| name.to_lowercase()),
+            written_table: parsed.table_name().map(|name| name.to_ascii_lowercase()),
             decisive: parsed.decisive(),
             connection_function: parsed.connection_function(),
         }

@@ -54,7 +54,7 @@ impl Expression {
     fn column(name: &str) -> Self {
         Expression {
             sql: name.to_owned(),
-            names: HashSet::from([unescaped(name).to_lowercase()]),
+            names: HashSet::from([unescaped(name).to_ascii_lowercase()]),
         }
     }
 }
