@@ -368,7 +368,9 @@ impl<'a> Parsed<'a> {
 
     /// Returns a name without its quotes and escapes, in lower case. As in SQLite, that concerns ASCII letters only.
     pub fn name_at(&self, token: usize) -> String {
-        unescaped(self.at(token)).to_ascii_lowercase()
+        let mut name = unescaped(self.at(token));
+        name.make_ascii_lowercase();
+        name
     }
 
     /// Returns the text from the first to the last of these tokens, including everything between them.
@@ -545,11 +547,14 @@ pub fn unquoted(name: &str) -> &str {
 
 /// Returns a name without quotes and escapes: `"a""b"` → `a"b`. SQLite also accepts a name in single quotes.
 pub fn unescaped(name: &str) -> String {
-    match name.chars().next() {
-        Some(quote @ ('"' | '`' | '\'')) if name.len() > 1 => {
-            let doubled = format!("{quote}{quote}");
-            name[1..name.len() - 1].replace(&doubled, &quote.to_string())
-        }
-        _ => unquoted(name).to_owned(),
+    let (doubled, quote) = match name.as_bytes().first() {
+        Some(b'"') => ("\"\"", "\""),
+        Some(b'`') => ("``", "`"),
+        Some(b'\'') => ("''", "'"),
+        _ => return unquoted(name).to_owned(),
+    };
+    match name.get(1..name.len() - 1) {
+        Some(inner) => inner.replace(doubled, quote),
+        None => name.to_owned(),
     }
 }
