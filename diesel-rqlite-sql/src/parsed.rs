@@ -548,13 +548,14 @@ pub fn unquoted(name: &str) -> &str {
 /// Returns a name without quotes and escapes: `"a""b"` → `a"b`. SQLite also accepts a name in single quotes.
 pub fn unescaped(name: &str) -> String {
     let (doubled, quote) = match name.as_bytes().first() {
-        Some(b'"') => ("\"\"", "\""),
-        Some(b'`') => ("``", "`"),
-        Some(b'\'') => ("''", "'"),
+        Some(b'"') => ("\"\"", '"'),
+        Some(b'`') => ("``", '`'),
+        Some(b'\'') => ("''", '\''),
         _ => return unquoted(name).to_owned(),
     };
     match name.get(1..name.len() - 1) {
-        Some(inner) => inner.replace(doubled, quote),
-        None => name.to_owned(),
+        // Nearly no name has one.
+        Some(inner) if inner.contains(quote) => inner.replace(doubled, &doubled[1..]),
+        inner => inner.unwrap_or(name).to_owned(),
     }
 }

@@ -203,7 +203,7 @@ fn transaction_of_two_reads_and_three_writes() -> Result<(), Box<dyn Error>> {
                 .execute(conn)
         })
     })?;
-    assert_at_most(&cost, 3, 2600, 660);
+    assert_at_most(&cost, 3, 2600, 500);
     Ok(())
 }
 

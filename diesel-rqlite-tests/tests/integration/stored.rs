@@ -133,7 +133,12 @@ impl Random {
         if let Some(hard) = HARD.get(place) {
             return (*hard).to_owned();
         }
-        match place % 6 {
+        self.value_like(place)
+    }
+
+    /// A value of a class: `like` modulo [`CLASSES`].
+    fn value_like(&mut self, like: usize) -> String {
+        match like % CLASSES {
             0 => (self.next().cast_signed() >> (self.next() % 63)).to_string(),
             1 => format!("{:?}", f64::from_bits(self.next()))
                 .replace("NaN", "NULL")
@@ -144,7 +149,19 @@ impl Random {
             _ => format!("'text {}'", self.next() % 1000),
         }
     }
+
+    /// Values of one class, or NULL.
+    fn values_like(&mut self, like: usize, rows: i64) -> Vec<String> {
+        let values = (0..rows).map(|_| match self.next() % 16 {
+            0 => "NULL".to_owned(),
+            _ => self.value_like(like),
+        });
+        values.collect()
+    }
 }
+
+/// The number of classes of random values.
+const CLASSES: usize = 6;
 
 /// Reads a column of a type, of the rows with these keys. `variant` makes the text another one.
 macro_rules! reads {
@@ -194,7 +211,8 @@ fn make(db: &mut Database, declared: &str, values: &[String]) {
     .expect("creates");
 }
 
-/// How many rounds: each reads some thousand values in each of four types. `STORED_ROUNDS` says another number.
+/// How many rounds: each reads some thousand values in each of four types, or nearly ten thousand of one class.
+/// `STORED_ROUNDS` says another number.
 fn rounds() -> usize {
     let said = std::env::var("STORED_ROUNDS").ok();
     said.and_then(|said| said.parse().ok()).unwrap_or(2)
@@ -247,6 +265,39 @@ fn unlearnt(db: &Database) -> impl Fn() -> RqliteConnection + use<> {
     let port = db.node.address();
     let port = port.rsplit(':').next().expect("a port").to_owned();
     move || connect(&format!("rqlite://localhost:{port}?discovery=false"))
+}
+
+/// Many values of one class in a column stay in the plain form, where it is exact for all of them.
+#[test]
+fn plain_answers_of_many_values_alike_are_exact_or_asked_for_again() {
+    const ROWS: i64 = 600;
+    let mut db = Database::new();
+    let unlearnt = unlearnt(&db);
+    let mut exact = db.another();
+    exact.set_prepared_statement_cache_size(CacheSize::Disabled);
+    let mut random = Random(0xD1B5_4A32_D192_ED03);
+    for round in 0..rounds() {
+        for (place, declared) in DECLARED.iter().enumerate() {
+            let rows = if declared.is_empty() && !TELLS_TYPES {
+                1
+            } else {
+                ROWS
+            };
+            let values = random.values_like(place + round, rows);
+            make(&mut db, declared, &values);
+            for (variant, (kind, reads)) in KINDS.into_iter().enumerate() {
+                let wanted = reads(&mut exact, variant, 1, rows);
+                let mut conn = unlearnt();
+                for run in 0..3 {
+                    assert_eq!(
+                        reads(&mut conn, variant, 1, rows),
+                        wanted,
+                        "{kind} of {declared:?}, run {run}, among {values:?}"
+                    );
+                }
+            }
+        }
+    }
 }
 
 /// Each of the hard values by a connection that has learnt nothing from the others.

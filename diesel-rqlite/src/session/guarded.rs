@@ -64,25 +64,21 @@ impl<C: Client> Session<C> {
         if let Some((learnt, stored)) = stored
             && !learnt.returns_several_rows()
             && let Some(shown) = self
-                .stored_row(&guarded, learnt, stored, by_key.as_ref(), &names)
+                .stored_row(&guarded, learnt, stored, by_key, &names)
                 .await?
         {
-            return self.shown_rows(read, &guarded, shown, by_key.as_ref());
+            return self.shown_rows(read, &guarded, shown, by_key);
         }
         let query = |form| guarded.rows(form);
-        if let Some(shown) = self.cells(query, by_key.as_ref(), &names).await? {
-            return self.shown_rows(read, &guarded, shown, by_key.as_ref());
+        if let Some(shown) = self.cells(query, by_key, &names).await? {
+            return self.shown_rows(read, &guarded, shown, by_key);
         }
         // The table has been replaced by one without rowids in the meantime.
         let guarded = read.in_transaction(&self.entropy(), names.len(), None);
         let query = |form| guarded.rows(form);
-        let shown = self.cells(query, by_key.as_ref(), &names).await?;
-        self.shown_rows(
-            read,
-            &guarded,
-            shown.ok_or_else(unreadable_cells)?,
-            by_key.as_ref(),
-        )
+        let shown = self.cells(query, by_key, &names).await?;
+        let shown = shown.ok_or_else(unreadable_cells)?;
+        self.shown_rows(read, &guarded, shown, by_key)
     }
 
     /// Reads at most one row as it is stored. Returns `None` if there are more rows, if they need another form, or if

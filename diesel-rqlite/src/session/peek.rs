@@ -183,7 +183,7 @@ impl<C: Client> Session<C> {
             }
         }
         let names = match read.column_names() {
-            Some(names) => names,
+            Some(names) => names.to_vec(),
             None => self.columns_of(read).await?,
         };
         self.guarded_read(read, None, names).await

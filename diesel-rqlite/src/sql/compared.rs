@@ -4,13 +4,14 @@
 //! them takes, see [`cells`](super::cells). The comparison must avoid conversions by SQLite: a unary plus removes the
 //! affinity of a column, and a text is compared by its bytes.
 //!
-//! A caller makes one condition for each column, by [`as_stored`] or [`as_cell`], depending on the form in which the
+//! A caller makes one condition for each column, by [`push_stored`] or [`push_cell`], depending on the form in which the
 //! column came. It joins them, each after ` AND `, and passes them to [`guard`] or [`guard_by_key`].
 //!
 //! Invariant: a condition holds for the value that was read and for no other value that the client could tell from it.
 //! A condition that is NULL counts as false: `total(1 AND …)` counts a row only if all conditions are true.
 //!
-//! `place` in these functions binds a value and returns the SQL for it, including SQL for values that JSON can't carry.
+//! `place` in these functions binds a value and appends the SQL for it, including SQL for values that JSON can't carry.
+//! Both are appended piece by piece: a transaction makes a guard for each of its reads.
 
 use crate::bind_collector::Bind;
 use crate::protocol::encoding::{Encoding, Wanted};
@@ -20,64 +21,80 @@ use super::cells::{self, Classes, TextCell};
 use super::fails_unless;
 use super::results::SUBQUERY;
 
-/// Returns the condition that the column of this name has the value of a row that came as it is stored. `place` writes
-/// a value.
+/// Appends the condition that the column of this name has the value of a row that came as it is stored.
 ///
 /// Numbers are less than any text, and BLOBs are greater. So a comparison with `''` tells what `typeof` does, and SQLite
 /// prepares it faster.
 ///
 /// `name` is the SQL for the column. `encoding` tells how the value was read; a value that was read as a REAL is
 /// compared as one. Reads the first row only.
-pub(crate) fn as_stored(
+pub(crate) fn push_stored(
+    sql: &mut String,
     name: &str,
     row: &Rows,
     column: usize,
     encoding: Option<Encoding>,
-    mut place: impl FnMut(Bind<'static>) -> String,
-) -> String {
+    place: impl FnOnce(&mut String, Bind<'static>),
+) {
     let as_real = encoding == Some(Encoding::Stored(Wanted::Real));
-    match row.value(0, column) {
-        None => format!("{name} IS NULL"),
+    let (parts, value, end): (&[&str], _, _) = match row.value(0, column) {
+        None => return push(sql, &[name, " IS NULL"]),
+        // The stored value may be an INTEGER that a REAL can't represent exactly.
         #[allow(clippy::cast_precision_loss)]
-        Some(Value::Integer(value)) if as_real => is_real(name, &place(Bind::Real(value as f64))),
-        Some(Value::Real(value)) if as_real => is_real(name, &place(Bind::Real(value))),
-        Some(Value::Integer(value)) => format!("+{name} IS {}", place(Bind::Integer(value))),
-        Some(Value::Real(value)) => format!("+{name} IS {}", place(Bind::Real(value))),
+        Some(Value::Integer(value)) if as_real => (
+            &[name, "<'' AND CAST(", name, " AS REAL)="],
+            Bind::Real(value as f64),
+            "",
+        ),
+        Some(Value::Real(value)) if as_real => (
+            &[name, "<'' AND CAST(", name, " AS REAL)="],
+            Bind::Real(value),
+            "",
+        ),
+        Some(Value::Integer(value)) => (&["+", name, " IS "], Bind::Integer(value), ""),
+        Some(Value::Real(value)) => (&["+", name, " IS "], Bind::Real(value), ""),
         // rqlite does not distinguish a BLOB in a column of text from a text.
-        Some(Value::Text(value)) => {
-            let value = place(Bind::Text(value.to_owned().into()));
-            format!("{name}>='' AND CAST({name} AS TEXT)={value} COLLATE BINARY")
-        }
-        Some(Value::Binary(value)) => {
-            let value = place(Bind::Binary(value.to_vec().into()));
-            format!("typeof({name})='blob' AND {name}={value}")
-        }
+        Some(Value::Text(value)) => (
+            &[name, ">='' AND CAST(", name, " AS TEXT)="],
+            Bind::Text(value.to_owned().into()),
+            " COLLATE BINARY",
+        ),
+        Some(Value::Binary(value)) => (
+            &["typeof(", name, ")='blob' AND ", name, "="],
+            Bind::Binary(value.to_vec().into()),
+            "",
+        ),
+    };
+    push(sql, parts);
+    place(sql, value);
+    sql.push_str(end);
+}
+
+fn push(sql: &mut String, parts: &[&str]) {
+    for part in parts {
+        sql.push_str(part);
     }
 }
 
-/// Returns the condition for a value that is read as a REAL. The stored value may be an INTEGER that a REAL can't
-/// represent exactly.
-fn is_real(name: &str, value: &str) -> String {
-    format!("{name}<'' AND CAST({name} AS REAL)={value}")
-}
-
-/// Returns the condition that the column of this name has the value of a row that came as a cell, or was decoded from
+/// Appends the condition that the column of this name has the value of a row that came as a cell, or was decoded from
 /// one.
 ///
 /// The cell of that column in the first row is written on the client, and compared with the one that SQLite writes.
-pub(crate) fn as_cell(
+pub(crate) fn push_cell(
+    sql: &mut String,
     name: &str,
     row: &Rows,
     column: usize,
-    mut place: impl FnMut(Bind<'static>) -> String,
-) -> String {
+    place: impl FnOnce(&mut String, Bind<'static>),
+) {
     let classes = Classes::of(row)
         .get(column)
         .copied()
         .unwrap_or(Classes::ALL);
     let cell = cells::cell(name, classes, TextCell::Hex);
     let text = cells::row_text(row, 0, |other| other == column);
-    format!("{cell}={}", place(Bind::Text(text.into())))
+    push(sql, &[&cell, "="]);
+    place(sql, Bind::Text(text.into()));
 }
 
 /// Returns the statement that fails unless a query returns no row, or one for which all conditions hold, or the SQL
@@ -109,17 +126,24 @@ pub(crate) const TABLE: &str = "t";
 /// `table` is quoted, and `key` and `conditions` name columns by [`TABLE`]. The user's query is not run at all, so the
 /// key must be the whole primary key, or other rows would be counted.
 pub(crate) fn guard_by_key(table: &str, key: &str, conditions: &str) -> String {
-    let row = format!("{table} AS {TABLE} WHERE {key}");
+    let row = [table, " AS ", TABLE, " WHERE ", key].concat();
     named(&is_the_row(conditions, &row))
 }
 
 /// Returns the condition that there is exactly one row, and that all conditions are true for it.
 fn is_the_row(conditions: &str, from: &str) -> String {
-    format!("(SELECT count(*)=1 AND total(1{conditions})=1 FROM {from})")
+    [
+        "(SELECT count(*)=1 AND total(1",
+        conditions,
+        ")=1 FROM ",
+        from,
+        ")",
+    ]
+    .concat()
 }
 
 /// Returns the statement that fails unless this holds. Its column has a short name, because rqlite returns the name in a
 /// peek.
 fn named(holds: &str) -> String {
-    format!("{} AS held", fails_unless(holds, "rows"))
+    [&fails_unless(holds, "rows"), " AS held"].concat()
 }

@@ -26,7 +26,8 @@ use diesel_rqlite_sql::{Parsed, SqlError, parse};
 /// Returns the statement that fails unless a condition holds. The error names the guard. Only the branch that is taken is
 /// evaluated, so the statement can be prepared in any case.
 pub(crate) fn fails_unless(condition: &str, guard: &str) -> String {
-    format!("SELECT CASE WHEN {condition} THEN 1 ELSE json_extract('{{}}','{GUARD}{guard}') END")
+    let (fails, end) = (" THEN 1 ELSE json_extract('{}','", "') END");
+    ["SELECT CASE WHEN ", condition, fails, GUARD, guard, end].concat()
 }
 
 /// Returns the only statement of a text.

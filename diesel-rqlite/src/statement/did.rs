@@ -205,10 +205,8 @@ impl Query<'_> {
             return Ok(self);
         }
         let found = answered(&self.found, did, in_front()).map_err(SqlError::bare)?;
-        Ok(Query {
-            found: found.into_owned(),
-            ..self
-        })
+        let found = found.into_owned();
+        Ok(self.with(found))
     }
 }
 

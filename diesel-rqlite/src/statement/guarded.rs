@@ -13,8 +13,6 @@
 //! is compared that SQLite makes of a REAL. A guard returns no rows that anyone reads: it either runs without an error
 //! or fails.
 
-use std::fmt::Write as _;
-
 use diesel_rqlite_sql::{ByKey, fragment, unquoted};
 
 use super::{Statement, one_more, wire};
@@ -164,22 +162,25 @@ impl StoredRow<'_> {
         names: impl Iterator<Item = String>,
         binds: &mut Vec<Bind<'static>>,
     ) -> Option<String> {
+        // The SQL of most columns is shorter.
+        const LENGTH: usize = 64;
         if *self.compared == Comparable::Nothing {
             return None;
         }
         let is_compared = |column| !self.rows.is_empty() && self.compared.has(column);
-        let mut conditions = String::new();
+        let mut sql = String::with_capacity(LENGTH * self.rows.width());
         for (column, name) in names.enumerate().filter(|(column, _)| is_compared(*column)) {
+            sql.push_str(" AND ");
             let encoding = self.stored.get(column).copied();
-            let place = |bind| placeholder(binds, bind);
-            let condition = match self.as_cells.contains(column) {
-                true => compared::as_cell(&name, self.rows, column, place),
-                false => compared::as_stored(&name, self.rows, column, encoding, place),
-            };
-            // Writing to a String can't fail.
-            let _ = write!(conditions, " AND {condition}");
+            let place = |sql: &mut String, bind| push_placeholder(sql, binds, bind);
+            match self.as_cells.contains(column) {
+                true => compared::push_cell(&mut sql, &name, self.rows, column, place),
+                false => {
+                    compared::push_stored(&mut sql, &name, self.rows, column, encoding, place);
+                }
+            }
         }
-        Some(conditions)
+        Some(sql)
     }
 }
 
@@ -223,7 +224,9 @@ impl<'k> Keyed<'k> {
         let key = self.condition(&mut binds);
         let names = self.columns.iter().map(|name| qualified(name));
         let conditions = row.conditions(names, &mut binds)?;
-        let sql = compared::guard_by_key(&quoted(&self.by_key.table), &key, &conditions);
+        let mut table = String::new();
+        push_quoted(&mut table, &self.by_key.table);
+        let sql = compared::guard_by_key(&table, &key, &conditions);
         Some(Statement::with_written(sql, binds))
     }
 
@@ -231,29 +234,43 @@ impl<'k> Keyed<'k> {
     fn condition(&self, binds: &mut Vec<Bind<'static>>) -> String {
         let mut condition = String::new();
         for ((name, _), value) in self.by_key.columns.iter().zip(&self.values) {
-            let and = if condition.is_empty() { "" } else { " AND " };
-            let value = placeholder(binds, value.clone());
-            // Writing to a String can't fail.
-            let _ = write!(condition, "{and}{}={value}", qualified(name));
+            condition.push_str(if condition.is_empty() { "" } else { " AND " });
+            condition.push_str(&qualified(name));
+            condition.push('=');
+            push_placeholder(&mut condition, binds, value.clone());
         }
         condition
     }
 }
 
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
+fn push_quoted(sql: &mut String, name: &str) {
+    sql.push('"');
+    for character in name.chars() {
+        if character == '"' {
+            sql.push('"');
+        }
+        sql.push(character);
+    }
+    sql.push('"');
 }
 
 /// Qualifies a name with the table. SQLite may take an unqualified name for a text.
 fn qualified(name: &str) -> String {
-    format!("{}.{}", compared::TABLE, quoted(name))
+    let mut sql = String::with_capacity(name.len() + 4);
+    sql.push_str(compared::TABLE);
+    sql.push('.');
+    push_quoted(&mut sql, name);
+    sql
 }
 
-/// Returns the placeholder for one more value, which there must be room for.
-fn placeholder(binds: &mut Vec<Bind<'static>>, bind: Bind<'static>) -> String {
+/// Appends the placeholder for one more value, which there must be room for.
+fn push_placeholder(sql: &mut String, binds: &mut Vec<Bind<'static>>, bind: Bind<'static>) {
     let (before, behind) = wire::conversion(&bind).unwrap_or_default();
     binds.push(bind);
-    format!("{before}?{}{behind}", binds.len())
+    sql.push_str(before);
+    sql.push('?');
+    sql.push_str(&binds.len().to_string());
+    sql.push_str(behind);
 }
 
 /// Returns the condition that a table, named as in the INSERT, has no rowids.

@@ -81,7 +81,7 @@ impl<'a> Plan<'a> {
             [parsed] if is_read(parsed) => {
                 let parsed = found.remove(0);
                 check_connection_functions(std::slice::from_ref(&parsed), place)?;
-                let read = Read::new(parsed, binds, query.learnt)?;
+                let read = Read::new(parsed, query.facts, binds, query.learnt)?;
                 return Ok(Plan::Read(Box::new(read)));
             }
             [_] => {}

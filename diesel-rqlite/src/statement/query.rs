@@ -12,6 +12,7 @@ use std::sync::Arc;
 use diesel_rqlite_sql::{Control, Form, Parsed, SqlError, parse};
 
 use super::cache::Learnt;
+use super::read::ReadFacts;
 
 /// The text of a query: one statement, or a batch insert that Diesel rendered as several.
 #[derive(Debug, PartialEq)]
@@ -21,6 +22,8 @@ pub(crate) struct Query<'a> {
     pub(super) is_framed: bool,
     /// Set if it is the text that Diesel renders for an insert of no rows.
     pub(super) is_nothing: bool,
+    /// Those of the only statement, if it is a read.
+    pub(super) facts: Arc<ReadFacts>,
     /// `Some` if the query was run before.
     pub(super) learnt: Option<Arc<Learnt>>,
 }
@@ -35,6 +38,7 @@ impl<'a> Query<'a> {
                 found: Vec::new(),
                 is_framed: false,
                 is_nothing: true,
+                facts: Arc::default(),
                 learnt: None,
             });
         }
@@ -45,6 +49,7 @@ impl<'a> Query<'a> {
             found,
             is_framed,
             is_nothing: false,
+            facts: Arc::default(),
             learnt: None,
         })
     }
@@ -58,6 +63,7 @@ impl<'a> Query<'a> {
             found: found.map(Parsed::into_owned).collect(),
             is_framed: self.is_framed,
             is_nothing: self.is_nothing,
+            facts: Arc::clone(&self.facts),
             learnt: None,
         }
     }
@@ -68,6 +74,7 @@ impl<'a> Query<'a> {
             found: self.found.iter().map(Parsed::borrowed).collect(),
             is_framed: self.is_framed,
             is_nothing: self.is_nothing,
+            facts: Arc::clone(&self.facts),
             learnt: Some(learnt),
         }
     }
@@ -81,7 +88,11 @@ impl<'a> Query<'a> {
     ///
     /// What was learnt stays, although it is about the former text. It decides only about the form that is tried first.
     pub(crate) fn with(self, found: Vec<Parsed<'a>>) -> Self {
-        Query { found, ..self }
+        Query {
+            found,
+            facts: Arc::default(),
+            ..self
+        }
     }
 
     /// Returns the transaction control that it is, if any.

@@ -21,9 +21,9 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use diesel_rqlite_sql::{ByKey, Classes, Entropy, Form, Parsed, Pin, SqlError, find, pins};
+use diesel_rqlite_sql::{ByKey, Classes, Entropy, Form, Parsed, Pin, Scan, SqlError, find, pins};
 
 use super::guarded::GuardedRead;
 use super::writer::Values;
@@ -34,10 +34,28 @@ use crate::protocol::encoding::{Doubtful, Encoding};
 use crate::sql::results::{self, Encoded};
 use crate::sql::unstable::{Comparable, Unstable};
 
+/// What the text of a read tells. Each is found when it is first asked for, and once for all runs of a text that is
+/// kept.
+#[derive(Debug, Default)]
+pub(super) struct ReadFacts {
+    names: OnceLock<Option<Vec<String>>>,
+    by_key: OnceLock<Option<ByKey>>,
+    scan: OnceLock<Option<Scan>>,
+}
+
+/// The facts follow from the text, whether they were asked for or not.
+impl PartialEq for ReadFacts {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
 /// A query with its values. It does not write, except that EXPLAIN may be of a write, which is not run.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Read<'a> {
     parsed: Parsed<'a>,
+    /// Those of `parsed`.
+    facts: Arc<ReadFacts>,
     values: Values<'a>,
     learnt: Option<Arc<Learnt>>,
 }
@@ -48,12 +66,14 @@ impl<'a> Read<'a> {
     /// Fails unless there is one value for each placeholder.
     pub(super) fn new(
         parsed: Parsed<'a>,
+        facts: Arc<ReadFacts>,
         binds: Vec<Bind<'a>>,
         learnt: Option<Arc<Learnt>>,
     ) -> Result<Self, SqlError> {
         let values = Values::of(&parsed, binds)?;
         Ok(Read {
             parsed,
+            facts,
             values,
             learnt,
         })
@@ -136,9 +156,8 @@ impl<'a> Read<'a> {
     /// PRAGMA and EXPLAIN, and a query with `*`, have no such encodings. With `types`, their number must be that of the
     /// columns.
     pub(crate) fn as_stored(&self, types: Option<&[RqliteType]>) -> Option<Vec<Encoding>> {
-        let items = self.parsed.items().len();
-        let stars = || self.parsed.parsed_items().any(|item| item.is_star);
-        if !self.is_wrappable() || !(1..=Doubtful::MOST).contains(&items) || stars() {
+        let items = self.column_names()?.len();
+        if !self.is_wrappable() || items > Doubtful::MOST {
             return None;
         }
         match types {
@@ -165,7 +184,7 @@ impl<'a> Read<'a> {
             }
             None => {
                 let names = self.column_names().filter(|names| names.len() <= MOST)?;
-                let encoded = results::classed(&self.parsed, &self.written(), names);
+                let encoded = results::classed(&self.parsed, &self.written(), names.to_vec());
                 Some(self.encoded(encoded))
             }
         }
@@ -201,9 +220,10 @@ impl<'a> Read<'a> {
         self.parsed.classes().contains(Classes::CONNECTION)
     }
 
-    /// Returns the names of the columns, if the text tells their number.
-    pub(crate) fn column_names(&self) -> Option<Vec<String>> {
-        self.parsed.known_names()
+    /// Returns the names of the columns, if the text tells their number. There is at least one.
+    pub(crate) fn column_names(&self) -> Option<&[String]> {
+        let names = self.facts.names.get_or_init(|| self.parsed.known_names());
+        names.as_deref()
     }
 
     /// Returns as many names as there are columns. A name is empty if the text does not tell it.
@@ -217,8 +237,9 @@ impl<'a> Read<'a> {
     }
 
     /// Returns the row that it finds by a key, if it does.
-    pub(crate) fn by_key(&self) -> Option<ByKey> {
-        ByKey::of(&self.parsed)
+    pub(crate) fn by_key(&self) -> Option<&ByKey> {
+        let by_key = self.facts.by_key.get_or_init(|| ByKey::of(&self.parsed));
+        by_key.as_ref()
     }
 
     /// Returns the value of a placeholder, by its place.
@@ -233,7 +254,8 @@ impl<'a> Read<'a> {
     /// Returns SQL for ORDER BY. Returns `None` unless the query returns the rows of one table one for one, and the
     /// schema says that the table has rowids.
     pub(crate) fn natural_order(&self, schema: Option<&Unstable>) -> Option<String> {
-        let scan = self.parsed.scan()?;
+        let scan = self.facts.scan.get_or_init(|| self.parsed.scan());
+        let scan = scan.as_ref()?;
         let has_rowids = schema?.has_rowids(&scan.table);
         has_rowids.then(|| format!("{}._rowid_", scan.qualifier))
     }

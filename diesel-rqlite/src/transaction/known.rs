@@ -18,7 +18,37 @@ use crate::bind_collector::Bind;
 ///
 /// Two of them are equal if the statements give the same values of the same types. `1` and `'1'` are different keys.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct RowKey(String);
+pub(crate) struct RowKey {
+    table: String,
+    /// By the names of their columns.
+    values: Vec<KeyValue>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum KeyValue {
+    Null,
+    Integer(i64),
+    /// The bits of a REAL.
+    Real(u64),
+    Text(String),
+    Binary(Vec<u8>),
+    #[cfg(feature = "serde_json")]
+    Jsonb(String),
+}
+
+impl KeyValue {
+    fn of(bind: Bind<'_>) -> Self {
+        match bind {
+            Bind::Null => KeyValue::Null,
+            Bind::Integer(value) => KeyValue::Integer(value),
+            Bind::Real(value) => KeyValue::Real(value.to_bits()),
+            Bind::Text(value) => KeyValue::Text(value.into_owned()),
+            Bind::Binary(value) => KeyValue::Binary(value.into_owned()),
+            #[cfg(feature = "serde_json")]
+            Bind::Jsonb(value) => KeyValue::Jsonb(value),
+        }
+    }
+}
 
 /// Facts that the transaction knows without asking. The count of an UPDATE by key is derived from them, and guarded.
 #[derive(Debug, Default)]
@@ -86,5 +116,9 @@ pub(crate) fn row_of(
         .collect();
     let mut values = values?;
     values.sort_by_key(|(column, _)| *column);
-    Some(RowKey(format!("{} {values:?}", by_key.table)))
+    let values = values.into_iter().map(|(_, value)| value);
+    Some(RowKey {
+        table: by_key.table.clone(),
+        values: values.map(KeyValue::of).collect(),
+    })
 }
