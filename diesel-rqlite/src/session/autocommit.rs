@@ -90,8 +90,8 @@ impl<C: Client> Session<C> {
             return Ok(found);
         }
         match read.exact(types) {
-            Some(statement) => self.exact_read(read, types, statement, first).await,
-            None => Ok(vec![self.untyped_read(read).await?].into()),
+            Some(statement) => Box::pin(self.exact_read(read, types, statement, first)).await,
+            None => Ok(vec![Box::pin(self.untyped_read(read)).await?].into()),
         }
     }
 
@@ -152,7 +152,7 @@ impl<C: Client> Session<C> {
         let exchange = statement::query(&statement);
         let answer = match self.send_for(&exchange, first).await {
             Err(failure) if failure.is_unwritable() => {
-                return self.tagged_read(read, types, statement.names, first).await;
+                return Box::pin(self.tagged_read(read, types, statement.names, first)).await;
             }
             outcome => outcome.map_err(error::failure)?,
         };
@@ -160,12 +160,12 @@ impl<C: Client> Session<C> {
             // SQLite rejects the subquery. Either it has another number of columns, which Diesel then reports, or it is
             // nested too deeply for a server before 9.
             Err(Error::DatabaseError(_, information)) if is_about_form(information.message()) => {
-                return Ok(vec![self.untyped_read(read).await?].into());
+                return Ok(vec![Box::pin(self.untyped_read(read)).await?].into());
             }
             rows => rows?,
         };
         if rows.may_be_lossy() {
-            return self.tagged_read(read, types, statement.names, first).await;
+            return Box::pin(self.tagged_read(read, types, statement.names, first)).await;
         }
         Ok(self.found(rows, coming, read, types, statement))
     }

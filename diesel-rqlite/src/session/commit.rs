@@ -162,7 +162,7 @@ impl<C: Client> Session<C> {
                 Verdict::Refused(error) => return Err(error),
                 Verdict::TableMissing if !created => {
                     created = true;
-                    self.create_tables().await?;
+                    Box::pin(self.create_tables()).await?;
                 }
                 Verdict::TableMissing => {
                     return Err(error::of_kind(
@@ -175,9 +175,9 @@ impl<C: Client> Session<C> {
                     self.give_back_lock().await;
                     return Ok(Committed::AlreadyMigrated);
                 }
-                Verdict::LockHeld => self.take_lock().await?,
+                Verdict::LockHeld => Box::pin(self.take_lock()).await?,
                 Verdict::Unknown(message) => {
-                    if self.settled_as_applied(&commit, message).await? {
+                    if Box::pin(self.settled_as_applied(&commit, message)).await? {
                         return Ok(Committed::Here);
                     }
                     // The commit was not applied, and no late copy of it will be.
@@ -243,7 +243,7 @@ impl<C: Client> Session<C> {
                     if StatementError(message).is_own_table_missing() && !created =>
                 {
                     created = true;
-                    self.create_tables().await?;
+                    Box::pin(self.create_tables()).await?;
                 }
                 Some((_, message)) => return Err(error::statement_error(message, None)),
             }

@@ -75,7 +75,7 @@ impl<C: Client> Session<C> {
             return Ok(Cow::Borrowed(found));
         }
         if self.defaults_are_news || self.seen_changes != self.changes.count() {
-            self.learn_defaults().await?;
+            Box::pin(self.learn_defaults()).await?;
         }
         let changes: Vec<_> = found.iter().map(Parsed::column_change).collect();
         let is_unchanged = changes.iter().all(Option::is_none);
@@ -87,7 +87,7 @@ impl<C: Client> Session<C> {
         {
             return Ok(Cow::Borrowed(found));
         }
-        let mut existing = self.existing_tables(&changes).await?;
+        let mut existing = Box::pin(self.existing_tables(&changes)).await?;
         let none = Unstable::default();
         let mut schema = Cow::Borrowed(self.unstable.as_ref().unwrap_or(&none));
         let mut given = Vec::with_capacity(found.len());

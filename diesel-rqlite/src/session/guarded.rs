@@ -70,13 +70,13 @@ impl<C: Client> Session<C> {
             return self.shown_rows(read, &guarded, shown, by_key);
         }
         let query = |form| guarded.rows(form);
-        if let Some(shown) = self.cells(query, by_key, &names).await? {
+        if let Some(shown) = Box::pin(self.cells(query, by_key, &names)).await? {
             return self.shown_rows(read, &guarded, shown, by_key);
         }
         // The table has been replaced by one without rowids in the meantime.
         let guarded = read.in_transaction(&self.entropy(), names.len(), None);
         let query = |form| guarded.rows(form);
-        let shown = self.cells(query, by_key, &names).await?;
+        let shown = Box::pin(self.cells(query, by_key, &names)).await?;
         let shown = shown.ok_or_else(unreadable_cells)?;
         self.shown_rows(read, &guarded, shown, by_key)
     }

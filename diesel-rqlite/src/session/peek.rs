@@ -72,14 +72,16 @@ impl<C: Client> Session<C> {
         self.transaction.check_guarded()?;
         if self.wants_lock() {
             if !writes && !self.transaction.journal().has_writes() {
-                let results = self.lock_and_peek(tails).await?.unwrap_or_default();
+                let results = Box::pin(self.lock_and_peek(tails))
+                    .await?
+                    .unwrap_or_default();
                 // Otherwise somebody else held the lock, or the values can't be written. The lock is held now, and the
                 // peek follows.
                 if !results.is_empty() {
                     return Ok(Some(results));
                 }
             } else {
-                self.take_lock().await?;
+                Box::pin(self.take_lock()).await?;
             }
         }
         let validate = tails.is_empty() || self.transaction.journal().wants_validation();
@@ -159,10 +161,10 @@ impl<C: Client> Session<C> {
         if self.transaction.mode() == TransactionMode::Deferred {
             // A lock in rqlite and the first read are one request, if possible. Otherwise the lock has to be held
             // before the read begins, or the fence of a lock held elsewhere be raised: no commit compares these rows.
-            if let Some(rows) = self.read_with_lock(read, types).await? {
+            if let Some(rows) = Box::pin(self.read_with_lock(read, types)).await? {
                 return Ok(rows);
             }
-            self.take_lock_if_wanted().await?;
+            Box::pin(self.take_lock_if_wanted()).await?;
             self.raise_fence_if_wanted().await?;
             self.warn_of_unguarded_read();
             let mut found = self.read(read, types, usize::MAX).await?;
@@ -184,7 +186,7 @@ impl<C: Client> Session<C> {
         }
         let names = match read.column_names() {
             Some(names) => names.to_vec(),
-            None => self.columns_of(read).await?,
+            None => Box::pin(self.columns_of(read)).await?,
         };
         self.guarded_read(read, None, names).await
     }

@@ -74,7 +74,7 @@ impl<C: Client> Session<C> {
                     if StatementError(message).is_own_table_missing() && !created =>
                 {
                     created = true;
-                    self.create_tables().await?;
+                    Box::pin(self.create_tables()).await?;
                 }
                 Some((_, message)) => return Err(self.transaction.fenced_off(message)),
             }
@@ -88,7 +88,7 @@ impl<C: Client> Session<C> {
     pub(crate) async fn take_lock(&mut self) -> QueryResult<()> {
         match self.lock_and_peek(&[]).await? {
             Some(_) => Ok(()),
-            None => self.wait_for_lock().await,
+            None => Box::pin(self.wait_for_lock()).await,
         }
     }
 
@@ -110,7 +110,7 @@ impl<C: Client> Session<C> {
         if held {
             return Ok(Some(results));
         }
-        self.wait_for_lock().await?;
+        Box::pin(self.wait_for_lock()).await?;
         Ok(tails.is_empty().then(Vec::new))
     }
 
@@ -150,7 +150,7 @@ impl<C: Client> Session<C> {
                     if StatementError(&message).is_own_table_missing() && !created =>
                 {
                     created = true;
-                    self.create_tables().await?;
+                    Box::pin(self.create_tables()).await?;
                     continue;
                 }
                 Some(StatementResult::Failed(message)) => {

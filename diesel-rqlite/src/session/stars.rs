@@ -25,7 +25,7 @@ impl<C: Client> Session<C> {
         let mut found = Vec::with_capacity(query.found().len());
         for parsed in query.found() {
             let named = match parsed.table_name().filter(|_| parsed.returns_star()) {
-                Some(table) => parsed.with_returned(&self.columns_of_table(table).await?),
+                Some(table) => parsed.with_returned(&Box::pin(self.columns_of_table(table)).await?),
                 None => None,
             };
             found.push(named.unwrap_or_else(|| parsed.clone()));

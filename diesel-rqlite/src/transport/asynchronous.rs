@@ -183,7 +183,7 @@ impl AsyncHttp {
         let timeout = timeout.map_or(self.request_timeout, |RequestTimeout(timeout)| *timeout);
         let mut open = match self.pool.idle(&uri) {
             Some(open) => open,
-            None => self.connect(&uri, sent, &mut vigil).await?,
+            None => Box::pin(self.connect(&uri, sent, &mut vigil)).await?,
         };
         to_path(&mut request);
         let is_empty = request.body().is_end_stream();
@@ -215,7 +215,7 @@ impl AsyncHttp {
                     ..
                 }) if open.is_reused && sent.time().is_none() => {
                     request = again;
-                    open = self.connect(&uri, sent, &mut vigil).await?;
+                    open = Box::pin(self.connect(&uri, sent, &mut vigil)).await?;
                 }
                 Err(NoAnswer { error, .. }) => return Err((chain(&error), false)),
             }
