@@ -11,8 +11,8 @@ use diesel::result::{DatabaseErrorKind, Error};
 use diesel_rqlite::QueryOptions;
 use diesel_rqlite_tests::{Cluster, Rqlited};
 
-use super::RqliteConnection;
 use super::database::{Database, connect, one};
+use super::{RqliteConnection, SENDS_ALONE};
 use crate::proxy::{Fate, Proxy};
 use crate::support::{assert_kind, database_error};
 
@@ -114,7 +114,12 @@ struct State {
     writes: Vec<String>,
     /// How many of those that are held back may go on.
     open: usize,
+    /// Whether the one of the lone writer may.
+    open_for_lone: bool,
 }
+
+/// A write that finds no other one, if there is a lone writer.
+pub(super) const LONE: &str = "INSERT INTO opener VALUES (0)";
 
 impl Seen {
     fn fate(&self, request: &str, then: Fate) -> Fate {
@@ -130,6 +135,11 @@ impl Seen {
         if !body.contains("INTO opener") {
             return then;
         }
+        if body.contains(LONE) {
+            let opened = self.changed.wait_while(state, |state| !state.open_for_lone);
+            drop(opened.expect("no panic"));
+            return Fate::Pass;
+        }
         let opened = self.changed.wait_while(state, |state| state.open == 0);
         opened.expect("no panic").open -= 1;
         Fate::Pass
@@ -140,9 +150,9 @@ impl Seen {
         self.state.lock().expect("no panic").writes.len()
     }
 
-    /// Waits for a first one.
-    fn wait(&self) {
-        while self.count() == 0 {
+    /// Waits for so many.
+    fn wait(&self, count: usize) {
+        while self.count() < count {
             thread::sleep(Duration::from_millis(1));
         }
     }
@@ -150,6 +160,12 @@ impl Seen {
     /// Lets one go on that is held back.
     pub(super) fn open(&self) {
         self.state.lock().expect("no panic").open += 1;
+        self.changed.notify_all();
+    }
+
+    /// Lets the write of the lone writer go on.
+    pub(super) fn open_for_lone(&self) {
+        self.state.lock().expect("no panic").open_for_lone = true;
         self.changed.notify_all();
     }
 
@@ -192,13 +208,15 @@ impl Stage {
         options: &str,
         writes: &[&str],
     ) -> (Vec<(RqliteConnection, QueryResult<usize>)>, Vec<String>) {
-        let mut opener = self.connect(options);
+        let (mut lone, mut opener) = (self.connect(options), self.connect(options));
         let mut conns: Vec<_> = writes.iter().map(|_| self.connect(options)).collect();
         self.seen.take();
         let begun = Barrier::new(writes.len() + 1);
         let outcomes = thread::scope(|scope| {
+            let alone = SENDS_ALONE.then(|| scope.spawn(|| run(&mut lone, LONE)));
+            self.seen.wait(usize::from(SENDS_ALONE));
             let opening = scope.spawn(|| run(&mut opener, "INSERT INTO opener VALUES (1)"));
-            self.seen.wait();
+            self.seen.wait(1 + usize::from(SENDS_ALONE));
             let begun = &begun;
             let pairs = writes.iter().zip(&mut conns);
             let running = pairs.map(|(sql, conn)| {
@@ -214,11 +232,19 @@ impl Stage {
             self.seen.open();
             assert_eq!(opening.join().expect("no panic"), Ok(1));
             let outcomes = running.into_iter();
-            outcomes
+            let outcomes: Vec<_> = outcomes
                 .map(|thread| thread.join().expect("no panic"))
-                .collect::<Vec<_>>()
+                .collect();
+            self.seen.open_for_lone();
+            if let Some(alone) = alone {
+                assert_eq!(alone.join().expect("no panic"), Ok(1));
+            }
+            outcomes
         });
         let mut sent = self.seen.take();
+        if SENDS_ALONE {
+            assert_eq!(sent.remove(0), format!("[[\"{LONE}\"]]"));
+        }
         assert_eq!(sent.remove(0), r#"[["INSERT INTO opener VALUES (1)"]]"#);
         (conns.into_iter().zip(outcomes).collect(), sent)
     }
@@ -280,7 +306,7 @@ fn what_can_not_share_a_request_is_sent_at_once() {
     let long = format!("INSERT INTO w VALUES ('{}')", "x".repeat(40_000));
     thread::scope(|scope| {
         let opening = scope.spawn(|| run(&mut opener, "INSERT INTO opener VALUES (1)"));
-        stage.seen.wait();
+        stage.seen.wait(1);
         let returned = diesel::sql_query("INSERT INTO t (n) VALUES (1) RETURNING id AS value");
         assert!(returned.get_result::<Number>(&mut conn).is_ok());
         // Its RETURNING is checked by a query in front of it.

@@ -296,7 +296,7 @@ impl RqliteConfig {
     ///
     /// There is at most one such request in flight. Writes that arrive meanwhile are sent together
     /// as the next request. A write that finds no request in flight is sent at once, and nothing
-    /// waits for a timer. Many concurrent writers become several times faster, since each request
+    /// waits for a timer. Asynchronous writes do not wait for one that found no other. Many concurrent writers become several times faster, since each request
     /// is an entry of the Raft log, which is written to disk and sent to the other nodes. A write
     /// may also have to wait for the previous request, so one slow statement delays all writers.
     ///

@@ -1,16 +1,20 @@
 //! Writes of several callers as one request.
 //!
-//! One request is outstanding at a time. Writes that arrive in the meantime wait, and are sent together as the next
-//! request. A write that finds none outstanding is sent at once. In the request, each write is a statement by itself:
-//! it is applied or fails independently of the others. The request as a whole is sent, redirected and given up like
-//! that of a single write.
+//! One request with the writes of several callers is outstanding at a time. Writes that arrive in the meantime wait, and
+//! are sent together as the next request. A write that finds none outstanding is sent at once. In the request, each
+//! write is a statement by itself: it is applied or fails independently of the others. The request as a whole is sent,
+//! redirected and given up like that of a single write.
 //!
 //! In this module, the leader is the caller that sends, not the node that leads the cluster, except in
-//! `leader_timeout`. The leader sends the writes that wait. Among threads, one of those that wait leads, for one request; then the first
-//! of those that still wait takes over. Tasks do not lead themselves: a future may be dropped, or not be polled while
-//! its task waits for another write. So a task of its own leads, until no write waits any more.
+//! `leader_timeout`. The leader sends the writes that wait. Among threads, one of those that wait leads, for one
+//! request; then the first of those that still wait takes over. Tasks do not lead themselves: a future may be dropped,
+//! or not be polled while its task waits for another write. So a task of its own leads, until no write waits any more.
 //!
-//! The life of a write, in [`Session::send_coalesced`]:
+//! To start that task costs a task about as much as to be woken by another thread. So a task that finds nobody else is
+//! [`Alone`]: it sends its write as if there were no other callers. Nobody waits for it, so that the next write starts
+//! a leader.
+//!
+//! The life of any other write, in [`Session::send_coalesced`]:
 //!
 //! 1. [`Coalescer::enter`] adds it to the queue. The caller holds a [`Ticket`].
 //! 2. [`Ticket::turn`] tells the caller to lead, or lets it wait until it is woken.
@@ -70,6 +74,8 @@ struct Queue {
     waiting: VecDeque<Arc<Write>>,
     /// Set while a leader sends the writes that wait.
     is_led: bool,
+    /// Set while a task that found nobody else sends its own write.
+    is_alone: bool,
 }
 
 impl Queue {
@@ -115,6 +121,15 @@ enum Turn {
     Over(Outcome),
 }
 
+/// The right to send a write without asking others. Only one caller at a time has it.
+struct Alone(Arc<Coalescer>);
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        locked(&self.0.queue).is_alone = false;
+    }
+}
+
 /// The right to send the writes that wait. When it is dropped, the writes that were taken get an outcome, and somebody
 /// else may lead.
 struct Lead {
@@ -150,6 +165,18 @@ impl Coalescer {
         settings.request_timeout.is_none()
             && settings.db_timeout.is_none()
             && settings.leader_timeout == self.leader_timeout
+    }
+
+    /// Returns the right to send a write by oneself, if nobody else writes. Threads don't need it: the one that leads
+    /// sends its own write.
+    fn alone(self: &Arc<Self>) -> Option<Alone> {
+        let mut queue = locked(&self.queue);
+        let is_free = self.of_tasks && !queue.is_led && !queue.is_alone;
+        if !is_free || !queue.waiting.is_empty() {
+            return None;
+        }
+        queue.is_alone = true;
+        Some(Alone(Arc::clone(self)))
     }
 
     /// Adds a write to those that wait. It is sent only if the caller takes its [`turn`](Ticket::turn).
@@ -284,6 +311,10 @@ impl<C: Client> Session<C> {
         coalescer: &Arc<Coalescer>,
         exchange: &Exchange,
     ) -> Result<Answer, Failure> {
+        if let Some(_alone) = coalescer.alone() {
+            let body = self.send(exchange).await?;
+            return exchange.answer(&body, &[]);
+        }
         let mut ticket = coalescer.enter(exchange.clone());
         let mut has_led = false;
         loop {

@@ -18,5 +18,7 @@ const HTTP_CONNECTIONS: usize = 1;
 
 /// Whether diesel-async says of what types the columns of a query are.
 const TELLS_TYPES: bool = false;
+/// Whether a write that finds no other one is not waited for by those that share requests.
+const SENDS_ALONE: bool = true;
 
 crate::on_both_connections!();
