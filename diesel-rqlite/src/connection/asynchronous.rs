@@ -245,10 +245,11 @@ where
 
 impl AsyncRqliteConnection {
     /// Renders a query, and reports its start to the instrumentation.
-    fn start<T: QueryFragment<Rqlite>>(&self, source: &T) -> QueryResult<Rendered> {
+    fn start<T: QueryFragment<Rqlite> + QueryId>(&self, source: &T) -> QueryResult<Rendered> {
         let query = diesel::debug_query::<Rqlite, _>(source);
         self.core.started(&query);
-        let rendered = Rendered::of(source);
+        let text = self.core.text_of(source);
+        let rendered = text.and_then(|text| Rendered::of(source, text));
         if let Err(error) = &rendered {
             self.core.finished(&query, Some(error));
         }
@@ -289,14 +290,13 @@ impl AsyncConnectionCore for AsyncRqliteConnection {
         let rendered = self.start(&source.as_query());
         Box::pin(async move {
             let Rendered {
-                sql,
-                is_kept,
+                text,
                 binds,
                 options,
             } = rendered?;
             // diesel-async knows the types of the columns, but does not pass them on.
-            let outcome = self.core.rows(&sql, is_kept, binds, None, options).await;
-            self.finish(&sql, &outcome);
+            let outcome = self.core.rows(&text, binds, None, options).await;
+            self.finish(text.sql(), &outcome);
             Ok(RqliteStream::new(outcome?, &self.core.session))
         })
     }
@@ -311,13 +311,12 @@ impl AsyncConnectionCore for AsyncRqliteConnection {
         let rendered = self.start(&source);
         Box::pin(async move {
             let Rendered {
-                sql,
-                is_kept,
+                text,
                 binds,
                 options,
             } = rendered?;
-            let outcome = self.core.execute(&sql, is_kept, binds, options).await;
-            self.finish(&sql, &outcome);
+            let outcome = self.core.execute(&text, binds, options).await;
+            self.finish(text.sql(), &outcome);
             outcome
         })
     }
@@ -374,21 +373,15 @@ impl AsyncConnectionCore for &AsyncRqliteConnection {
         let rendered = self.start(&source.as_query());
         Box::pin(async move {
             let Rendered {
-                sql,
-                is_kept,
+                text,
                 binds,
                 options,
             } = rendered?;
             let outcome = match self.concurrent() {
-                Ok(mut concurrent) => {
-                    concurrent
-                        .core
-                        .rows(&sql, is_kept, binds, None, options)
-                        .await
-                }
+                Ok(mut concurrent) => concurrent.core.rows(&text, binds, None, options).await,
                 Err(error) => Err(error),
             };
-            self.finish(&sql, &outcome);
+            self.finish(text.sql(), &outcome);
             Ok(RqliteStream::new(outcome?, &self.core.session))
         })
     }
@@ -403,16 +396,15 @@ impl AsyncConnectionCore for &AsyncRqliteConnection {
         let rendered = self.start(&source);
         Box::pin(async move {
             let Rendered {
-                sql,
-                is_kept,
+                text,
                 binds,
                 options,
             } = rendered?;
             let outcome = match self.concurrent() {
-                Ok(mut concurrent) => concurrent.core.execute(&sql, is_kept, binds, options).await,
+                Ok(mut concurrent) => concurrent.core.execute(&text, binds, options).await,
                 Err(error) => Err(error),
             };
-            self.finish(&sql, &outcome);
+            self.finish(text.sql(), &outcome);
             outcome
         })
     }

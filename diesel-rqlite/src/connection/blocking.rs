@@ -15,7 +15,7 @@ use diesel::{ConnectionResult, QueryResult, Table, dsl};
 
 use super::cluster::RqliteCluster;
 use super::cursor::RqliteCursor;
-use super::{Core, HasCore, Scope, TransactionBuilder, collect_binds, is_kept, render, types_of};
+use super::{Core, HasCore, Scope, TransactionBuilder, collect_binds, types_of};
 use crate::administration::Administration;
 use crate::backend::Rqlite;
 use crate::config::{RqliteConfig, redacted};
@@ -255,10 +255,9 @@ impl Connection for RqliteConnection {
         T: QueryFragment<Rqlite> + QueryId,
     {
         self.observed(&diesel::debug_query::<Rqlite, _>(source), |connection| {
-            let sql = render(source)?;
-            let is_kept = is_kept(source)?;
+            let text = connection.core.text_of(source)?;
             let (binds, options) = collect_binds(source)?;
-            block_on(connection.core.execute(&sql, is_kept, binds, options))
+            block_on(connection.core.execute(&text, binds, options))
         })
     }
 
@@ -294,11 +293,10 @@ impl LoadConnection<DefaultLoadingMode> for RqliteConnection {
     {
         let types = types_of::<T::SqlType>();
         let found = self.observed(&diesel::debug_query::<Rqlite, _>(&source), |connection| {
-            let sql = render(&source)?;
+            let text = connection.core.text_of(&source)?;
             let (binds, options) = collect_binds(&source)?;
-            let is_kept = is_kept(&source)?;
             let types = types.as_deref();
-            block_on(connection.core.rows(&sql, is_kept, binds, types, options))
+            block_on(connection.core.rows(&text, binds, types, options))
         })?;
         Ok(RqliteCursor::new(found, &mut self.core.session))
     }

@@ -32,7 +32,7 @@ pub use self::builder::{RunAgain, RunOnce, TransactionBuilder};
 #[cfg(feature = "async")]
 pub use self::cluster::{AsyncRqliteBackup, AsyncRqliteCluster};
 pub use self::cluster::{RqliteBackup, RqliteCluster};
-pub(crate) use self::core::{Core, HasCore, Scope};
+pub(crate) use self::core::{Core, HasCore, Scope, Text};
 pub use self::cursor::RqliteCursor;
 #[cfg(feature = "async")]
 pub use self::cursor::RqliteStream;
@@ -43,11 +43,6 @@ fn render<T: QueryFragment<Rqlite>>(source: &T) -> QueryResult<String> {
     let mut builder = RqliteQueryBuilder::new();
     source.to_sql(&mut builder, &Rqlite)?;
     Ok(migration::with_run_on(builder.finish()))
-}
-
-/// Returns whether a query is likely to be run again with the same text.
-fn is_kept<T: QueryFragment<Rqlite>>(source: &T) -> QueryResult<bool> {
-    source.is_safe_to_cache_prepared(&Rqlite)
 }
 
 /// Collects the values of a query, and its options if it has its own.
@@ -71,21 +66,17 @@ where
 
 /// A query as text and values, which outlives its AST.
 struct Rendered {
-    sql: String,
-    #[cfg(feature = "async")]
-    is_kept: bool,
+    text: Text,
     binds: Vec<Bind<'static>>,
     options: Option<Box<QueryOptions>>,
 }
 
 impl Rendered {
-    fn of<T: QueryFragment<Rqlite>>(source: &T) -> QueryResult<Self> {
+    fn of<T: QueryFragment<Rqlite>>(source: &T, text: Text) -> QueryResult<Self> {
         let (binds, options) = collect_binds(source)?;
         Ok(Rendered {
             options,
-            sql: render(source)?,
-            #[cfg(feature = "async")]
-            is_kept: is_kept(source)?,
+            text,
             binds: binds.into_iter().map(Bind::into_owned).collect(),
         })
     }

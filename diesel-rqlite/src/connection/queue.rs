@@ -9,7 +9,7 @@ use diesel::query_builder::QueryFragment;
 
 #[cfg(feature = "async")]
 use super::AsyncRqliteConnection;
-use super::{Core, HasCore, Rendered, RqliteConnection, Steered};
+use super::{Core, HasCore, Rendered, RqliteConnection, Steered, Text, render};
 use crate::backend::Rqlite;
 use crate::error;
 use crate::observe::What;
@@ -55,7 +55,8 @@ impl<C> WriteQueue<'_, C> {
     // An implementation of the operator could not return an error.
     #[allow(clippy::should_implement_trait)]
     pub fn add<T: QueryFragment<Rqlite>>(mut self, write: &T) -> QueryResult<Self> {
-        self.writes.push(Rendered::of(write)?);
+        self.writes
+            .push(Rendered::of(write, Text::of_one_run(render(write)?))?);
         Ok(self)
     }
 }
@@ -63,7 +64,7 @@ impl<C> WriteQueue<'_, C> {
 impl<C> std::fmt::Debug for WriteQueue<'_, C> {
     /// Shows the SQL without values.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let writes = self.writes.iter().map(|write| &write.sql);
+        let writes = self.writes.iter().map(|write| write.text.sql());
         formatter.debug_list().entries(writes).finish()
     }
 }
@@ -261,7 +262,7 @@ impl<C: Client> Core<C> {
         writes: Vec<Rendered>,
         wait: Option<Duration>,
     ) -> QueryResult<Option<u64>> {
-        let texts: Vec<_> = writes.iter().map(|write| write.sql.as_str()).collect();
+        let texts: Vec<_> = writes.iter().map(|write| write.text.sql()).collect();
         let text = texts.join("; ");
         let told = StrQueryHelper::new(&text);
         self.started(&told);
@@ -279,8 +280,8 @@ impl<C: Client> Core<C> {
         self.learn_from_concurrent();
         let options = self.options_of_queued(writes, wait);
         let mut queries = Vec::with_capacity(writes.len());
-        for Rendered { sql, binds, .. } in writes {
-            let query = Query::parse(sql).map_err(|error| self.not_sent(error))?;
+        for Rendered { text, binds, .. } in writes {
+            let query = Query::parse(text.sql()).map_err(|error| self.not_sent(error))?;
             queries.push((query, binds.clone()));
         }
         let found = queries.iter().flat_map(|(query, _)| query.found());

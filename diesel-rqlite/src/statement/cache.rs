@@ -4,14 +4,19 @@
 //! `Statements::get` is asked with the exact text; a hit yields a `Query` that borrows from the cache. After a miss the
 //! caller parses the text and passes it to `Statements::keep`. The caller decides which texts are worth keeping.
 //!
+//! The text of most queries follows from their Rust type, which Diesel calls a static query id. `Statements::of_type`
+//! finds such a statement without its text, so that it need not be rendered again.
+//!
 //! There are two generations of at most [`GENERATION`] texts each. A text that is used moves to the young generation.
 //! When that is full, it becomes the old one, and the former old one is dropped. So a text is dropped only after it was
-//! not used while [`GENERATION`] others were, and no order of use has to be kept.
+//! not used while [`GENERATION`] others were, and no order of use has to be kept. Types are all forgotten when there are
+//! twice as many: they are noted again when their text is found.
 //!
 //! What is learnt about a text is only ever about the form in which it is sent. It may be out of date after a change of
 //! the schema, and it may be lost at any time. So no result may depend on it: a wrong form shows in the answer, which
 //! is then asked for again.
 
+use std::any::TypeId;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -38,11 +43,13 @@ pub(crate) struct Statements(Mutex<Generations>);
 struct Generations {
     young: HashMap<Box<str>, Arc<Kept>>,
     old: HashMap<Box<str>, Arc<Kept>>,
+    by_type: HashMap<TypeId, Arc<Kept>>,
 }
 
 /// A text that was parsed.
 #[derive(Debug)]
 pub(crate) struct Kept {
+    sql: Box<str>,
     query: Query<'static>,
     learnt: Arc<Learnt>,
 }
@@ -73,19 +80,34 @@ impl Statements {
         Some(kept)
     }
 
-    /// Keeps a statement. Returns `false` if its text is too long.
+    /// Returns the statement of a type of query, if it is kept.
+    pub(crate) fn of_type(&self, id: TypeId) -> Option<Arc<Kept>> {
+        locked(&self.0).by_type.get(&id).cloned()
+    }
+
+    /// Notes that all queries of this type have the text of this statement.
+    pub(crate) fn note_type(&self, id: TypeId, kept: &Arc<Kept>) {
+        let mut generations = locked(&self.0);
+        if generations.by_type.len() >= 2 * GENERATION {
+            generations.by_type.clear();
+        }
+        generations.by_type.insert(id, Arc::clone(kept));
+    }
+
+    /// Keeps a statement. Returns `None` if its text is too long.
     ///
     /// The caller has parsed the text. If it is kept already, the new entry replaces it, and what was learnt is lost.
-    pub(crate) fn keep(&self, sql: &str, query: &Query<'_>) -> bool {
+    pub(crate) fn keep(&self, sql: &str, query: &Query<'_>) -> Option<Arc<Kept>> {
         if sql.len() > LONGEST {
-            return false;
+            return None;
         }
-        let kept = Kept {
+        let kept = Arc::new(Kept {
+            sql: sql.into(),
             query: query.to_owned(),
             learnt: Arc::default(),
-        };
-        locked(&self.0).insert(sql.into(), Arc::new(kept));
-        true
+        });
+        locked(&self.0).insert(sql.into(), Arc::clone(&kept));
+        Some(kept)
     }
 }
 
@@ -99,6 +121,11 @@ impl Generations {
 }
 
 impl Kept {
+    /// Returns the text, as it was rendered.
+    pub(crate) fn sql(&self) -> &str {
+        &self.sql
+    }
+
     /// Returns the query, to run it again.
     pub(crate) fn query(&self) -> Query<'_> {
         self.query.again(Arc::clone(&self.learnt))
@@ -140,9 +167,9 @@ mod tests {
     fn what_is_used_stays() {
         let statements = Statements::default();
         let keep = |sql: &str| statements.keep(sql, &Query::parse(sql).expect("parses"));
-        assert!(keep("SELECT 'used'"));
+        assert!(keep("SELECT 'used'").is_some());
         for number in 0..10 * GENERATION {
-            assert!(keep(&format!("SELECT {number}")));
+            assert!(keep(&format!("SELECT {number}")).is_some());
             assert!(statements.get("SELECT 'used'").is_some(), "{number}");
         }
         assert!(statements.get("SELECT 0").is_none());
@@ -154,8 +181,26 @@ mod tests {
     fn long_text_is_not_kept() {
         let statements = Statements::default();
         let sql = format!("SELECT '{}'", "x".repeat(LONGEST));
-        assert!(!statements.keep(&sql, &Query::parse(&sql).expect("parses")));
+        let query = Query::parse(&sql).expect("parses");
+        assert!(statements.keep(&sql, &query).is_none());
         assert!(statements.get(&sql).is_none());
+    }
+
+    #[test]
+    fn types_are_few() {
+        let statements = Statements::default();
+        let sql = "SELECT 1";
+        let kept = statements.keep(sql, &Query::parse(sql).expect("parses"));
+        let kept = kept.expect("is kept");
+        assert!(statements.of_type(TypeId::of::<u8>()).is_none());
+        statements.note_type(TypeId::of::<u8>(), &kept);
+        let found = statements.of_type(TypeId::of::<u8>()).expect("is noted");
+        assert_eq!(found.sql(), sql);
+        // No other types can be made at run time.
+        for _ in 0..10 * GENERATION {
+            statements.note_type(TypeId::of::<u16>(), &kept);
+        }
+        assert!(statements.of_type(TypeId::of::<u8>()).is_some());
     }
 
     #[test]

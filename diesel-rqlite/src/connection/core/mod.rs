@@ -20,22 +20,24 @@ mod script;
 mod sections;
 mod transactions;
 
+use std::any::TypeId;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use diesel::QueryResult;
 use diesel::connection::{CacheSize, DynInstrumentation, InstrumentationEvent};
+use diesel::query_builder::{QueryFragment, QueryId};
 use diesel::result::{ConnectionError, ConnectionResult, Error};
 use diesel_rqlite_sql::SqlError;
 
 #[cfg(feature = "async")]
 use self::concurrent::Concurrent;
 pub(crate) use self::scope::{HasCore, Scope};
-use super::Steered;
 use super::holding::Holding;
 use super::shared;
-use crate::backend::RqliteType;
+use super::{Steered, render};
+use crate::backend::{Rqlite, RqliteType};
 use crate::bind_collector::Bind;
 use crate::config::RqliteConfig;
 use crate::error;
@@ -48,6 +50,37 @@ use crate::session::{Client, Found, Session};
 use crate::statement;
 use crate::statement::{Kept, Query};
 use crate::transaction::Options;
+
+/// The text of a query that Diesel has built.
+pub(crate) enum Text {
+    /// Known from a query of the same type.
+    Kept(Arc<Kept>),
+    Rendered {
+        sql: String,
+        /// Set if the statement is to be kept, because the text is likely to be run again.
+        is_kept: bool,
+        /// The type of the query, if the text of a kept statement follows from it.
+        of: Option<TypeId>,
+    },
+}
+
+impl Text {
+    /// Returns a text that is run once.
+    pub(crate) fn of_one_run(sql: String) -> Self {
+        Text::Rendered {
+            sql,
+            is_kept: false,
+            of: None,
+        }
+    }
+
+    pub(crate) fn sql(&self) -> &str {
+        match self {
+            Text::Kept(kept) => kept.sql(),
+            Text::Rendered { sql, .. } => sql,
+        }
+    }
+}
 
 /// The core of a connection, blocking or asynchronous.
 pub(crate) struct Core<C: Client> {
@@ -134,27 +167,57 @@ impl<C: Client> Core<C> {
         self.session.observer.begin(what, &self.observed.parent())
     }
 
-    /// Returns the parsed statement of a text if it is cached. `is_kept` means that the text is
-    /// likely to be run again.
-    fn known_statement(&self, sql: &str, is_kept: bool) -> Option<Arc<Kept>> {
-        (is_kept && self.keeps_statements)
-            .then(|| self.session.statements.get(sql))
-            .flatten()
+    /// Returns the text of a query. It is rendered only if no statement of this type of query is
+    /// kept.
+    pub(crate) fn text_of<T: QueryFragment<Rqlite> + QueryId>(
+        &self,
+        source: &T,
+    ) -> QueryResult<Text> {
+        let is_kept = self.keeps_statements && source.is_safe_to_cache_prepared(&Rqlite)?;
+        let of = if is_kept { T::query_id() } else { None };
+        match of.and_then(|of| self.session.statements.of_type(of)) {
+            Some(kept) => Ok(Text::Kept(kept)),
+            None => Ok(Text::Rendered {
+                sql: render(source)?,
+                is_kept,
+                of,
+            }),
+        }
     }
 
-    fn query<'q>(
-        &self,
-        known: Option<&'q Kept>,
-        sql: &'q str,
-        is_kept: bool,
-    ) -> QueryResult<Query<'q>> {
+    /// Returns the parsed statement of a text if it is kept.
+    fn known_statement(&self, text: &Text) -> Option<Arc<Kept>> {
+        match text {
+            Text::Kept(kept) => Some(Arc::clone(kept)),
+            Text::Rendered { is_kept: false, .. } => None,
+            Text::Rendered { sql, of, .. } => {
+                let kept = self.session.statements.get(sql)?;
+                self.note_type(*of, &kept);
+                Some(kept)
+            }
+        }
+    }
+
+    fn note_type(&self, of: Option<TypeId>, kept: &Arc<Kept>) {
+        if let Some(of) = of {
+            self.session.statements.note_type(of, kept);
+        }
+    }
+
+    fn query<'q>(&self, known: Option<&'q Kept>, text: &'q Text) -> QueryResult<Query<'q>> {
         if let Some(known) = known {
             self.session.observer.count(Count::CacheHits);
             return Ok(known.query());
         }
         self.session.observer.count(Count::CacheMisses);
+        let sql = text.sql();
         let query = Query::parse(sql).map_err(|error| self.not_sent(error))?;
-        if is_kept && self.keeps_statements && self.session.statements.keep(sql, &query) {
+        if let Text::Rendered {
+            is_kept: true, of, ..
+        } = text
+            && let Some(kept) = self.session.statements.keep(sql, &query)
+        {
+            self.note_type(*of, &kept);
             self.tell(InstrumentationEvent::cache_query(sql));
         }
         Ok(query)
@@ -174,15 +237,14 @@ impl<C: Client> Core<C> {
 
     pub(crate) async fn execute(
         &mut self,
-        sql: &str,
-        is_kept: bool,
+        text: &Text,
         binds: Vec<Bind<'_>>,
         options: Option<Box<QueryOptions>>,
     ) -> QueryResult<usize> {
         let mut steered = Steered::for_query(self, options)?;
         let core = steered.core();
-        let known = core.known_statement(sql, is_kept);
-        let query = core.query(known.as_deref(), sql, is_kept)?;
+        let known = core.known_statement(text);
+        let query = core.query(known.as_deref(), text)?;
         if let Some(control) = query.control().map_err(error::not_sent)? {
             core.check_may_begin()?;
             return core.control(control).await.map(|()| 0);
@@ -197,7 +259,9 @@ impl<C: Client> Core<C> {
             binds: &binds,
         });
         let outcome = operation.within(core.session.execute(query, binds)).await;
-        core.session.observer.finish(operation, sql, &outcome);
+        core.session
+            .observer
+            .finish(operation, text.sql(), &outcome);
         core.keep_lock(began);
         scope.keep();
         outcome
@@ -205,16 +269,15 @@ impl<C: Client> Core<C> {
 
     pub(crate) async fn rows(
         &mut self,
-        sql: &str,
-        is_kept: bool,
+        text: &Text,
         binds: Vec<Bind<'_>>,
         types: Option<&[RqliteType]>,
         options: Option<Box<QueryOptions>>,
     ) -> QueryResult<Found<C>> {
         let mut steered = Steered::for_query(self, options)?;
         let core = steered.core();
-        let known = core.known_statement(sql, is_kept);
-        let query = core.query(known.as_deref(), sql, is_kept)?;
+        let known = core.known_statement(text);
+        let query = core.query(known.as_deref(), text)?;
         core.learn_from_concurrent();
         let mut scope = Scope::of_query(core);
         let core = scope.core();
@@ -227,7 +290,9 @@ impl<C: Client> Core<C> {
         let outcome = operation
             .within(core.session.rows(query, binds, types))
             .await;
-        core.session.observer.finish(operation, sql, &outcome);
+        core.session
+            .observer
+            .finish(operation, text.sql(), &outcome);
         core.keep_lock(began);
         scope.keep();
         outcome
