@@ -200,8 +200,8 @@ pub(crate) fn request_error(exchange: &Exchange, message: &str) -> Error {
     refusal(exchange, message).unwrap_or_else(failure)
 }
 
-/// Returns the error of a request as a whole, if it is one of its statements. Returns a failure if the request itself
-/// failed.
+/// Returns the error of a request as a whole, if it is one of its statements. Then nothing was applied. Returns a
+/// failure if the request itself failed.
 pub(crate) fn refusal(exchange: &Exchange, message: &str) -> Result<Error, Failure> {
     if exchange.stake() == Stake::Nothing {
         return Ok(statement_error(message, None));
@@ -282,11 +282,6 @@ pub(crate) fn answer(
     encodings: &[Vec<Encoding>],
 ) -> QueryResult<Answer> {
     let answer = exchange.answer(body, encodings).map_err(failure)?;
-    accepted(exchange, answer)
-}
-
-/// Returns the answer, unless it says that the request failed as a whole.
-pub(crate) fn accepted(exchange: &Exchange, answer: Answer) -> QueryResult<Answer> {
     match &answer.error {
         Some(message) => Err(request_error(exchange, message)),
         None => Ok(answer),

@@ -55,19 +55,23 @@ impl WriteFailure {
         }
     }
 
-    pub(super) fn perhaps(error: Error) -> Self {
-        WriteFailure {
-            error,
-            is_certain: false,
-        }
-    }
-
     pub(super) fn by_request(failure: Failure) -> Self {
         WriteFailure {
             is_certain: failure.why == Why::NotApplied,
             error: error::failure(failure),
         }
     }
+}
+
+/// Returns the answer to writes, unless it says that their request failed as a whole.
+pub(super) fn accepted(exchange: &Exchange, answer: Answer) -> Result<Answer, WriteFailure> {
+    let Some(message) = &answer.error else {
+        return Ok(answer);
+    };
+    Err(match error::refusal(exchange, message) {
+        Ok(error) => WriteFailure::certainly(error),
+        Err(failure) => WriteFailure::by_request(failure),
+    })
 }
 
 impl<C: Client> Session<C> {
@@ -287,7 +291,7 @@ impl<C: Client> Session<C> {
             None => self.send_by_itself(&exchange, statements).await,
         };
         let answer = outcome.map_err(WriteFailure::by_request)?;
-        let answer = error::accepted(&exchange, answer).map_err(WriteFailure::perhaps)?;
+        let answer = accepted(&exchange, answer)?;
         if let Some((place, message)) = answer.first_failure() {
             // A default was added to a column that is gone.
             self.defaults_are_news |= StatementError(message).is_about_no_column();
