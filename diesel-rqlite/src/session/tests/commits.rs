@@ -232,6 +232,10 @@ fn the_last_effects_stay_known_if_the_server_says_that_a_write_was_not_applied()
         ("leadership lost while committing log", false),
         ("read protobuf length: EOF", false),
     ] {
+        let mut committed = begun([on(EXECUTE, [INSERT]).with("transaction").fails(error)]);
+        let error_of_commit = commit(&mut committed).expect_err("fails");
+        assert_eq!(is_unknown_outcome(&error_of_commit), !are_known, "{error}");
+        assert_eq!(committed.transaction.keeps_track(), are_known, "{error}");
         let enforced = [on(EXECUTE, [INSERT]).fails(error)];
         let unenforced = [
             on(QUERY, ["PRAGMA foreign_keys"]).answers([rows(&["foreign_keys"], "", "[1]")]),
