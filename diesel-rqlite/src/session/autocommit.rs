@@ -138,8 +138,7 @@ impl<C: Client> Session<C> {
         if rows.blob_bytes() > LONG {
             learnt.learn(rows.blobs());
         }
-        let is_exact = rows.doubtful().is_empty() && !rows.has_replacement_character();
-        Ok(is_exact.then(|| self.found(rows, coming, read, types, statement)))
+        Ok((!rows.may_differ()).then(|| self.found(rows, coming, read, types, statement)))
     }
 
     /// Sends a query in the form that is exact for nearly all values, and again in the tagged form if a value needs it.
@@ -168,7 +167,7 @@ impl<C: Client> Session<C> {
             }
             rows => rows?,
         };
-        if rows.may_be_lossy() {
+        if rows.may_differ() {
             return Box::pin(self.tagged_read(read, types, statement.names, first)).await;
         }
         Ok(self.found(rows, coming, read, types, statement))
@@ -210,7 +209,7 @@ impl<C: Client> Session<C> {
             },
         };
         match rows {
-            Some(rows) if !rows.may_be_lossy() || !read.is_wrappable() => {
+            Some(rows) if !rows.may_be_converted() || !read.is_wrappable() => {
                 Ok(rows.with_whole_reals())
             }
             Some(rows) => self.ask(&read.tagged(None, rows.columns)).await,
