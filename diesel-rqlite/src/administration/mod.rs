@@ -430,7 +430,8 @@ impl<'c, C: Fetch> Administration<'c, C> {
     ///
     /// The requests are writes of the session, so that they follow redirects, wait for a leader up to
     /// `leader_timeout`, and are sent again if it is proved that nothing was done. They have no time limits of their
-    /// own, as a load has none.
+    /// own, as a load has none. Servers count `db_timeout` for a request as a whole (`db/db.go`), so that
+    /// what suits one statement would end a request of thousands.
     pub(crate) async fn load_sql(
         &mut self,
         mut text: impl Text,
