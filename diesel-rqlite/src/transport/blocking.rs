@@ -21,7 +21,8 @@
 //! waiting. It holds the state of one request. A session sends its requests one after the other,
 //! and does not read a `Remainder` any further when it has sent the next request. Clones share
 //! `waiting`, and must not send at the same time. Requests that run concurrently (surveys of the
-//! cluster) or have no vigil (uploads, downloads) use the second agent, `probes`.
+//! cluster) or have no vigil (`NodeHttp`) use the second agent, `probes`. Uploads and downloads have
+//! an agent each, see [`Http::alone`].
 //!
 //! # When a request counts as sent
 //!
@@ -150,6 +151,20 @@ impl Http {
     /// be used, since it tracks the held-back bytes of one request at a time.
     pub(crate) fn agent(&self) -> ureq::Agent {
         self.probes.clone()
+    }
+
+    /// Returns an agent for one request like those of [`agent`](Self::agent), and the state of its
+    /// sockets, by which the body of the answer gets a time limit.
+    pub(super) fn alone(&self) -> (ureq::Agent, Waiting) {
+        let waiting = Waiting::default();
+        let agent = agent(
+            self.probes.config().clone(),
+            &self.lost.tls,
+            &self.concealed,
+            &waiting,
+            self.addresses.clone(),
+        );
+        (agent, waiting)
     }
 
     /// Returns the substitute for a secret header's value, to be passed to [`Self::agent`].

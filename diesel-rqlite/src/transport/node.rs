@@ -1,8 +1,9 @@
 //! Requests to one node that are not SQL, with streamed bodies, over ureq.
 //!
 //! [`NodeHttp`] is the public client. `Fetch` and `Carry` are for `administration`, which knows
-//! nodes, redirects and errors. All three use the agent [`Http::agent`], which is separate from
-//! that of the session, so that a download may be read while the connection runs queries.
+//! nodes, redirects and errors. They use agents that are separate from that of the session, so that
+//! a download may be read while the connection runs queries: [`NodeHttp`] uses [`Http::agent`], and
+//! each of the others has one of its own, see [`Http::alone`].
 //!
 //! # Rules
 //!
@@ -12,8 +13,8 @@
 //! * Looking up the name and connecting have `connect_timeout` each, and sending the head of the
 //!   request has `request_timeout`. The head of the answer to a request without an upload must
 //!   arrive in time, counted since the request was sent. So must the body of an answer that
-//!   `administration` reads as a whole, counted since the head. Uploads, answers to uploads, backups
-//!   and the bodies of [`NodeAnswer`]s have no time limit.
+//!   `administration` reads as a whole, counted since the head. Uploads, the heads of their answers,
+//!   backups and the bodies of [`NodeAnswer`]s have no time limit.
 //! * `max_answer` does not apply.
 //! * The body of an answer owns its connection. If it is dropped before the end, the connection is
 //!   closed.
@@ -148,7 +149,7 @@ impl NodeHttp {
         answer: Option<Duration>,
     ) -> io::Result<NodeAnswer> {
         let request = request.map_err(|error| self.error(&error))?;
-        run(&self.agent, request, answer, None).map_err(|error| self.error(&error))
+        run(&self.agent, request, answer).map_err(|error| self.error(&error))
     }
 
     /// Returns an error that names the node.
@@ -157,23 +158,20 @@ impl NodeHttp {
     }
 }
 
-/// Sends a request, and waits for the beginning of its answer, for at most `head` if it is set. The
-/// body of the answer must be read to its end within `body` from then on, if it is set. The body of
-/// the request may take any time.
+/// Sends a request, and waits for the beginning of its answer, for at most `head` if it is set. Both
+/// bodies may take any time.
 ///
 /// The agent's own limit for a whole request is that of a probe, and is switched off here.
 fn run(
     agent: &ureq::Agent,
     request: Request<SendBody<'_>>,
     head: Option<Duration>,
-    body: Option<Duration>,
 ) -> Result<NodeAnswer, ureq::Error> {
     let request = agent.configure_request(request);
     let request = request
         .timeout_global(None)
         .timeout_send_body(None)
         .timeout_recv_response(head)
-        .timeout_recv_body(body)
         .build();
     let (head, body) = agent.run(request)?.into_parts();
     Ok(Response::from_parts(head, Box::new(body.into_reader())))
@@ -226,20 +224,32 @@ impl Fetch for Http {
     ) -> Result<NodeAnswer, SendError> {
         let mut request = request.map(|()| SendBody::none());
         self.conceal(request.headers_mut());
-        let answer = run(&self.agent(), request, Some(patience.head), patience.body);
+        let (agent, waiting) = self.alone();
         // Nobody asks whether it was sent: it changes nothing.
-        answer.map_err(|error| self.lost(error, true))
+        let answer = run(&agent, request, Some(patience.head));
+        let answer = answer.map_err(|error| self.lost(error, true))?;
+        if let Some(limit) = patience.of_body(answer.status()) {
+            waiting.await_body(limit);
+        }
+        Ok(answer)
     }
 }
 
 impl<'u> Carry<Upload<'u>> for Http {
-    async fn carry(&self, request: Request<Upload<'u>>) -> Result<NodeAnswer, SendError> {
+    async fn carry(
+        &self,
+        request: Request<Upload<'u>>,
+        body: Duration,
+    ) -> Result<NodeAnswer, SendError> {
         let (mut head, mut upload) = request.into_parts();
         self.conceal(&mut head.headers);
         let request = Request::from_parts(head, SendBody::from_reader(&mut upload));
-        let answer = run(&self.agent(), request, None, None);
+        let (agent, waiting) = self.alone();
+        let answer = run(&agent, request, None);
         // Without the end of the file, the node has got no last chunk, and has loaded nothing.
-        answer.map_err(|error| self.lost(error, upload.whole.has_ended()))
+        let answer = answer.map_err(|error| self.lost(error, upload.whole.has_ended()))?;
+        waiting.await_body(body);
+        Ok(answer)
     }
 }
 
