@@ -48,7 +48,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use diesel::result::ConnectionError;
 use http::StatusCode;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue};
+use http::header::CONTENT_LENGTH;
 use ureq::config::{Config, ConfigBuilder};
 use ureq::typestate::AgentScope;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
@@ -167,16 +167,9 @@ impl Http {
         (agent, waiting)
     }
 
-    /// Returns the substitute for a secret header's value, to be passed to [`Self::agent`].
-    pub(crate) fn concealed(&self, value: &HeaderValue) -> HeaderValue {
-        self.concealed.instead_of(value)
-    }
-
-    /// Replaces the secret header of a request by its substitute.
-    pub(super) fn conceal(&self, headers: &mut HeaderMap) {
-        if let Some(value) = headers.get_mut(AUTHORIZATION) {
-            *value = self.concealed(value);
-        }
+    /// Returns the means to hide secret headers from [`Self::agent`] and [`Self::alone`].
+    pub(super) fn concealed(&self) -> &Concealed {
+        &self.concealed
     }
 
     /// Converts the error of a lost answer. The caller knows whether the request was sent.
@@ -236,7 +229,7 @@ impl Http {
         let (mut head, body) = request.into_parts();
         // Without a length, ureq would send the body in chunks.
         head.headers.insert(CONTENT_LENGTH, body.len().into());
-        self.conceal(&mut head.headers);
+        let _concealed = self.concealed.conceal(&mut head.headers);
         let timeout = head.extensions.remove::<RequestTimeout>();
         let mut body = Watched { body, read: 0 };
         let mut request = http::Request::from_parts(head, SendBody::from_reader(&mut body));
@@ -396,7 +389,7 @@ impl Client for Http {
         request: http::Request<Bytes>,
     ) -> Result<http::Response<Bytes>, SendError> {
         let (mut head, _) = request.into_parts();
-        self.conceal(&mut head.headers);
+        let _concealed = self.concealed.conceal(&mut head.headers);
         let answer = self
             .probes
             .run(http::Request::from_parts(head, SendBody::none()));

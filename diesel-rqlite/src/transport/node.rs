@@ -30,13 +30,15 @@ use std::fmt;
 use std::io::{self, Read};
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Request, Response};
 use ureq::SendBody;
 
 use super::PIECE;
 use super::blocking::Http;
+use super::concealed::Concealed;
 use crate::administration::{Carry, Fetch, Patience, Text};
+use crate::protocol::authorization::Authorization;
 use crate::protocol::backup::Whole;
 use crate::protocol::call::SendError;
 use crate::session::Rest;
@@ -45,7 +47,8 @@ use crate::session::Rest;
 /// are not SQL: backups, loading a database, the state of the cluster. Made by
 /// [`RqliteConnection::node_http`](crate::RqliteConnection::node_http).
 ///
-/// Addresses, credentials and TLS are those of the connection. Requests are never sent a second
+/// Addresses, credentials and TLS are those of the connection, also if it gets other credentials
+/// later. Requests are never sent a second
 /// time, and redirects are not followed: the node's answer is returned unchanged.
 ///
 /// ```no_run
@@ -64,8 +67,9 @@ use crate::session::Rest;
 pub struct NodeHttp {
     agent: ureq::Agent,
     base: String,
-    /// The substitute of the credentials (`concealed`), if the node may get them.
-    authorization: Option<HeaderValue>,
+    /// The credentials of the connection, if the node may get them.
+    authorization: Option<Authorization>,
+    concealed: Concealed,
     /// The time in which the answer to a GET request must begin.
     timeout: Duration,
 }
@@ -82,15 +86,16 @@ impl fmt::Debug for NodeHttp {
 
 impl NodeHttp {
     pub(crate) fn new(
-        agent: ureq::Agent,
+        http: &Http,
         base: String,
-        authorization: Option<HeaderValue>,
+        authorization: Option<Authorization>,
         timeout: Duration,
     ) -> Self {
         NodeHttp {
-            agent,
+            agent: http.agent(),
             base,
             authorization,
+            concealed: http.concealed().clone(),
             timeout,
         }
     }
@@ -133,22 +138,23 @@ impl NodeHttp {
         self.run(request.body(SendBody::from_reader(&mut body)), None)
     }
 
-    /// Begins a request to the node, with the credentials.
+    /// Begins a request to the node.
     fn request(&self, method: &str, path: &str) -> http::request::Builder {
         let request = Request::builder().method(method);
-        let request = request.uri(format!("{}{path}", self.base));
-        match &self.authorization {
-            Some(authorization) => request.header(AUTHORIZATION, authorization),
-            None => request,
-        }
+        request.uri(format!("{}{path}", self.base))
     }
 
+    /// Sends a request with the credentials that the connection has now.
     fn run(
         &self,
         request: http::Result<Request<SendBody<'_>>>,
         answer: Option<Duration>,
     ) -> io::Result<NodeAnswer> {
-        let request = request.map_err(|error| self.error(&error))?;
+        let mut request = request.map_err(|error| self.error(&error))?;
+        if let Some(value) = self.authorization.as_ref().and_then(Authorization::get) {
+            request.headers_mut().insert(AUTHORIZATION, value);
+        }
+        let _concealed = self.concealed.conceal(request.headers_mut());
         run(&self.agent, request, answer).map_err(|error| self.error(&error))
     }
 
@@ -223,7 +229,7 @@ impl Fetch for Http {
         patience: Patience,
     ) -> Result<NodeAnswer, SendError> {
         let mut request = request.map(|()| SendBody::none());
-        self.conceal(request.headers_mut());
+        let _concealed = self.concealed().conceal(request.headers_mut());
         let (agent, waiting) = self.alone();
         // Nobody asks whether it was sent: it changes nothing.
         let answer = run(&agent, request, Some(patience.head));
@@ -242,7 +248,7 @@ impl<'u> Carry<Upload<'u>> for Http {
         body: Duration,
     ) -> Result<NodeAnswer, SendError> {
         let (mut head, mut upload) = request.into_parts();
-        self.conceal(&mut head.headers);
+        let _concealed = self.concealed().conceal(&mut head.headers);
         let request = Request::from_parts(head, SendBody::from_reader(&mut upload));
         let (agent, waiting) = self.alone();
         let answer = run(&agent, request, None);
