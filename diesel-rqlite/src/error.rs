@@ -196,29 +196,28 @@ fn columns(columns: Columns<'_>) -> Information {
 }
 
 /// Returns the error of a request as a whole, which was answered with status 200.
-pub(crate) fn request_error(exchange: &Exchange, message: &str) -> Error {
+fn request_error(exchange: &Exchange, message: &str) -> Error {
     refusal(exchange, message).unwrap_or_else(failure)
 }
 
-/// Returns the error of a request as a whole, if it is one of its statements. Returns a failure if the request itself
-/// failed.
+/// Returns the error of a request as a whole, if it is one of its statements. Then nothing was applied. Returns a
+/// failure if the request itself failed.
 pub(crate) fn refusal(exchange: &Exchange, message: &str) -> Result<Error, Failure> {
     if exchange.stake() == Stake::Nothing {
         return Ok(statement_error(message, None));
     }
-    match RequestError::of(message) {
+    let said = RequestError::of(message);
+    if !said.is_not_applied() {
+        return Err(exchange.failure(Why::Unknown, message));
+    }
+    match said {
         // A deferred foreign key fails at the commit, which is not a statement of its own.
         RequestError::Constraint(_) => Ok(statement_error(message, None)),
-        RequestError::NotHere | RequestError::Refused => {
-            Err(exchange.failure(Why::NotApplied, message))
-        }
         RequestError::TransactionOpen => Ok(statement_error(
             message,
             Some("another client has left a transaction open".to_owned()),
         )),
-        RequestError::LeadershipLost | RequestError::NothingToApply | RequestError::Other => {
-            Err(exchange.failure(Why::Unknown, message))
-        }
+        _ => Err(exchange.failure(Why::NotApplied, message)),
     }
 }
 
@@ -282,11 +281,6 @@ pub(crate) fn answer(
     encodings: &[Vec<Encoding>],
 ) -> QueryResult<Answer> {
     let answer = exchange.answer(body, encodings).map_err(failure)?;
-    accepted(exchange, answer)
-}
-
-/// Returns the answer, unless it says that the request failed as a whole.
-pub(crate) fn accepted(exchange: &Exchange, answer: Answer) -> QueryResult<Answer> {
     match &answer.error {
         Some(message) => Err(request_error(exchange, message)),
         None => Ok(answer),
@@ -354,6 +348,7 @@ pub(crate) fn not_sent(error: SqlError) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::message::TRANSACTION_OPEN;
     use crate::protocol::request::{Endpoint, Statements};
 
     #[test]
@@ -406,13 +401,34 @@ mod tests {
         }
     }
 
-    #[test]
-    fn an_unknown_outcome_says_so() {
+    fn write() -> Exchange {
         let endpoint = Endpoint::Execute {
             transaction: false,
             returning: false,
         };
-        let write = Exchange::new(endpoint, Statements::default());
+        Exchange::new(endpoint, Statements::default())
+    }
+
+    #[test]
+    fn outcome_is_unknown_unless_the_text_proves_that_nothing_was_applied() {
+        let write = write();
+        for text in [
+            "leader not found",
+            "disallowed pragma",
+            TRANSACTION_OPEN,
+            "FOREIGN KEY constraint failed",
+            "leadership lost while committing log",
+            "timeout waiting for fsm",
+            "read protobuf length: EOF",
+        ] {
+            let is_proven = RequestError::of(text).is_not_applied();
+            assert_eq!(is_unknown_outcome(&request_error(&write, text)), !is_proven);
+        }
+    }
+
+    #[test]
+    fn an_unknown_outcome_says_so() {
+        let write = write();
         let error = request_error(&write, "leadership lost while committing log");
         assert!(is_unknown_outcome(&error));
         assert!(!is_unknown_outcome(&cut_short()));

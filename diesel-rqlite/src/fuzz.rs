@@ -240,7 +240,7 @@ fn answers() {
                     let _ = StatementError(&message).constraint();
                 }
                 StatementResult::Rows(rows) => {
-                    let _ = rows.may_be_lossy();
+                    let _ = rows.may_be_converted();
                     let mut rows = rows.with_whole_reals();
                     for row in 0..rows.len() {
                         for column in 0..rows.width() {

@@ -645,3 +645,27 @@ fn a_node_that_stalls_in_its_answer_is_not_waited_for() {
     backup.read_to_end(&mut bytes).expect("is whole");
     assert!(bytes.starts_with(b"SQLite format 3"));
 }
+
+#[test]
+fn a_node_that_stalls_in_its_answer_to_a_load_is_not_waited_for() {
+    // Without the permission `status`, the file is loaded as into a cluster, which has an answer with a body.
+    let node = Rqlited::builder()
+        .user(User::new("loader", PASSWORD, &["query", "load"]))
+        .start();
+    let front = Front::start(node.address(), |request| {
+        match request.starts_with("POST /db/load") {
+            true => Act::Stall,
+            false => Act::Pass,
+        }
+    });
+    let mut conn = connect(&format!(
+        "rqlite://loader:{PASSWORD}@{}?discovery=false&request_timeout=500ms",
+        front.address
+    ));
+    let mut from = Database::with("CREATE TABLE t (a)");
+    let file = from.cluster().backup(BackupOptions::new()).expect("begins");
+    let loaded = conn.cluster().load(file);
+    let error = loaded.expect_err("nobody tells its end");
+    assert!(error.is_unknown(), "{error:?}");
+    assert!(error.to_string().contains("timeout"), "{error}");
+}

@@ -171,6 +171,36 @@ fn batches_are_cut_at_the_limit_of_variables_and_stay_atomic() {
     assert_eq!(db.count("items"), 0);
 }
 
+/// Servers before 9.4.2 need checks among the statements, which are none of the user's.
+#[test]
+fn error_counts_the_statements_of_the_user() {
+    let mut db = Database::with(SCHEMA);
+    let rows = [item("a", Some(1.0), None), item("a", None, None)];
+    let insert = || diesel::insert_into(items::table).values(&rows);
+    let plain = insert().execute(&mut *db);
+    let returning = insert()
+        .returning(items::id)
+        .get_results::<i32>(&mut *db)
+        .map(|rows| rows.len());
+    for outcome in [plain, returning] {
+        let information = assert_kind!(outcome, UniqueViolation);
+        assert_eq!(information.details(), Some("statement 2 of 2"));
+    }
+    // A trigger ignores the row of the first statement, which only the check after it tells.
+    db.batch_execute(
+        "CREATE TRIGGER g BEFORE INSERT ON items WHEN new.name = 'ignored'
+        BEGIN SELECT raise(IGNORE); END",
+    )
+    .expect("creates");
+    let rows = [item("ignored", Some(1.0), None), item("b", None, None)];
+    let outcome = diesel::insert_into(items::table)
+        .values(&rows)
+        .returning(items::id)
+        .get_results::<i32>(&mut *db);
+    let information = assert_kind!(outcome, Unknown);
+    assert_eq!(information.details(), Some("statement 1 of 2"));
+}
+
 #[test]
 fn empty_batch_sends_nothing() {
     let mut db = Database::with(SCHEMA);

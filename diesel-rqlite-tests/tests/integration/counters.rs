@@ -2,6 +2,7 @@
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
+use diesel::result::DatabaseErrorKind;
 use diesel_rqlite_tests::Rqlited;
 
 use super::RqliteConnection;
@@ -304,4 +305,22 @@ fn they_are_unknown_after_a_lost_answer() {
         is_unknown(&mut conn, ROWID);
         is_unknown(&mut conn, CHANGES);
     }
+}
+
+/// A deferred foreign key fails at the commit: the server has answered, and nothing was applied.
+#[test]
+fn they_stay_known_after_a_refused_commit() {
+    let node = Rqlited::builder().foreign_keys().start();
+    let mut conn = connect(&node.url());
+    conn.batch_execute(
+        "CREATE TABLE p (id INTEGER PRIMARY KEY);
+        CREATE TABLE d (p_id INTEGER REFERENCES p DEFERRABLE INITIALLY DEFERRED)",
+    )
+    .expect("creates");
+    run(&mut conn, "INSERT INTO p (id) VALUES (7)");
+    let refused =
+        conn.batch_execute("INSERT INTO d (p_id) VALUES (8); INSERT INTO d (p_id) VALUES (9)");
+    let (kind, _) = database_error(refused);
+    assert!(matches!(kind, DatabaseErrorKind::ForeignKeyViolation));
+    assert_eq!((one(&mut conn, ROWID), one(&mut conn, CHANGES)), (7, 1));
 }

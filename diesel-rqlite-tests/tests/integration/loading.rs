@@ -348,3 +348,21 @@ fn a_transaction_is_left_alone() {
     assert_eq!(counted, Err(Error::RollbackTransaction));
     assert_eq!(database.one("SELECT sum(a) AS value FROM t"), 10);
 }
+
+/// Servers count it for a request as a whole, and a request of a load has thousands of statements.
+#[test]
+fn db_timeout_is_not_for_the_requests_of_a_load() {
+    let recorder = Recorder::start();
+    let mut conn = connect(&format!("{}&db_timeout=1m", recorder.url()));
+    let is_timed = |recorder: &Recorder| {
+        let sent = recorder.sent();
+        let last = sent.last().expect("a request");
+        assert!(last.path.starts_with("/db/execute"), "{last:?}");
+        last.path.contains("db_timeout")
+    };
+    load(&mut conn, &numbered(3)).expect("loads");
+    assert!(!is_timed(&recorder));
+    let insert = diesel::sql_query("INSERT INTO n VALUES (9)").execute(&mut conn);
+    assert_eq!(insert, Ok(1));
+    assert!(is_timed(&recorder), "other writes keep it");
+}

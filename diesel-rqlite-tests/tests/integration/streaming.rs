@@ -277,3 +277,39 @@ fn long_answer_is_whole_over_tls() {
         assert_all(rows);
     }
 }
+
+diesel::table! {
+    late (id) {
+        id -> Integer,
+        at -> Nullable<Text>,
+    }
+}
+
+/// rqlite may convert any value of a column that is declared as a time, but NULL.
+#[test]
+fn column_of_nulls_is_not_asked_for_again() {
+    let mut database = Database::with(
+        "CREATE TABLE late (id INTEGER PRIMARY KEY, at DATETIME);
+        INSERT INTO late WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+        SELECT i, NULL FROM n",
+    );
+    // First in the exact form, then as it is stored.
+    for _ in 0..3 {
+        let (rows, requests) =
+            database.requests(|conn| late::table.load::<(i32, Option<String>)>(conn));
+        let rows = rows.expect("loads");
+        assert_eq!(rows.len(), 20_000);
+        assert!(rows.iter().all(|(_, at)| at.is_none()));
+        assert_eq!(requests, 1);
+    }
+    diesel::update(late::table.find(15_000))
+        .set(late::at.eq("12:00"))
+        .execute(&mut *database)
+        .expect("updates");
+    // A value is still right.
+    for _ in 0..2 {
+        let rows = late::table.load::<(i32, Option<String>)>(&mut *database);
+        let found = rows.expect("loads").into_iter().find_map(|(_, at)| at);
+        assert_eq!(found.as_deref(), Some("12:00"));
+    }
+}

@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use diesel::RunQueryDsl as _;
 use diesel_rqlite::{Credentials, Forwarding, RqliteConfig};
 use diesel_rqlite_tests::{Cluster, Rqlited, User};
 
@@ -245,5 +248,42 @@ fn credentials_are_asked_for_once_more_when_they_are_refused() {
             refused.contains("no credentials: the vault is sealed"),
             "{refused}"
         );
+    }
+}
+
+/// The HTTP client sees substitutes of them, of which only some are kept.
+#[test]
+fn credentials_that_change_often_are_those_of_each_request() {
+    let current = Arc::new(AtomicUsize::new(0));
+    let (wanted, given) = (Arc::clone(&current), Arc::clone(&current));
+    let server = FalseServer::start(move |request| {
+        let number = wanted.load(Ordering::SeqCst);
+        let wanted = STANDARD.encode(format!("user:password{number}"));
+        match request.contains(&format!("Basic {wanted}\r\n")) {
+            true => Reply::Json(GREETING.to_owned()),
+            false => {
+                Reply::Http("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n".to_owned())
+            }
+        }
+    });
+    let config: RqliteConfig = format!("{}&discovery=false", server.url())
+        .parse()
+        .expect("a URL");
+    let config = config.credentials_from(move || {
+        let number = given.load(Ordering::SeqCst);
+        Ok(Credentials::new("user", format!("password{number}")))
+    });
+    let mut conn = config.connect().expect("connects");
+    let http = conn.node_http();
+    for number in 0..20 {
+        current.store(number, Ordering::SeqCst);
+        diesel::sql_query("DELETE FROM t")
+            .execute(&mut conn)
+            .expect("has the new password");
+        let answer = http.get("/status").expect("answers");
+        assert_eq!(answer.status(), 200, "{number}");
+        let mut body = &b"x"[..];
+        let answer = http.post("/x", "text/plain", &mut body, Some(1));
+        assert_eq!(answer.expect("answers").status(), 200, "{number}");
     }
 }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use diesel::prelude::*;
-use diesel_rqlite::{AsyncRqliteConnection, RqliteConfig, RqliteConnection};
+use diesel_rqlite::{
+    AsyncRqliteConnection, BackupOptions, ClusterError, RqliteConfig, RqliteConnection,
+};
 use tokio::runtime::Runtime;
 
 pub(crate) enum Any {
@@ -79,6 +81,18 @@ impl Any {
                         diesel_async::RunQueryDsl::execute(diesel::sql_query(sql), conn).await
                     },
                 ))
+            }
+        }
+    }
+
+    /// Begins a backup.
+    pub(crate) fn backup(&mut self) -> Result<(), ClusterError> {
+        let options = BackupOptions::new();
+        match self {
+            Any::Blocking(conn) => conn.cluster().backup(options).map(|_| ()),
+            Any::Async(conn, runtime) => {
+                let begun = runtime.block_on(conn.cluster().backup(options));
+                begun.map(|_| ())
             }
         }
     }

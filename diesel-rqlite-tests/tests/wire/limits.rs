@@ -1,6 +1,6 @@
 //! An answer is bounded in size and in time, whatever a server does.
 
-use std::io::Write;
+use std::io::{Read as _, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use diesel::result::DatabaseErrorKind;
-use diesel_rqlite::RqliteConfig;
+use diesel_rqlite::{ClusterError, RqliteConfig};
 
 use crate::any::KINDS;
 use crate::server::{FalseServer, GREETING, Reply, not_found, redirect};
@@ -121,6 +121,28 @@ fn answer_that_trickles_ends_with_the_request_timeout() {
                 "{number} {kind:?}: {took:?}: {message}"
             );
         }
+    }
+}
+
+/// A success may take any time, but not the text of an error.
+#[test]
+fn error_of_a_backup_ends_with_the_request_timeout() {
+    for kind in KINDS {
+        let server = FalseServer::start(|request| match request.starts_with("GET /db/backup") {
+            true => Reply::Stream(Box::new(|client| {
+                let head = "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 9\r\n\r\n";
+                let _ = client.write_all(head.as_bytes());
+                // Until the client has enough.
+                let _ = client.set_read_timeout(Some(Duration::from_secs(20)));
+                let _ = client.read(&mut [0]);
+            })),
+            false => Reply::Json(GREETING.to_owned()),
+        });
+        let url = format!("{}&discovery=false&request_timeout=500ms", server.url());
+        let mut conn = kind.connect_url(&url).expect("connects");
+        let error = conn.backup().expect_err("is an error without an end");
+        assert!(matches!(error, ClusterError::NoAnswer(_)), "{error:?}");
+        assert!(error.to_string().contains("timeout"), "{kind:?}: {error}");
     }
 }
 

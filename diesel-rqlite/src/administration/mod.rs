@@ -105,17 +105,29 @@ pub(crate) trait Fetch: Client {
 pub(crate) struct Patience {
     /// The time in which it must begin.
     pub(crate) head: Duration,
-    /// The time in which all of its body must follow. `None` means that it may take any time.
-    pub(crate) body: Option<Duration>,
+    /// The time in which all of its body must follow.
+    pub(crate) body: Duration,
+    /// Set if the body of a success may take any time all the same.
+    pub(crate) is_for_stream: bool,
+}
+
+impl Patience {
+    /// Returns the time for the body of an answer with this status. `None` means that it may take any time.
+    pub(crate) fn of_body(self, status: StatusCode) -> Option<Duration> {
+        let is_stream = self.is_for_stream && status == StatusCode::OK;
+        (!is_stream).then_some(self.body)
+    }
 }
 
 /// A client that also sends request bodies of any length, as it reads them. `U` is the body.
 pub(crate) trait Carry<U>: Fetch {
-    /// Sends a request to one node, once, without following redirects. There is no time limit. In an error, `sent`
-    /// tells whether the whole body was read. If not, the node got an incomplete message.
+    /// Sends a request to one node, once, without following redirects. There is no time limit, except that all of the
+    /// answer's body must follow its head within `body`. In an error, `sent` tells whether the whole body of the request
+    /// was read. If not, the node got an incomplete message.
     fn carry(
         &self,
         request: http::Request<U>,
+        body: Duration,
     ) -> impl Future<Output = Result<http::Response<Self::Download>, SendError>>;
 }
 
@@ -306,7 +318,8 @@ impl<'c, C: Fetch> Administration<'c, C> {
     fn patience(&self) -> Patience {
         Patience {
             head: self.patience,
-            body: Some(self.patience),
+            body: self.patience,
+            is_for_stream: false,
         }
     }
 
@@ -358,7 +371,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
                 None => self.find_leader().await?,
             };
             let patience = Patience {
-                body: None,
+                is_for_stream: true,
                 ..self.patience()
             };
             let answer = self.get(&node, &path, patience).await?;
@@ -409,7 +422,7 @@ impl<'c, C: Fetch> Administration<'c, C> {
         let request = self.request(Method::POST, &node, path, upload).await?;
         // The schema is also forgotten if the caller no longer waits for the answer.
         self.own.forget_schema();
-        let answer = self.session.client.carry(request).await;
+        let answer = self.session.client.carry(request, self.patience).await;
         let answer = match (answer, whole.fault()) {
             (_, Some(fault)) if !whole.has_ended() => return Err(ClusterError::File(fault)),
             (Err(error), _) => return Err(self.lost(&node, &error)),
@@ -430,7 +443,8 @@ impl<'c, C: Fetch> Administration<'c, C> {
     ///
     /// The requests are writes of the session, so that they follow redirects, wait for a leader up to
     /// `leader_timeout`, and are sent again if it is proved that nothing was done. They have no time limits of their
-    /// own, as a load has none.
+    /// own, as a load has none. Servers count `db_timeout` for a request as a whole (`db/db.go`), so that
+    /// what suits one statement would end a request of thousands.
     pub(crate) async fn load_sql(
         &mut self,
         mut text: impl Text,

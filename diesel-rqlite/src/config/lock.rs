@@ -3,9 +3,9 @@
 use super::error::ConfigError;
 #[cfg(feature = "redis")]
 use super::error::Kind;
-use super::option::invalid;
 #[cfg(feature = "redis")]
-use super::option::{duration, timeout};
+use super::option::duration;
+use super::option::invalid;
 use crate::lock::{Locking, Locks as _, RqliteLock, ThreadLock};
 #[cfg(feature = "redis")]
 use crate::lock::{RedisLock, ValkeyLock};
@@ -62,9 +62,9 @@ fn on_server(scheme: &str, text: &str) -> Result<Locking, ConfigError> {
                 lock = match key.as_str() {
                     "name" => lock,
                     "prefix" => lock.prefix(value),
-                    "lease" => lock.lease(timeout(&in_lock, value)?),
+                    "lease" => lock.lease(duration(&in_lock, value)?),
                     "timeout" => lock.timeout(duration(&in_lock, value)?),
-                    "retry_interval" => lock.retry_interval(timeout(&in_lock, value)?),
+                    "retry_interval" => lock.retry_interval(duration(&in_lock, value)?),
                     _ => return Err(Kind::UnknownOption(in_lock).into()),
                 };
             }

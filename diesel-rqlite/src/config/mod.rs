@@ -26,6 +26,7 @@ pub(crate) use self::credentials::Provider;
 pub use self::error::ConfigError;
 use self::error::Kind;
 use self::host::Host;
+use self::option::invalid;
 #[cfg(feature = "async")]
 use self::slot::Slot;
 use self::tls::Tls;
@@ -218,7 +219,7 @@ impl RqliteConfig {
     }
 
     /// Sets how long the server may spend on one statement. A statement that takes longer fails
-    /// with an error from SQLite, and is not applied.
+    /// with an error from SQLite, and is not applied. Connecting fails if it is zero.
     #[must_use]
     pub fn db_timeout(mut self, timeout: Duration) -> Self {
         self.db_timeout = Some(timeout.min(FOREVER));
@@ -382,7 +383,8 @@ impl RqliteConfig {
 
     /// Sets how long connecting to one node may take, including name resolution and TLS. If a name
     /// has several addresses, the next one is tried in parallel after a quarter of a second. When
-    /// the time is over, another node is asked. Nothing was sent until then.
+    /// the time is over, another node is asked. Nothing was sent until then. Connecting fails if it
+    /// is zero.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout.min(FOREVER);
@@ -396,7 +398,7 @@ impl RqliteConfig {
     /// A write that times out may still be applied: the error says that its outcome is unknown. The
     /// timeout is meant for statements that take too long on a healthy node. A node that no longer
     /// leads, or that does not answer while others do, is abandoned after some seconds,
-    /// independently of this setting.
+    /// independently of this setting. Connecting fails if it is zero.
     #[must_use]
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout.min(FOREVER);
@@ -504,6 +506,16 @@ impl RqliteConfig {
         }
         if self.user().is_some_and(|user| user.contains(':')) {
             return Err(Kind::ColonInUser.into());
+        }
+        let timeouts = [
+            ("connect_timeout", Some(self.connect_timeout)),
+            ("request_timeout", Some(self.request_timeout)),
+            ("db_timeout", self.db_timeout),
+        ];
+        for (key, timeout) in timeouts {
+            if timeout == Some(Duration::ZERO) {
+                return Err(invalid(key, "more than nothing"));
+            }
         }
         if self.coalesce_writes && self.db_timeout.is_some() {
             return Err(Kind::CoalescedInTime.into());

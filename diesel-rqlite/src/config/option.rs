@@ -29,9 +29,9 @@ impl RqliteConfig {
                 let (host, port) = host_and_port(value).ok_or_else(|| invalid(key, "host:port"))?;
                 self = self.prefer(host, port);
             }
-            "db_timeout" => self = self.db_timeout(timeout(key, value)?),
-            "connect_timeout" => self = self.connect_timeout(timeout(key, value)?),
-            "request_timeout" => self = self.request_timeout(timeout(key, value)?),
+            "db_timeout" => self = self.db_timeout(duration(key, value)?),
+            "connect_timeout" => self = self.connect_timeout(duration(key, value)?),
+            "request_timeout" => self = self.request_timeout(duration(key, value)?),
             "leader_timeout" => self = self.leader_timeout(duration(key, value)?),
             "transaction" => self.transaction.mode = word(key, value)?,
             "lock" => self.transaction.locking = lock(value)?,
@@ -74,13 +74,6 @@ fn word<T: FromStr<Err = UnknownWord>>(key: &str, value: &str) -> Result<T, Conf
 
 fn boolean(key: &str, value: &str) -> Result<bool, ConfigError> {
     value.parse().map_err(|_| invalid(key, "true or false"))
-}
-
-pub(super) fn timeout(key: &str, value: &str) -> Result<Duration, ConfigError> {
-    match duration(key, value)? {
-        Duration::ZERO => Err(invalid(key, "more than nothing")),
-        timeout => Ok(timeout),
-    }
 }
 
 pub(super) fn duration(key: &str, value: &str) -> Result<Duration, ConfigError> {

@@ -45,6 +45,43 @@ fn builder_says_what_urls_say() {
 }
 
 #[test]
+fn builder_refuses_what_urls_refuse() {
+    let build = || RqliteConfig::new("h", 1);
+    for (option, built) in [
+        ("connect_timeout", build().connect_timeout(Duration::ZERO)),
+        ("request_timeout", build().request_timeout(Duration::ZERO)),
+        ("db_timeout", build().db_timeout(Duration::ZERO)),
+    ] {
+        let wanted = format!("option `{option}` is not more than nothing");
+        assert_eq!(error(&format!("rqlite://h?{option}=0s")), wanted);
+        let checked = built.check().map_err(|error| error.to_string());
+        assert_eq!(checked, Err(wanted.clone()));
+        let connected = built.connect().err().map(|error| error.to_string());
+        assert!(
+            connected.is_some_and(|error| error.contains(&wanted)),
+            "{option}"
+        );
+    }
+    // Nothing is a time that makes sense here.
+    for (option, built) in [
+        ("leader_timeout", build().leader_timeout(Duration::ZERO)),
+        (
+            "slow_query_threshold",
+            build().slow_query_threshold(Duration::ZERO),
+        ),
+        (
+            "level=none&freshness",
+            build()
+                .read_consistency(ReadConsistency::None)
+                .freshness(Duration::ZERO),
+        ),
+    ] {
+        assert_eq!(parse(&format!("rqlite://h:1?{option}=0s")), built);
+        assert!(built.check().is_ok(), "{option}");
+    }
+}
+
+#[test]
 fn options() {
     let config = parse(
         "rqlite://a?level=none&freshness=1s&freshness_strict=true&nodes=b:4003,c,[::1]&connect_timeout=500ms\
@@ -152,6 +189,7 @@ fn locks_of_servers_are_named_by_urls() {
         "redis://cache?name=accounts",
         "rediss://cache:6380/3?name=accounts",
         "valkey://:secret%40cache?name=accounts",
+        "redis://cache?name=accounts%26lease=0s%26retry_interval=0s",
         "valkeys%3A%2F%2Fu%3Asec%2540ret%40cache%3A1%2F0%3Fname%3Daccounts%26lease%3D5s%26timeout%3D0s%26retry_interval%3D5ms%26prefix%3Db",
     ] {
         let url = format!("rqlite://h?lock={lock}&level=weak");
@@ -168,7 +206,6 @@ fn locks_of_servers_are_named_by_urls() {
         ("redis://:hunter2%40[::1?name=a", "`lock`"),
         ("redis://:hunter2%40cache?name=a%23insecure", "`lock`"),
         ("redis://cache?name=a%26lease=hunter2", "`lock: lease`"),
-        ("redis://cache?name=a%26lease=0s", "`lock: lease`"),
         ("redis://cache?name=a%26lesae=hunter2", "`lock: lesae`"),
         ("redis:hunter2", "`lock`"),
         ("memcached://hunter2?name=a", "`lock`"),

@@ -96,10 +96,9 @@ impl RqliteConnection {
             .known
             .cluster()
             .trusts(session.nodes.current());
-        let authorization = session.settings.authorization.get().filter(|_| is_trusted);
-        let authorization = authorization.map(|value| session.client.concealed(&value));
+        let authorization = is_trusted.then(|| session.settings.authorization.clone());
         NodeHttp::new(
-            session.client.agent(),
+            &session.client,
             session.nodes.current().to_owned(),
             authorization,
             self.core.config.request_timeout,

@@ -236,7 +236,8 @@ impl<'c> RqliteCluster<'c> {
     /// rows of virtual tables in a dump can't be loaded, only the SQLite file.
     ///
     /// After the cluster was found, a request has no time limit: a statement that takes long is
-    /// waited for, also with a `db_timeout`.
+    /// waited for. A `db_timeout` does not apply, since servers count it for a request as a whole,
+    /// and a request of a load has thousands of statements.
     ///
     /// # Errors
     ///

@@ -16,7 +16,7 @@ impl RqliteConfig {
     /// # Errors
     ///
     /// `BadConnection` if no node answers or a node refuses the credentials. `InvalidConnectionUrl`
-    /// if options contradict each other.
+    /// if an option makes no sense, or options contradict each other.
     pub fn connect(&self) -> ConnectionResult<RqliteConnection> {
         self.check_blocking()?;
         RqliteConnection::connect(self, &format!("{self:?}"))

@@ -460,18 +460,25 @@ mod tests {
     }
 
     #[test]
-    fn blob_arrays_and_lossy_columns() {
+    fn blob_arrays_and_converted_columns() {
         let plain = rows(
             r#"{"results":[{"columns":["a"],"types":["blob"],"values":[[[1,2,255]],[[]]]}]}"#,
             &[],
         );
         assert_eq!(plain.value(0, 0), Some(Value::Binary(&[1, 2, 255])));
         assert_eq!(plain.value(1, 0), Some(Value::Binary(&[])));
-        assert!(!plain.may_be_lossy());
-        let date = r#"{"results":[{"columns":["a"],"types":["datetime"]}]}"#;
-        assert!(rows(date, &[]).may_be_lossy());
+        assert!(!plain.may_be_converted());
+        let date = |values: &str| {
+            let body = format!(
+                r#"{{"results":[{{"columns":["n","a"],"types":["integer","datetime"],"values":[{values}]}}]}}"#
+            );
+            rows(&body, &[]).may_be_converted()
+        };
+        assert!(date("[1,null],[2,0]"));
+        assert!(!date("[1,null],[2,null]"), "NULL is exact");
+        assert!(!date(""));
         let text = r#"{"results":[{"columns":["a"],"types":["text"],"values":[["\ufffd"]]}]}"#;
-        assert!(rows(text, &[]).may_be_lossy());
+        assert!(rows(text, &[]).may_be_converted() && rows(text, &[]).may_differ());
     }
 
     #[test]

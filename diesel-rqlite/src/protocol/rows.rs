@@ -294,6 +294,12 @@ impl Rows {
         self.replacement_character
     }
 
+    /// Returns whether a value of an answer in a known form may differ from the stored one: its column is doubtful, or a
+    /// text may stand for bytes that are not UTF-8.
+    pub(crate) fn may_differ(&self) -> bool {
+        self.replacement_character || !self.doubtful.is_empty()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.rows
     }
@@ -322,16 +328,23 @@ impl Rows {
         }
     }
 
-    /// Returns whether a value may differ from the stored one. rqlite converts values of columns with certain declared
-    /// types, and bytes that are not UTF-8.
-    pub(crate) fn may_be_lossy(&self) -> bool {
-        self.replacement_character
-            || self.types.iter().any(|declared| {
-                matches!(
-                    declared.as_str(),
-                    "date" | "datetime" | "timestamp" | "boolean"
-                )
-            })
+    /// Returns whether a value of raw SQL may differ from the stored one. rqlite converts values of columns with certain
+    /// declared types, except NULL, and bytes that are not UTF-8.
+    pub(crate) fn may_be_converted(&self) -> bool {
+        self.replacement_character || (0..self.width()).any(|column| self.is_converted(column))
+    }
+
+    /// Returns whether rqlite converts the values of this column, and it has any.
+    fn is_converted(&self, column: usize) -> bool {
+        let declared = self.types.get(column).map(String::as_str);
+        let has_values = || {
+            let mut cells = self.cells.iter().skip(column).step_by(self.width());
+            cells.any(|cell| *cell != Cell::Null)
+        };
+        matches!(
+            declared,
+            Some("date" | "datetime" | "timestamp" | "boolean")
+        ) && has_values()
     }
 
     /// Restores whole REALs, because rqlite writes the REAL 1.0 as 1. rqlite does report the declared type of a column,

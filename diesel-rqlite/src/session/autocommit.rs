@@ -55,19 +55,23 @@ impl WriteFailure {
         }
     }
 
-    pub(super) fn perhaps(error: Error) -> Self {
-        WriteFailure {
-            error,
-            is_certain: false,
-        }
-    }
-
     pub(super) fn by_request(failure: Failure) -> Self {
         WriteFailure {
             is_certain: failure.why == Why::NotApplied,
             error: error::failure(failure),
         }
     }
+}
+
+/// Returns the answer to writes, unless it says that their request failed as a whole.
+pub(super) fn accepted(exchange: &Exchange, answer: Answer) -> Result<Answer, WriteFailure> {
+    let Some(message) = &answer.error else {
+        return Ok(answer);
+    };
+    Err(match error::refusal(exchange, message) {
+        Ok(error) => WriteFailure::certainly(error),
+        Err(failure) => WriteFailure::by_request(failure),
+    })
 }
 
 impl<C: Client> Session<C> {
@@ -134,8 +138,7 @@ impl<C: Client> Session<C> {
         if rows.blob_bytes() > LONG {
             learnt.learn(rows.blobs());
         }
-        let is_exact = rows.doubtful().is_empty() && !rows.has_replacement_character();
-        Ok(is_exact.then(|| self.found(rows, coming, read, types, statement)))
+        Ok((!rows.may_differ()).then(|| self.found(rows, coming, read, types, statement)))
     }
 
     /// Sends a query in the form that is exact for nearly all values, and again in the tagged form if a value needs it.
@@ -164,7 +167,7 @@ impl<C: Client> Session<C> {
             }
             rows => rows?,
         };
-        if rows.may_be_lossy() {
+        if rows.may_differ() {
             return Box::pin(self.tagged_read(read, types, statement.names, first)).await;
         }
         Ok(self.found(rows, coming, read, types, statement))
@@ -206,7 +209,7 @@ impl<C: Client> Session<C> {
             },
         };
         match rows {
-            Some(rows) if !rows.may_be_lossy() || !read.is_wrappable() => {
+            Some(rows) if !rows.may_be_converted() || !read.is_wrappable() => {
                 Ok(rows.with_whole_reals())
             }
             Some(rows) => self.ask(&read.tagged(None, rows.columns)).await,
@@ -287,7 +290,7 @@ impl<C: Client> Session<C> {
             None => self.send_by_itself(&exchange, statements).await,
         };
         let answer = outcome.map_err(WriteFailure::by_request)?;
-        let answer = error::accepted(&exchange, answer).map_err(WriteFailure::perhaps)?;
+        let answer = accepted(&exchange, answer)?;
         if let Some((place, message)) = answer.first_failure() {
             // A default was added to a column that is gone.
             self.defaults_are_news |= StatementError(message).is_about_no_column();

@@ -27,7 +27,7 @@
 use diesel::QueryResult;
 use diesel_rqlite_sql::SqlError;
 
-use super::autocommit::{Applied, WriteFailure};
+use super::autocommit::{Applied, WriteFailure, accepted};
 use super::{Client, Session};
 use crate::error;
 use crate::protocol::failure::Why;
@@ -128,8 +128,8 @@ impl<C: Client> Session<C> {
         }
         let exchange = unenforced::exchange(&statements);
         let body = self.send(&exchange).await;
-        let body = body.map_err(WriteFailure::by_request)?;
-        let answer = error::answer(&exchange, &body, &[]).map_err(WriteFailure::perhaps)?;
+        let answer = body.and_then(|body| exchange.answer(&body, &[]));
+        let answer = accepted(&exchange, answer.map_err(WriteFailure::by_request)?)?;
         match unenforced::outcome(answer.results) {
             Some(Outcome::Failed { message, place }) => Err(WriteFailure::certainly(match place {
                 Some(place) => batch.failed_at(place, &message),

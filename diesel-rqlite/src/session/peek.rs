@@ -213,7 +213,7 @@ impl<C: Client> Session<C> {
         let results = self.lock_and_peek(&[&statement]).await?;
         let result = results.and_then(|results| results.into_iter().next());
         Ok(match result {
-            Some(StatementResult::Rows(rows)) if !rows.may_be_lossy() => {
+            Some(StatementResult::Rows(rows)) if !rows.may_differ() => {
                 Some(named(rows, &statement))
             }
             _ => None,

@@ -178,12 +178,6 @@ impl<C: Client> fmt::Debug for Streaming<C> {
     }
 }
 
-/// Returns whether a value of an answer may differ from the stored one. It is stricter than the check of the first
-/// rows: the declared type of a column is enough.
-fn is_doubtful(rows: &Rows) -> bool {
-    !rows.doubtful().is_empty() || rows.may_be_lossy()
-}
-
 impl<C: Client> Streaming<C> {
     /// Creates the stream of the rows after `first`, which came at once and count as handed out.
     fn new(
@@ -238,7 +232,7 @@ impl<C: Client> Streaming<C> {
             let read = std::mem::take(&mut self.coming.read);
             session.observer.came(Count::BytesReceived, read);
             match next {
-                Ok(Some(rows)) if is_doubtful(&rows) && self.exact.is_some() => {
+                Ok(Some(rows)) if rows.may_differ() && self.exact.is_some() => {
                     if let Some(learnt) = &self.learnt {
                         learnt.learn(rows.doubtful());
                     }

@@ -13,7 +13,7 @@ use std::collections::HashSet;
 
 use diesel_rqlite_sql::DroppedTable;
 
-use super::{Batch, Statement};
+use super::{Batch, Check, Statement};
 use crate::protocol::message::{DROPS, GUARD};
 
 impl Batch<'_> {
@@ -37,7 +37,7 @@ impl Batch<'_> {
         for statement in self.statements {
             if let Some(table) = &statement.drops {
                 let mut check = Statement::raw(check(table, &dropped));
-                check.is_check = true;
+                check.check = Some(Check::OfNext);
                 check.position = statement.position;
                 guarded.push(check);
             }

@@ -119,8 +119,8 @@ pub(crate) struct Statement<'a> {
     pub(crate) ends: Ending,
     /// The table that it drops.
     drops: Option<Box<DroppedTable>>,
-    /// Set if it only precedes another statement, to fail where that would.
-    pub(crate) is_check: bool,
+    /// Set if it is no statement of the user.
+    pub(crate) check: Option<Check>,
     /// The facts that a transaction needs. `None` outside of one.
     pub(crate) facts: Option<Box<Facts>>,
     /// The RETURNING clause in a transaction. The statement itself then has none.
@@ -157,6 +157,13 @@ impl Facts {
     }
 }
 
+/// Which statement a check belongs to. It fails where that statement would, or did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Check {
+    OfNext,
+    OfPrevious,
+}
+
 impl<'a> Statement<'a> {
     /// Creates a statement without values or rows.
     pub(crate) fn raw(sql: impl Into<Cow<'a, str>>) -> Self {
@@ -178,7 +185,7 @@ impl<'a> Statement<'a> {
             defaults: Defaults::Kept,
             ends: Ending::default(),
             drops: None,
-            is_check: false,
+            check: None,
             facts: None,
             source: None,
         }
@@ -394,7 +401,7 @@ impl<'a> Statement<'a> {
         let items = parsed.rewritten(items, &[], |_, _, sql| sql.push_str("NULL"));
         let table = parsed.table()?;
         let mut check = Statement::raw(format!("SELECT {items} FROM {table} LIMIT 0"));
-        check.is_check = true;
+        check.check = Some(Check::OfNext);
         Some(check)
     }
 
@@ -425,7 +432,7 @@ impl<'a> Statement<'a> {
             defaults: self.defaults,
             ends: self.ends,
             drops: self.drops,
-            is_check: self.is_check,
+            check: self.check,
             facts: self.facts,
             source: self
                 .source

@@ -11,7 +11,7 @@
 use diesel_rqlite_sql::{Entropy, Form, InsertRows, Parsed, Setting, SqlError, check_temporary};
 
 use super::writer::Values;
-use super::{Place, Query, Read, Statement, Wanted};
+use super::{Check, Place, Query, Read, Statement, Wanted};
 use crate::bind_collector::Bind;
 use crate::error;
 
@@ -31,8 +31,8 @@ pub(crate) enum Plan<'a> {
 
 /// Writes that are one request.
 ///
-/// Besides the user's statements it may have checks (`Statement::is_check`), each directly before the statement that it
-/// belongs to.
+/// Besides the user's statements it may have checks (`Statement::check`), each directly before or behind the statement
+/// that it belongs to.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Batch<'a> {
     pub(crate) statements: Vec<Statement<'a>>,
@@ -115,7 +115,7 @@ impl<'a> Batch<'a> {
         let mut positions = found.iter().map(Parsed::position).peekable();
         for statement in &mut batch.statements {
             statement.position = positions.peek().copied();
-            if !statement.is_check {
+            if statement.check.is_none() {
                 positions.next();
             }
         }
@@ -144,14 +144,21 @@ impl<'a> Batch<'a> {
 
     /// Returns which of the user's statements one of these is, counted from 1, and their number.
     ///
-    /// Checks are not counted. The number of a check is that of the statement that it precedes.
+    /// Checks are not counted. The number of a check is that of the statement that it belongs to.
     pub(crate) fn number_of(&self, place: usize) -> (usize, usize) {
         let own = |statements: &[Statement<'_>]| {
-            let own = statements.iter().filter(|statement| !statement.is_check);
+            let own = statements
+                .iter()
+                .filter(|statement| statement.check.is_none());
             own.count()
         };
-        let before = &self.statements[..place.min(self.statements.len())];
-        (own(before) + 1, own(&self.statements))
+        let before = own(&self.statements[..place.min(self.statements.len())]);
+        let check = self.statements.get(place).and_then(|failed| failed.check);
+        let number = match check {
+            Some(Check::OfPrevious) => before,
+            Some(Check::OfNext) | None => before + 1,
+        };
+        (number, own(&self.statements))
     }
 
     /// Returns the error for one of the statements.
@@ -264,13 +271,13 @@ fn guarded(writes: Vec<Statement<'_>>) -> Result<Vec<Statement<'_>>, SqlError> {
     for write in writes {
         match (write.insert_rows, &write.table) {
             (InsertRows::Exactly(rows), Some(table)) if write.returning => {
-                let reset = format!("DELETE FROM {table} WHERE 0");
-                let guard = format!(
+                let mut reset = Statement::raw(format!("DELETE FROM {table} WHERE 0"));
+                reset.check = Some(Check::OfNext);
+                let mut guard = Statement::raw(format!(
                     "SELECT CASE WHEN changes() = {rows} THEN 1 ELSE json_extract('{{}}', 'rows') END"
-                );
-                guarded.push(Statement::raw(reset));
-                guarded.push(write);
-                guarded.push(Statement::raw(guard));
+                ));
+                guard.check = Some(Check::OfPrevious);
+                guarded.extend([reset, write, guard]);
             }
             _ if write.returning => return Err(SqlError::NotAtomic),
             _ => guarded.push(write),
@@ -379,6 +386,8 @@ mod tests {
                 "SELECT CASE WHEN changes() = 1 THEN 1 ELSE json_extract('{}', 'rows') END",
             ]
         );
+        let numbers: Vec<_> = (0..6).map(|place| batch.number_of(place)).collect();
+        assert_eq!(numbers, [(1, 2), (1, 2), (1, 2), (2, 2), (2, 2), (2, 2)]);
         let skipping = "BEGIN; INSERT OR IGNORE INTO t (a) VALUES (1) RETURNING a; INSERT INTO t DEFAULT VALUES; COMMIT";
         let Ok(Plan::Write(batch)) = plan(skipping, Vec::new()) else {
             panic!("no writes");

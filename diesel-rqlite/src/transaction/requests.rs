@@ -25,7 +25,7 @@ use crate::error;
 use crate::lock::{fence, rqlite};
 use crate::protocol::encoding::Encoding;
 use crate::protocol::failure::{Failure, Why};
-use crate::protocol::message::{GUARD, RequestError, StatementError};
+use crate::protocol::message::{GUARD, StatementError};
 use crate::protocol::request::{Endpoint, Exchange};
 use crate::protocol::response::{Answer, StatementResult};
 use crate::statement::unenforced::{self, Outcome};
@@ -225,20 +225,16 @@ impl Transaction {
     fn meaning(&mut self, commit: &Commit, outcome: Result<&[u8], Failure>) -> Verdict {
         let body = match outcome {
             Ok(body) => body,
-            Err(failure) if failure.why == Why::NotApplied => {
-                return Verdict::Refused(error::failure(failure));
-            }
-            Err(failure) => return Verdict::Unknown(failure.message),
+            Err(failure) => return without_answer(failure),
         };
         let answer = match Answer::parse(body, &[]) {
             Ok(answer) => answer,
             Err(error) => return Verdict::Unknown(format!("unreadable answer: {error}")),
         };
         if let Some(message) = answer.error {
-            return if RequestError::of(&message).is_not_applied() {
-                Verdict::Refused(error::request_error(&commit.exchange, &message))
-            } else {
-                Verdict::Unknown(message)
+            return match error::refusal(&commit.exchange, &message) {
+                Ok(error) => Verdict::Refused(error),
+                Err(failure) => without_answer(failure),
             };
         }
         let Some(elements) = &commit.elements else {
@@ -462,6 +458,14 @@ pub(crate) const CREATE_TABLES: [&str; 3] = [
     fence::CREATE_TABLE,
     exactly_once::CREATE_TABLE,
 ];
+
+/// Returns what it means for a commit that its request has failed.
+fn without_answer(failure: Failure) -> Verdict {
+    match failure.why {
+        Why::NotApplied => Verdict::Refused(error::failure(failure)),
+        Why::Unknown | Why::Unwritable => Verdict::Unknown(failure.message),
+    }
+}
 
 /// Returns enough of a query to recognize it.
 fn shortened(sql: &str) -> String {

@@ -21,7 +21,8 @@
 //! waiting. It holds the state of one request. A session sends its requests one after the other,
 //! and does not read a `Remainder` any further when it has sent the next request. Clones share
 //! `waiting`, and must not send at the same time. Requests that run concurrently (surveys of the
-//! cluster) or have no vigil (uploads, downloads) use the second agent, `probes`.
+//! cluster) or have no vigil (`NodeHttp`) use the second agent, `probes`. Uploads and downloads have
+//! an agent each, see [`Http::alone`].
 //!
 //! # When a request counts as sent
 //!
@@ -47,7 +48,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use diesel::result::ConnectionError;
 use http::StatusCode;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue};
+use http::header::CONTENT_LENGTH;
 use ureq::config::{Config, ConfigBuilder};
 use ureq::typestate::AgentScope;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
@@ -152,16 +153,23 @@ impl Http {
         self.probes.clone()
     }
 
-    /// Returns the substitute for a secret header's value, to be passed to [`Self::agent`].
-    pub(crate) fn concealed(&self, value: &HeaderValue) -> HeaderValue {
-        self.concealed.instead_of(value)
+    /// Returns an agent for one request like those of [`agent`](Self::agent), and the state of its
+    /// sockets, by which the body of the answer gets a time limit.
+    pub(super) fn alone(&self) -> (ureq::Agent, Waiting) {
+        let waiting = Waiting::default();
+        let agent = agent(
+            self.probes.config().clone(),
+            &self.lost.tls,
+            &self.concealed,
+            &waiting,
+            self.addresses.clone(),
+        );
+        (agent, waiting)
     }
 
-    /// Replaces the secret header of a request by its substitute.
-    pub(super) fn conceal(&self, headers: &mut HeaderMap) {
-        if let Some(value) = headers.get_mut(AUTHORIZATION) {
-            *value = self.concealed(value);
-        }
+    /// Returns the means to hide secret headers from [`Self::agent`] and [`Self::alone`].
+    pub(super) fn concealed(&self) -> &Concealed {
+        &self.concealed
     }
 
     /// Converts the error of a lost answer. The caller knows whether the request was sent.
@@ -221,7 +229,7 @@ impl Http {
         let (mut head, body) = request.into_parts();
         // Without a length, ureq would send the body in chunks.
         head.headers.insert(CONTENT_LENGTH, body.len().into());
-        self.conceal(&mut head.headers);
+        let _concealed = self.concealed.conceal(&mut head.headers);
         let timeout = head.extensions.remove::<RequestTimeout>();
         let mut body = Watched { body, read: 0 };
         let mut request = http::Request::from_parts(head, SendBody::from_reader(&mut body));
@@ -381,7 +389,7 @@ impl Client for Http {
         request: http::Request<Bytes>,
     ) -> Result<http::Response<Bytes>, SendError> {
         let (mut head, _) = request.into_parts();
-        self.conceal(&mut head.headers);
+        let _concealed = self.concealed.conceal(&mut head.headers);
         let answer = self
             .probes
             .run(http::Request::from_parts(head, SendBody::none()));

@@ -9,8 +9,8 @@
 //!
 //! Connecting has `connect_timeout`. A request without an upload has one more limit, for connecting,
 //! sending and the head of the answer together. The body of an answer that `administration` reads as
-//! a whole has a limit, too, counted since the head. Uploads, answers to uploads, and backups have no
-//! time limit.
+//! a whole has a limit, too, counted since the head. Uploads, the heads of their answers, and backups
+//! have no time limit.
 //!
 //! # Dropped futures
 //!
@@ -30,6 +30,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{HOST, HeaderValue, USER_AGENT};
@@ -142,6 +143,12 @@ impl fmt::Debug for Download {
 }
 
 impl Download {
+    /// Returns this body, all of which must arrive within this time from now on.
+    fn within(self, limit: Option<Duration>) -> Self {
+        let ends = limit.and_then(|limit| Instant::now().checked_add(limit));
+        Download { ends, ..self }
+    }
+
     /// Returns the next bytes. They are empty at the end.
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         loop {
@@ -211,10 +218,10 @@ impl Fetch for AsyncHttp {
             Ok(answer) => (false, answer),
             Err(_) => (true, Err("timeout: receive response".to_owned())),
         };
-        let ends = patience
-            .body
-            .and_then(|body| Instant::now().checked_add(body));
-        let answer = answer.map(|answer| answer.map(|download| Download { ends, ..download }));
+        let answer = answer.map(|answer| {
+            let limit = patience.of_body(answer.status());
+            answer.map(|download| download.within(limit))
+        });
         answer.map_err(|message| SendError {
             sent: true,
             timed_out,
@@ -227,6 +234,7 @@ impl Carry<Upload> for AsyncHttp {
     async fn carry(
         &self,
         request: http::Request<Upload>,
+        body: Duration,
     ) -> Result<http::Response<Download>, SendError> {
         // The upload moves into the connection. A clone of the check tells later whether its end
         // was sent.
@@ -234,6 +242,7 @@ impl Carry<Upload> for AsyncHttp {
         let connections = self.pool.for_others();
         let request = request.map(|upload| Content(Some(upload)));
         let answer = exchange(&connections, request).await;
+        let answer = answer.map(|answer| answer.map(|download| download.within(Some(body))));
         answer.map_err(|message| SendError {
             sent: whole.has_ended(),
             timed_out: false,

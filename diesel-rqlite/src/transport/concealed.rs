@@ -4,8 +4,8 @@
 //! random value of the same length for the header. That is replaced by the real value on its way to
 //! the socket.
 //!
-//! The flow is: `Http` calls [`Concealed::instead_of`] and puts the substitute into the header
-//! `Authorization`. ureq writes the head of the request, and logs it. [`Revealing`], the outermost
+//! The flow is: [`Concealed::conceal`] puts the substitute into the header `Authorization`, and
+//! returns the [`Pair`], which is kept until the request was sent. ureq writes the head of the request, and logs it. [`Revealing`], the outermost
 //! layer of the connection, replaces the substitute in ureq's output buffer. The layers below it
 //! (TLS, the socket) see the real value.
 //!
@@ -16,7 +16,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use http::header::HeaderValue;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use ureq::Error;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
@@ -25,17 +25,16 @@ use crate::random::token;
 
 use super::tcp::Watched;
 
-/// The number of values to keep. Passwords change rarely. The oldest pair is dropped for a new one;
-/// a request that still has its substitute would be sent with that.
+/// The number of values to keep for later requests. Passwords change rarely. Values of requests that
+/// are under way are kept in any case, since a request would otherwise be sent with its substitute.
 const KEPT: usize = 8;
 
 /// The real values and their substitutes. Clones share them.
 #[derive(Clone, Default)]
-pub(super) struct Concealed(Arc<Mutex<Vec<Pair>>>);
+pub(super) struct Concealed(Arc<Mutex<Vec<Arc<Pair>>>>);
 
 /// A value, and its substitute of the same length.
-#[derive(Clone)]
-struct Pair {
+pub(super) struct Pair {
     /// The substitute, which the HTTP client gets.
     shown: HeaderValue,
     /// The value that the node gets.
@@ -49,25 +48,35 @@ impl fmt::Debug for Concealed {
 }
 
 impl Concealed {
-    /// Returns the substitute of a value, and remembers both. The same value has the same
-    /// substitute each time, as long as it is kept. If there is no source of randomness, returns
-    /// the value itself, which works, but is not hidden.
-    pub(super) fn instead_of(&self, real: &HeaderValue) -> HeaderValue {
+    /// Replaces the secret header of a request by its substitute, if it has one. The result must
+    /// live until the head of the request was sent.
+    #[must_use]
+    pub(super) fn conceal(&self, headers: &mut HeaderMap) -> Option<Arc<Pair>> {
+        let value = headers.get_mut(AUTHORIZATION)?;
+        let pair = self.pair_of(value);
+        *value = pair.shown.clone();
+        Some(pair)
+    }
+
+    /// Returns a value with its substitute, and remembers both. The same value has the same
+    /// substitute each time, as long as it is kept. If there is no source of randomness, the
+    /// substitute is the value itself, which works, but is not hidden.
+    fn pair_of(&self, real: &HeaderValue) -> Arc<Pair> {
         let mut pairs = locked(&self.0);
         if let Some(pair) = pairs.iter().find(|pair| pair.real == real) {
-            return pair.shown.clone();
+            return Arc::clone(pair);
         }
-        let Some(shown) = random_of_length(real.len()) else {
-            return real.clone();
-        };
-        if pairs.len() >= KEPT {
-            pairs.remove(0);
+        while pairs.len() >= KEPT
+            && let Some(oldest) = pairs.iter().position(|pair| Arc::strong_count(pair) == 1)
+        {
+            pairs.remove(oldest);
         }
-        pairs.push(Pair {
-            shown: shown.clone(),
+        let pair = Arc::new(Pair {
+            shown: random_of_length(real.len()).unwrap_or_else(|| real.clone()),
             real: real.clone(),
         });
-        shown
+        pairs.push(Arc::clone(&pair));
+        pair
     }
 
     /// Puts the real values back into the head of a request. A body never begins like a head.
@@ -82,9 +91,9 @@ impl Concealed {
         }
         let end = find(output, b"\r\n\r\n").unwrap_or(output.len());
         let head = &mut output[..end];
-        for Pair { shown, real } in locked(&self.0).iter() {
-            if let Some(place) = find(head, shown.as_bytes()) {
-                head[place..place + real.len()].copy_from_slice(real.as_bytes());
+        for pair in locked(&self.0).iter() {
+            if let Some(place) = find(head, pair.shown.as_bytes()) {
+                head[place..place + pair.real.len()].copy_from_slice(pair.real.as_bytes());
                 return;
             }
         }
@@ -183,10 +192,11 @@ mod tests {
         let concealed = Concealed::default();
         for real in ["Basic dXNlcjpwYXNz", "Basic dTpw", &"x".repeat(200)] {
             let real = HeaderValue::from_str(real).expect("a value");
-            let shown = concealed.instead_of(&real);
+            let pair = concealed.pair_of(&real);
+            let shown = pair.shown.clone();
             assert_eq!((shown.len(), shown.is_sensitive()), (real.len(), true));
             assert_ne!(shown, real);
-            assert_eq!(concealed.instead_of(&real), shown, "the same each time");
+            assert_eq!(concealed.pair_of(&real).shown, shown, "the same each time");
             let text = |value: &HeaderValue| {
                 let value = value.to_str().expect("is ASCII");
                 format!("POST /db/query HTTP/1.1\r\nauthorization: {value}\r\n\r\n")
@@ -200,6 +210,29 @@ mod tests {
             let before = body.clone();
             concealed.reveal(&mut body);
             assert_eq!(body, before);
+        }
+    }
+
+    #[test]
+    fn value_is_kept_while_its_request_is_under_way() {
+        let concealed = Concealed::default();
+        let pair = |number: u32| {
+            let real = HeaderValue::from_str(&format!("Basic {number:0>40}")).expect("a value");
+            concealed.pair_of(&real)
+        };
+        let under_way = [pair(0), pair(1)];
+        for number in 2..100 {
+            drop(pair(number));
+        }
+        assert_eq!(locked(&concealed.0).len(), KEPT);
+        for pair in under_way {
+            let line = |value: &HeaderValue| {
+                let value = value.to_str().expect("is ASCII");
+                format!("GET / HTTP/1.1\r\nauthorization: {value}\r\n\r\n")
+            };
+            let mut head = line(&pair.shown).into_bytes();
+            concealed.reveal(&mut head);
+            assert_eq!(String::from_utf8_lossy(&head), line(&pair.real));
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Requests to one node that are not SQL, with streamed bodies, over ureq.
 //!
 //! [`NodeHttp`] is the public client. `Fetch` and `Carry` are for `administration`, which knows
-//! nodes, redirects and errors. All three use the agent [`Http::agent`], which is separate from
-//! that of the session, so that a download may be read while the connection runs queries.
+//! nodes, redirects and errors. They use agents that are separate from that of the session, so that
+//! a download may be read while the connection runs queries: [`NodeHttp`] uses [`Http::agent`], and
+//! each of the others has one of its own, see [`Http::alone`].
 //!
 //! # Rules
 //!
@@ -12,8 +13,8 @@
 //! * Looking up the name and connecting have `connect_timeout` each, and sending the head of the
 //!   request has `request_timeout`. The head of the answer to a request without an upload must
 //!   arrive in time, counted since the request was sent. So must the body of an answer that
-//!   `administration` reads as a whole, counted since the head. Uploads, answers to uploads, backups
-//!   and the bodies of [`NodeAnswer`]s have no time limit.
+//!   `administration` reads as a whole, counted since the head. Uploads, the heads of their answers,
+//!   backups and the bodies of [`NodeAnswer`]s have no time limit.
 //! * `max_answer` does not apply.
 //! * The body of an answer owns its connection. If it is dropped before the end, the connection is
 //!   closed.
@@ -29,13 +30,15 @@ use std::fmt;
 use std::io::{self, Read};
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Request, Response};
 use ureq::SendBody;
 
 use super::PIECE;
 use super::blocking::Http;
+use super::concealed::Concealed;
 use crate::administration::{Carry, Fetch, Patience, Text};
+use crate::protocol::authorization::Authorization;
 use crate::protocol::backup::Whole;
 use crate::protocol::call::SendError;
 use crate::session::Rest;
@@ -44,7 +47,8 @@ use crate::session::Rest;
 /// are not SQL: backups, loading a database, the state of the cluster. Made by
 /// [`RqliteConnection::node_http`](crate::RqliteConnection::node_http).
 ///
-/// Addresses, credentials and TLS are those of the connection. Requests are never sent a second
+/// Addresses, credentials and TLS are those of the connection, also if it gets other credentials
+/// later. Requests are never sent a second
 /// time, and redirects are not followed: the node's answer is returned unchanged.
 ///
 /// ```no_run
@@ -63,8 +67,9 @@ use crate::session::Rest;
 pub struct NodeHttp {
     agent: ureq::Agent,
     base: String,
-    /// The substitute of the credentials (`concealed`), if the node may get them.
-    authorization: Option<HeaderValue>,
+    /// The credentials of the connection, if the node may get them.
+    authorization: Option<Authorization>,
+    concealed: Concealed,
     /// The time in which the answer to a GET request must begin.
     timeout: Duration,
 }
@@ -81,15 +86,16 @@ impl fmt::Debug for NodeHttp {
 
 impl NodeHttp {
     pub(crate) fn new(
-        agent: ureq::Agent,
+        http: &Http,
         base: String,
-        authorization: Option<HeaderValue>,
+        authorization: Option<Authorization>,
         timeout: Duration,
     ) -> Self {
         NodeHttp {
-            agent,
+            agent: http.agent(),
             base,
             authorization,
+            concealed: http.concealed().clone(),
             timeout,
         }
     }
@@ -132,23 +138,24 @@ impl NodeHttp {
         self.run(request.body(SendBody::from_reader(&mut body)), None)
     }
 
-    /// Begins a request to the node, with the credentials.
+    /// Begins a request to the node.
     fn request(&self, method: &str, path: &str) -> http::request::Builder {
         let request = Request::builder().method(method);
-        let request = request.uri(format!("{}{path}", self.base));
-        match &self.authorization {
-            Some(authorization) => request.header(AUTHORIZATION, authorization),
-            None => request,
-        }
+        request.uri(format!("{}{path}", self.base))
     }
 
+    /// Sends a request with the credentials that the connection has now.
     fn run(
         &self,
         request: http::Result<Request<SendBody<'_>>>,
         answer: Option<Duration>,
     ) -> io::Result<NodeAnswer> {
-        let request = request.map_err(|error| self.error(&error))?;
-        run(&self.agent, request, answer, None).map_err(|error| self.error(&error))
+        let mut request = request.map_err(|error| self.error(&error))?;
+        if let Some(value) = self.authorization.as_ref().and_then(Authorization::get) {
+            request.headers_mut().insert(AUTHORIZATION, value);
+        }
+        let _concealed = self.concealed.conceal(request.headers_mut());
+        run(&self.agent, request, answer).map_err(|error| self.error(&error))
     }
 
     /// Returns an error that names the node.
@@ -157,23 +164,20 @@ impl NodeHttp {
     }
 }
 
-/// Sends a request, and waits for the beginning of its answer, for at most `head` if it is set. The
-/// body of the answer must be read to its end within `body` from then on, if it is set. The body of
-/// the request may take any time.
+/// Sends a request, and waits for the beginning of its answer, for at most `head` if it is set. Both
+/// bodies may take any time.
 ///
 /// The agent's own limit for a whole request is that of a probe, and is switched off here.
 fn run(
     agent: &ureq::Agent,
     request: Request<SendBody<'_>>,
     head: Option<Duration>,
-    body: Option<Duration>,
 ) -> Result<NodeAnswer, ureq::Error> {
     let request = agent.configure_request(request);
     let request = request
         .timeout_global(None)
         .timeout_send_body(None)
         .timeout_recv_response(head)
-        .timeout_recv_body(body)
         .build();
     let (head, body) = agent.run(request)?.into_parts();
     Ok(Response::from_parts(head, Box::new(body.into_reader())))
@@ -225,21 +229,33 @@ impl Fetch for Http {
         patience: Patience,
     ) -> Result<NodeAnswer, SendError> {
         let mut request = request.map(|()| SendBody::none());
-        self.conceal(request.headers_mut());
-        let answer = run(&self.agent(), request, Some(patience.head), patience.body);
+        let _concealed = self.concealed().conceal(request.headers_mut());
+        let (agent, waiting) = self.alone();
         // Nobody asks whether it was sent: it changes nothing.
-        answer.map_err(|error| self.lost(error, true))
+        let answer = run(&agent, request, Some(patience.head));
+        let answer = answer.map_err(|error| self.lost(error, true))?;
+        if let Some(limit) = patience.of_body(answer.status()) {
+            waiting.await_body(limit);
+        }
+        Ok(answer)
     }
 }
 
 impl<'u> Carry<Upload<'u>> for Http {
-    async fn carry(&self, request: Request<Upload<'u>>) -> Result<NodeAnswer, SendError> {
+    async fn carry(
+        &self,
+        request: Request<Upload<'u>>,
+        body: Duration,
+    ) -> Result<NodeAnswer, SendError> {
         let (mut head, mut upload) = request.into_parts();
-        self.conceal(&mut head.headers);
+        let _concealed = self.concealed().conceal(&mut head.headers);
         let request = Request::from_parts(head, SendBody::from_reader(&mut upload));
-        let answer = run(&self.agent(), request, None, None);
+        let (agent, waiting) = self.alone();
+        let answer = run(&agent, request, None);
         // Without the end of the file, the node has got no last chunk, and has loaded nothing.
-        answer.map_err(|error| self.lost(error, upload.whole.has_ended()))
+        let answer = answer.map_err(|error| self.lost(error, upload.whole.has_ended()))?;
+        waiting.await_body(body);
+        Ok(answer)
     }
 }
 

@@ -57,8 +57,8 @@ const LONG_SLICE: Duration = Duration::from_secs(1);
 /// its sockets.
 ///
 /// The client calls [`begin`](Self::begin), then [`await_body`](Self::await_body) for each part of
-/// the body, then [`end`](Self::end). Without `begin`, there is no vigil, and no time limit for the
-/// body: that is how the agent for probes, uploads and downloads waits.
+/// the body, then [`end`](Self::end). Without `begin`, there is no vigil: that is how the agents for
+/// probes, uploads and downloads wait. Without `await_body`, the body has no time limit.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Watched(Arc<Mutex<Watching>>);
 

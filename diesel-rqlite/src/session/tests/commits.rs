@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::script::{EXECUTE, REQUEST, done, on, rows, session, session_with, wrote};
+use super::script::{EXECUTE, QUERY, REQUEST, done, on, rows, session, session_with, wrote};
 use super::*;
 use crate::error::is_unknown_outcome;
+use crate::protocol::message::TRANSACTION_OPEN;
 use crate::transaction::CREATE_TABLES;
 
 const INSERT: &str = "INSERT INTO t VALUES (1)";
@@ -220,6 +221,39 @@ fn a_write_outside_of_transactions_is_sent_again_only_if_it_was_not_applied() {
         assert!(is_unknown_outcome(&error), "{error:?}");
     }
     done(&session);
+}
+
+#[test]
+fn the_last_effects_stay_known_if_the_server_says_that_a_write_was_not_applied() {
+    for (error, are_known) in [
+        ("FOREIGN KEY constraint failed", true),
+        (TRANSACTION_OPEN, true),
+        ("disallowed pragma", true),
+        ("leadership lost while committing log", false),
+        ("read protobuf length: EOF", false),
+    ] {
+        let mut committed = begun([on(EXECUTE, [INSERT]).with("transaction").fails(error)]);
+        let error_of_commit = commit(&mut committed).expect_err("fails");
+        assert_eq!(is_unknown_outcome(&error_of_commit), !are_known, "{error}");
+        assert_eq!(committed.transaction.keeps_track(), are_known, "{error}");
+        let enforced = [on(EXECUTE, [INSERT]).fails(error)];
+        let unenforced = [
+            on(QUERY, ["PRAGMA foreign_keys"]).answers([rows(&["foreign_keys"], "", "[1]")]),
+            on(
+                EXECUTE,
+                ["SELECT …", INSERT, "SELECT …", "DROP …", "DROP …"],
+            )
+            .fails(error),
+        ];
+        let mut with = session(enforced);
+        let mut without = session(unenforced);
+        execute(&mut without, "PRAGMA foreign_keys = OFF").expect("is off");
+        for session in [&mut with, &mut without] {
+            execute(session, INSERT).expect_err("fails");
+            assert_eq!(session.transaction.keeps_track(), are_known, "{error}");
+            done(session);
+        }
+    }
 }
 
 #[test]

@@ -131,3 +131,21 @@ fn other_queries_run_between_two_parts() {
     assert_eq!(values, [2, 3]);
     done(&session);
 }
+
+/// rqlite may convert any value of a column that is declared as a time, but NULL.
+#[test]
+fn declared_type_is_no_doubt_without_a_value() {
+    const NULLS: &str = r#"{"results":[{"columns":["a"],"types":["datetime"],"values":["#;
+    let begun = format!("{NULLS}[null],");
+    let mut session = session([on(QUERY, [SELECT]).begins(&begun, [part("[null]"), part(END)])]);
+    let found = query_again(&mut session, SELECT, Some(&[RqliteType::Text])).expect("begins");
+    let mut more = found.more.expect("goes on");
+    let rows = block_on(more.next(&mut session)).expect("goes on");
+    assert_eq!(rows.expect("a row").value(0, 0), None);
+    assert!(
+        block_on(more.next(&mut session))
+            .expect("goes on")
+            .is_none()
+    );
+    done(&session);
+}
