@@ -53,7 +53,10 @@ fn picked(wanted: &str) -> Vec<Task> {
 
 /// Those of rqlite whose names contain this.
 fn clients_of(server: &Server, wanted: &str) -> Result<Vec<Box<dyn Client>>, Box<dyn Error>> {
-    let mut clients: Vec<Box<dyn Client>> = vec![Box::new(bare::Bare::new(server))];
+    let mut clients: Vec<Box<dyn Client>> = Vec::new();
+    for decodes in [false, true] {
+        clients.push(Box::new(bare::Bare::new(server, decodes)));
+    }
     for coalescing in [false, true] {
         clients.push(Box::new(blocking::Blocking::new(server, coalescing)));
         for threads in [1, 2] {

@@ -5,6 +5,7 @@ use std::error::Error;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel_rqlite::RqliteConnection;
+use serde::Deserialize;
 
 use crate::server::Server;
 
@@ -25,7 +26,7 @@ pub struct NewItem {
     pub note: Option<String>,
 }
 
-#[derive(Queryable, Selectable)]
+#[derive(Deserialize, Queryable, Selectable)]
 #[diesel(table_name = items)]
 #[allow(dead_code)]
 pub struct Item {

@@ -1,22 +1,25 @@
-//! Plain SQL over bare HTTP; answers are read, not decoded.
+//! Plain SQL over bare HTTP. Answers are read only, or decoded as a program would do that knows its query.
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Client, in_threads, key};
-use crate::schema::{BATCH, FIND, INSERT, LOAD, UPDATE, new_items};
+use crate::schema::{BATCH, FIND, INSERT, Item, LOAD, UPDATE, new_items};
 use crate::server::Server;
 use crate::task::{Kind, Task};
 
 pub struct Bare {
+    decodes: bool,
     query: String,
     execute: String,
     agents: Vec<ureq::Agent>,
 }
 
 impl Bare {
-    pub fn new(server: &Server) -> Self {
+    pub fn new(server: &Server, decodes: bool) -> Self {
         let url = server.http_url();
         Bare {
+            decodes,
             query: format!("{url}/db/query?level=weak"),
             execute: format!("{url}/db/execute"),
             agents: Vec::new(),
@@ -24,7 +27,22 @@ impl Bare {
     }
 }
 
-fn post(agent: &ureq::Agent, url: &str, body: &Value) {
+#[derive(Deserialize)]
+struct Answer {
+    results: Vec<Rows>,
+}
+
+#[derive(Deserialize)]
+struct Rows {
+    values: Vec<Item>,
+}
+
+fn decode(answer: &[u8]) {
+    let answer: Answer = serde_json::from_slice(answer).expect("has rows");
+    assert!(answer.results.iter().all(|rows| !rows.values.is_empty()));
+}
+
+fn post(agent: &ureq::Agent, url: &str, body: &Value) -> Vec<u8> {
     let mut response = agent
         .post(url)
         .content_type("application/json")
@@ -35,7 +53,7 @@ fn post(agent: &ureq::Agent, url: &str, body: &Value) {
         .with_config()
         .limit(u64::MAX)
         .read_to_vec();
-    assert!(!body.expect("answers").is_empty());
+    body.expect("answers")
 }
 
 /// One statement of 10,000 rows.
@@ -51,25 +69,38 @@ fn batch() -> Value {
 
 impl Client for Bare {
     fn name(&self) -> String {
-        "bare HTTP".to_owned()
+        match self.decodes {
+            true => "bare HTTP, decoded".to_owned(),
+            false => "bare HTTP".to_owned(),
+        }
     }
 
     fn run(&mut self, task: &Task) -> bool {
         let agent = || ureq::Agent::config_builder().proxy(None).build().into();
-        let (query, execute) = (&self.query, &self.execute);
+        if self.decodes && matches!(task.kind, Kind::Insert | Kind::Batch) {
+            return false;
+        }
+        let (query, execute, decodes) = (&self.query, &self.execute, self.decodes);
         in_threads(task, &mut self.agents, agent, |agent, operation| {
             let (one, other) = (key(operation), key(operation + 1));
             let insert = json!([INSERT, "item", 0.37, "in stock"]);
+            let write = |url: &str, writes: &Value| {
+                assert!(!post(agent, url, writes).is_empty());
+            };
+            let read = |select: Value| match (decodes, post(agent, query, &select)) {
+                (true, answer) => decode(&answer),
+                (false, answer) => assert!(!answer.is_empty()),
+            };
             match task.kind {
-                Kind::Insert => post(agent, execute, &json!([insert])),
-                Kind::Select => post(agent, query, &json!([[FIND, one]])),
-                Kind::Batch => post(agent, execute, &batch()),
-                Kind::Load => post(agent, query, &json!([[LOAD]])),
+                Kind::Insert => write(execute, &json!([insert])),
+                Kind::Select => read(json!([[FIND, one]])),
+                Kind::Batch => write(execute, &batch()),
+                Kind::Load => read(json!([[LOAD]])),
                 Kind::Transaction => {
-                    post(agent, query, &json!([[FIND, one]]));
-                    post(agent, query, &json!([[FIND, other]]));
+                    read(json!([[FIND, one]]));
+                    read(json!([[FIND, other]]));
                     let writes = json!([[UPDATE, one], [UPDATE, other], insert]);
-                    post(agent, &format!("{execute}?transaction"), &writes);
+                    write(&format!("{execute}?transaction"), &writes);
                 }
             }
         });
