@@ -218,6 +218,15 @@ fn rounds() -> usize {
     said.and_then(|said| said.parse().ok()).unwrap_or(2)
 }
 
+/// How many rows a column of this type may have.
+fn rows_in(declared: &str, most: i64) -> i64 {
+    // Without types, numbers of several rows in a column without one are taken to be of one class.
+    match declared.is_empty() && !TELLS_TYPES {
+        true => 1,
+        false => most,
+    }
+}
+
 #[test]
 fn plain_answers_are_exact_or_asked_for_again() {
     const ROWS: i64 = 60;
@@ -227,12 +236,7 @@ fn plain_answers_are_exact_or_asked_for_again() {
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
     for round in 0..rounds() {
         for (place, declared) in DECLARED.iter().enumerate() {
-            // Without types, numbers of several rows in a column without one are taken to be of one class.
-            let rows = if declared.is_empty() && !TELLS_TYPES {
-                1
-            } else {
-                ROWS
-            };
+            let rows = rows_in(declared, ROWS);
             let values: Vec<_> = (0..rows).map(|_| random.value()).collect();
             make(&mut db, declared, &values);
             // More terms are nested too deeply for the parser of SQLite 3.45.
@@ -278,11 +282,7 @@ fn plain_answers_of_many_values_alike_are_exact_or_asked_for_again() {
     let mut random = Random(0xD1B5_4A32_D192_ED03);
     for round in 0..rounds() {
         for (place, declared) in DECLARED.iter().enumerate() {
-            let rows = if declared.is_empty() && !TELLS_TYPES {
-                1
-            } else {
-                ROWS
-            };
+            let rows = rows_in(declared, ROWS);
             let values = random.values_like(place + round, rows);
             make(&mut db, declared, &values);
             for (variant, (kind, reads)) in KINDS.into_iter().enumerate() {

@@ -38,6 +38,16 @@ impl RqliteQueryBuilder {
     }
 }
 
+/// Appends a name in quotes.
+pub(crate) fn push_quoted(sql: &mut String, name: &str) {
+    sql.push('"');
+    match name.contains('"') {
+        true => sql.push_str(&name.replace('"', "\"\"")),
+        false => sql.push_str(name),
+    }
+    sql.push('"');
+}
+
 impl QueryBuilder<Rqlite> for RqliteQueryBuilder {
     fn push_sql(&mut self, sql: &str) {
         // SQL that may be sent never contains a NUL, so a NUL can mark the rows of a batch.
@@ -48,13 +58,7 @@ impl QueryBuilder<Rqlite> for RqliteQueryBuilder {
     }
 
     fn push_identifier(&mut self, identifier: &str) -> QueryResult<()> {
-        self.sql.push('"');
-        if identifier.contains('"') {
-            self.sql.push_str(&identifier.replace('"', "\"\""));
-        } else {
-            self.sql.push_str(identifier);
-        }
-        self.sql.push('"');
+        push_quoted(&mut self.sql, identifier);
         Ok(())
     }
 

@@ -37,15 +37,14 @@ pub(crate) fn push_stored(
     place: impl FnOnce(&mut String, Bind<'static>),
 ) {
     let as_real = encoding == Some(Encoding::Stored(Wanted::Real));
-    let (parts, value, end): (&[&str], _, _) = match row.value(0, column) {
-        None => return push(sql, &[name, " IS NULL"]),
+    let value = match row.value(0, column) {
         // The stored value may be an INTEGER that a REAL can't represent exactly.
         #[allow(clippy::cast_precision_loss)]
-        Some(Value::Integer(value)) if as_real => (
-            &[name, "<'' AND CAST(", name, " AS REAL)="],
-            Bind::Real(value as f64),
-            "",
-        ),
+        Some(Value::Integer(value)) if as_real => Some(Value::Real(value as f64)),
+        value => value,
+    };
+    let (parts, value, end): (&[&str], _, _) = match value {
+        None => return push(sql, &[name, " IS NULL"]),
         Some(Value::Real(value)) if as_real => (
             &[name, "<'' AND CAST(", name, " AS REAL)="],
             Bind::Real(value),

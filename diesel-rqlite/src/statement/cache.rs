@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn types_are_few() {
+    fn type_finds_its_statement() {
         let statements = Statements::default();
         let sql = "SELECT 1";
         let kept = statements.keep(sql, &Query::parse(sql).expect("parses"));
@@ -196,11 +196,38 @@ mod tests {
         statements.note_type(TypeId::of::<u8>(), &kept);
         let found = statements.of_type(TypeId::of::<u8>()).expect("is noted");
         assert_eq!(found.sql(), sql);
-        // No other types can be made at run time.
         for _ in 0..10 * GENERATION {
             statements.note_type(TypeId::of::<u16>(), &kept);
         }
         assert!(statements.of_type(TypeId::of::<u8>()).is_some());
+    }
+
+    /// Pairs of types.
+    macro_rules! pairs {
+        ($($length:literal)*) => {
+            fn pairs_with<A: 'static>() -> Vec<TypeId> {
+                vec![$(TypeId::of::<(A, [u8; $length])>()),*]
+            }
+
+            fn pairs() -> Vec<TypeId> {
+                [$(pairs_with::<[u8; $length]>()),*].concat()
+            }
+        };
+    }
+    pairs!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23);
+
+    #[test]
+    fn types_are_few() {
+        let statements = Statements::default();
+        let kept = statements.keep("SELECT 1", &Query::parse("SELECT 1").expect("parses"));
+        let kept = kept.expect("is kept");
+        let types = pairs();
+        assert!(types.len() > 2 * GENERATION);
+        for id in types {
+            statements.note_type(id, &kept);
+            assert!(statements.of_type(id).is_some());
+            assert!(locked(&statements.0).by_type.len() <= 2 * GENERATION);
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::{Statement, one_more, wire};
 use crate::bind_collector::{Bind, MAX_VARIABLES};
 use crate::protocol::encoding::{Doubtful, Encoding};
 use crate::protocol::rows::Rows;
+use crate::query_builder::push_quoted;
 use crate::sql::cells::{self, TextCell};
 use crate::sql::compared;
 use crate::sql::unstable::Comparable;
@@ -241,17 +242,6 @@ impl<'k> Keyed<'k> {
         }
         condition
     }
-}
-
-fn push_quoted(sql: &mut String, name: &str) {
-    sql.push('"');
-    for character in name.chars() {
-        if character == '"' {
-            sql.push('"');
-        }
-        sql.push(character);
-    }
-    sql.push('"');
 }
 
 /// Qualifies a name with the table. SQLite may take an unqualified name for a text.

@@ -5,9 +5,9 @@
 //! the socket.
 //!
 //! The flow is: [`Concealed::conceal`] puts the substitute into the header `Authorization`, and
-//! returns the [`Pair`], which is kept until the request was sent. ureq writes the head of the request, and logs it. [`Revealing`], the outermost
-//! layer of the connection, replaces the substitute in ureq's output buffer. The layers below it
-//! (TLS, the socket) see the real value.
+//! returns the [`Pair`], which is kept until the request was sent. ureq writes the head of the
+//! request, and logs it. [`Revealing`], the outermost layer of the connection, replaces the
+//! substitute in ureq's output buffer. The layers below it (TLS, the socket) see the real value.
 //!
 //! Both values have the same length, so that no other byte moves. Only the head is searched: a
 //! value in a body stays as it is. A head must be passed by ureq in one output; of a longer one,
