@@ -159,8 +159,7 @@ impl Watched {
     }
 
     /// Returns how long to wait before the next check, or `None` if the time for the body is over.
-    fn slice(&self) -> Option<Duration> {
-        let now = Instant::now();
+    fn slice(&self, now: Instant) -> Option<Duration> {
         let watching = locked(&self.0);
         let slice = match &watching.vigil {
             Some(vigil) if vigil.next_check(now) <= now => INTERVAL,
@@ -286,11 +285,11 @@ impl fmt::Debug for Socket {
     }
 }
 
-/// Returns the end of a wait, or `None` if it never ends. A timeout that is over already becomes
-/// one of a second (`NextTimeout::not_zero`).
-fn end_of(timeout: NextTimeout) -> Option<Instant> {
+/// Returns the end of a wait that begins now, or `None` if it never ends. A timeout that is over
+/// already becomes one of a second (`NextTimeout::not_zero`).
+fn end_of(timeout: NextTimeout, now: Instant) -> Option<Instant> {
     let after = timeout.not_zero().map(|after| *after);
-    after.and_then(|after| Instant::now().checked_add(after))
+    after.and_then(|after| now.checked_add(after))
 }
 
 /// Returns whether a slice is over without any progress. Systems differ in the error that they
@@ -313,11 +312,16 @@ fn is_end(error: &io::Error) -> bool {
 impl Socket {
     /// Returns how long to wait now, or an error if the time is over: that of ureq for the current
     /// phase, or that for the body of the answer.
-    fn slice(&self, ends: Option<Instant>, timeout: NextTimeout) -> Result<Duration, Error> {
+    fn slice(
+        &self,
+        ends: Option<Instant>,
+        timeout: NextTimeout,
+        now: Instant,
+    ) -> Result<Duration, Error> {
         let over = Error::Timeout(Timeout::RecvBody);
-        let slice = self.watched.slice().ok_or(over)?;
+        let slice = self.watched.slice(now).ok_or(over)?;
         let Some(ends) = ends else { return Ok(slice) };
-        match ends.saturating_duration_since(Instant::now()) {
+        match ends.saturating_duration_since(now) {
             Duration::ZERO => Err(Error::Timeout(timeout.reason)),
             left => Ok(slice.min(left)),
         }
@@ -330,10 +334,11 @@ impl Socket {
     /// `holds_back` stays set. After an error, the connection must not be used again.
     fn flush(&mut self, timeout: NextTimeout) -> Result<(), Error> {
         let timeout = timeout.for_write();
-        let ends = end_of(timeout);
+        let mut now = Instant::now();
+        let ends = end_of(timeout, now);
         let mut written = 0;
         while written < self.held_back.len() {
-            let slice = self.slice(ends, timeout)?;
+            let slice = self.slice(ends, timeout, now)?;
             match self.write(written, slice) {
                 Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
                 Ok(count) => {
@@ -349,6 +354,7 @@ impl Socket {
                 }
                 Err(error) => return Err(error.into()),
             }
+            now = Instant::now();
         }
         self.held_back.clear();
         self.watched.set_holding_back(false);
@@ -413,9 +419,10 @@ impl Transport for Socket {
             self.flush(timeout)?;
         }
         let timeout = timeout.for_read();
-        let ends = end_of(timeout);
+        let mut now = Instant::now();
+        let ends = end_of(timeout, now);
         loop {
-            let slice = self.slice(ends, timeout)?;
+            let slice = self.slice(ends, timeout, now)?;
             match self.read(slice) {
                 Ok(0) if self.hung_up.is_some() => return Err(self.reason_to_hang_up().into()),
                 Ok(count) => {
@@ -430,22 +437,36 @@ impl Transport for Socket {
                 }
                 Err(error) => return Err(error.into()),
             }
+            now = Instant::now();
         }
     }
 
     /// Returns whether an idle connection can be used for another request: the node has neither
     /// closed it nor sent anything.
     fn is_open(&mut self) -> bool {
-        let peeked = self
-            .stream
-            .set_nonblocking(true)
-            .and_then(|()| self.stream.peek(&mut [0]));
-        let blocking = self.stream.set_nonblocking(false).is_ok();
         // If the peer has closed the connection, or has sent an answer that nobody asked for, the
         // connection is not reused.
+        let peeked = peek(&self.stream);
         let idle = peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
-        blocking && idle && self.hung_up.is_none()
+        idle && self.hung_up.is_none()
     }
+}
+
+/// Looks for a byte that has arrived, without waiting for one. This is done twice for each request.
+#[cfg(unix)]
+fn peek(stream: &TcpStream) -> io::Result<()> {
+    use rustix::net::{RecvFlags, recv};
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    Ok(recv(stream, &mut [0], flags).map(|_| ())?)
+}
+
+/// The same for systems where only a socket as a whole may be told not to wait.
+#[cfg(not(unix))]
+fn peek(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nonblocking(true)?;
+    let peeked = stream.peek(&mut [0]).map(|_| ());
+    stream.set_nonblocking(false)?;
+    peeked
 }
 
 #[cfg(test)]
