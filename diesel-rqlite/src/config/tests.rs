@@ -2,7 +2,8 @@ use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
 use super::*;
-use crate::protocol::request::{Endpoint, Exchange, Statements, Way};
+use crate::protocol::head::Heads;
+use crate::protocol::request::{Endpoint, Exchange, Statements};
 use crate::word::UnknownWord;
 
 fn parse(url: &str) -> RqliteConfig {
@@ -167,14 +168,9 @@ fn passwords_are_decoded_and_never_shown() {
         Endpoint::Query { transaction: false },
         Statements::default(),
     );
-    let request = request
-        .to_node(
-            "http://h",
-            ReadConsistency::Weak,
-            Way::Redirect,
-            &config.settings(),
-        )
-        .expect("valid");
+    let mut heads = Heads::default();
+    let head = heads.of("http://h/db/query".to_owned());
+    let request = request.headed(head.expect("valid"), &config.settings());
     assert_eq!(
         request.headers()["authorization"],
         "Basic dXNAZXI6cyNjcmV0Lw=="

@@ -333,7 +333,9 @@ impl<'c> Call<'c> {
             true => ReadConsistency::Strong,
             false => self.nodes.level(&self.target, self.wanted_level()),
         };
-        let request = exchange.to_node(&self.target, self.level, self.way, self.settings);
+        let uri = exchange.uri(&self.target, self.level, self.way, self.settings);
+        let head = self.nodes.heads.of(uri);
+        let request = head.map(|head| exchange.headed(head, self.settings));
         // A node runs a request without a body when it has the head, so that there is nothing to accept.
         self.is_careful = self.can_be_careful
             && !exchange.body.is_empty()

@@ -1,12 +1,13 @@
 //! rqlite's HTTP API, without an HTTP client, a clock or a runtime.
 //!
-//! The requests: [`request`] describes what is sent, and [`options`] the settings of a single query. [`call`] decides
-//! which node is asked next and when to give up. [`watch`] decides how long to wait for an answer.
+//! The requests: [`request`] describes what is sent, [`head`] has what precedes a body, and [`options`] the settings of a
+//! single query. [`call`] decides which node is asked next and when to give up. [`watch`] decides how long to wait for an
+//! answer.
 //!
 //! The cluster: [`cluster`] keeps the state of the nodes, and [`survey`] asks them for it.
 //!
-//! The answers: [`response`] parses an answer, [`rows`] holds its rows, [`message`] interprets the texts in it, and
-//! [`failure`] is the reason why there is none.
+//! The answers: [`response`] parses an answer, [`pieces`] one that is still arriving, [`rows`] holds the rows of an answer, [`message`] interprets the texts in it, and [`failure`] is the
+//! reason why there is none.
 //!
 //! The parts that are not SQL: [`member`] lists the nodes, [`condition`] reports the status of one of them, and
 //! [`backup`] describes a backup.
@@ -20,6 +21,7 @@ pub(crate) mod cluster;
 pub(crate) mod condition;
 pub(crate) mod encoding;
 pub(crate) mod failure;
+pub(crate) mod head;
 pub(crate) mod member;
 pub(crate) mod message;
 pub(crate) mod nodes;

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use super::authorization::Authorization;
 use super::cluster::Cluster;
+use super::head::Heads;
 use super::request::ReadConsistency;
 use crate::mutex::locked;
 
@@ -66,6 +67,8 @@ pub(crate) struct Nodes {
     linearizable: HashMap<String, bool>,
     /// Set if the last request was sent to a node that forwards it, perhaps twice.
     handed_on: bool,
+    /// The heads of the last requests.
+    pub(super) heads: Heads,
 }
 
 impl Nodes {
@@ -77,6 +80,7 @@ impl Nodes {
             settled: false,
             linearizable: HashMap::new(),
             handed_on: false,
+            heads: Heads::default(),
         }
     }
 

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH};
 
 use super::authorization::Authorization;
+use super::head::Head;
 use crate::word::words;
 
 /// The consistency of a read. See rqlite's documentation of read consistency.
@@ -380,28 +381,36 @@ impl Exchange {
         }
     }
 
-    pub(crate) fn to_node(
+    /// Returns the URI of the request to a node.
+    pub(crate) fn uri(
         &self,
         base: &str,
         level: ReadConsistency,
         way: Way,
         settings: &Settings,
-    ) -> Result<http::Request<Bytes>, http::Error> {
+    ) -> String {
         let mut uri = String::with_capacity(base.len() + 64);
         uri.push_str(base);
         uri.push_str(self.endpoint.path());
         self.endpoint.push_query(&mut uri, level, way, settings);
-        let mut request = http::Request::builder()
-            .method(self.endpoint.method())
-            .uri(uri)
-            .header(CONTENT_TYPE, "application/json");
+        uri
+    }
+
+    /// Returns the request that has this head.
+    pub(crate) fn headed(&self, head: &Head, settings: &Settings) -> http::Request<Bytes> {
+        let mut request = http::Request::new(self.body.clone());
+        *request.method_mut() = self.endpoint.method();
+        *request.uri_mut() = head.uri.clone();
+        let headers = request.headers_mut();
+        headers.clone_from(&head.headers);
+        headers.insert(CONTENT_LENGTH, self.body.len().into());
         if let Some(authorization) = settings.authorization.get() {
-            request = request.header(AUTHORIZATION, authorization);
+            headers.insert(AUTHORIZATION, authorization);
         }
         if let Some(timeout) = settings.request_timeout {
-            request = request.extension(RequestTimeout(timeout));
+            request.extensions_mut().insert(RequestTimeout(timeout));
         }
-        request.body(self.body.clone())
+        request
     }
 }
 
@@ -445,8 +454,7 @@ mod tests {
                 _ => Way::Redirect,
             };
             let exchange = Exchange::new(endpoint, Statements::default());
-            let request = exchange.to_node("http://h:1/p", level, way, &settings);
-            request.expect("valid").uri().to_string()
+            exchange.uri("http://h:1/p", level, way, &settings)
         };
         let execute = |transaction, returning| Endpoint::Execute {
             transaction,

@@ -59,7 +59,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use diesel::result::ConnectionError;
 use http::StatusCode;
-use http::header::{ACCEPT, EXPECT, HOST, HeaderValue, USER_AGENT};
+use http::header::{EXPECT, HOST};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -75,6 +75,7 @@ use crate::config::RqliteConfig;
 use crate::mutex::locked;
 use crate::protocol::call::SendError;
 use crate::protocol::cluster::PROBE;
+use crate::protocol::head::host_of;
 use crate::protocol::request::RequestTimeout;
 use crate::protocol::watch::INTERVAL;
 use crate::runtime::Tokio;
@@ -130,8 +131,7 @@ impl AsyncHttp {
 
     /// Sends a request and waits for its answer, as `Client::send` describes.
     ///
-    /// Counts the request, and adds the headers that do not depend on the node or the statement.
-    /// Converts a failure into a [`SendError`], which from then on is final: a request that was not
+    /// Counts the request. Converts a failure into a [`SendError`], which from then on is final: a request that was not
     /// sent by now is prevented from being sent.
     async fn post(
         &mut self,
@@ -140,13 +140,6 @@ impl AsyncHttp {
         first: usize,
     ) -> Result<Received<Remainder>, SendError> {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let headers = request.headers_mut();
-        headers.insert(USER_AGENT, HeaderValue::from_static(super::USER_AGENT));
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        // hyper's connections leave this header to the caller.
-        if let Some(host) = host_of(request.uri()) {
-            request.headers_mut().insert(HOST, host);
-        }
         // `protocol::call` sets this header if an address may lead to a node that hangs.
         let sent = match request.headers().contains_key(EXPECT) {
             true => Departure::until_taken(&mut request),
@@ -278,6 +271,7 @@ impl AsyncHttp {
                 body,
                 sent: Arc::default(),
             });
+            // hyper's connections leave this header to the caller.
             if let Some(host) = host_of(uri) {
                 request.headers_mut().insert(HOST, host);
             }
@@ -430,11 +424,6 @@ async fn within<F: Future>(
             return Err((reason, false));
         }
     }
-}
-
-/// Returns the value of the header `Host`. hyper's connections do not add it.
-pub(super) fn host_of(uri: &http::Uri) -> Option<HeaderValue> {
-    HeaderValue::try_from(uri.authority()?.as_str()).ok()
 }
 
 /// Reduces the URI of a request to its path, as for a server that is not a proxy. [`host_of`] needs

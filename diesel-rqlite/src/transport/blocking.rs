@@ -48,7 +48,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use diesel::result::ConnectionError;
 use http::StatusCode;
-use http::header::CONTENT_LENGTH;
 use ureq::config::{Config, ConfigBuilder};
 use ureq::typestate::AgentScope;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
@@ -59,6 +58,7 @@ use crate::config::RqliteConfig;
 use crate::mutex::locked;
 use crate::protocol::call::SendError;
 use crate::protocol::cluster::PROBE;
+use crate::protocol::head::{AGENT, JSON};
 use crate::protocol::request::RequestTimeout;
 use crate::runtime::Blocking;
 use crate::session::{Client, Received, Rest, Vigil};
@@ -69,7 +69,7 @@ use super::tcp::{Tcp, Watched as Waiting};
 use super::tls::{ClientTls, client_tls};
 #[cfg(feature = "rustls")]
 use super::tls_socket::TlsConnector;
-use super::{PIECE, USER_AGENT, too_long};
+use super::{PIECE, too_long};
 
 /// The number of idle HTTP connections of a client: one to the leader, and one to a node for reads.
 const IDLE: usize = 2;
@@ -227,8 +227,6 @@ impl Http {
     ) -> Result<Received<Remainder>, SendError> {
         self.requests += 1;
         let (mut head, body) = request.into_parts();
-        // Without a length, ureq would send the body in chunks.
-        head.headers.insert(CONTENT_LENGTH, body.len().into());
         let _concealed = self.concealed.conceal(&mut head.headers);
         let timeout = head.extensions.remove::<RequestTimeout>();
         let mut body = Watched { body, read: 0 };
@@ -479,8 +477,8 @@ impl Read for Watched {
 /// redirects are not followed.
 fn builder(config: &RqliteConfig) -> Builder {
     let builder = ureq::Agent::config_builder()
-        .user_agent(USER_AGENT)
-        .accept("application/json")
+        .user_agent(AGENT)
+        .accept(JSON)
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)

@@ -39,11 +39,12 @@ use hyper::body::Incoming;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::asynchronous::{AsyncHttp, Connections, Stream, chain, host_of, to_path};
+use super::asynchronous::{AsyncHttp, Connections, Stream, chain, to_path};
 use super::{PIECE, pool};
 use crate::administration::{Carry, Fetch, Patience, Text};
 use crate::protocol::backup::Whole;
 use crate::protocol::call::SendError;
+use crate::protocol::head::{AGENT, host_of};
 use crate::session::Rest;
 
 /// A SQLite file that is inspected while it is read. The file is not read ahead: a piece is read
@@ -258,7 +259,7 @@ async fn exchange(
     mut request: http::Request<Content>,
 ) -> Result<http::Response<Download>, String> {
     let headers = request.headers_mut();
-    headers.insert(USER_AGENT, HeaderValue::from_static(super::USER_AGENT));
+    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
     if let Some(host) = host_of(request.uri()) {
         request.headers_mut().insert(HOST, host);
     }

@@ -17,6 +17,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use memchr::memmem;
 use ureq::Error;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
@@ -85,14 +86,15 @@ impl Concealed {
     /// begins with one of the methods that the clients use. At most one value is replaced, since a
     /// request has one header with credentials.
     fn reveal(&self, output: &mut [u8]) {
+        let pairs = locked(&self.0);
         let methods: [&[u8]; 3] = [b"POST ", b"GET ", b"DELETE "];
-        if !methods.iter().any(|method| output.starts_with(method)) {
+        if pairs.is_empty() || !methods.iter().any(|method| output.starts_with(method)) {
             return;
         }
-        let end = find(output, b"\r\n\r\n").unwrap_or(output.len());
+        let end = memmem::find(output, b"\r\n\r\n").unwrap_or(output.len());
         let head = &mut output[..end];
-        for pair in locked(&self.0).iter() {
-            if let Some(place) = find(head, pair.shown.as_bytes()) {
+        for pair in pairs.iter() {
+            if let Some(place) = memmem::find(head, pair.shown.as_bytes()) {
                 head[place..place + pair.real.len()].copy_from_slice(pair.real.as_bytes());
                 return;
             }
@@ -107,12 +109,6 @@ fn random_of_length(length: usize) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(&text[..length]).ok()?;
     value.set_sensitive(true);
     Some(value)
-}
-
-/// Returns the place of the first occurrence.
-fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    let mut places = text.windows(wanted.len().max(1));
-    places.position(|place| place == wanted)
 }
 
 /// The connector of the outermost layer, above TLS, if there is TLS. It replaces values, and tells

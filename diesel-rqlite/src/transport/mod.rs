@@ -70,8 +70,6 @@ mod tls;
 #[cfg(feature = "rustls")]
 mod tls_socket;
 
-/// The user agent of these clients.
-const USER_AGENT: &str = concat!("diesel-rqlite/", env!("CARGO_PKG_VERSION"));
 /// The number of bytes of a body that are read at a time.
 const PIECE: usize = 64 * 1024;
 
