@@ -25,7 +25,7 @@ impl RowIndex<usize> for RqliteRow {
 
 impl<'n> RowIndex<&'n str> for RqliteRow {
     fn idx(&self, name: &'n str) -> Option<usize> {
-        let columns = &self.rows.columns;
+        let columns = self.rows.columns();
         let exact = columns.iter().position(|column| column == name);
         // The name in the answer is that of the table or, in raw SQL, the one that was written. Its case may differ.
         exact.or_else(|| {
@@ -80,7 +80,7 @@ pub struct RqliteField<'a> {
 
 impl Field<'_, Rqlite> for RqliteField<'_> {
     fn field_name(&self) -> Option<&str> {
-        let name = self.row.rows.columns.get(self.column)?;
+        let name = self.row.rows.columns().get(self.column)?;
         (!name.is_empty()).then_some(name)
     }
 

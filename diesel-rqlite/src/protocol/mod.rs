@@ -6,7 +6,8 @@
 //!
 //! The cluster: [`cluster`] keeps the state of the nodes, and [`survey`] asks them for it.
 //!
-//! The answers: [`response`] parses an answer, [`pieces`] one that is still arriving, [`rows`] holds the rows of an answer, [`message`] interprets the texts in it, and [`failure`] is the
+//! The answers: [`response`] parses an answer, [`pieces`] one that is still arriving, and [`expected`] one that begins
+//! like a former one. [`rows`] holds the rows of an answer, [`message`] interprets the texts in it, and [`failure`] is the
 //! reason why there is none.
 //!
 //! The parts that are not SQL: [`member`] lists the nodes, [`condition`] reports the status of one of them, and
@@ -20,6 +21,7 @@ pub(crate) mod call;
 pub(crate) mod cluster;
 pub(crate) mod condition;
 pub(crate) mod encoding;
+pub(crate) mod expected;
 pub(crate) mod failure;
 pub(crate) mod head;
 pub(crate) mod member;

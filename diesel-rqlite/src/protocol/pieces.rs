@@ -185,9 +185,8 @@ impl Pieces {
         let is_first = self.bytes[0] == b'[';
         self.bytes[0] = b'[';
         let behind = std::mem::replace(&mut self.bytes[end], b']');
-        let rows = self
-            .header
-            .with_rows(&self.bytes[..=end], &self.encodings)?;
+        let header = self.header.header();
+        let rows = header.rows(&self.bytes[..=end], &self.encodings, false)?;
         self.bytes[end] = behind;
         if rows.is_empty() && !(is_first && is_last) {
             return Err(Error::custom("a comma without a row"));

@@ -17,6 +17,7 @@
 //! What an error message means is decided by `message` and by the callers.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::{
@@ -26,7 +27,7 @@ use serde::de::{
 use super::encoding::Encoding;
 use super::failure::{Failure, Why};
 use super::request::Exchange;
-use super::rows::{Rows, ValuesSeed, text};
+use super::rows::{Header, Rows, ValuesSeed, text};
 
 /// The result of one statement of a request.
 ///
@@ -354,6 +355,8 @@ impl<'de> Visitor<'de> for ResultSeed<'_> {
                 Key::Values => {
                     let found = map.next_value_seed(ValuesSeed {
                         encodings: self.encodings,
+                        header: Arc::default(),
+                        room: 0,
                     })?;
                     once(&mut values, "values", found)?;
                 }
@@ -383,12 +386,8 @@ impl<'de> Visitor<'de> for ResultSeed<'_> {
                 if !values.is_empty() && width != columns.len() {
                     return Err(A::Error::invalid_length(width, &"a value per column"));
                 }
-                Ok(StatementResult::Rows(Rows::with_header(
-                    columns,
-                    types,
-                    values,
-                    self.encodings,
-                )))
+                let header = Arc::new(Header { columns, types });
+                Ok(StatementResult::Rows(values.headed(header, self.encodings)))
             }
             (None, None) if values.is_some() => Err(A::Error::missing_field("columns")),
             (None, None) => Ok(StatementResult::Executed {

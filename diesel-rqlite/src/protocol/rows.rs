@@ -2,8 +2,8 @@
 //!
 //! [`ValuesSeed`] decodes a JSON array of rows. For each value it takes the encoding of its column, and appends a cell:
 //! numbers are in the cell itself, texts and BLOBs are ranges of two buffers that all rows share. So a result takes
-//! three allocations that grow, not one for each value. Names and types of the columns come from elsewhere, see
-//! [`Rows::with_header`].
+//! three allocations that grow, not one for each value. Names and types of the columns come from elsewhere, in a
+//! [`Header`], which all rows of an answer share, and which those of other answers may share.
 //!
 //! While it decodes, it finds out whether the JSON tells the stored values:
 //!
@@ -21,6 +21,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, SeqAccess, Visitor};
 
@@ -36,14 +37,22 @@ pub(crate) enum Value<'a> {
     Binary(&'a [u8]),
 }
 
+/// The names and the types of the columns of an answer.
+///
+/// The types are those that the server reports: the declared type of a column, in lower case, or the class of the first
+/// value of an expression.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Header {
+    pub(super) columns: Vec<String>,
+    pub(super) types: Vec<String>,
+}
+
 /// The rows that one statement returned.
 ///
-/// `cells`, `text` and `bytes` are the three buffers. The types are those that the server reports: the declared type of
-/// a column, in lower case, or the class of the first value of an expression.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// `cells`, `text` and `bytes` are the three buffers.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Rows {
-    pub(crate) columns: Vec<String>,
-    types: Vec<String>,
+    header: Arc<Header>,
     cells: Vec<Cell>,
     text: String,
     bytes: Vec<u8>,
@@ -71,53 +80,58 @@ enum Cell {
     Binary { start: usize, end: usize },
 }
 
+impl Default for Rows {
+    fn default() -> Self {
+        Rows::with_room(Arc::default(), 0)
+    }
+}
+
 impl Rows {
-    /// Creates the rows of a complete answer.
-    ///
-    /// `values` are the rows without their header. Their width has been compared with that of the header.
-    pub(super) fn with_header(
-        columns: Vec<String>,
-        types: Vec<String>,
-        values: Rows,
-        encodings: &[Encoding],
-    ) -> Self {
-        let mut rows = Rows {
-            columns,
-            types,
-            ..values
-        };
-        if !rows.whole.is_empty() {
-            let is_only = rows.rows == 1;
-            rows.decide_whole_numbers(encodings, is_only);
+    /// Creates an empty result with this header, and with room for so many bytes of text.
+    fn with_room(header: Arc<Header>, text: usize) -> Self {
+        Rows {
+            header,
+            cells: Vec::new(),
+            text: String::with_capacity(text),
+            bytes: Vec::new(),
+            rows: 0,
+            replacement_character: false,
+            classes: String::new(),
+            broken_text: Vec::new(),
+            doubtful: Doubtful::default(),
+            whole: Doubtful::default(),
         }
-        rows
     }
 
-    /// Decodes some rows of the answer that has these columns, given as `[[…],[…]]`.
-    ///
-    /// The result has these rows only. Fails if they are not valid, or not as wide as the header. A single row is not
-    /// taken for the only one of the answer, because others may follow.
-    pub(super) fn with_rows(
-        &self,
-        json: &[u8],
-        encodings: &[Encoding],
-    ) -> Result<Self, serde_json::Error> {
-        let json = text(json)?;
-        let mut deserializer = serde_json::Deserializer::from_str(json);
-        let (values, width) = ValuesSeed { encodings }.deserialize(&mut deserializer)?;
-        deserializer.end()?;
-        if !values.is_empty() && width != self.width() {
-            return Err(serde_json::Error::custom("not a value per column"));
+    /// Gives decoded rows their header, whose width has been compared with theirs. They are all rows of the answer.
+    pub(super) fn headed(mut self, header: Arc<Header>, encodings: &[Encoding]) -> Self {
+        self.header = header;
+        self.completed(encodings, true)
+    }
+
+    /// Decides what only the header, and the number of the rows, can tell. `is_complete` tells that no other rows of the
+    /// answer follow.
+    fn completed(mut self, encodings: &[Encoding], is_complete: bool) -> Self {
+        if !self.whole.is_empty() {
+            let is_only = is_complete && self.rows == 1;
+            self.decide_whole_numbers(encodings, is_only);
         }
-        let mut rows = Rows {
-            columns: self.columns.clone(),
-            types: self.types.clone(),
-            ..values
-        };
-        if !rows.whole.is_empty() {
-            rows.decide_whole_numbers(encodings, false);
-        }
-        Ok(rows)
+        self
+    }
+
+    /// Returns the header that these rows share.
+    pub(crate) fn header(&self) -> &Arc<Header> {
+        &self.header
+    }
+
+    /// Returns the names of the columns.
+    pub(crate) fn columns(&self) -> &[String] {
+        &self.header.columns
+    }
+
+    /// Gives the columns other names. Their number is that of the columns.
+    pub(crate) fn rename(&mut self, names: &[String]) {
+        Arc::make_mut(&mut self.header).columns = names.to_vec();
     }
 
     /// Decides the class of whole numbers, because rqlite writes the REAL 1.0 as 1. The class follows from the affinity
@@ -135,7 +149,7 @@ impl Rows {
             if !self.whole.contains(column) {
                 continue;
             }
-            let declared = self.types.get(column).map(String::as_str);
+            let declared = self.header.types.get(column).map(String::as_str);
             let affinity = Affinity::of(declared.unwrap_or_default());
             let is_of_one = is_only || *encoding == Encoding::Stored(Wanted::AnyOfColumn);
             match affinity {
@@ -184,10 +198,8 @@ impl Rows {
     ///
     /// Values are then added by `push`, and each row is closed by `end_row`.
     pub(crate) fn named(columns: Vec<String>) -> Self {
-        Rows {
-            columns,
-            ..Self::default()
-        }
+        let types = Vec::new();
+        Rows::with_room(Arc::new(Header { columns, types }), 0)
     }
 
     /// Adds a value to the row under construction.
@@ -281,7 +293,7 @@ impl Rows {
             place += 1;
             place % width != 0
         });
-        self.columns.pop();
+        Arc::make_mut(&mut self.header).columns.pop();
     }
 
     /// Ends the row under construction.
@@ -309,7 +321,7 @@ impl Rows {
     }
 
     pub(crate) fn width(&self) -> usize {
-        self.columns.len()
+        self.header.columns.len()
     }
 
     /// Returns a value, or `None` for NULL. Panics if there is no such row or column.
@@ -336,7 +348,7 @@ impl Rows {
 
     /// Returns whether rqlite converts the values of this column, and it has any.
     fn is_converted(&self, column: usize) -> bool {
-        let declared = self.types.get(column).map(String::as_str);
+        let declared = self.header.types.get(column).map(String::as_str);
         let has_values = || {
             let mut cells = self.cells.iter().skip(column).step_by(self.width());
             cells.any(|cell| *cell != Cell::Null)
@@ -359,7 +371,7 @@ impl Rows {
                 .iter()
                 .any(|name| declared.contains(name))
         };
-        let reals: Vec<bool> = self.types.iter().map(is_real).collect();
+        let reals: Vec<bool> = self.header.types.iter().map(is_real).collect();
         if !reals.contains(&true) || reals.len() != self.width() {
             return self;
         }
@@ -473,11 +485,45 @@ fn has_replacement_character(text: &str) -> bool {
     !text.is_ascii() && text.contains(char::REPLACEMENT_CHARACTER)
 }
 
+impl Header {
+    /// The number of bytes of text to make room for at once, at most. A row or two fit without growing.
+    const ROOM: usize = 1024;
+
+    /// Decodes rows that have this header, given as `[[…],[…]]`.
+    ///
+    /// Fails if they are not valid, or not as wide as the header. Unless `is_complete` is set, a single row is not taken
+    /// for the only one of the answer, because others may follow.
+    pub(super) fn rows(
+        self: &Arc<Self>,
+        json: &[u8],
+        encodings: &[Encoding],
+        is_complete: bool,
+    ) -> Result<Rows, serde_json::Error> {
+        let json = text(json)?;
+        let mut deserializer = serde_json::Deserializer::from_str(json);
+        let seed = ValuesSeed {
+            encodings,
+            header: Arc::clone(self),
+            room: json.len().min(Self::ROOM),
+        };
+        let (rows, width) = seed.deserialize(&mut deserializer)?;
+        deserializer.end()?;
+        if !rows.is_empty() && width != self.columns.len() {
+            return Err(serde_json::Error::custom("not a value per column"));
+        }
+        Ok(rows.completed(encodings, is_complete))
+    }
+}
+
 /// A decoder for `[[…],[…]]`. The columns are not known here. Every row must be as wide as the first.
 ///
-/// It yields the rows without a header, and their width. Columns beyond the end of `encodings` are plain.
+/// It yields the rows, and their width. Columns beyond the end of `encodings` are plain.
 pub(super) struct ValuesSeed<'e> {
     pub(super) encodings: &'e [Encoding],
+    /// The header of the rows, if it is known by now.
+    pub(super) header: Arc<Header>,
+    /// The number of bytes of text to make room for.
+    pub(super) room: usize,
 }
 
 impl<'de> DeserializeSeed<'de> for ValuesSeed<'_> {
@@ -496,7 +542,7 @@ impl<'de> Visitor<'de> for ValuesSeed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<(Rows, usize), A::Error> {
-        let mut found = Rows::default();
+        let mut found = Rows::with_room(self.header, self.room);
         let mut width = 0;
         loop {
             let before = found.cells.len();

@@ -121,7 +121,8 @@ impl<C: Client> Session<C> {
             }
             outcome => outcome.map_err(error::failure)?,
         };
-        let (rows, coming) = match self.first_rows(&exchange, answer, &statement).await {
+        let first = self.first_rows(&exchange, answer, &statement, Some(learnt));
+        let (rows, coming) = match first.await {
             Err(error) if error::is_unwritable(&error) => {
                 learnt.learn(Doubtful::ALL);
                 return Ok(None);
@@ -159,7 +160,7 @@ impl<C: Client> Session<C> {
             }
             outcome => outcome.map_err(error::failure)?,
         };
-        let (rows, coming) = match self.first_rows(&exchange, answer, &statement).await {
+        let (rows, coming) = match self.first_rows(&exchange, answer, &statement, None).await {
             // SQLite rejects the subquery. Either it has another number of columns, which Diesel then reports, or it is
             // nested too deeply for a server before 9.
             Err(Error::DatabaseError(_, information)) if is_about_form(information.message()) => {
@@ -188,7 +189,7 @@ impl<C: Client> Session<C> {
             .send_for(&exchange, first)
             .await
             .map_err(error::failure)?;
-        let (rows, coming) = self.first_rows(&exchange, answer, &statement).await?;
+        let (rows, coming) = self.first_rows(&exchange, answer, &statement, None).await?;
         Ok(self.found(rows, coming, read, types, statement))
     }
 
@@ -212,11 +213,11 @@ impl<C: Client> Session<C> {
             Some(rows) if !rows.may_be_converted() || !read.is_wrappable() => {
                 Ok(rows.with_whole_reals())
             }
-            Some(rows) => self.ask(&read.tagged(None, rows.columns)).await,
+            Some(rows) => self.ask(&read.tagged(None, rows.columns().to_vec())).await,
             None if !read.is_wrappable() => Err(error::unwritable()),
             None => {
-                let columns = self.ask(&read.columns()).await?.columns;
-                self.ask(&read.tagged(None, columns)).await
+                let rows = self.ask(&read.columns()).await?;
+                self.ask(&read.tagged(None, rows.columns().to_vec())).await
             }
         }
     }

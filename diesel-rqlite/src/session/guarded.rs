@@ -192,7 +192,7 @@ impl<C: Client> Session<C> {
             false => None,
         };
         let compared = match &self.unstable {
-            Some(unstable) => read.comparable(unstable, &rows.columns),
+            Some(unstable) => read.comparable(unstable, rows.columns()),
             None => Comparable::Nothing,
         };
         let statement = match &shown.form {

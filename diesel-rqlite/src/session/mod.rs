@@ -568,16 +568,25 @@ async fn survey<C: Client>(scout: &Scout) {
 /// Returns the rows from the body of an answer. If the request had two statements, they are those of the last one, see
 /// [`statement::raw_query`].
 fn rows_of_query(exchange: &Exchange, body: &[u8], statement: &Statement<'_>) -> QueryResult<Rows> {
+    told_rows(exchange, body, statement).map(|rows| named(rows, statement))
+}
+
+/// Returns the same rows, with the names of columns that the answer tells.
+fn told_rows(exchange: &Exchange, body: &[u8], statement: &Statement<'_>) -> QueryResult<Rows> {
     let encodings = std::slice::from_ref(&statement.encodings);
     let mut answer = error::answer(exchange, body, encodings)?;
-    rows_of(answer.results.pop(), statement)
+    told_rows_of(answer.results.pop(), statement)
 }
 
 /// Returns the rows from the result of a query. Fails if there is no result, if the statement failed, or if the result
 /// has no columns, unless the statement is one that may return nothing.
 fn rows_of(result: Option<StatementResult>, statement: &Statement<'_>) -> QueryResult<Rows> {
+    told_rows_of(result, statement).map(|rows| named(rows, statement))
+}
+
+fn told_rows_of(result: Option<StatementResult>, statement: &Statement<'_>) -> QueryResult<Rows> {
     match result.ok_or_else(error::cut_short)? {
-        StatementResult::Rows(rows) => Ok(named(rows, statement)),
+        StatementResult::Rows(rows) => Ok(rows),
         StatementResult::Failed(message) => Err(error::statement_error(&message, None)),
         // A PRAGMA may return nothing.
         StatementResult::Executed { .. } if statement.may_be_rowless => Ok(Rows::default()),
@@ -588,7 +597,7 @@ fn rows_of(result: Option<StatementResult>, statement: &Statement<'_>) -> QueryR
 /// Restores the names of the columns, which the SQL around the values has changed.
 fn named(mut rows: Rows, statement: &Statement<'_>) -> Rows {
     if statement.names.len() == rows.width() {
-        rows.columns.clone_from(&statement.names);
+        rows.rename(&statement.names);
     }
     rows
 }

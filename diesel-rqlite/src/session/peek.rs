@@ -196,7 +196,7 @@ impl<C: Client> Session<C> {
     async fn columns_of(&mut self, read: &Read<'_>) -> QueryResult<Vec<String>> {
         let (schema, columns) = (statement::read_of_schema(), read.columns());
         let mut results = self.peek(&[&schema, &columns], false).await?;
-        rows_of(results.pop(), &columns).map(|rows| rows.columns)
+        rows_of(results.pop(), &columns).map(|rows| rows.columns().to_vec())
     }
 
     /// Takes a lock in rqlite and reads, in one request. Returns `None` if there is no lock to take, if another client

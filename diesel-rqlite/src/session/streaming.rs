@@ -28,7 +28,7 @@ use diesel::QueryResult;
 use diesel::result::Error;
 use foldhash::fast::{FixedState, FoldHasher};
 
-use super::{Client, Rest, Session, named, rows_of_query};
+use super::{Client, Rest, Session, named, rows_of_query, told_rows};
 use crate::backend::RqliteType;
 use crate::error;
 use crate::observe::{Count, Gained};
@@ -188,7 +188,7 @@ impl<C: Client> Streaming<C> {
         types: Option<&[RqliteType]>,
         statement: Statement<'_>,
     ) -> Self {
-        let names = first.columns.clone();
+        let names = first.columns().to_vec();
         let mut given = Given::none(reals(types));
         given.add(first, first.len());
         Streaming {
@@ -382,19 +382,20 @@ impl<C: Client> Session<C> {
 
     /// Returns the rows of an answer that have arrived, and the rest of the answer. If its beginning does not show the
     /// columns, or is an error, it is read to its end first. Fails if the query has failed, or if the answer can't be
-    /// read.
+    /// read. `learnt` is given if the columns of all answers in this form are the same.
     pub(super) async fn first_rows(
         &self,
         exchange: &Exchange,
         (body, rest): (Bytes, Option<C::Rest>),
         statement: &Statement<'_>,
+        learnt: Option<&Learnt>,
     ) -> QueryResult<(Rows, Option<Coming<C>>)> {
         let begun = rest
             .as_ref()
             .and_then(|_| Pieces::begin(&body, &statement.encodings));
         let Some(mut pieces) = begun else {
             let body = whole::<C>(exchange, body, rest).await?;
-            return Ok((rows_of_query(exchange, &body, statement)?, None));
+            return Ok((whole_rows(exchange, &body, statement, learnt)?, None));
         };
         let rows = pieces.rows().map_err(|error| {
             let reason = format!("unreadable answer: {error}");
@@ -409,4 +410,24 @@ impl<C: Client> Session<C> {
         let mut cluster = self.nodes.known.cluster();
         cluster.failed(self.nodes.current(), reason, Instant::now());
     }
+}
+
+/// Returns the rows of a complete answer. Only the rows are decoded if the answer begins like the last one in this form.
+fn whole_rows(
+    exchange: &Exchange,
+    body: &[u8],
+    statement: &Statement<'_>,
+    learnt: Option<&Learnt>,
+) -> QueryResult<Rows> {
+    let Some(learnt) = learnt else {
+        return rows_of_query(exchange, body, statement);
+    };
+    if let Some(rows) = learnt.rows(body, &statement.encodings) {
+        return Ok(rows);
+    }
+    let told = told_rows(exchange, body, statement)?;
+    let header = Arc::clone(told.header());
+    let rows = named(told, statement);
+    learnt.expect(header, &rows);
+    Ok(rows)
 }

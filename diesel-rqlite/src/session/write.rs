@@ -298,7 +298,7 @@ impl<C: Client> Session<C> {
         for _ in &key {
             rows.drop_last_column();
         }
-        rows.columns.clone_from(&source.names);
+        rows.rename(&source.names);
         let write = Write::new(statement, count).seen();
         self.keep(Write { guarded, ..write });
         Ok(rows)

@@ -23,7 +23,9 @@ use std::sync::{Arc, Mutex};
 
 use super::Query;
 use crate::mutex::locked;
-use crate::protocol::encoding::Doubtful;
+use crate::protocol::encoding::{Doubtful, Encoding};
+use crate::protocol::expected::Expected;
+use crate::protocol::rows::{Header, Rows};
 
 /// The number of statements that are certainly kept. At most twice as many are.
 const GENERATION: usize = 256;
@@ -62,6 +64,8 @@ pub(crate) struct Kept {
 pub(crate) struct Learnt {
     /// The columns whose values do not come back as they are stored.
     doubtful: Mutex<Doubtful>,
+    /// The beginning of its last answer in that form.
+    expected: Mutex<Option<Arc<Expected>>>,
     /// `true` if it has returned more than one row.
     several: AtomicBool,
 }
@@ -141,6 +145,21 @@ impl Learnt {
     pub(crate) fn learn(&self, doubtful: Doubtful) {
         let mut known = locked(&self.doubtful);
         *known = known.with(doubtful);
+    }
+
+    /// Returns the rows of an answer that begins like the last one. Returns `None` if it has to be parsed as a whole.
+    pub(crate) fn rows(&self, answer: &[u8], encodings: &[Encoding]) -> Option<Rows> {
+        let expected = locked(&self.expected).clone();
+        expected?.rows(answer, encodings)
+    }
+
+    /// Notes the columns of an answer, so that the next one is expected to begin like it. See [`Expected::after`].
+    pub(crate) fn expect(&self, told: Arc<Header>, named: &Rows) {
+        let mut expected = locked(&self.expected);
+        if !expected.as_ref().is_some_and(|known| known.is_like(&told)) {
+            let named = Arc::clone(named.header());
+            *expected = Some(Arc::new(Expected::after(told, named)));
+        }
     }
 
     pub(crate) fn returns_several_rows(&self) -> bool {
