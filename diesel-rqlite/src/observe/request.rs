@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::uri::{Authority, Scheme};
 use http::{Method, StatusCode};
 
 use super::metric::NodeKey;
@@ -20,6 +21,8 @@ use crate::protocol::survey::is_redirect;
 pub(super) struct Node {
     pub(super) address: Arc<str>,
     pub(super) port: u16,
+    /// The part of the URI that names it.
+    origin: (Option<Scheme>, Option<Authority>),
     /// The key of the metric for successful requests.
     pub(super) well: NodeKey,
 }
@@ -31,12 +34,14 @@ impl Node {
         Node {
             address: address.into(),
             port,
+            origin: (uri.scheme().cloned(), uri.authority().cloned()),
             well: NodeKey::new(address, port),
         }
     }
 
     fn is(&self, uri: &http::Uri) -> bool {
-        uri.host() == Some(&self.address) && port_of(uri) == self.port
+        let (scheme, authority) = &self.origin;
+        uri.scheme() == scheme.as_ref() && uri.authority() == authority.as_ref()
     }
 }
 

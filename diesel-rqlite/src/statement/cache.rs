@@ -180,7 +180,10 @@ impl PartialEq for Learnt {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Read, body};
     use super::*;
+    use crate::backend::RqliteType;
+    use crate::bind_collector::Bind;
 
     #[test]
     fn what_is_used_stays() {
@@ -203,6 +206,44 @@ mod tests {
         let query = Query::parse(&sql).expect("parses");
         assert!(statements.keep(&sql, &query).is_none());
         assert!(statements.get(&sql).is_none());
+    }
+
+    /// The requests of a text that is kept, which has its JSON, are those of one that is not.
+    #[test]
+    fn kept_text_is_sent_as_any_other() {
+        let types = [RqliteType::Text, RqliteType::Binary];
+        let texts = [
+            r#"SELECT "t"."a", "b\" FROM "t" WHERE "c" = ?"#,
+            "SELECT 'x\n\u{1}', \"é\" FROM t -- \"\n WHERE c = ?",
+        ];
+        let values = [
+            Bind::Integer(1),
+            Bind::Text("x'41'".into()),
+            Bind::Real(f64::INFINITY),
+        ];
+        for (sql, value) in texts
+            .iter()
+            .flat_map(|sql| values.iter().map(move |to| (sql, to)))
+        {
+            let statements = Statements::default();
+            let kept = statements.keep(sql, &Query::parse(sql).expect("parses"));
+            let kept = kept.expect("is kept");
+            for types in [None, Some(&types[..])] {
+                for doubtful in [Doubtful::default(), Doubtful::ALL] {
+                    let sent = |query: Query<'_>| {
+                        let facts = Arc::clone(&query.facts);
+                        let learnt = query.learnt.clone();
+                        let mut found = query.found;
+                        let read = Read::new(found.remove(0), facts, vec![value.clone()], learnt);
+                        let read = read.expect("has its value");
+                        let statement = read.stored(types, doubtful).expect("has columns");
+                        String::from_utf8(body(&[&statement]).json.to_vec())
+                    };
+                    let other = sent(Query::parse(sql).expect("parses"));
+                    assert_eq!(sent(kept.query()), other, "{sql}, {value:?}");
+                }
+            }
+        }
     }
 
     #[test]

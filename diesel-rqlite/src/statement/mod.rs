@@ -35,6 +35,7 @@ mod wire;
 mod writer;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use diesel_rqlite_sql::{
     self as sql, ByKey, Classes, ColumnChange, Decisive, DroppedTable, Entropy, Form, Found,
@@ -87,6 +88,8 @@ pub(crate) enum Wanted<'t> {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Statement<'a> {
     pub(crate) sql: Cow<'a, str>,
+    /// The same text as JSON, if that is known.
+    json: Option<Arc<str>>,
     /// The values, by the numbers of their placeholders. All of them are sent.
     binds: Vec<Bind<'a>>,
     /// Set if its text has a RETURNING clause whose rows are wanted. Such a statement needs other flags, see
@@ -169,6 +172,7 @@ impl<'a> Statement<'a> {
     pub(crate) fn raw(sql: impl Into<Cow<'a, str>>) -> Self {
         Statement {
             sql: sql.into(),
+            json: None,
             binds: Vec::new(),
             returning: false,
             counted: false,
@@ -281,7 +285,7 @@ impl<'a> Statement<'a> {
         let mut instead = self.clone().into_owned();
         instead.source = None;
         instead.insert_end = None;
-        instead.sql = Cow::Owned(ignoring);
+        instead.set_text(ignoring);
         Some((instead, rows))
     }
 
@@ -405,10 +409,15 @@ impl<'a> Statement<'a> {
         Some(check)
     }
 
+    fn set_text(&mut self, sql: String) {
+        self.sql = Cow::Owned(sql);
+        self.json = None;
+    }
+
     /// Takes over the text, the encodings and the names. The values stay, so the encoded text must have the same
     /// placeholders.
     fn encode(&mut self, encoded: Encoded) {
-        self.sql = Cow::Owned(encoded.sql);
+        self.set_text(encoded.sql);
         self.encodings = encoded.encodings;
         self.names = encoded.names;
     }
@@ -416,6 +425,7 @@ impl<'a> Statement<'a> {
     pub(crate) fn into_owned(self) -> Statement<'static> {
         Statement {
             sql: Cow::Owned(self.sql.into_owned()),
+            json: self.json,
             binds: self.binds.into_iter().map(Bind::into_owned).collect(),
             returning: self.returning,
             counted: self.counted,

@@ -41,6 +41,10 @@ pub(super) struct ReadFacts {
     names: OnceLock<Option<Vec<String>>>,
     by_key: OnceLock<Option<ByKey>>,
     scan: OnceLock<Option<Scan>>,
+    /// The encodings of its columns when it is sent as it is, and their types are not known.
+    stored: OnceLock<Vec<Encoding>>,
+    /// The text as JSON.
+    json: OnceLock<Arc<str>>,
 }
 
 /// The facts follow from the text, whether they were asked for or not.
@@ -108,10 +112,20 @@ impl<'a> Read<'a> {
         if self.parsed.form() == Form::Explain {
             return self.explain();
         }
+        let written = self.written();
+        let json = matches!(written, Cow::Borrowed(_)).then(|| self.json());
         Statement {
             may_be_rowless: !self.is_wrappable(),
-            ..self.statement(self.written())
+            json: json.flatten(),
+            ..self.statement(written)
         }
+    }
+
+    /// Returns its text as JSON, if the text is kept. It has many quotes, which take longer to escape than to copy.
+    fn json(&self) -> Option<Arc<str>> {
+        let json = || wire::json(self.parsed.text()).into();
+        let is_kept = self.learnt.is_some();
+        is_kept.then(|| Arc::clone(self.facts.json.get_or_init(json)))
     }
 
     /// Returns an EXPLAIN, which may be of a write. Servers before 9 look at the first statement of a text to see
@@ -163,7 +177,10 @@ impl<'a> Read<'a> {
         match types {
             Some(types) if types.len() != items => None,
             Some(types) => Some(results::stored(types)),
-            None => Some(results::stored_anyhow(&self.parsed)),
+            None => {
+                let stored = || results::stored_anyhow(&self.parsed);
+                Some(self.facts.stored.get_or_init(stored).clone())
+            }
         }
     }
 

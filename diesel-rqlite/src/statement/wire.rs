@@ -82,7 +82,10 @@ pub(crate) fn body(statements: &[&Statement<'_>]) -> Statements {
 /// Appends `["sql", value, …]`.
 fn push_statement(body: &mut Vec<u8>, statement: &Statement<'_>) {
     body.push(b'[');
-    push_json(body, &*statement.sql);
+    match &statement.json {
+        Some(json) => body.extend_from_slice(json.as_bytes()),
+        None => push_json(body, &*statement.sql),
+    }
     for bind in &statement.binds {
         body.push(b',');
         match bind {
@@ -106,6 +109,11 @@ fn push_statement(body: &mut Vec<u8>, statement: &Statement<'_>) {
         }
     }
     body.push(b']');
+}
+
+/// Returns a text as JSON.
+pub(super) fn json(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 /// Appends a value. Values of JSON's own kinds can be written to memory without an error.

@@ -236,7 +236,7 @@ where
 fn node_of(uri: &http::Uri) -> String {
     let scheme = uri.scheme_str().unwrap_or_default();
     let authority = uri.authority().map_or("", |authority| authority.as_str());
-    format!("{scheme}://{authority}")
+    [scheme, "://", authority].concat()
 }
 
 impl<S, B> Idle<S, B>
