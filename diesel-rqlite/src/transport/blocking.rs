@@ -2,12 +2,12 @@
 //!
 //! # Flow of a request
 //!
-//! 1. `Http::post` begins the vigil of the request in `waiting`, which all sockets of the agent
+//! 1. `Http::post` begins the vigil of the request in `waiting`, which all sockets of the session
 //!    share.
 //! 2. `Http::try_to_post` sends the request. If it was not sent, and the address came from the
 //!    cache, it sends it once more.
-//! 3. `Http::attempt` hands the request to ureq, which takes a kept connection or opens one: `Tcp`
-//!    connects, `TlsConnector` adds TLS, `Concealed` puts the credentials back.
+//! 3. `Http::attempt` hands the request to [`Lines`], which takes a kept connection or opens one:
+//!    `Tcp` connects, `TlsConnector` adds TLS, `Concealed` puts the credentials back.
 //! 4. `Http::receive` reads the whole answer, or, if the status is 200, at least the `first` bytes.
 //!    The rest is a `Remainder`, which the session reads while it decodes rows.
 //! 5. The vigil ends with the answer: in `post`, or in the `Remainder`.
@@ -17,24 +17,24 @@
 //!
 //! # One request at a time
 //!
-//! The agent's sockets tell `waiting` what they have sent and received, and ask it whether to go on
+//! The session's sockets tell `waiting` what they have sent and received, and ask it whether to go on
 //! waiting. It holds the state of one request. A session sends its requests one after the other,
 //! and does not read a `Remainder` any further when it has sent the next request. Clones share
 //! `waiting`, and must not send at the same time. Requests that run concurrently (surveys of the
-//! cluster) or have no vigil (`NodeHttp`) use the second agent, `probes`. Uploads and downloads have
+//! cluster) or have no vigil (`NodeHttp`) use an agent of ureq, `probes`. Uploads and downloads have
 //! an agent each, see [`Http::alone`].
 //!
 //! # When a request counts as sent
 //!
-//! A request counts as sent if ureq has begun to send its head and has taken all of the body, and
-//! the socket holds nothing of it back: every byte that it was given was accepted by the operating
+//! A request counts as sent if its head has begun to be sent, all of the body was taken, and the
+//! socket holds nothing of it back: every byte that it was given was accepted by the operating
 //! system. See [`Watched`] here, `Revealing` in `concealed`, and `Socket` in `tcp`. An empty body
 //! counts as taken from the beginning.
 //!
 //! # Time limits
 //!
-//! ureq measures the time for lookup and connecting (`connect_timeout` each), and for sending the
-//! head, sending the body, and receiving the head of the answer (`request_timeout` each). The
+//! [`Lines`] measures the time for lookup and connecting (`connect_timeout` each), and for sending
+//! the head, sending the body, and receiving the head of the answer (`request_timeout` each). The
 //! socket measures the time for the body of the answer: `request_timeout` for the first bytes, and
 //! again for each later read. A request may have its own `RequestTimeout` in its extensions, which
 //! then replaces `request_timeout`. A survey has [`PROBE`] for everything.
@@ -48,11 +48,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use diesel::result::ConnectionError;
 use http::StatusCode;
+use ureq::SendBody;
 use ureq::config::{Config, ConfigBuilder};
 use ureq::typestate::AgentScope;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+#[cfg(feature = "rustls")]
+use ureq::unversioned::transport::Either;
 use ureq::unversioned::transport::{Connector, NextTimeout};
-use ureq::{BodyReader, SendBody};
 
 use crate::config::RqliteConfig;
 use crate::mutex::locked;
@@ -63,28 +65,17 @@ use crate::protocol::request::RequestTimeout;
 use crate::runtime::Blocking;
 use crate::session::{Client, Received, Rest, Vigil};
 
-use super::concealed::{Concealed, Heads};
-use super::tcp::{Tcp, Watched as Waiting};
+use super::concealed::{Concealed, Heads, Revealing};
+use super::line::{Body, Lines};
+use super::tcp::{Socket, Tcp, Watched as Waiting};
 #[cfg(feature = "rustls")]
 use super::tls::{ClientTls, client_tls};
 #[cfg(feature = "rustls")]
-use super::tls_socket::TlsConnector;
+use super::tls_socket::{TlsConnector, TlsSocket};
 use super::{PIECE, too_long};
 
-/// The number of idle HTTP connections of a client: one to the leader, and one to a node for reads.
-const IDLE: usize = 2;
 /// The longest description of the cluster by a node.
 const LONGEST_VIEW: u64 = 1 << 20;
-
-/// Sets the timeouts of a client or of one request, which have different builder types.
-macro_rules! in_time {
-    ($builder:expr, $timeout:expr) => {
-        $builder
-            .timeout_send_request(Some($timeout))
-            .timeout_send_body(Some($timeout))
-            .timeout_recv_response(Some($timeout))
-    };
-}
 
 /// An HTTP client. It does not follow redirects; `protocol::call` does.
 ///
@@ -92,9 +83,9 @@ macro_rules! in_time {
 /// Each counts its own requests, from the number at the time of cloning.
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
-    /// The agent for the requests of the session.
-    agent: ureq::Agent,
-    /// A separate agent for requests outside of the session. They have a short timeout, unless the
+    /// The connections for the requests of the session.
+    lines: Lines,
+    /// An agent for requests outside of the session. They have a short timeout, unless the
     /// request sets another one.
     probes: ureq::Agent,
     /// The substitutes of secret headers, for both agents.
@@ -117,24 +108,22 @@ impl Http {
         let waiting = Waiting::default();
         let tls = tls(config)?;
         let concealed = Concealed::default();
-        let requests = builder(config);
-        // Both clients share the addresses, so that a second request goes where the first one went.
-        let probes = builder(config).timeout_global(Some(PROBE));
+        let probes = builder(config).timeout_global(Some(PROBE)).build();
+        // Both share the addresses, so that a second request goes where the first one went.
+        let lines = Lines::new(
+            connector(&tls, &concealed, &waiting),
+            addresses.clone(),
+            probes.clone(),
+            config.connect_timeout,
+        );
+        let probes = agent(
+            probes,
+            connector(&tls, &concealed, &Waiting::default()),
+            addresses.clone(),
+        );
         Ok(Http {
-            agent: agent(
-                requests.build(),
-                &tls,
-                &concealed,
-                &waiting,
-                addresses.clone(),
-            ),
-            probes: agent(
-                probes.build(),
-                &tls,
-                &concealed,
-                &Waiting::default(),
-                addresses.clone(),
-            ),
+            lines,
+            probes,
             concealed,
             request_timeout: config.request_timeout,
             lost: Lost {
@@ -159,9 +148,7 @@ impl Http {
         let waiting = Waiting::default();
         let agent = agent(
             self.probes.config().clone(),
-            &self.lost.tls,
-            &self.concealed,
-            &waiting,
+            connector(&self.lost.tls, &self.concealed, &waiting),
             self.addresses.clone(),
         );
         (agent, waiting)
@@ -207,12 +194,12 @@ impl Http {
         first: usize,
     ) -> Result<Received<Remainder>, SendError> {
         let known = self.addresses.any();
-        match self.attempt(request.clone(), first) {
+        match self.attempt(&request, first) {
             // The name may resolve to another address by now.
             Err(error)
                 if known && !error.sent && !error.timed_out && !self.waiting.is_given_up() =>
             {
-                self.attempt(request, first)
+                self.attempt(&request, first)
             }
             outcome => outcome,
         }
@@ -222,23 +209,25 @@ impl Http {
     /// request was sent.
     fn attempt(
         &mut self,
-        request: http::Request<Bytes>,
+        request: &http::Request<Bytes>,
         first: usize,
     ) -> Result<Received<Remainder>, SendError> {
         self.requests += 1;
-        let (mut head, body) = request.into_parts();
-        let _concealed = self.concealed.conceal(&mut head.headers);
-        let timeout = head.extensions.remove::<RequestTimeout>();
-        let mut body = Watched { body, read: 0 };
-        let mut request = http::Request::from_parts(head, SendBody::from_reader(&mut body));
-        if let Some(RequestTimeout(timeout)) = timeout {
-            request = in_time!(self.agent.configure_request(request), timeout).build();
-        }
-        let timeout = timeout.map_or(self.request_timeout, |RequestTimeout(timeout)| timeout);
+        let mut head = http::Request::new(());
+        head.method_mut().clone_from(request.method());
+        head.uri_mut().clone_from(request.uri());
+        head.headers_mut().clone_from(request.headers());
+        let _concealed = self.concealed.conceal(head.headers_mut());
+        let timeout = request.extensions().get::<RequestTimeout>();
+        let timeout = timeout.map_or(self.request_timeout, |RequestTimeout(timeout)| *timeout);
+        let mut body = Watched {
+            body: request.body(),
+            read: 0,
+        };
         let answer = self
-            .agent
-            .run(request)
-            .and_then(|response| self.receive(response, timeout, first));
+            .lines
+            .exchange(head, &mut body, timeout)
+            .and_then(|(head, body)| self.receive(head, body, timeout, first));
         answer.map_err(|error| {
             self.addresses.forget();
             let sent = body.is_read() && self.waiting.has_begun() && !self.waiting.holds_back();
@@ -250,16 +239,20 @@ impl Http {
     /// arrive within `timeout`. Fails if the answer is longer than `max_answer`.
     fn receive(
         &self,
-        response: http::Response<ureq::Body>,
+        head: http::Response<()>,
+        body: Body,
         timeout: Duration,
         first: usize,
     ) -> Result<Received<Remainder>, ureq::Error> {
-        let (head, body) = response.into_parts();
         self.waiting.await_body(timeout);
-        let length = body.content_length();
-        let mut reader = body.into_with_config().limit(self.lost.max_answer).reader();
+        let length = body.length();
+        let mut reader = Limited {
+            body,
+            left: self.lost.max_answer,
+            limit: self.lost.max_answer,
+        };
         // Only an answer with rows is worth reading in parts. The others are short.
-        let first = match head.status {
+        let first = match head.status() {
             StatusCode::OK => first,
             _ => usize::MAX,
         };
@@ -269,7 +262,7 @@ impl Http {
         let mut room = expected.map_or(PIECE, |length| length.saturating_add(1).min(PIECE));
         let mut has_ended = false;
         while bytes.len() < first && !has_ended {
-            let count = read_some(&mut reader, &mut bytes, room)?;
+            let count = reader.read_some(&mut bytes, room)?;
             has_ended = count == 0;
             room = match room - count {
                 0 => PIECE,
@@ -282,22 +275,30 @@ impl Http {
             request_timeout: timeout,
             lost: self.lost.clone(),
         });
-        Ok((http::Response::from_parts(head, bytes.into()), rest))
+        Ok((head.map(|()| bytes.into()), rest))
     }
 }
 
-/// Appends the available bytes of a body, at most `most`. Returns 0 at the end. Waits if none are
-/// available.
-fn read_some(
-    reader: &mut BodyReader<'_>,
-    bytes: &mut Vec<u8>,
-    most: usize,
-) -> std::io::Result<usize> {
-    let before = bytes.len();
-    bytes.resize(before + most, 0);
-    let outcome = reader.read(&mut bytes[before..]);
-    bytes.truncate(before + *outcome.as_ref().unwrap_or(&0));
-    outcome
+/// A body that must not be longer than `max_answer`.
+struct Limited {
+    body: Body,
+    left: u64,
+    limit: u64,
+}
+
+impl Limited {
+    /// Appends the available bytes of a body, at most `most`. Returns 0 at the end. Waits if none are
+    /// available.
+    fn read_some(&mut self, bytes: &mut Vec<u8>, most: usize) -> Result<usize, ureq::Error> {
+        let before = bytes.len();
+        bytes.resize(before + most, 0);
+        let outcome = self.body.read(&mut bytes[before..]);
+        let count = *outcome.as_ref().unwrap_or(&0);
+        bytes.truncate(before + count);
+        let left = self.left.checked_sub(count as u64);
+        self.left = left.ok_or(ureq::Error::BodyExceedsLimit(self.limit))?;
+        outcome
+    }
 }
 
 /// Replaces the error of a request that was given up by the reason. It is no timeout then, so that
@@ -343,7 +344,7 @@ impl Lost {
 /// `waiting`. `max_answer` applies to the answer as a whole, including the bytes that were read
 /// before.
 pub(crate) struct Remainder {
-    reader: BodyReader<'static>,
+    reader: Limited,
     waiting: Waiting,
     request_timeout: Duration,
     lost: Lost,
@@ -352,8 +353,8 @@ pub(crate) struct Remainder {
 impl Rest for Remainder {
     async fn read(&mut self, bytes: &mut Vec<u8>) -> Result<usize, SendError> {
         self.waiting.await_body(self.request_timeout);
-        let outcome = read_some(&mut self.reader, bytes, PIECE);
-        let outcome = outcome.map_err(|error| self.lost.error(error.into(), true));
+        let outcome = self.reader.read_some(bytes, PIECE);
+        let outcome = outcome.map_err(|error| self.lost.error(error, true));
         match outcome {
             Err(_) => with_reason(outcome, self.waiting.end()),
             Ok(0) => {
@@ -452,20 +453,20 @@ impl Resolver for Addresses {
 
 /// A body that knows how much of it was taken. Until its last byte, a `]`, is sent, no server can
 /// have understood the request, regardless of what happened to the connection.
-struct Watched {
-    body: Bytes,
+struct Watched<'b> {
+    body: &'b Bytes,
     read: usize,
 }
 
-impl Watched {
-    /// Returns whether ureq has taken the whole body. The socket may still hold the end of it back,
+impl Watched<'_> {
+    /// Returns whether HTTP has taken the whole body. The socket may still hold the end of it back,
     /// see `Waiting::holds_back`.
     fn is_read(&self) -> bool {
         self.read == self.body.len()
     }
 }
 
-impl Read for Watched {
+impl Read for Watched<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = (&self.body[self.read..]).read(buffer)?;
         self.read += count;
@@ -485,7 +486,6 @@ fn builder(config: &RqliteConfig) -> Builder {
         // The proxy of the environment is not used to reach a database.
         .proxy(None)
         .max_idle_connections_per_host(1)
-        .max_idle_connections(IDLE)
         .timeout_resolve(Some(config.connect_timeout))
         .timeout_connect(Some(config.connect_timeout))
         // If a node must accept a request first, the request is sent then or never. The vigil
@@ -493,37 +493,50 @@ fn builder(config: &RqliteConfig) -> Builder {
         .timeout_await_100(None)
         // The socket handles this timeout: it applies to a whole body, or to the next piece of one.
         .timeout_recv_body(None);
-    in_time!(builder, config.request_timeout)
+    let limit = Some(config.request_timeout);
+    builder
+        .timeout_send_request(limit)
+        .timeout_send_body(limit)
+        .timeout_recv_response(limit)
 }
 
-/// Makes an agent. Its connections consist of a socket, TLS if the URL requires it, and the layer
-/// that puts the credentials back.
-#[cfg(feature = "rustls")]
+/// Makes an agent.
 fn agent(
     config: Config,
+    connector: impl Connector<(), Out = Wire>,
+    addresses: Addresses,
+) -> ureq::Agent {
+    ureq::Agent::with_parts(config, connector, addresses)
+}
+
+/// A connection: a socket, TLS if the URL requires it, and the layer that puts the credentials
+/// back.
+#[cfg(feature = "rustls")]
+pub(super) type Wire = Revealing<Either<Socket, TlsSocket>>;
+
+/// A connection without TLS.
+#[cfg(not(feature = "rustls"))]
+pub(super) type Wire = Revealing<Socket>;
+
+#[cfg(feature = "rustls")]
+fn connector(
     tls: &ClientTls,
     concealed: &Concealed,
     waiting: &Waiting,
-    addresses: Addresses,
-) -> ureq::Agent {
+) -> impl Connector<(), Out = Wire> {
     let tls = TlsConnector(Arc::clone(&tls.config));
     let heads = Heads::new(concealed, waiting);
-    let connector = Tcp(waiting.clone()).chain(tls).chain(heads);
-    ureq::Agent::with_parts(config, connector, addresses)
+    Tcp(waiting.clone()).chain(tls).chain(heads)
 }
 
-/// Makes an agent without TLS.
 #[cfg(not(feature = "rustls"))]
-fn agent(
-    config: Config,
+fn connector(
     _tls: &ClientTls,
     concealed: &Concealed,
     waiting: &Waiting,
-    addresses: Addresses,
-) -> ureq::Agent {
+) -> impl Connector<(), Out = Wire> {
     let heads = Heads::new(concealed, waiting);
-    let connector = Tcp(waiting.clone()).chain(heads);
-    ureq::Agent::with_parts(config, connector, addresses)
+    Tcp(waiting.clone()).chain(heads)
 }
 
 type Builder = ConfigBuilder<AgentScope>;
@@ -552,5 +565,116 @@ fn tls(config: &RqliteConfig) -> Result<ClientTls, ConnectionError> {
             "TLS needs the feature `rustls` of diesel-rqlite".to_owned(),
         )),
         false => Ok(ClientTls),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::net::{TcpListener, TcpStream};
+    use std::thread;
+
+    use super::*;
+
+    const LENGTH: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n[1,2]";
+    const CHUNKS: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+         3\r\n[1,\r\n2;x=y\r\n2]\r\n0\r\nX: y\r\n\r\n";
+    const HINTS: &str = "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n\
+         Content-Length: 5\r\n\r\n[1,2]";
+    const CLOSED: &str = "HTTP/1.0 200 OK\r\n\r\n[1,2]";
+
+    /// A server for as many connections as there are answers. It sends each in two pieces.
+    fn server(answers: Vec<(String, String)>) -> (String, thread::JoinHandle<()>) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
+        let address = listener.local_addr().expect("is bound").to_string();
+        let serve = move || {
+            for (first, rest) in answers {
+                let (mut stream, _) = listener.accept().expect("accepts");
+                read_request(&mut stream);
+                stream.set_nodelay(true).expect("is open");
+                stream.write_all(first.as_bytes()).expect("is open");
+                thread::sleep(Duration::from_millis(1));
+                // The client may have given up by now.
+                let _ = stream.write_all(rest.as_bytes());
+            }
+        };
+        (address, thread::spawn(serve))
+    }
+
+    fn read_request(stream: &mut TcpStream) {
+        let mut request = Vec::new();
+        while !request.ends_with(b"]]") {
+            let mut piece = [0; 1024];
+            let count = stream.read(&mut piece).expect("is open");
+            assert!(count > 0, "{request:?}");
+            request.extend_from_slice(&piece[..count]);
+        }
+    }
+
+    fn ask(http: &mut Http, address: &str) -> Result<Bytes, SendError> {
+        let body = Bytes::from_static(b"[[\"SELECT 1\"]]");
+        let request = http::Request::post(format!("http://{address}/db/query"))
+            .header("content-length", body.len())
+            .body(body)
+            .expect("is a request");
+        let (response, rest) = http.attempt(&request, usize::MAX)?;
+        assert!(rest.is_none());
+        Ok(response.into_body())
+    }
+
+    fn client() -> Http {
+        let config = "rqlite://127.0.0.1:1".parse().expect("is a URL");
+        Http::new(&config).expect("opens")
+    }
+
+    #[test]
+    fn answer_is_the_same_wherever_it_is_split() {
+        for answer in [LENGTH, CHUNKS, HINTS, CLOSED] {
+            let halves = |at: usize| (answer[..at].to_owned(), answer[at..].to_owned());
+            let all = (1..=answer.len()).map(halves).collect();
+            let (address, served) = server(all);
+            for at in 1..=answer.len() {
+                let body = ask(&mut client(), &address).expect("answers");
+                assert_eq!(body, "[1,2]", "{answer}, {at}");
+            }
+            served.join().expect("serves");
+        }
+    }
+
+    #[test]
+    fn answer_that_is_cut_off_is_lost() {
+        for answer in [LENGTH, CHUNKS, HINTS] {
+            // The last line of a body in chunks, behind `0`, may be missing.
+            let end = answer.find("0\r\nX").map_or(answer.len(), |at| at + 1);
+            let cut = |at: usize| (answer[..at].to_owned(), String::new());
+            let (address, served) = server((0..end).map(cut).collect());
+            for at in 0..end {
+                let error = ask(&mut client(), &address).expect_err("is cut off");
+                assert!(error.sent && !error.timed_out, "{at}: {error:?}");
+            }
+            served.join().expect("serves");
+        }
+    }
+
+    #[test]
+    fn connection_is_kept_unless_more_has_arrived() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
+        let address = listener.local_addr().expect("is bound").to_string();
+        let serve = move || {
+            for answers in [&["", "", "smuggled"][..], &[""]] {
+                let (mut stream, _) = listener.accept().expect("accepts");
+                for more in answers {
+                    read_request(&mut stream);
+                    let answer = format!("{LENGTH}{more}");
+                    stream.write_all(answer.as_bytes()).expect("is open");
+                }
+            }
+        };
+        let served = thread::spawn(serve);
+        let mut http = client();
+        for _ in 0..4 {
+            assert_eq!(ask(&mut http, &address).expect("answers"), "[1,2]");
+        }
+        served.join().expect("serves");
     }
 }

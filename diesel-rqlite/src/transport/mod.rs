@@ -1,8 +1,8 @@
 //! The transport, which sends one request to one node.
 //!
-//! There are two HTTP clients. `blocking` is built on ureq and serves `RqliteConnection`.
-//! `asynchronous` is built on hyper and serves `AsyncRqliteConnection`. Both implement the trait
-//! [`Client`](crate::session::Client), through which the session uses them, and the traits
+//! There are two HTTP clients. `blocking` is built on ureq and its protocol, and serves
+//! `RqliteConnection`. `asynchronous` is built on hyper and serves `AsyncRqliteConnection`. Both
+//! implement the trait [`Client`](crate::session::Client), through which the session uses them, and the traits
 //! [`Fetch`](crate::administration::Fetch) and [`Carry`](crate::administration::Carry), through
 //! which the administration sends and receives bodies of any length.
 //!
@@ -47,8 +47,8 @@
 //!
 //! # Modules
 //!
-//! * `tcp` is the socket of the blocking client. `tls_socket` adds TLS to it, and `concealed` hides
-//!   the credentials from ureq's log.
+//! * `line` has the connections of the blocking client, and `tcp` their sockets. `tls_socket` adds
+//!   TLS to those, and `concealed` hides the credentials from ureq's log.
 //! * `pool` keeps the connections of the asynchronous client, and `bell` wakes its tasks.
 //! * `tls` makes the TLS configuration of both.
 //! * `node` and `carrying` are the uploads and downloads of the two clients.
@@ -61,6 +61,7 @@ pub(crate) mod blocking;
 #[cfg(feature = "async")]
 pub(crate) mod carrying;
 mod concealed;
+mod line;
 pub(crate) mod node;
 #[cfg(feature = "async")]
 mod pool;
