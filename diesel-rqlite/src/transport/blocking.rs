@@ -66,7 +66,7 @@ use crate::runtime::Blocking;
 use crate::session::{Client, Received, Rest, Vigil};
 
 use super::concealed::{Concealed, Heads, Revealing};
-use super::line::{Body, Lines};
+use super::line::{Body, IDLE, Lines};
 use super::tcp::{Socket, Tcp, Watched as Waiting};
 #[cfg(feature = "rustls")]
 use super::tls::{ClientTls, client_tls};
@@ -486,6 +486,7 @@ fn builder(config: &RqliteConfig) -> Builder {
         // The proxy of the environment is not used to reach a database.
         .proxy(None)
         .max_idle_connections_per_host(1)
+        .max_idle_connections(IDLE)
         .timeout_resolve(Some(config.connect_timeout))
         .timeout_connect(Some(config.connect_timeout))
         // If a node must accept a request first, the request is sent then or never. The vigil

@@ -50,7 +50,7 @@ use super::blocking::Wire;
 use crate::mutex::locked;
 
 /// The number of idle connections of a client: one to the leader, and one to a node for reads.
-const IDLE: usize = 2;
+pub(super) const IDLE: usize = 2;
 /// The time after which an idle connection is not used any more.
 const LONGEST_IDLE: Duration = Duration::from_secs(15);
 
@@ -124,24 +124,18 @@ impl Lines {
         };
         let (response, next) =
             line.receive_head(call, limit, self.0.config.max_response_header_size())?;
-        let call = match next {
-            RecvResponseResult::RecvBody(call) => Some(call),
-            RecvResponseResult::Redirect(call) => {
-                self.keep(line, call.must_close_connection());
-                return Ok((response, Body::none()));
-            }
-            RecvResponseResult::Cleanup(call) => {
-                self.keep(line, call.must_close_connection());
-                return Ok((response, Body::none()));
-            }
-        };
-        let body = Body {
-            call,
-            line: Some(line),
-            lines: Some(self.clone()),
-            has_hung_up: false,
+        let body = match next {
+            RecvResponseResult::RecvBody(call) => Body::new(call, line, self.clone()),
+            RecvResponseResult::Redirect(call) => self.ended(line, call.must_close_connection()),
+            RecvResponseResult::Cleanup(call) => self.ended(line, call.must_close_connection()),
         };
         Ok((response, body))
+    }
+
+    /// Returns the body of an answer without one.
+    fn ended(&self, line: Line, must_close: bool) -> Body {
+        self.keep(line, must_close);
+        Body(None)
     }
 
     /// Returns a kept connection to a node if there is one that is still open, or else a new one.
@@ -319,28 +313,31 @@ impl Line {
     }
 }
 
-/// The body of an answer, which arrives on its connection. At its end, the connection is kept.
-pub(super) struct Body {
-    /// `None` after the end.
-    call: Option<Call<RecvBody>>,
-    line: Option<Line>,
-    lines: Option<Lines>,
+/// The body of an answer. At its end, the connection is kept. `None` after that.
+pub(super) struct Body(Option<Arriving>);
+
+/// A body that arrives on its connection.
+struct Arriving {
+    call: Call<RecvBody>,
+    line: Line,
+    lines: Lines,
+    /// Set if the node has closed the connection. Some of the body may still be there.
     has_hung_up: bool,
 }
 
 impl Body {
-    fn none() -> Self {
-        Body {
-            call: None,
-            line: None,
-            lines: None,
+    fn new(call: Call<RecvBody>, line: Line, lines: Lines) -> Self {
+        Body(Some(Arriving {
+            call,
+            line,
+            lines,
             has_hung_up: false,
-        }
+        }))
     }
 
     /// Returns the length of the body, if its head tells it. Valid before the first read.
     pub(super) fn length(&self) -> Option<u64> {
-        match self.call.as_ref()?.body_mode() {
+        match self.0.as_ref()?.call.body_mode() {
             BodyMode::LengthDelimited(length) => Some(length),
             _ => None,
         }
@@ -348,48 +345,58 @@ impl Body {
 
     /// Reads some bytes. Returns 0 at the end. Waits if none have arrived.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
-        while let (Some(call), Some(line)) = (&mut self.call, &mut self.line) {
-            // Where no length is told, the node closes the connection after the body.
-            let ends_by_closing = matches!(call.body_mode(), BodyMode::CloseDelimited);
-            if (call.can_proceed() && !ends_by_closing)
-                || (self.has_hung_up && line.wire.buffers().input().is_empty())
-            {
-                self.end()?;
-                break;
-            }
+        let Some(arriving) = &mut self.0 else {
+            return Ok(0);
+        };
+        let amount = arriving.read(buffer)?;
+        if amount == 0
+            && let Some(arriving) = self.0.take()
+        {
+            arriving.end()?;
+        }
+        Ok(amount)
+    }
+}
+
+impl Arriving {
+    /// Reads some bytes. Returns 0 if no more can come.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
+        while !self.is_complete() {
+            let wire = &mut self.line.wire;
             // What is there may be too little, such as half of a chunk's length.
-            if !self.has_hung_up && !line.wire.buffers().can_use_input() {
-                self.has_hung_up = !is_open(line.wire.await_input(NextTimeout::default()))?;
+            if !self.has_hung_up && !wire.buffers().can_use_input() {
+                self.has_hung_up = !is_open(wire.await_input(NextTimeout::default()))?;
             }
-            let (taken, amount) = call.read(line.wire.buffers().input(), buffer)?;
-            line.wire.buffers().input_consume(taken);
+            let (taken, amount) = self.call.read(wire.buffers().input(), buffer)?;
+            wire.buffers().input_consume(taken);
             if amount > 0 {
                 return Ok(amount);
             }
             if taken == 0 && self.has_hung_up {
-                self.end()?;
                 break;
             }
         }
         Ok(0)
     }
 
+    /// Returns whether all of the body was read. Where no length is told, the node closes the
+    /// connection after it.
+    fn is_complete(&self) -> bool {
+        let ends_by_closing = matches!(self.call.body_mode(), BodyMode::CloseDelimited);
+        self.call.can_proceed() && !ends_by_closing
+    }
+
     /// Keeps the connection. Fails if the body is not complete.
-    fn end(&mut self) -> Result<(), Error> {
-        let (Some(call), Some(line), Some(lines)) =
-            (self.call.take(), self.line.take(), self.lines.take())
-        else {
-            return Ok(());
-        };
+    fn end(self) -> Result<(), Error> {
         // The end of a body in chunks may lack its last line.
-        if !call.can_proceed() && call.is_ended_chunked() {
+        if !self.call.can_proceed() && self.call.is_ended_chunked() {
             return Ok(());
         }
-        let must_close = match call.proceed().ok_or_else(disconnected)? {
+        let must_close = match self.call.proceed().ok_or_else(disconnected)? {
             RecvBodyResult::Redirect(call) => call.must_close_connection(),
             RecvBodyResult::Cleanup(call) => call.must_close_connection(),
         };
-        lines.keep(line, must_close || self.has_hung_up);
+        self.lines.keep(self.line, must_close || self.has_hung_up);
         Ok(())
     }
 }
