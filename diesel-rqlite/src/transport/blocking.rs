@@ -624,7 +624,8 @@ mod tests {
     }
 
     fn client() -> Http {
-        let config = "rqlite://127.0.0.1:1".parse().expect("is a URL");
+        let config = "rqlite://127.0.0.1:1?request_timeout=20s";
+        let config = config.parse().expect("is a URL");
         Http::new(&config).expect("opens")
     }
 
@@ -662,8 +663,10 @@ mod tests {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
         let address = listener.local_addr().expect("is bound").to_string();
         let serve = move || {
+            let mut open = Vec::new();
             for answers in [&["", "", "smuggled"][..], &[""]] {
                 let (mut stream, _) = listener.accept().expect("accepts");
+                open.push(stream.try_clone().expect("is open"));
                 for more in answers {
                     read_request(&mut stream);
                     let answer = format!("{LENGTH}{more}");
