@@ -106,7 +106,7 @@ fn point_read() -> Result<(), Box<dyn Error>> {
     let node = Node::start();
     let conn = &mut RqliteConnection::establish(&node.url)?;
     let cost = node.cost(|| find(conn, 2))?;
-    assert_at_most(&cost, 1, 360, 65);
+    assert_at_most(&cost, 1, 360, 45);
     Ok(())
 }
 
@@ -124,13 +124,13 @@ fn insert_and_update() -> Result<(), Box<dyn Error>> {
             .values(&values)
             .execute(conn)
     })?;
-    assert_at_most(&insert, 1, 300, 65);
+    assert_at_most(&insert, 1, 300, 45);
     let update = node.cost(|| {
         diesel::update(items::table.find(1))
             .set(items::price.eq(items::price + 1.0))
             .execute(conn)
     })?;
-    assert_at_most(&update, 1, 360, 73);
+    assert_at_most(&update, 1, 360, 54);
     Ok(())
 }
 
@@ -179,7 +179,7 @@ fn load() -> Result<(), Box<dyn Error>> {
             .select((items::id, items::price))
             .load::<(i64, f64)>(conn)
     })?;
-    assert_at_most(&cost, 1, 280, 80);
+    assert_at_most(&cost, 1, 280, 60);
     Ok(())
 }
 
@@ -203,7 +203,7 @@ fn transaction_of_two_reads_and_three_writes() -> Result<(), Box<dyn Error>> {
                 .execute(conn)
         })
     })?;
-    assert_at_most(&cost, 3, 2600, 470);
+    assert_at_most(&cost, 3, 2600, 405);
     Ok(())
 }
 
