@@ -59,7 +59,6 @@ impl std::fmt::Debug for Background {
 }
 
 /// Runs a future that only ever blocks its own thread.
-#[inline]
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());

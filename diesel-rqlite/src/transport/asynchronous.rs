@@ -131,8 +131,8 @@ impl AsyncHttp {
 
     /// Sends a request and waits for its answer, as `Client::send` describes.
     ///
-    /// Counts the request. Converts a failure into a [`SendError`], which from then on is final: a request that was not
-    /// sent by now is prevented from being sent.
+    /// Counts the request. Converts a failure into a [`SendError`], which from then on is final: a
+    /// request that was not sent by now is prevented from being sent.
     async fn post(
         &mut self,
         mut request: http::Request<Bytes>,

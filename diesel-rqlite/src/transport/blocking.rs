@@ -1,4 +1,4 @@
-//! HTTP over ureq, with connections that are kept alive.
+//! HTTP by ureq and its protocol, with connections that are kept alive.
 //!
 //! # Flow of a request
 //!
@@ -88,14 +88,14 @@ pub(crate) struct Http {
     /// An agent for requests outside of the session. They have a short timeout, unless the
     /// request sets another one.
     probes: ureq::Agent,
-    /// The substitutes of secret headers, for both agents.
+    /// The substitutes of secret headers, for `lines` and `probes`.
     concealed: Concealed,
     request_timeout: Duration,
     /// The means to convert errors.
     lost: Lost,
-    /// The state of the request that `agent` sends.
+    /// The state of the request that `lines` send.
     waiting: Waiting,
-    /// The addresses of the nodes, for both agents.
+    /// The addresses of the nodes, for `lines` and `probes`.
     addresses: Addresses,
     /// The number of requests, including those that were sent again to another address.
     requests: u64,
@@ -136,8 +136,8 @@ impl Http {
         })
     }
 
-    /// Returns the agent for requests that are not part of a session. The session's own agent can't
-    /// be used, since it tracks the held-back bytes of one request at a time.
+    /// Returns the agent for requests that are not part of a session. The session's own connections
+    /// can't be used, since they track the held-back bytes of one request at a time.
     pub(crate) fn agent(&self) -> ureq::Agent {
         self.probes.clone()
     }

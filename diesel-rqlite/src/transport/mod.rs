@@ -2,9 +2,9 @@
 //!
 //! There are two HTTP clients. `blocking` is built on ureq and its protocol, and serves
 //! `RqliteConnection`. `asynchronous` is built on hyper and serves `AsyncRqliteConnection`. Both
-//! implement the trait [`Client`](crate::session::Client), through which the session uses them, and the traits
-//! [`Fetch`](crate::administration::Fetch) and [`Carry`](crate::administration::Carry), through
-//! which the administration sends and receives bodies of any length.
+//! implement the trait [`Client`](crate::session::Client), through which the session uses them, and
+//! the traits [`Fetch`](crate::administration::Fetch) and [`Carry`](crate::administration::Carry),
+//! through which the administration sends and receives bodies of any length.
 //!
 //! # Division of work
 //!

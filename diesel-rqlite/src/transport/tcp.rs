@@ -452,7 +452,8 @@ impl Transport for Socket {
     }
 }
 
-/// Looks for a byte that has arrived, without waiting for one. This is done twice for each request.
+/// Looks for a byte that has arrived, without waiting for one. This is done before each
+/// request on a kept connection.
 #[cfg(unix)]
 fn peek(stream: &TcpStream) -> io::Result<()> {
     use rustix::net::{RecvFlags, recv};
