@@ -113,19 +113,19 @@ impl<'a> Read<'a> {
             return self.explain();
         }
         let written = self.written();
-        let json = matches!(written, Cow::Borrowed(_)).then(|| self.json());
+        let is_kept = self.learnt.is_some() && matches!(written, Cow::Borrowed(_));
         Statement {
             may_be_rowless: !self.is_wrappable(),
-            json: json.flatten(),
+            json: is_kept.then(|| self.json()),
             ..self.statement(written)
         }
     }
 
-    /// Returns its text as JSON, if the text is kept. It has many quotes, which take longer to escape than to copy.
-    fn json(&self) -> Option<Arc<str>> {
+    /// Returns its text as JSON, which pays if the text is kept: it has many quotes, which take longer to escape than to
+    /// copy.
+    fn json(&self) -> Arc<str> {
         let json = || wire::json(self.parsed.text()).into();
-        let is_kept = self.learnt.is_some();
-        is_kept.then(|| Arc::clone(self.facts.json.get_or_init(json)))
+        Arc::clone(self.facts.json.get_or_init(json))
     }
 
     /// Returns an EXPLAIN, which may be of a write. Servers before 9 look at the first statement of a text to see

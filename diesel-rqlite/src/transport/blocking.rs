@@ -116,7 +116,7 @@ impl Http {
             probes.clone(),
             config.connect_timeout,
         );
-        let probes = agent(
+        let probes = ureq::Agent::with_parts(
             probes,
             connector(&tls, &concealed, &Waiting::default()),
             addresses.clone(),
@@ -146,7 +146,7 @@ impl Http {
     /// sockets, by which the body of the answer gets a time limit.
     pub(super) fn alone(&self) -> (ureq::Agent, Waiting) {
         let waiting = Waiting::default();
-        let agent = agent(
+        let agent = ureq::Agent::with_parts(
             self.probes.config().clone(),
             connector(&self.lost.tls, &self.concealed, &waiting),
             self.addresses.clone(),
@@ -499,15 +499,6 @@ fn builder(config: &RqliteConfig) -> Builder {
         .timeout_send_request(limit)
         .timeout_send_body(limit)
         .timeout_recv_response(limit)
-}
-
-/// Makes an agent.
-fn agent(
-    config: Config,
-    connector: impl Connector<(), Out = Wire>,
-    addresses: Addresses,
-) -> ureq::Agent {
-    ureq::Agent::with_parts(config, connector, addresses)
 }
 
 /// A connection: a socket, TLS if the URL requires it, and the layer that puts the credentials
