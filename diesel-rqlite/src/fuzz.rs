@@ -19,7 +19,9 @@ use diesel_rqlite_sql::{Control, Entropy, ReplicaHazard, SqlError, parse};
 use crate::config::{RqliteConfig, redacted};
 use crate::protocol::encoding::Encoding;
 use crate::protocol::message::{ErrorBody, RequestError, StatementError};
+use crate::protocol::pieces::Pieces;
 use crate::protocol::response::{Answer, StatementResult};
+use crate::protocol::rows::Rows;
 use crate::protocol::survey::{Survey, redirect_target};
 use crate::statement::{Place, Plan, Query, Wanted};
 
@@ -252,6 +254,46 @@ fn answers() {
                 StatementResult::Executed { .. } => {}
             }
         }
+    });
+}
+
+/// Whatever the pieces are in which an answer comes, it has the same rows, or is an error.
+#[test]
+fn answers_in_pieces() {
+    let values = |rows: &Rows| -> Vec<String> {
+        let value = |row, column| format!("{:?}", rows.value(row, column));
+        let row = |row| (0..rows.width()).map(move |column| value(row, column));
+        (0..rows.len()).flat_map(row).collect()
+    };
+    run("answers in pieces", ANSWERS, |random, text| {
+        let Some(head) = text.windows(9).position(|bytes| bytes == b"\"values\":") else {
+            return;
+        };
+        let first = (head + 10 + random.below(9)).min(text.len());
+        let Some(mut pieces) = Pieces::begin(&text[..first], &[]) else {
+            return;
+        };
+        let mut found = pieces.rows().map(|rows| values(&rows));
+        let mut rest = &text[first..];
+        while let Ok(all) = &mut found
+            && !rest.is_empty()
+        {
+            let piece = rest.split_off(..1 + random.below(rest.len().min(20)));
+            pieces.bytes().extend_from_slice(piece.unwrap_or_default());
+            match pieces.rows() {
+                Ok(rows) => all.extend(values(&rows)),
+                Err(error) => found = Err(error),
+            }
+        }
+        let found = found.and_then(|found| pieces.end().map(|()| found)).ok();
+        let whole = Answer::parse(text, &[]).ok();
+        let whole = whole.filter(|answer| answer.error.is_none() && answer.results.len() == 1);
+        let whole = whole.and_then(|mut answer| answer.results.pop());
+        let whole = match &whole {
+            Some(StatementResult::Rows(rows)) => Some(values(rows)),
+            _ => None,
+        };
+        assert_eq!(found, whole);
     });
 }
 

@@ -63,9 +63,10 @@ impl Doubtful {
     }
 
     pub(crate) fn contains(self, column: usize) -> bool {
-        let mut one = Doubtful::default();
-        one.insert(column);
-        self.0 & one.0 != 0
+        match u32::try_from(column) {
+            Ok(column) if column < u128::BITS => self.0 >> column & 1 == 1,
+            _ => !self.is_empty(),
+        }
     }
 
     pub(crate) fn is_empty(self) -> bool {

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use super::encoding::Encoding;
-use super::rows::{Header, Rows};
+use super::rows::{Header, Rows, text};
 
 /// The text after the rows, if that is all of the answer.
 const END: &[u8] = b"}]}";
@@ -46,7 +46,7 @@ impl Expected {
     /// Returns the rows of an answer. Returns `None` if it has to be parsed as a whole.
     pub(crate) fn rows(&self, answer: &[u8], encodings: &[Encoding]) -> Option<Rows> {
         let values = answer.strip_prefix(&self.json[..])?.strip_suffix(END)?;
-        self.named.rows(values, encodings, true).ok()
+        self.named.rows(text(values).ok()?, encodings).ok()
     }
 
     /// Returns whether this is the header that is expected.

@@ -7,8 +7,8 @@
 //! The cluster: [`cluster`] keeps the state of the nodes, and [`survey`] asks them for it.
 //!
 //! The answers: [`response`] parses an answer, [`pieces`] one that is still arriving, and [`expected`] one that begins
-//! like a former one. [`rows`] holds the rows of an answer, [`message`] interprets the texts in it, and [`failure`] is the
-//! reason why there is none.
+//! like a former one. [`rows`] reads and holds the rows of an answer, [`message`] interprets the texts in it, and
+//! [`failure`] is the reason why there is none.
 //!
 //! The parts that are not SQL: [`member`] lists the nodes, [`condition`] reports the status of one of them, and
 //! [`backup`] describes a backup.

@@ -1,6 +1,6 @@
 //! The answer to one query, parsed while it is received. The first rows can be used before the last one has arrived.
 //!
-//! [`Answer`] parses the parts before and after the rows. This module finds the end of each row.
+//! [`Answer`] parses the parts before and after the rows. The rows are read as far as they have arrived.
 //!
 //! The flow:
 //!
@@ -10,16 +10,16 @@
 //! 3. When no more bytes come, [`Pieces::end`] parses what surrounded the rows. Only then is the answer known to be
 //!    one.
 //!
-//! Invariants: the bytes of each row are decoded once, and then forgotten, so that memory is bounded by one piece and
-//! one row. An answer that breaks off or ends in an error is an error at the latest in `end`, after its rows were
-//! returned: the caller must expect that.
+//! Invariants: the bytes of a row are forgotten once it is decoded, so that memory is bounded by one piece and one row. A
+//! row that arrives in many pieces is read twice at most. An answer that breaks off or ends in an error is an error at the
+//! latest in `end`, after its rows were returned: the caller must expect that.
 
 use serde::de::Error as _;
 use serde_json::Error;
 
 use super::encoding::Encoding;
 use super::response::{Answer, StatementResult};
-use super::rows::Rows;
+use super::rows::{Rows, text};
 
 /// The text before the rows. See the JSON of rqlite's `encoding.Rows`: names and types come first.
 const BEFORE_ROWS: &[u8] = br#""values":["#;
@@ -36,16 +36,21 @@ pub(crate) struct Pieces {
     head: Vec<u8>,
     /// The columns of the answer, without rows.
     header: Rows,
-    /// The bytes that were not parsed yet. The first byte precedes a row: it is a bracket, or the comma after the
-    /// previous row.
+    /// The bytes that were not parsed yet. They begin before a row: with a bracket, or with the comma after the previous
+    /// row.
     bytes: Vec<u8>,
-    scanner: Scanner,
+    /// Set after the first row.
+    is_open: bool,
+    /// Set after the last row. The bytes are the end of the answer then.
+    has_ended: bool,
+    /// The scanner of the row at the beginning of the bytes, if that was found not to be complete.
+    scanner: Option<Scanner>,
 }
 
-/// A scanner that finds the ends of rows.
+/// A scanner for the end of a row that has not arrived completely. It looks at each byte once, however long the row is and
+/// in whatever pieces it comes.
 ///
-/// It knows of JSON only texts and brackets. Whether what is between them is valid is left to the decoder. The array of
-/// all rows is not counted as open, so a comma or a bracket at depth 0 ends a row.
+/// It knows of JSON only texts and brackets. Whether what is between them is valid is left to the reader of the rows.
 #[derive(Debug, Default)]
 struct Scanner {
     /// The position of the next byte to scan.
@@ -53,85 +58,39 @@ struct Scanner {
     /// The number of open brackets.
     depth: usize,
     is_in_text: bool,
-    /// The position after the last complete row.
-    row_end: Option<usize>,
-    /// The position after all rows.
-    end: Option<usize>,
 }
 
 impl Scanner {
-    /// Advances to the end of the bytes, or to the end of the rows. The bytes up to `at` are not looked at again.
-    fn scan(&mut self, bytes: &[u8]) {
-        while self.end.is_none()
-            && let Some(rest) = bytes.get(self.at..)
+    /// Advances to the end of the row, or to the end of all rows. Returns `false` if that has not arrived.
+    fn finds_end(&mut self, bytes: &[u8]) -> bool {
+        while let Some(rest) = bytes.get(self.at..)
             && !rest.is_empty()
         {
-            let skipped = match self.is_in_text {
-                true => self.text(rest),
-                false => Some(self.values(rest)),
-            };
-            match skipped {
-                Some(skipped) => self.at += skipped,
-                // The trailing backslash is scanned again, together with the byte that follows it.
-                None => return,
+            if self.is_in_text {
+                match memchr::memchr2(b'"', b'\\', rest) {
+                    None => self.at = bytes.len(),
+                    Some(place) if rest[place] == b'"' => {
+                        self.is_in_text = false;
+                        self.at += place + 1;
+                    }
+                    // A backslash and the byte after it, even if that has not arrived.
+                    Some(place) => self.at += place + 2,
+                }
+                continue;
             }
-        }
-    }
-
-    /// Advances to the end of a text. Returns `None` if more bytes are needed.
-    fn text(&mut self, rest: &[u8]) -> Option<usize> {
-        match memchr::memchr2(b'"', b'\\', rest) {
-            None => Some(rest.len()),
-            Some(at) if rest[at] == b'"' => {
-                self.is_in_text = false;
-                Some(at + 1)
-            }
-            Some(at) => {
-                self.at += at;
-                (rest.len() > at + 1).then_some(2)
-            }
-        }
-    }
-
-    /// Advances to the next text, to a bracket in a row, or past the bytes between rows.
-    ///
-    /// Returns the number of bytes that were scanned.
-    fn values(&mut self, rest: &[u8]) -> usize {
-        if self.depth > 0 {
             let Some(place) = memchr::memchr3(b'"', b'[', b']', rest) else {
-                return rest.len();
+                self.at = bytes.len();
+                return false;
             };
             match rest[place] {
                 b'"' => self.is_in_text = true,
                 b'[' => self.depth += 1,
+                _ if self.depth <= 1 => return true,
                 _ => self.depth -= 1,
             }
-            return place + 1;
+            self.at += place + 1;
         }
-        for (place, byte) in rest.iter().enumerate() {
-            match byte {
-                b'[' => self.depth = 1,
-                b'"' => self.is_in_text = true,
-                b',' => self.row_end = Some(self.at + place),
-                b']' => {
-                    self.row_end = Some(self.at + place);
-                    self.end = self.row_end;
-                    return place;
-                }
-                _ => {}
-            }
-            if self.depth > 0 || self.is_in_text {
-                return place + 1;
-            }
-        }
-        rest.len()
-    }
-
-    /// Adjusts the positions after the first `count` bytes were removed.
-    fn forget(&mut self, count: usize) {
-        self.at -= count;
-        self.row_end = None;
-        self.end = self.end.map(|end| end - count);
+        false
     }
 }
 
@@ -157,10 +116,9 @@ impl Pieces {
             head: head.to_vec(),
             header,
             bytes,
-            scanner: Scanner {
-                at: 1,
-                ..Scanner::default()
-            },
+            is_open: false,
+            has_ended: false,
+            scanner: None,
         })
     }
 
@@ -177,26 +135,23 @@ impl Pieces {
     /// only. A number without a fraction is doubtful here if its type is not known and that of its column does not
     /// decide. Fails if the rows are not valid.
     pub(crate) fn rows(&mut self) -> Result<Rows, Error> {
-        self.scanner.scan(&self.bytes);
-        let Some(end) = self.scanner.row_end else {
+        let is_cut = |scanner: &mut Scanner| !scanner.finds_end(&self.bytes);
+        if self.has_ended || self.scanner.as_mut().is_some_and(is_cut) {
             return Ok(self.header.clone());
-        };
-        let is_last = self.scanner.end.is_some();
-        let is_first = self.bytes[0] == b'[';
-        self.bytes[0] = b'[';
-        let behind = std::mem::replace(&mut self.bytes[end], b']');
+        }
+        let json = arrived(&self.bytes)?;
         let header = self.header.header();
-        let rows = header.rows(&self.bytes[..=end], &self.encodings, false)?;
-        self.bytes[end] = behind;
-        if rows.is_empty() && !(is_first && is_last) {
-            return Err(Error::custom("a comma without a row"));
-        }
-        self.bytes.drain(..end);
-        self.scanner.forget(end);
-        if is_last {
-            // The remaining bytes are the end of the answer.
-            self.scanner.at = 0;
-        }
+        let (rows, rest) = header.first_rows(json, self.is_open, &self.encodings)?;
+        self.is_open |= !rows.is_empty();
+        let read = json.len() - rest.len();
+        self.has_ended = rest.starts_with(']');
+        self.bytes.drain(..read);
+        // The bracket before the first row is none of a row.
+        let at = usize::from(!self.is_open);
+        self.scanner = (!self.has_ended).then(|| Scanner {
+            at,
+            ..Scanner::default()
+        });
         Ok(rows)
     }
 
@@ -204,7 +159,7 @@ impl Pieces {
     ///
     /// It parses the answer with an empty list of rows in place of those that were returned.
     pub(crate) fn end(&self) -> Result<(), Error> {
-        if self.scanner.end.is_none() {
+        if !self.has_ended {
             return Err(Error::custom("the answer ends before its last row"));
         }
         let frame = [&self.head[..], &self.bytes].concat();
@@ -215,6 +170,14 @@ impl Pieces {
             (None, [StatementResult::Failed(error)]) => Err(Error::custom(error)),
             _ => Err(Error::custom("not the answer to one query")),
         }
+    }
+}
+
+/// Returns the bytes as a string, without a character at the end that has not arrived completely.
+fn arrived(bytes: &[u8]) -> Result<&str, Error> {
+    match std::str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_none() => text(&bytes[..error.valid_up_to()]),
+        _ => text(bytes),
     }
 }
 
@@ -277,6 +240,51 @@ mod tests {
                     "{first}, {step}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn end_of_a_row_is_found_when_it_arrives() {
+        for (at, row) in [
+            (0, r#",["a\"]\\",[1,[2]],"[]\\\"[","é",null]"#),
+            (0, " , [1]"),
+            (0, ",[]"),
+            (0, "]"),
+            (1, "[[]"),
+            (1, "[]"),
+            (1, r#"[["]"]"#),
+        ] {
+            for step in [1, 2, 5, 100] {
+                let mut scanner = Scanner {
+                    at,
+                    ..Scanner::default()
+                };
+                let mut bytes = Vec::new();
+                for piece in row.as_bytes().chunks(step) {
+                    assert!(!scanner.finds_end(&bytes), "{row}, {step}");
+                    bytes.extend_from_slice(piece);
+                }
+                assert!(scanner.finds_end(&bytes), "{row}, {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn row_is_returned_when_its_last_byte_arrives() {
+        let rows = r#"[[1,"]"],[2,null]]}]}"#;
+        let head = r#"{"results":[{"columns":["a","b"],"types":["integer","text"],"values":"#;
+        let answer = [head, rows].concat();
+        for first in [head.len() + 1, head.len() + 4] {
+            let (first, rest) = answer.as_bytes().split_at(first);
+            let mut pieces = Pieces::begin(first, &[]).expect("has columns");
+            let mut ends = Vec::new();
+            assert!(pieces.rows().is_ok_and(|rows| rows.is_empty()));
+            for (place, byte) in rest.iter().enumerate() {
+                pieces.bytes().push(*byte);
+                let arrived = pieces.rows().expect("is valid").len();
+                ends.extend(vec![first.len() + place - head.len(); arrived]);
+            }
+            assert_eq!(ends, [7, 16]);
         }
     }
 

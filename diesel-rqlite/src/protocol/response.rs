@@ -3,8 +3,8 @@
 //! rqlite answers a request with one JSON object. It has a result for each statement, in order, or an `error` of the
 //! request as a whole. Status 200 says nothing about success.
 //!
-//! [`Answer::parse`] decodes the object in one pass, without a tree: a visitor for each level (answer, results,
-//! result), and `rows::ValuesSeed` for the rows, which needs the encodings of the columns in advance.
+//! [`Answer::parse`] decodes the object without a tree: a visitor for each level (answer, results,
+//! result). The rows are passed over, and read when their columns are known.
 //! [`Exchange::answer`] also checks the number of results.
 //!
 //! Invariants:
@@ -24,10 +24,12 @@ use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 
+use serde_json::value::RawValue;
+
 use super::encoding::Encoding;
 use super::failure::{Failure, Why};
 use super::request::Exchange;
-use super::rows::{Header, Rows, ValuesSeed, text};
+use super::rows::{Header, Rows, text};
 
 /// The result of one statement of a request.
 ///
@@ -352,14 +354,7 @@ impl<'de> Visitor<'de> for ResultSeed<'_> {
             match key {
                 Key::Columns => once(&mut columns, "columns", map.next_value()?)?,
                 Key::Types => once(&mut types, "types", map.next_value()?)?,
-                Key::Values => {
-                    let found = map.next_value_seed(ValuesSeed {
-                        encodings: self.encodings,
-                        header: Arc::default(),
-                        room: 0,
-                    })?;
-                    once(&mut values, "values", found)?;
-                }
+                Key::Values => once(&mut values, "values", map.next_value::<&RawValue>()?)?,
                 // The key is absent if the number is 0.
                 Key::RowsAffected => {
                     once(&mut rows_affected, "rows_affected", map.next_value()?)?;
@@ -381,13 +376,11 @@ impl<'de> Visitor<'de> for ResultSeed<'_> {
                     columns.remove(0);
                     types.drain(..types.len().min(1));
                 }
-                // The key is absent if there are no rows.
-                let (values, width) = values.unwrap_or_default();
-                if !values.is_empty() && width != columns.len() {
-                    return Err(A::Error::invalid_length(width, &"a value per column"));
-                }
                 let header = Arc::new(Header { columns, types });
-                Ok(StatementResult::Rows(values.headed(header, self.encodings)))
+                // The key is absent if there are no rows.
+                let values = values.map_or("[]", RawValue::get);
+                let rows = header.rows(values, self.encodings);
+                rows.map(StatementResult::Rows).map_err(A::Error::custom)
             }
             (None, None) if values.is_some() => Err(A::Error::missing_field("columns")),
             (None, None) => Ok(StatementResult::Executed {

@@ -1,11 +1,11 @@
 //! The rows of one result, decoded directly from the JSON into three buffers: cells, text and bytes.
 //!
-//! [`ValuesSeed`] decodes a JSON array of rows. For each value it takes the encoding of its column, and appends a cell:
+//! [`reader`] reads a JSON array of rows. For each value, [`cell`] takes the encoding of its column, and appends a cell:
 //! numbers are in the cell itself, texts and BLOBs are ranges of two buffers that all rows share. So a result takes
-//! three allocations that grow, not one for each value. Names and types of the columns come from elsewhere, in a
-//! [`Header`], which all rows of an answer share, and which those of other answers may share.
+//! three allocations that grow, not one for each value. Names and types of the columns are in a [`Header`], which all
+//! rows of an answer share, and which those of other answers may share.
 //!
-//! While it decodes, it finds out whether the JSON tells the stored values:
+//! While they are decoded, it is found out whether the JSON tells the stored values:
 //!
 //! * In the form [`Encoding::Stored`], a value that rqlite may have converted makes its column doubtful
 //!   (`Rows::doubtful`).
@@ -19,12 +19,13 @@
 //! Invariants: between rows, there are `rows * width` cells, row by row. Ranges are within their buffers, at borders of
 //! characters. Nothing that a server sends makes the decoder panic.
 
-use std::fmt;
-use std::hash::{Hash, Hasher};
+mod cell;
+mod reader;
+
+use std::hash::Hasher;
 use std::sync::Arc;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, SeqAccess, Visitor};
-
+pub(super) use self::reader::text;
 use super::encoding::{Affinity, Doubtful, Encoding, Wanted};
 use crate::hex;
 
@@ -80,6 +81,17 @@ enum Cell {
     Binary { start: usize, end: usize },
 }
 
+/// What there was before a row.
+struct Mark {
+    cells: usize,
+    text: usize,
+    bytes: usize,
+    broken_text: usize,
+    replacement_character: bool,
+    doubtful: Doubtful,
+    whole: Doubtful,
+}
+
 impl Default for Rows {
     fn default() -> Self {
         Rows::with_room(Arc::default(), 0)
@@ -101,12 +113,6 @@ impl Rows {
             doubtful: Doubtful::default(),
             whole: Doubtful::default(),
         }
-    }
-
-    /// Gives decoded rows their header, whose width has been compared with theirs. They are all rows of the answer.
-    pub(super) fn headed(mut self, header: Arc<Header>, encodings: &[Encoding]) -> Self {
-        self.header = header;
-        self.completed(encodings, true)
     }
 
     /// Decides what only the header, and the number of the rows, can tell. `is_complete` tells that no other rows of the
@@ -254,26 +260,26 @@ impl Rows {
     /// another form. Panics if there are fewer rows.
     pub(crate) fn digest(&self, rows: usize, reals: Doubtful, digest: &mut impl Hasher) {
         let width = self.width();
-        for (place, cell) in self.cells[..rows * width].iter().enumerate() {
-            match self.of(*cell) {
-                None => digest.write_u8(0),
-                Some(Value::Text(text)) => {
-                    digest.write_u8(1);
-                    text.hash(digest);
+        let columns = (0..width).cycle();
+        for (column, cell) in columns.zip(&self.cells[..rows * width]) {
+            match *cell {
+                Cell::Null => digest.write_u8(0),
+                // The length keeps a text apart from the one that follows, and its lowest bit from a BLOB.
+                Cell::Text { start, end } => {
+                    digest.write_usize((end - start) << 1);
+                    digest.write(&self.text.as_bytes()[start..end]);
                 }
-                Some(Value::Binary(bytes)) => {
-                    digest.write_u8(2);
-                    bytes.hash(digest);
+                Cell::Binary { start, end } => {
+                    digest.write_usize((end - start) << 1 | 1);
+                    digest.write(&self.bytes[start..end]);
                 }
                 #[allow(clippy::cast_precision_loss)]
-                Some(Value::Integer(value)) if reals.contains(place % width) => {
+                Cell::Integer(value) if reals.contains(column) => {
                     digest.write_u64((value as f64).to_bits());
                 }
-                Some(Value::Real(value)) if reals.contains(place % width) => {
-                    digest.write_u64(value.to_bits());
-                }
-                Some(Value::Integer(value)) => digest.write_i64(value),
-                Some(Value::Real(value)) => match whole(value) {
+                Cell::Real(value) if reals.contains(column) => digest.write_u64(value.to_bits()),
+                Cell::Integer(value) => digest.write_i64(value),
+                Cell::Real(value) => match whole(value) {
                     Some(value) => digest.write_i64(value),
                     None => digest.write_u64(value.to_bits()),
                 },
@@ -294,6 +300,38 @@ impl Rows {
             place % width != 0
         });
         Arc::make_mut(&mut self.header).columns.pop();
+    }
+
+    /// Returns what there is, to which [`undo`](Self::undo) returns.
+    fn mark(&self) -> Mark {
+        Mark {
+            cells: self.cells.len(),
+            text: self.text.len(),
+            bytes: self.bytes.len(),
+            broken_text: self.broken_text.len(),
+            replacement_character: self.replacement_character,
+            doubtful: self.doubtful,
+            whole: self.whole,
+        }
+    }
+
+    /// Removes what was added since then.
+    fn undo(&mut self, to: Mark) {
+        self.cells.truncate(to.cells);
+        self.text.truncate(to.text);
+        self.bytes.truncate(to.bytes);
+        self.broken_text.truncate(to.broken_text);
+        self.replacement_character = to.replacement_character;
+        self.doubtful = to.doubtful;
+        self.whole = to.whole;
+    }
+
+    /// Makes room for so many rows like those that there are.
+    fn reserve(&mut self, rows: usize) {
+        if let Some(of_one) = self.text.len().checked_div(self.rows) {
+            self.text.reserve(of_one * rows);
+            self.cells.reserve(self.width() * rows);
+        }
     }
 
     /// Ends the row under construction.
@@ -475,315 +513,10 @@ impl Rows {
     }
 }
 
-/// Returns JSON as a string. Validating it as a whole is faster than validating each of its texts.
-pub(super) fn text(json: &[u8]) -> Result<&str, serde_json::Error> {
-    std::str::from_utf8(json).map_err(serde_json::Error::custom)
-}
-
-/// Returns whether rqlite may have written the text for bytes that are not UTF-8.
-fn has_replacement_character(text: &str) -> bool {
-    !text.is_ascii() && text.contains(char::REPLACEMENT_CHARACTER)
-}
-
-impl Header {
-    /// The number of bytes of text to make room for at once, at most. A row or two fit without growing.
-    const ROOM: usize = 1024;
-
-    /// Decodes rows that have this header, given as `[[…],[…]]`.
-    ///
-    /// Fails if they are not valid, or not as wide as the header. Unless `is_complete` is set, a single row is not taken
-    /// for the only one of the answer, because others may follow.
-    pub(super) fn rows(
-        self: &Arc<Self>,
-        json: &[u8],
-        encodings: &[Encoding],
-        is_complete: bool,
-    ) -> Result<Rows, serde_json::Error> {
-        let json = text(json)?;
-        let mut deserializer = serde_json::Deserializer::from_str(json);
-        let seed = ValuesSeed {
-            encodings,
-            header: Arc::clone(self),
-            room: json.len().min(Self::ROOM),
-        };
-        let (rows, width) = seed.deserialize(&mut deserializer)?;
-        deserializer.end()?;
-        if !rows.is_empty() && width != self.columns.len() {
-            return Err(serde_json::Error::custom("not a value per column"));
-        }
-        Ok(rows.completed(encodings, is_complete))
-    }
-}
-
-/// A decoder for `[[…],[…]]`. The columns are not known here. Every row must be as wide as the first.
-///
-/// It yields the rows, and their width. Columns beyond the end of `encodings` are plain.
-pub(super) struct ValuesSeed<'e> {
-    pub(super) encodings: &'e [Encoding],
-    /// The header of the rows, if it is known by now.
-    pub(super) header: Arc<Header>,
-    /// The number of bytes of text to make room for.
-    pub(super) room: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for ValuesSeed<'_> {
-    type Value = (Rows, usize);
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(Rows, usize), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for ValuesSeed<'_> {
-    type Value = (Rows, usize);
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("rows")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<(Rows, usize), A::Error> {
-        let mut found = Rows::with_room(self.header, self.room);
-        let mut width = 0;
-        loop {
-            let before = found.cells.len();
-            let row = RowSeed {
-                rows: &mut found,
-                encodings: self.encodings,
-            };
-            if rows.next_element_seed(row)?.is_none() {
-                return Ok((found, width));
-            }
-            let cells = found.cells.len() - before;
-            if found.rows == 0 {
-                width = cells;
-            } else if cells != width {
-                return Err(A::Error::custom("rows of different widths"));
-            }
-            found.rows += 1;
-        }
-    }
-}
-
-/// The decoder of one row. It appends one cell for each value, except for a value of [`Encoding::Classes`], which it
-/// keeps in `Rows::classes` for the values that follow.
-struct RowSeed<'r, 'e> {
-    rows: &'r mut Rows,
-    encodings: &'e [Encoding],
-}
-
-impl<'de> DeserializeSeed<'de> for RowSeed<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for RowSeed<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a row")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut cells: A) -> Result<(), A::Error> {
-        let mut encodings = self.encodings.iter();
-        let mut classes = 0..;
-        let start = self.rows.cells.len();
-        loop {
-            let mut encoding = encodings.next().copied().unwrap_or(Encoding::Plain);
-            if encoding == Encoding::Classed {
-                encoding = self.rows.by_class(classes.next().unwrap_or_default());
-            }
-            let cell = CellSeed {
-                column: self.rows.cells.len() - start,
-                rows: self.rows,
-                encoding,
-            };
-            if cells.next_element_seed(cell)?.is_none() {
-                return Ok(());
-            }
-        }
-    }
-}
-
-/// The types for which a number is what was wanted.
-const NUMBERS: &[Wanted] = &[
-    Wanted::Integer,
-    Wanted::Real,
-    Wanted::AnyOfColumn,
-    Wanted::AnyOfExpression,
-];
-
-/// The decoder of one value. Its encoding decides how a JSON string is read: as it is, as hexadecimal digits after a
-/// letter, or as the classes of the row. Numbers and NULL mean the same in nearly every encoding; [`Encoding::Real`]
-/// makes all numbers REALs.
-struct CellSeed<'r> {
-    rows: &'r mut Rows,
-    column: usize,
-    encoding: Encoding,
-}
-
-impl CellSeed<'_> {
-    /// Marks the column as doubtful.
-    fn doubt(&mut self) {
-        self.rows.doubtful.insert(self.column);
-    }
-
-    /// Marks the column as doubtful unless the value was wanted as one of these types.
-    fn is_only(&mut self, wanted: &[Wanted]) {
-        if let Encoding::Stored(kind) = self.encoding
-            && !wanted.contains(&kind)
-        {
-            self.doubt();
-        }
-    }
-
-    /// Notes what is uncertain about a number without a fraction, by its encoding.
-    fn whole_number(&mut self, value: i64) {
-        match self.encoding {
-            Encoding::Stored(Wanted::AnyOfColumn | Wanted::AnyOfExpression) => {
-                self.rows.whole.insert(self.column);
-            }
-            Encoding::Stored(Wanted::Text | Wanted::Binary) => self.doubt(),
-            _ => {}
-        }
-        let has_to_be_exact = !matches!(self.encoding, Encoding::Stored(Wanted::Real));
-        if matches!(self.encoding, Encoding::Stored(_)) && has_to_be_exact && may_be_padded(value) {
-            self.doubt();
-        }
-    }
-}
-
 /// Returns the integer that a REAL stands for, if it is one.
 pub(crate) fn whole(number: f64) -> Option<i64> {
     const BOUND: f64 = 9_223_372_036_854_775_808.0;
     #[allow(clippy::cast_possible_truncation)]
     let integer = number as i64;
     (number.fract() == 0.0 && (-BOUND..BOUND).contains(&number)).then_some(integer)
-}
-
-/// Returns whether rqlite may have written a REAL like this. It writes the shortest digits that distinguish the REAL
-/// from other REALs, padded with zeros, which beyond 2^53 is another number.
-fn may_be_padded(value: i64) -> bool {
-    const EXACT: u64 = 1 << 53;
-    #[allow(clippy::cast_precision_loss)]
-    let real = value as f64;
-    value.unsigned_abs() > EXACT && format!("{real}") == format!("{value}")
-}
-
-/// Returns whether rqlite may have made this text of a value in a column declared as a time: RFC 3339. The type in the
-/// answer does not tell, because right after a change of the schema it is the old one.
-fn may_be_of_time(text: &str) -> bool {
-    let text = text.as_bytes();
-    let is = |place: usize, byte: u8| text.get(place) == Some(&byte);
-    text.len() >= 20 && is(4, b'-') && is(7, b'-') && is(10, b'T') && is(13, b':') && is(16, b':')
-}
-
-impl<'de> DeserializeSeed<'de> for CellSeed<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for CellSeed<'_> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a value")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        self.rows.cells.push(Cell::Null);
-        Ok(())
-    }
-
-    fn visit_bool<E>(mut self, value: bool) -> Result<(), E> {
-        // The column is declared as BOOLEAN, and may hold any number.
-        self.is_only(&[]);
-        self.rows.cells.push(Cell::Integer(value.into()));
-        Ok(())
-    }
-
-    fn visit_i64<E>(mut self, value: i64) -> Result<(), E> {
-        self.whole_number(value);
-        #[allow(clippy::cast_precision_loss)]
-        let cell = match self.encoding {
-            Encoding::Real => Cell::Real(value as f64),
-            _ => Cell::Integer(value),
-        };
-        self.rows.cells.push(cell);
-        Ok(())
-    }
-
-    fn visit_u64<E>(mut self, value: u64) -> Result<(), E> {
-        match i64::try_from(value) {
-            Ok(value) => self.whole_number(value),
-            Err(_) => self.is_only(NUMBERS),
-        }
-        // rqlite writes a REAL without a fraction as an integer; an INTEGER always fits an i64.
-        #[allow(clippy::cast_precision_loss)]
-        let cell = match i64::try_from(value) {
-            Ok(value) if self.encoding != Encoding::Real => Cell::Integer(value),
-            _ => Cell::Real(value as f64),
-        };
-        self.rows.cells.push(cell);
-        Ok(())
-    }
-
-    fn visit_f64<E>(mut self, value: f64) -> Result<(), E> {
-        self.is_only(NUMBERS);
-        self.rows.cells.push(match self.encoding {
-            // The value is -0.0, or -2^63, whose digits are beyond an INTEGER's. The other whole ones arrive as
-            // integers.
-            Encoding::Stored(Wanted::Integer) => {
-                whole(value).map_or(Cell::Real(value), Cell::Integer)
-            }
-            _ => Cell::Real(value),
-        });
-        Ok(())
-    }
-
-    fn visit_str<E: serde::de::Error>(mut self, value: &str) -> Result<(), E> {
-        match self.encoding {
-            Encoding::Stored(_) => {
-                self.is_only(&[Wanted::Text, Wanted::AnyOfColumn, Wanted::AnyOfExpression]);
-                if may_be_of_time(value) {
-                    self.doubt();
-                }
-                self.rows.replacement_character |= has_replacement_character(value);
-                self.rows.push_text(value);
-                Ok(())
-            }
-            Encoding::Classes => {
-                self.rows.classes.clear();
-                self.rows.classes.push_str(value);
-                Ok(())
-            }
-            Encoding::Plain | Encoding::Integer | Encoding::Text | Encoding::Classed => {
-                self.rows.replacement_character |= has_replacement_character(value);
-                self.rows.push_text(value);
-                Ok(())
-            }
-            Encoding::Tagged | Encoding::Compared | Encoding::TaggedText | Encoding::Real => {
-                self.rows.push_tagged(value)
-            }
-        }
-    }
-
-    /// Reads a BLOB. Reads request `?blob_array`, which distinguishes BLOBs from text.
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut bytes: A) -> Result<(), A::Error> {
-        self.is_only(&[Wanted::Binary, Wanted::AnyOfColumn, Wanted::AnyOfExpression]);
-        let start = self.rows.bytes.len();
-        while let Some(byte) = bytes.next_element::<u8>()? {
-            self.rows.bytes.push(byte);
-        }
-        self.rows.cells.push(Cell::Binary {
-            start,
-            end: self.rows.bytes.len(),
-        });
-        Ok(())
-    }
 }
