@@ -43,9 +43,11 @@ pub(crate) fn push_stored(
         Some(Value::Integer(value)) if as_real => Some(Value::Real(value as f64)),
         value => value,
     };
+    // An INTEGER that a REAL represents exactly is equal to it. Beyond this number it may not be.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
     let (parts, value, end): (&[&str], _, _) = match value {
         None => return push(sql, &[name, " IS NULL"]),
-        Some(Value::Real(value)) if as_real => (
+        Some(Value::Real(value)) if as_real && value.abs() >= EXACT => (
             &[name, "<'' AND CAST(", name, " AS REAL)="],
             Bind::Real(value),
             "",
@@ -110,7 +112,7 @@ pub(crate) fn guard(
 ) -> String {
     let holds = match rows {
         0 => format!("NOT EXISTS (SELECT 1 FROM {SUBQUERY})"),
-        _ => is_the_row(conditions, SUBQUERY),
+        _ => format!("(SELECT {} FROM {SUBQUERY})", is_the_row(conditions)),
     };
     let guard = named(&format!("{holds}{unless}"));
     format!("{}{guard}", cells::with(query, width))
@@ -125,20 +127,15 @@ pub(crate) const TABLE: &str = "t";
 /// `table` is quoted, and `key` and `conditions` name columns by [`TABLE`]. The user's query is not run at all, so the
 /// key must be the whole primary key, or other rows would be counted.
 pub(crate) fn guard_by_key(table: &str, key: &str, conditions: &str) -> String {
-    let row = [table, " AS ", TABLE, " WHERE ", key].concat();
-    named(&is_the_row(conditions, &row))
+    let is_the_row = is_the_row(conditions);
+    let from = [" FROM ", table, " AS ", TABLE, " WHERE ", key].concat();
+    [named(&is_the_row), from].concat()
 }
 
-/// Returns the condition that there is exactly one row, and that all conditions are true for it.
-fn is_the_row(conditions: &str, from: &str) -> String {
-    [
-        "(SELECT count(*)=1 AND total(1",
-        conditions,
-        ")=1 FROM ",
-        from,
-        ")",
-    ]
-    .concat()
+/// Returns the condition that there is exactly one row, and that all conditions are true for it. It belongs in a query
+/// over the rows, which yields one row itself.
+fn is_the_row(conditions: &str) -> String {
+    ["count(*)=1 AND total(1", conditions, ")=1"].concat()
 }
 
 /// Returns the statement that fails unless this holds. Its column has a short name, because rqlite returns the name in a
