@@ -13,6 +13,7 @@ mod support;
 mod addresses;
 mod answers;
 mod any;
+mod broken_tls;
 mod durations;
 mod framing;
 mod limits;

@@ -112,7 +112,7 @@ fn random_of_length(length: usize) -> Option<HeaderValue> {
 }
 
 /// The connector of the outermost layer, above TLS, if there is TLS. It replaces values, and tells
-/// that a request begins.
+/// which bytes are those of a request. All others are TLS's own.
 #[derive(Debug)]
 pub(super) struct Heads {
     concealed: Concealed,
@@ -160,10 +160,8 @@ impl<In: Transport> Transport for Revealing<In> {
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         let output = self.below.buffers().output();
         self.concealed.reveal(&mut output[..amount]);
-        if amount > 0 {
-            self.watched.begins();
-        }
-        self.below.transmit_output(amount, timeout)
+        self.watched
+            .passing_on(|| self.below.transmit_output(amount, timeout))
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {

@@ -16,9 +16,13 @@
 //!
 //! ureq passes the head and the body of a request separately. The socket holds them back and writes
 //! them together, when it has [`MANY`] bytes, or when ureq waits for an answer. So a small request
-//! is one packet. From the first byte that the socket gets until everything is written,
-//! `holds_back` is set: then the end of the request has not left the client, and the request does
-//! not count as sent.
+//! is one packet. From the first byte of the request that the socket gets until everything is
+//! written, `holds_back` is set: then the end of the request has not left the client, and the
+//! request does not count as sent.
+//!
+//! TLS also sends bytes of its own: an alert because an answer is broken, or new keys. They are held
+//! back as well, and say nothing about the request, which may have been sent long before. So only
+//! bytes that the socket gets inside of [`Watched::passing_on`] set `holds_back`.
 //!
 //! # A node that hangs up
 //!
@@ -73,6 +77,9 @@ struct Watching {
     /// Set if the HTTP client has passed on the beginning of the request, on a connection that
     /// is ready for it.
     has_begun: bool,
+    /// Set while the HTTP client passes on a part of the request. What the socket gets at other
+    /// times is TLS's own.
+    passes_on: bool,
     /// Set if part of the request was accepted, but not sent yet. It stays set if that part is
     /// never sent.
     holds_back: bool,
@@ -105,9 +112,16 @@ impl Watched {
         std::mem::take(&mut *locked(&self.0)).given_up
     }
 
-    /// Records that the HTTP client passes on a part of the request.
-    pub(super) fn begins(&self) {
-        locked(&self.0).has_begun = true;
+    /// Passes on a part of the request to the layers below.
+    pub(super) fn passing_on<T>(&self, pass_on: impl FnOnce() -> T) -> T {
+        {
+            let mut watching = locked(&self.0);
+            watching.has_begun = true;
+            watching.passes_on = true;
+        }
+        let outcome = pass_on();
+        locked(&self.0).passes_on = false;
+        outcome
     }
 
     /// Returns whether the HTTP client has passed on a part of the request. TLS's own messages are
@@ -121,8 +135,16 @@ impl Watched {
         locked(&self.0).holds_back
     }
 
-    fn set_holding_back(&self, holds_back: bool) {
-        locked(&self.0).holds_back = holds_back;
+    /// Records that the socket has got bytes. It holds a part of the request back from now on,
+    /// unless the bytes are TLS's own.
+    fn got_some(&self) {
+        let mut watching = locked(&self.0);
+        watching.holds_back |= watching.passes_on;
+    }
+
+    /// Records that the socket has written all that it has got.
+    fn wrote_all(&self) {
+        locked(&self.0).holds_back = false;
     }
 
     /// Returns whether the vigil gave the request up.
@@ -357,7 +379,7 @@ impl Socket {
             now = Instant::now();
         }
         self.held_back.clear();
-        self.watched.set_holding_back(false);
+        self.watched.wrote_all();
         Ok(())
     }
 
@@ -396,7 +418,7 @@ impl Transport for Socket {
     /// until input is awaited. If the node has hung up, they are discarded.
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         if amount > 0 {
-            self.watched.set_holding_back(true);
+            self.watched.got_some();
         }
         if self.hung_up.is_some() {
             return Ok(());
@@ -509,5 +531,25 @@ mod tests {
         assert_eq!(stream.peer_addr().ok(), Some(alive));
         assert!(race(&[dead], limit).is_err());
         assert!(race(&[], limit).is_err());
+    }
+
+    #[test]
+    fn only_what_http_passes_on_is_a_part_of_the_request() {
+        let watched = Watched::default();
+        let state = || (watched.has_begun(), watched.holds_back());
+        // The handshake of TLS.
+        watched.got_some();
+        watched.wrote_all();
+        assert_eq!(state(), (false, false));
+        watched.passing_on(|| watched.got_some());
+        assert_eq!(state(), (true, true));
+        // An alert, beside a part of the request.
+        watched.got_some();
+        assert_eq!(state(), (true, true));
+        watched.wrote_all();
+        assert_eq!(state(), (true, false));
+        // An alert, after the request.
+        watched.got_some();
+        assert_eq!(state(), (true, false));
     }
 }

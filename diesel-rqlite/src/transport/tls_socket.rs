@@ -6,7 +6,7 @@
 //!
 //! Bytes that rustls has encrypted are held back by the socket below as others are, until an answer
 //! is awaited. So the socket's `holds_back` tells whether the end of a request was sent, with TLS
-//! as without.
+//! as without. What rustls sends by itself does not change it, see `tcp`.
 
 use std::fmt;
 use std::io::{Read, Write};
