@@ -248,15 +248,20 @@ fn answer(body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}")
 }
 
-/// What it does is in one packet with the answer, in a record of its own.
-fn serve(client: TcpStream, config: Arc<ServerConfig>, behind: Behind) -> io::Result<()> {
+/// What it does is in one packet with the answer, in a record of its own. `blanks` are in the answer.
+fn serve(
+    client: TcpStream,
+    config: Arc<ServerConfig>,
+    behind: Behind,
+    blanks: usize,
+) -> io::Result<()> {
     let server = ServerConnection::new(config).map_err(io::Error::other)?;
     let mut stream = StreamOwned::new(server, client);
     while let Some(request) = read(&mut stream) {
         let is_write = request.starts_with("POST /db/execute");
         let text = match request.starts_with("GET ") {
             true => not_found(),
-            false if is_write => answer(WRITTEN),
+            false if is_write => answer(&WRITTEN.replace('[', &format!("[{:blanks$}", ""))),
             false => answer(GREETING),
         };
         let (server, mut packet) = (&mut stream.conn, Vec::new());
@@ -284,8 +289,10 @@ fn serve(client: TcpStream, config: Arc<ServerConfig>, behind: Behind) -> io::Re
     Ok(())
 }
 
-/// A false server, and how to reach it.
-fn secure(behind: Behind) -> RqliteConfig {
+/// A false server that does this with each connection, and how to reach it.
+pub(crate) fn secure(
+    serve: impl Fn(TcpStream, Arc<ServerConfig>) -> io::Result<()> + Send + Sync + 'static,
+) -> RqliteConfig {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("is made");
     let key = PrivateKeyDer::from_pem_slice(made.signing_key.serialize_pem().as_bytes());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -297,10 +304,11 @@ fn secure(behind: Behind) -> RqliteConfig {
     let config = Arc::new(config.expect("a certificate"));
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
     let port = listener.local_addr().expect("is bound").port();
+    let serve = Arc::new(serve);
     thread::spawn(move || {
         for client in listener.incoming().flatten() {
-            let config = Arc::clone(&config);
-            thread::spawn(move || serve(client, config, behind));
+            let (config, serve) = (Arc::clone(&config), Arc::clone(&serve));
+            thread::spawn(move || serve(client, config));
         }
     });
     RqliteConfig::new("localhost", port)
@@ -312,11 +320,26 @@ fn secure(behind: Behind) -> RqliteConfig {
 #[test]
 fn connection_that_has_ended_or_says_too_much_is_not_used_again() {
     for behind in [Behind::Nothing, Behind::End, Behind::Answer] {
-        let config = secure(behind);
+        let config = secure(move |client, config| serve(client, config, behind, 0));
         for kind in KINDS_AND_RUNTIMES {
             let mut conn = kind.connect(&config).expect("connects");
             for _ in 0..3 {
                 assert_eq!(conn.execute("DELETE FROM t"), Ok(1), "{behind:?} {kind:?}");
+            }
+        }
+    }
+}
+
+/// TLS is read in pieces, and the second answer may be in another one than the first.
+#[test]
+fn answer_in_the_next_piece_is_not_the_next_answer() {
+    for blanks in (3600..4200).step_by(50).chain([8000, 12_000]) {
+        let behind = Behind::Answer;
+        let config = secure(move |client, config| serve(client, config, behind, blanks));
+        for kind in KINDS_AND_RUNTIMES {
+            let mut conn = kind.connect(&config).expect("connects");
+            for _ in 0..2 {
+                assert_eq!(conn.execute("DELETE FROM t"), Ok(1), "{blanks} {kind:?}");
             }
         }
     }

@@ -15,8 +15,8 @@
 //!
 //! * A request is sent once, and any status is an answer. Redirects are not followed.
 //! * A connection is kept if the answer has ended, nothing has arrived behind it, and the node does
-//!   not want to close it. Before it is used again, its socket is asked whether it is still open,
-//!   and whether anything has arrived that nobody asked for.
+//!   not want to close it. Before it is used again, all its layers are asked whether it is still
+//!   open, and whether anything has arrived that nobody asked for.
 //! * One connection is kept for each node, [`IDLE`] altogether, for [`LONGEST_IDLE`].
 //!
 //! # Time limits

@@ -464,13 +464,11 @@ impl Transport for Socket {
     }
 
     /// Returns whether an idle connection can be used for another request: the node has neither
-    /// closed it nor sent anything.
+    /// closed it nor sent anything that nobody asked for. That may have been read already.
     fn is_open(&mut self) -> bool {
-        // If the peer has closed the connection, or has sent an answer that nobody asked for, the
-        // connection is not reused.
-        let peeked = peek(&self.stream);
-        let idle = peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
-        idle && self.hung_up.is_none()
+        let is_silent = self.buffers.input().is_empty()
+            && peek(&self.stream).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        is_silent && self.hung_up.is_none()
     }
 }
 
@@ -531,6 +529,38 @@ mod tests {
         assert_eq!(stream.peer_addr().ok(), Some(alive));
         assert!(race(&[dead], limit).is_err());
         assert!(race(&[], limit).is_err());
+    }
+
+    fn socket(stream: TcpStream) -> Socket {
+        Socket {
+            stream,
+            buffers: LazyBuffers::new(1024, 64 * 1024),
+            held_back: Vec::new(),
+            hung_up: None,
+            read_timeout: None,
+            write_timeout: None,
+            watched: Watched::default(),
+        }
+    }
+
+    fn within(after: Duration) -> NextTimeout {
+        NextTimeout {
+            after: after.into(),
+            reason: Timeout::SendBody,
+            ..NextTimeout::default()
+        }
+    }
+
+    #[test]
+    fn socket_that_has_read_too_much_is_not_open() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
+        let address = listener.local_addr().expect("is bound");
+        let mut socket = socket(TcpStream::connect(address).expect("connects"));
+        let (mut peer, _) = listener.accept().expect("accepts");
+        peer.write_all(b"x").expect("is open");
+        let awaited = socket.await_input(within(Duration::from_secs(20)));
+        assert!(matches!(awaited, Ok(true)), "{awaited:?}");
+        assert!(!socket.is_open());
     }
 
     #[test]

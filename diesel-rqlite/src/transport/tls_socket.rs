@@ -110,8 +110,12 @@ impl Transport for TlsSocket {
         Ok(amount > 0)
     }
 
+    /// Returns whether an idle connection can be used for another request. What has arrived behind
+    /// an answer may be anywhere: encrypted in the socket or its buffer, or decrypted. rustls does not
+    /// want to read if it has decrypted bytes, or if the node has said that no more come.
     fn is_open(&mut self) -> bool {
-        self.stream.sock.get_mut().is_open()
+        let has_none = self.buffers.input().is_empty() && self.stream.conn.wants_read();
+        has_none && self.stream.sock.get_mut().is_open()
     }
 
     fn is_tls(&self) -> bool {
