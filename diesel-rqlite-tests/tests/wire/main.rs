@@ -10,6 +10,7 @@ mod proxy;
 #[path = "../integration/support.rs"]
 mod support;
 
+mod acceptance;
 mod addresses;
 mod answers;
 mod any;

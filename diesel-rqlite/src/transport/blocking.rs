@@ -34,10 +34,11 @@
 //! # Time limits
 //!
 //! [`Lines`] measures the time for lookup and connecting (`connect_timeout` each), and for sending
-//! the head, sending the body, and receiving the head of the answer (`request_timeout` each). The
-//! socket measures the time for the body of the answer: `request_timeout` for the first bytes, and
-//! again for each later read. A request may have its own `RequestTimeout` in its extensions, which
-//! then replaces `request_timeout`. A survey has [`PROBE`] for everything.
+//! the head, waiting until the node accepts the request (if it has to), sending the body, and
+//! receiving the head of the answer (`request_timeout` each). The socket measures the time for the
+//! body of the answer: `request_timeout` for the first bytes, and again for each later read. A
+//! request may have its own `RequestTimeout` in its extensions, which then replaces
+//! `request_timeout`. A survey has [`PROBE`] for everything.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -489,9 +490,6 @@ fn builder(config: &RqliteConfig) -> Builder {
         .max_idle_connections(IDLE)
         .timeout_resolve(Some(config.connect_timeout))
         .timeout_connect(Some(config.connect_timeout))
-        // If a node must accept a request first, the request is sent then or never. The vigil
-        // decides how long to wait.
-        .timeout_await_100(None)
         // The socket handles this timeout: it applies to a whole body, or to the next piece of one.
         .timeout_recv_body(None);
     let limit = Some(config.request_timeout);
@@ -604,18 +602,25 @@ mod tests {
     }
 
     fn ask(http: &mut Http, address: &str) -> Result<Bytes, SendError> {
-        let body = Bytes::from_static(b"[[\"SELECT 1\"]]");
-        let request = http::Request::post(format!("http://{address}/db/query"))
-            .header("content-length", body.len())
-            .body(body)
-            .expect("is a request");
+        let request = request_to(&format!("http://{address}"), "[[\"SELECT 1\"]]".into());
         let (response, rest) = http.attempt(&request, usize::MAX)?;
         assert!(rest.is_none());
         Ok(response.into_body())
     }
 
+    fn request_to(node: &str, body: Bytes) -> http::Request<Bytes> {
+        http::Request::post(format!("{node}/db/query"))
+            .header("content-length", body.len())
+            .body(body)
+            .expect("is a request")
+    }
+
     fn client() -> Http {
-        let config = "rqlite://127.0.0.1:1?request_timeout=20s";
+        client_with("request_timeout=20s")
+    }
+
+    fn client_with(options: &str) -> Http {
+        let config = format!("rqlite://127.0.0.1:1?{options}");
         let config = config.parse().expect("is a URL");
         Http::new(&config).expect("opens")
     }
@@ -671,5 +676,37 @@ mod tests {
             assert_eq!(ask(&mut http, &address).expect("answers"), "[1,2]");
         }
         served.join().expect("serves");
+    }
+
+    /// Reads until the client hangs up, or for a time in which it should have.
+    fn await_end(mut stream: &TcpStream) -> Vec<u8> {
+        let limit = Some(Duration::from_secs(20));
+        stream.set_read_timeout(limit).expect("is no zero");
+        let mut bytes = Vec::new();
+        // A client that hangs up before it has read everything resets the connection.
+        let _ = stream.read_to_end(&mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn half_an_acceptance_is_waited_for_until_the_limit() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
+        let address = listener.local_addr().expect("is bound").to_string();
+        let serve = move || {
+            let (mut stream, _) = listener.accept().expect("accepts");
+            stream.write_all(b"HTTP/1.1 1").expect("is open");
+            await_end(&stream)
+        };
+        let served = thread::spawn(serve);
+        let body = Bytes::from_static(b"[[\"SELECT 1\"]]");
+        let mut request = request_to(&format!("http://{address}"), body);
+        let expect = http::HeaderValue::from_static("100-continue");
+        request.headers_mut().insert(http::header::EXPECT, expect);
+        let mut http = client_with("request_timeout=300ms");
+        let answer = http.attempt(&request, usize::MAX).map(|_| ());
+        let error = answer.expect_err("is not accepted");
+        assert!(error.timed_out && !error.sent, "{error:?}");
+        let got = served.join().expect("serves");
+        assert!(got.ends_with(b"\r\n\r\n"), "the head alone");
     }
 }

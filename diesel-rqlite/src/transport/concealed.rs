@@ -112,7 +112,7 @@ fn random_of_length(length: usize) -> Option<HeaderValue> {
 }
 
 /// The connector of the outermost layer, above TLS, if there is TLS. It replaces values, and tells
-/// which bytes are those of a request. All others are TLS's own.
+/// which bytes are those of a request and of its answer. All others are TLS's own.
 #[derive(Debug)]
 pub(super) struct Heads {
     concealed: Concealed,
@@ -165,7 +165,11 @@ impl<In: Transport> Transport for Revealing<In> {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        self.below.await_input(timeout)
+        let has_arrived = self.below.await_input(timeout)?;
+        if has_arrived {
+            self.watched.heard();
+        }
+        Ok(has_arrived)
     }
 
     fn is_open(&mut self) -> bool {

@@ -21,10 +21,10 @@
 //!
 //! # Time limits
 //!
-//! Looking up the name and connecting have `connect_timeout` each. Sending the head, sending the
-//! body, and waiting for the head of the answer have the limit of the request each. If the node has
-//! to accept the request first, there is no limit for that. The time for the body of the answer is
-//! measured by the socket.
+//! Looking up the name and connecting have `connect_timeout` each. Sending the head, waiting until
+//! the node accepts the request (if it has to), sending the body, and waiting for the head of the
+//! answer have the limit of the request each. The time for the body of the answer is measured by the
+//! socket.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -115,7 +115,7 @@ impl Lines {
         call.force_send_body();
         let call = line.send_head(call.proceed(), limit)?;
         let call = match call {
-            SendRequestResult::Await100(call) => match line.await_100(call)? {
+            SendRequestResult::Await100(call) => match line.await_100(call, limit)? {
                 Await100Result::SendBody(call) => line.send_body(call, body, limit)?,
                 Await100Result::RecvResponse(call) => call,
             },
@@ -255,7 +255,12 @@ impl Line {
     }
 
     /// Waits until the node accepts the request, or answers it without its body.
-    fn await_100(&mut self, mut call: Call<Await100>) -> Result<Await100Result, Error> {
+    fn await_100(
+        &mut self,
+        mut call: Call<Await100>,
+        limit: Duration,
+    ) -> Result<Await100Result, Error> {
+        let phase = Phase::begin(limit, Timeout::Await100);
         loop {
             let buffers = self.wire.buffers();
             let amount = call.try_read_100(buffers.input())?;
@@ -264,7 +269,7 @@ impl Line {
                 return Ok(call.proceed()?);
             }
             // An informational answer may be followed by others that are there already.
-            if amount == 0 && !self.wire.await_input(NextTimeout::default())? {
+            if amount == 0 && !self.wire.await_input(phase.left()?)? {
                 return Err(disconnected());
             }
         }

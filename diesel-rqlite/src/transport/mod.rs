@@ -35,7 +35,7 @@
 //! | --- | --- | --- |
 //! | Name lookup | `connect_timeout` | part of connecting |
 //! | TCP and TLS | `connect_timeout` | `connect_timeout`, with the lookup |
-//! | Sending | `request_timeout` for the head, and again for the body | `request_timeout` |
+//! | Sending | `request_timeout` for the head, for the node's acceptance, and for the body | `request_timeout` |
 //! | Head of the answer | `request_timeout` | `request_timeout`, since the body was sent |
 //! | First bytes of the body | `request_timeout` for all of them | `request_timeout` for all of them |
 //! | Later bytes | `request_timeout` before each read | `request_timeout` before each read |

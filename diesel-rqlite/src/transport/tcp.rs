@@ -152,15 +152,20 @@ impl Watched {
         locked(&self.0).given_up.is_some()
     }
 
-    /// Tells the vigil that the connection has taken bytes.
-    fn passed_on(&self) {
-        if let Some(vigil) = &mut locked(&self.0).vigil {
+    /// Tells the vigil that the socket has written or read bytes. What TLS says by itself is no
+    /// answer of the node, since TLS may end in front of the node.
+    fn moved(&self) {
+        let mut watching = locked(&self.0);
+        // The handshake comes before the request.
+        if watching.has_begun
+            && let Some(vigil) = &mut watching.vigil
+        {
             vigil.passed_on();
         }
     }
 
-    /// Tells the vigil that bytes have arrived.
-    fn heard(&self) {
+    /// Tells the vigil that a part of the answer has arrived.
+    pub(super) fn heard(&self) {
         if let Some(vigil) = &mut locked(&self.0).vigil {
             vigil.heard();
         }
@@ -365,7 +370,7 @@ impl Socket {
                 Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
                 Ok(count) => {
                     written += count;
-                    self.watched.passed_on();
+                    self.watched.moved();
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if is_pause(&error) => self.watched.check()?,
@@ -449,7 +454,7 @@ impl Transport for Socket {
                 Ok(0) if self.hung_up.is_some() => return Err(self.reason_to_hang_up().into()),
                 Ok(count) => {
                     self.buffers.input_appended(count);
-                    self.watched.heard();
+                    self.watched.moved();
                     return Ok(count > 0);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
