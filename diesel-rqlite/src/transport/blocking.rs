@@ -709,4 +709,22 @@ mod tests {
         let got = served.join().expect("serves");
         assert!(got.ends_with(b"\r\n\r\n"), "the head alone");
     }
+
+    #[cfg(not(feature = "rustls"))]
+    #[test]
+    fn nothing_is_sent_without_tls_to_a_node_that_requires_it() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
+        let address = listener.local_addr().expect("is bound").to_string();
+        let serve = move || {
+            let (stream, _) = listener.accept().expect("accepts");
+            await_end(&stream)
+        };
+        let served = thread::spawn(serve);
+        let body = Bytes::from_static(b"[[\"SELECT 1\"]]");
+        let request = request_to(&format!("https://{address}"), body);
+        let answer = client_with("request_timeout=300ms").attempt(&request, usize::MAX);
+        let error = answer.map(|_| ()).expect_err("there is no TLS");
+        assert!(error.message.contains("TLS") && !error.sent, "{error:?}");
+        assert_eq!(served.join().expect("serves"), b"");
+    }
 }

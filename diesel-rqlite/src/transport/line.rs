@@ -17,6 +17,8 @@
 //! * A connection is kept if the answer has ended, nothing has arrived behind it, and the node does
 //!   not want to close it. Before it is used again, all its layers are asked whether it is still
 //!   open, and whether anything has arrived that nobody asked for.
+//! * Nothing is sent without TLS to a node whose URI requires it. Without the feature `rustls`, such a
+//!   node can't be reached.
 //! * One connection is kept for each node, [`IDLE`] altogether, for [`LONGEST_IDLE`].
 //!
 //! # Time limits
@@ -162,7 +164,7 @@ impl Lines {
         (is_young && line.wire.is_open()).then_some(line)
     }
 
-    /// Opens a connection, with TLS if the URI requires it.
+    /// Opens a connection, with TLS if the URI requires it. Fails if it does and there is no TLS.
     fn connect(&self, uri: &Uri) -> Result<Wire, Error> {
         let Shared {
             connector,
@@ -193,7 +195,11 @@ impl Lines {
             },
             None,
         )?;
-        wire.ok_or(Error::ConnectionFailed)
+        let wire = wire.ok_or(Error::ConnectionFailed)?;
+        if uri.scheme() == Some(&Scheme::HTTPS) && !wire.is_tls() {
+            return Err(Error::TlsRequired);
+        }
+        Ok(wire)
     }
 
     /// Keeps a connection whose answer has ended, unless it can't be used again.
