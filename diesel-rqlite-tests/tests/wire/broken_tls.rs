@@ -1,16 +1,21 @@
-//! TLS that breaks while a request is under way, on both connections.
+//! TLS that breaks, or stands still, while a request is under way, on both connections.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use diesel::result::DatabaseErrorKind;
 use diesel_rqlite::RqliteConfig;
 use diesel_rqlite_tests::Rqlited;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::any::KINDS;
+use crate::any::{KINDS, message};
+use crate::server::{GREETING, not_found, read};
 use crate::support::database_error;
+use crate::tls::secure;
 
 /// What a client gets instead of a record: a proxy of another kind has lost its server.
 const GARBAGE: &[u8] = b"HTTP/1.1 502 Bad Gateway\r\n\r\n";
@@ -152,4 +157,80 @@ fn commit_whose_answer_is_no_tls_is_settled() {
         }
         assert!(others > 0, "{kind:?}");
     }
+}
+
+/// The time after which a server stops to trickle, if the client has not had enough before.
+const ENDLESS: Duration = Duration::from_secs(10);
+
+/// Sends the beginning of a record, and then a byte at a time. Returns whether the client has had enough.
+fn trickle(client: &mut TcpStream, first: &[u8]) -> bool {
+    let began = Instant::now();
+    let mut is_there = client.write_all(first).is_ok();
+    while is_there && began.elapsed() < ENDLESS {
+        thread::sleep(Duration::from_millis(1));
+        is_there = client.write_all(&[3]).is_ok();
+    }
+    !is_there
+}
+
+#[test]
+fn handshake_that_trickles_ends_with_the_time_to_connect() {
+    // The header of a long record, and that of a long message in it.
+    const FIRST: &[u8] = &[0x16, 3, 3, 0x40, 0, 2, 0, 0x3f, 0xfc];
+    for kind in KINDS {
+        let (ended, end) = channel();
+        let config = secure(move |mut client, _| {
+            // Nobody listens if the test is over.
+            let _ = ended.send(trickle(&mut client, FIRST));
+            Ok(())
+        });
+        let config = config
+            .discovery(false)
+            .connect_timeout(Duration::from_millis(500))
+            .leader_timeout(Duration::from_millis(100));
+        let failed = message(kind.connect_as_it_is(&config));
+        let has_enough = end.recv().expect("a connection");
+        assert!(has_enough, "{kind:?}: {failed}");
+        assert!(failed.contains("time"), "{kind:?}: {failed}");
+    }
+}
+
+#[test]
+fn record_that_trickles_ends_with_the_request_timeout() {
+    for kind in KINDS {
+        let (ended, end) = channel();
+        let config = secure(move |client, config| one_write(client, config, &ended));
+        let config = config.request_timeout(Duration::from_millis(500));
+        let mut conn = kind.connect(&config).expect("connects");
+        let (error, information) = database_error(conn.execute("DELETE FROM t"));
+        let message = information.message();
+        let has_enough = end.recv().expect("a write");
+        assert!(has_enough, "{kind:?}: {message}");
+        assert!(
+            matches!(error, DatabaseErrorKind::ClosedConnection),
+            "{kind:?}: {error:?}: {message}"
+        );
+        assert!(message.contains("timeout"), "{kind:?}: {message}");
+    }
+}
+
+/// Answers until there is a write.
+fn one_write(client: TcpStream, config: Arc<ServerConfig>, ended: &Sender<bool>) -> io::Result<()> {
+    let server = ServerConnection::new(config).map_err(io::Error::other)?;
+    let mut stream = StreamOwned::new(server, client);
+    while let Some(request) = read(&mut stream) {
+        if request.starts_with("POST /db/execute") {
+            let _ = ended.send(trickle(&mut stream.sock, &[0x17, 3, 3, 0x40, 0]));
+            return Ok(());
+        }
+        let text = match request.starts_with("GET ") {
+            true => not_found(),
+            false => {
+                let length = GREETING.len();
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{GREETING}")
+            }
+        };
+        stream.write_all(text.as_bytes())?;
+    }
+    Ok(())
 }

@@ -39,6 +39,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ureq::unversioned::transport::time::Duration as Limit;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
 };
@@ -312,11 +313,14 @@ impl fmt::Debug for Socket {
     }
 }
 
-/// Returns the end of a wait that begins now, or `None` if it never ends. A timeout that is over
-/// already becomes one of a second (`NextTimeout::not_zero`).
+/// Returns the end of a wait that begins now, or `None` if it never ends. Without any time left, that
+/// is `now`. ureq's own sockets wait for a second then (`NextTimeout::not_zero`). TLS reads from the
+/// socket until it has a whole record, so that each piece of one would get another second.
 fn end_of(timeout: NextTimeout, now: Instant) -> Option<Instant> {
-    let after = timeout.not_zero().map(|after| *after);
-    after.and_then(|after| now.checked_add(after))
+    match timeout.after {
+        Limit::Exact(after) => now.checked_add(after),
+        Limit::NotHappening => None,
+    }
 }
 
 /// Returns whether a slice is over without any progress. Systems differ in the error that they
@@ -557,15 +561,17 @@ mod tests {
     }
 
     #[test]
-    fn socket_that_has_read_too_much_is_not_open() {
+    fn time_that_is_over_is_not_waited_for() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
         let address = listener.local_addr().expect("is bound");
         let mut socket = socket(TcpStream::connect(address).expect("connects"));
         let (mut peer, _) = listener.accept().expect("accepts");
         peer.write_all(b"x").expect("is open");
+        let awaited = socket.await_input(within(Duration::ZERO));
+        assert!(matches!(awaited, Err(Error::Timeout(Timeout::SendBody))));
         let awaited = socket.await_input(within(Duration::from_secs(20)));
         assert!(matches!(awaited, Ok(true)), "{awaited:?}");
-        assert!(!socket.is_open());
+        assert!(!socket.is_open(), "it has read what nobody asked for");
     }
 
     #[test]
