@@ -30,6 +30,12 @@
 //! discarded, and `holds_back` stays set. The socket still reads, since the node may have sent an
 //! answer that explains why: for example that the body is too long. If there is none, the error of
 //! the write is returned. Such a connection is not reused.
+//!
+//! # A write that fails
+//!
+//! After any other error of a write, some of the bytes may have been sent. The layers above may not
+//! notice the error, and pass the same bytes on again. So the socket keeps the error, and returns it
+//! from every later call. Nothing is written a second time.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -231,6 +237,7 @@ impl Connector<()> for Tcp {
             buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),
             held_back: Vec::new(),
             hung_up: None,
+            failed: None,
             read_timeout: None,
             write_timeout: None,
             watched: self.0.clone(),
@@ -299,6 +306,8 @@ pub(super) struct Socket {
     /// The reason why the rest of the request is not sent. There may nevertheless be an answer that
     /// explains it.
     hung_up: Option<io::Error>,
+    /// The error of a write after which the connection must not be used any more.
+    failed: Option<Error>,
     /// The timeouts that the socket has now. They are set only if they change, to save system
     /// calls.
     read_timeout: Option<Duration>,
@@ -340,6 +349,15 @@ fn is_end(error: &io::Error) -> bool {
     )
 }
 
+/// Returns an error that says the same as this one of a socket.
+fn same_as(error: &Error) -> Error {
+    match error {
+        Error::Timeout(reason) => Error::Timeout(*reason),
+        Error::Io(error) => io::Error::new(error.kind(), error.to_string()).into(),
+        error => io::Error::other(error.to_string()).into(),
+    }
+}
+
 impl Socket {
     /// Returns how long to wait now, or an error if the time is over: that of ureq for the current
     /// phase, or that for the body of the answer.
@@ -360,10 +378,22 @@ impl Socket {
 
     /// Sends the bytes that were held back. Waits until the system has taken all of them.
     ///
-    /// Fails at the deadline, if the vigil gives up, or if the connection breaks. It succeeds if
-    /// the node has stopped listening, since there may be an answer: then `hung_up` is set, and
-    /// `holds_back` stays set. After an error, the connection must not be used again.
+    /// Fails at the deadline, if the vigil gives up, or if the connection breaks. Every later call
+    /// fails, too. It succeeds if the node has stopped listening, since there may be an answer: then
+    /// `hung_up` is set, and `holds_back` stays set.
     fn flush(&mut self, timeout: NextTimeout) -> Result<(), Error> {
+        let outcome = self.write_all(timeout);
+        outcome.inspect_err(|error| self.failed = Some(same_as(error)))
+    }
+
+    /// Returns the error of the write that failed, if one has.
+    fn check(&self) -> Result<(), Error> {
+        self.failed
+            .as_ref()
+            .map_or(Ok(()), |error| Err(same_as(error)))
+    }
+
+    fn write_all(&mut self, timeout: NextTimeout) -> Result<(), Error> {
         let timeout = timeout.for_write();
         let mut now = Instant::now();
         let ends = end_of(timeout, now);
@@ -426,6 +456,7 @@ impl Transport for Socket {
     /// Takes bytes of ureq's output buffer. They are held back until there are [`MANY`] of them, or
     /// until input is awaited. If the node has hung up, they are discarded.
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        self.check()?;
         if amount > 0 {
             self.watched.got_some();
         }
@@ -446,6 +477,7 @@ impl Transport for Socket {
     /// Each arrival of bytes, and each write that the system accepts, restarts the patience of the
     /// vigil. They do not move the deadlines.
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        self.check()?;
         if self.hung_up.is_none() {
             self.flush(timeout)?;
         }
@@ -477,7 +509,7 @@ impl Transport for Socket {
     fn is_open(&mut self) -> bool {
         let is_silent = self.buffers.input().is_empty()
             && peek(&self.stream).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
-        is_silent && self.hung_up.is_none()
+        is_silent && self.hung_up.is_none() && self.failed.is_none()
     }
 }
 
@@ -546,6 +578,7 @@ mod tests {
             buffers: LazyBuffers::new(1024, 64 * 1024),
             held_back: Vec::new(),
             hung_up: None,
+            failed: None,
             read_timeout: None,
             write_timeout: None,
             watched: Watched::default(),
@@ -558,6 +591,47 @@ mod tests {
             reason: Timeout::SendBody,
             ..NextTimeout::default()
         }
+    }
+
+    #[test]
+    fn nothing_is_written_twice_after_a_write_that_failed() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
+        let address = listener.local_addr().expect("is bound");
+        let mut socket = socket(TcpStream::connect(address).expect("connects"));
+        let (mut peer, _) = listener.accept().expect("accepts");
+        // Numbers, until the system takes no more of them.
+        let mut numbers = (0_u32..).flat_map(u32::to_be_bytes);
+        let error = loop {
+            let output = socket.buffers().output();
+            let piece: Vec<u8> = numbers.by_ref().take(output.len()).collect();
+            output.copy_from_slice(&piece);
+            let limit = within(Duration::from_millis(100));
+            if let Err(error) = socket.transmit_output(piece.len(), limit) {
+                break error;
+            }
+        };
+        let is_over = |error: &Error| matches!(error, Error::Timeout(Timeout::SendBody));
+        assert!(is_over(&error), "{error}");
+        // Now there is room. TLS would pass the same bytes on again.
+        let reading = thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let limit = Some(Duration::from_secs(20));
+            peer.set_read_timeout(limit).expect("is no zero");
+            peer.read_to_end(&mut bytes).expect("ends");
+            bytes
+        });
+        let limit = within(Duration::from_secs(10));
+        for _ in 0..2 {
+            let again = socket.transmit_output(1000, limit);
+            assert!(again.is_err_and(|error| is_over(&error)));
+            let answer = socket.await_input(limit);
+            assert!(answer.is_err_and(|error| is_over(&error)));
+        }
+        assert!(!socket.is_open());
+        drop(socket);
+        let bytes = reading.join().expect("reads");
+        let numbers = (0_u32..).flat_map(u32::to_be_bytes);
+        assert!(bytes.iter().copied().eq(numbers.take(bytes.len())));
     }
 
     #[test]
