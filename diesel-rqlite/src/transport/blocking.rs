@@ -561,7 +561,7 @@ fn tls(config: &RqliteConfig) -> Result<ClientTls, ConnectionError> {
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
-    use std::net::{TcpListener, TcpStream};
+    use std::net::{Shutdown, TcpListener, TcpStream};
     use std::thread;
 
     use super::*;
@@ -686,6 +686,28 @@ mod tests {
         // A client that hangs up before it has read everything resets the connection.
         let _ = stream.read_to_end(&mut bytes);
         bytes
+    }
+
+    #[test]
+    fn early_answer_that_ends_with_its_connection_is_read() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
+        let address = listener.local_addr().expect("is bound").to_string();
+        let serve = move || {
+            let (mut stream, _) = listener.accept().expect("accepts");
+            let answer = b"HTTP/1.0 413 Too Large\r\n\r\ntoo long";
+            stream.write_all(answer).expect("is open");
+            // The request is not read, so that the client's writes fail.
+            stream.shutdown(Shutdown::Both).expect("is open");
+            stream
+        };
+        let served = thread::spawn(serve);
+        let body = format!("[[\"{}\"]]", "x".repeat(32 << 20));
+        let request = request_to(&format!("http://{address}"), body.into());
+        let answer = client().attempt(&request, usize::MAX);
+        let (response, _) = answer.expect("answers");
+        assert_eq!(response.status(), 413);
+        assert_eq!(response.body(), "too long");
+        served.join().expect("serves");
     }
 
     #[test]

@@ -413,7 +413,8 @@ impl Arriving {
 }
 
 /// Returns whether a connection is still open, from the outcome of waiting for input. An aborted one
-/// is closed: whether its body is complete is decided by the body.
+/// is closed, and so is one on which the node stopped listening while it was sent the request.
+/// Whether the body is complete is decided by the body.
 fn is_open(outcome: Result<bool, Error>) -> Result<bool, Error> {
     match outcome {
         Err(Error::Io(error))
@@ -422,6 +423,7 @@ fn is_open(outcome: Result<bool, Error>) -> Result<bool, Error> {
                 io::ErrorKind::UnexpectedEof
                     | io::ErrorKind::ConnectionAborted
                     | io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::BrokenPipe
             ) =>
         {
             Ok(false)
