@@ -289,9 +289,11 @@ impl Line {
     ) -> Result<Call<RecvResponse>, Error> {
         let phase = Phase::begin(limit, Timeout::SendBody);
         while !call.can_proceed() {
+            // What is read counts as taken. So it must not be read if there is no time to send it.
+            let left = phase.left()?;
             let amount = body.read(self.wire.buffers().output())?;
             call.consume_direct_write(amount)?;
-            self.wire.transmit_output(amount, phase.left()?)?;
+            self.wire.transmit_output(amount, left)?;
         }
         call.proceed().ok_or_else(stuck)
     }
