@@ -200,6 +200,7 @@ impl Http {
             Err(error)
                 if known && !error.sent && !error.timed_out && !self.waiting.is_given_up() =>
             {
+                self.waiting.starts_over();
                 self.attempt(&request, first)
             }
             outcome => outcome,

@@ -119,6 +119,15 @@ impl Watched {
         std::mem::take(&mut *locked(&self.0)).given_up
     }
 
+    /// Forgets what was sent of the request, which is about to be sent once more. The vigil goes on.
+    pub(super) fn starts_over(&self) {
+        let mut watching = locked(&self.0);
+        *watching = Watching {
+            vigil: watching.vigil.take(),
+            ..Watching::default()
+        };
+    }
+
     /// Passes on a part of the request to the layers below.
     pub(super) fn passing_on<T>(&self, pass_on: impl FnOnce() -> T) -> T {
         {
@@ -666,5 +675,8 @@ mod tests {
         // An alert, after the request.
         watched.got_some();
         assert_eq!(state(), (true, false));
+        watched.passing_on(|| watched.got_some());
+        watched.starts_over();
+        assert_eq!(state(), (false, false));
     }
 }
