@@ -3,9 +3,8 @@
 //! rqlite answers a request with one JSON object. It has a result for each statement, in order, or an `error` of the
 //! request as a whole. Status 200 says nothing about success.
 //!
-//! [`Answer::parse`] decodes the object without a tree: a visitor for each level (answer, results,
-//! result). The rows are passed over, and read when their columns are known.
-//! [`Exchange::answer`] also checks the number of results.
+//! [`Answer::parse`] decodes the object without a tree: a visitor for each level (answer, results, result). The rows are
+//! passed over, and read when their columns are known. [`Exchange::answer`] also checks the number of results.
 //!
 //! Invariants:
 //!
@@ -23,7 +22,6 @@ use std::time::Duration;
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
-
 use serde_json::value::RawValue;
 
 use super::encoding::Encoding;

@@ -15,7 +15,7 @@
 
 use crate::bind_collector::Bind;
 use crate::protocol::encoding::{Encoding, Wanted};
-use crate::protocol::rows::{Rows, Value};
+use crate::protocol::rows::{EXACT, Rows, Value};
 
 use super::cells::{self, Classes, TextCell};
 use super::fails_unless;
@@ -44,10 +44,11 @@ pub(crate) fn push_stored(
         value => value,
     };
     // An INTEGER that a REAL represents exactly is equal to it. Beyond this number it may not be.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
+    #[allow(clippy::cast_precision_loss)]
+    let is_exact = |real: f64| real.abs() < EXACT as f64;
     let (parts, value, end): (&[&str], _, _) = match value {
         None => return push(sql, &[name, " IS NULL"]),
-        Some(Value::Real(value)) if as_real && value.abs() >= EXACT => (
+        Some(Value::Real(value)) if as_real && !is_exact(value) => (
             &[name, "<'' AND CAST(", name, " AS REAL)="],
             Bind::Real(value),
             "",

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 
 use super::super::encoding::{Encoding, Wanted};
-use super::{Cell, Rows, whole};
+use super::{Cell, EXACT, Rows, whole};
 
 /// The types for which a number is what was wanted.
 const NUMBERS: &[Wanted] = &[
@@ -74,7 +74,6 @@ fn has_replacement_character(text: &str) -> bool {
 /// Returns whether rqlite may have written a REAL like this. It writes the shortest digits that distinguish the REAL
 /// from other REALs, padded with zeros, which beyond 2^53 is another number.
 fn may_be_padded(value: i64) -> bool {
-    const EXACT: u64 = 1 << 53;
     #[allow(clippy::cast_precision_loss)]
     let real = value as f64;
     value.unsigned_abs() > EXACT && format!("{real}") == format!("{value}")

@@ -29,6 +29,9 @@ pub(super) use self::reader::text;
 use super::encoding::{Affinity, Doubtful, Encoding, Wanted};
 use crate::hex;
 
+/// Up to this number, a REAL represents each INTEGER exactly.
+pub(crate) const EXACT: u64 = 1 << 53;
+
 /// A value as SQLite stores it. NULL is represented by `None`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Value<'a> {
@@ -402,8 +405,6 @@ impl Rows {
     ///
     /// Does nothing if no column is declared as a REAL, or if the answer has no types.
     pub(crate) fn with_whole_reals(mut self) -> Self {
-        // Beyond this number, a REAL may differ from the digits that it is written with.
-        const EXACT: u64 = 1 << 53;
         let is_real = |declared: &String| {
             ["real", "floa", "doub"]
                 .iter()
@@ -416,6 +417,7 @@ impl Rows {
         for (cell, is_real) in self.cells.iter_mut().zip(reals.iter().cycle()) {
             if let Cell::Integer(value) = *cell
                 && *is_real
+                // Beyond this number, a REAL may differ from the digits that it is written with.
                 && value.unsigned_abs() <= EXACT
             {
                 #[allow(clippy::cast_precision_loss)]
