@@ -346,6 +346,8 @@ fn redirecting(location: &'static str) -> String {
                 .next()
                 .is_some_and(|line| line.is_ok_and(|line| !line.is_empty()))
             {}
+            // A node in the same cluster has told by then who leads.
+            std::thread::sleep(Duration::from_millis(4));
             let answer = format!(
                 "HTTP/1.1 301 Moved\r\nLocation: {location}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
             );

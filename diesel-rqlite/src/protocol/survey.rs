@@ -149,7 +149,7 @@ impl Survey {
 
     /// Notes what the answer to the read tells. A redirect names the leader by its address only. An answer with status
     /// 200 shows that the node leads itself. An error of the server says that it knows no leader. Anything else, such
-    /// as a wrong password, says nothing.
+    /// as a wrong password, says nothing. Nor does a redirect to the same address: a request would go round there.
     fn probed(&mut self, response: &http::Response<Bytes>) {
         let status = response.status();
         let failed = response.body().starts_with(br#"{"results":[],"error""#);
@@ -159,7 +159,8 @@ impl Survey {
                     .headers()
                     .get(LOCATION)
                     .and_then(|to| to.to_str().ok());
-                location.and_then(|to| redirect_target(&self.base, to, PROBE_PATH))
+                let to = location.and_then(|to| redirect_target(&self.base, to, PROBE_PATH));
+                to.filter(|to| *to != self.base)
             }
             false if status.is_success() && !failed => Some(self.base.clone()),
             false => None,
@@ -342,6 +343,28 @@ mod tests {
         ] {
             let found = redirect_target(asked, location, "/db/query");
             assert_eq!(found.as_deref(), wanted, "{location}");
+        }
+    }
+
+    /// Behind a balancer, or in front of a wrong server, an address may redirect to itself.
+    #[test]
+    fn redirect_to_itself_tells_nothing() {
+        for (location, leader) in [
+            ("/db/query?redirect", None),
+            ("http://a:4001/db/query", None),
+            ("http://b:4001/db/query", Some("http://b:4001")),
+        ] {
+            let mut survey = Survey::new("http://a:4001".to_owned(), None);
+            for _ in ["nodes", "a read"] {
+                assert!(survey.ask().is_some());
+                let response = http::Response::builder().status(301);
+                let response = response.header(LOCATION, location).body(Bytes::new());
+                survey.heard(&response.expect("is valid"));
+            }
+            assert!(survey.ask().is_none());
+            let view = survey.view();
+            assert_eq!(view.leader.map(|leader| leader.base).as_deref(), leader);
+            assert_eq!(view.is_telling, leader.is_some(), "{location}");
         }
     }
 }
