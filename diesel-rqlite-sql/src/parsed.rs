@@ -312,6 +312,27 @@ impl<'a> Parsed<'a> {
         self.clauses.limit
     }
 
+    /// Returns the number of placeholders of LIMIT and OFFSET, if the text ends with `LIMIT ?` or `LIMIT ? OFFSET ?`.
+    /// They have the highest numbers of the statement.
+    pub fn placeholders_of_limit(&self) -> Option<usize> {
+        let limit = self.limit()?;
+        let is_last = |count: usize| limit + 2 * count == self.tokens.len();
+        let is_plain = |token| self.at(token) == "?";
+        let is_offset = |token| self.at(token).eq_ignore_ascii_case("OFFSET");
+        let has_offset = || is_offset(limit + 2) && is_plain(limit + 3);
+        match is_plain(limit + 1) {
+            true if is_last(1) => Some(1),
+            true if is_last(2) && has_offset() => Some(2),
+            _ => None,
+        }
+    }
+
+    /// Returns the text before a token.
+    pub fn text_before(&self, token: usize) -> &str {
+        let end = self.tokens.get(token).map(|token| token.start as usize);
+        &self.text[..end.unwrap_or(self.text.len())]
+    }
+
     /// Returns whether a query has its own ORDER BY, not one of a subquery.
     pub fn is_ordered(&self) -> bool {
         self.clauses.is_ordered

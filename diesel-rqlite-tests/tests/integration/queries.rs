@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use diesel::query_dsl::positional_order_dsl::PositionalOrderDsl;
 use diesel::upsert::excluded;
 
+use super::RqliteConnection;
 use super::database::Database;
 
 diesel::table! {
@@ -119,6 +120,33 @@ fn filter_order_limit_and_offset() {
         .load(&mut *db)
         .expect("loads");
     assert_eq!(boxed, [3]);
+}
+
+/// The numbers of LIMIT and OFFSET are written into the text where they can be.
+#[test]
+fn any_number_is_a_limit() {
+    const ALL: [i32; 3] = [1, 2, 3];
+    let mut db = library();
+    let numbers = [i64::MIN, -1, 0, 1, 2, 7, i64::MAX];
+    let check = |conn: &mut RqliteConnection| {
+        for limit in numbers {
+            let rows = usize::try_from(limit).unwrap_or(usize::MAX);
+            let wanted: Vec<_> = ALL.into_iter().take(rows).collect();
+            let ids = authors::table.select(authors::id).order(authors::id);
+            assert_eq!(ids.limit(limit).load(conn), Ok(wanted), "{limit}");
+            for offset in numbers {
+                let skipped = usize::try_from(offset).unwrap_or(0);
+                let wanted: Vec<_> = ALL.into_iter().skip(skipped).take(rows).collect();
+                let found = ids.limit(limit).offset(offset).load(conn);
+                assert_eq!(found, Ok(wanted.clone()), "{limit}, {offset}");
+                let found = ids.into_boxed().limit(limit).offset(offset).load(conn);
+                assert_eq!(found, Ok(wanted), "{limit}, {offset}");
+            }
+        }
+        diesel::QueryResult::Ok(())
+    };
+    check(&mut db).expect("reads");
+    db.transaction(check).expect("reads");
 }
 
 #[test]

@@ -212,19 +212,28 @@ mod tests {
     #[test]
     fn kept_text_is_sent_as_any_other() {
         let types = [RqliteType::Text, RqliteType::Binary];
-        let texts = [
-            r#"SELECT "t"."a", "b\" FROM "t" WHERE "c" = ?"#,
-            "SELECT 'x\n\u{1}', \"é\" FROM t -- \"\n WHERE c = ?",
-        ];
         let values = [
             Bind::Integer(1),
             Bind::Text("x'41'".into()),
             Bind::Real(f64::INFINITY),
         ];
-        for (sql, value) in texts
-            .iter()
-            .flat_map(|sql| values.iter().map(move |to| (sql, to)))
-        {
+        let limits = [0, 7, i64::MAX, -1];
+        let mut all = Vec::new();
+        for value in values {
+            all.push((
+                r#"SELECT "t"."a", "b\" FROM "t" WHERE "c" = ?"#,
+                vec![value.clone()],
+            ));
+            let sql = "SELECT 'x\n\u{1}', \"é\" FROM t -- \"\n WHERE c = ?";
+            all.push((sql, vec![value.clone()]));
+            for limit in limits.map(Bind::Integer) {
+                let binds = vec![value.clone(), limit.clone()];
+                all.push(("SELECT a, \"b\" FROM t WHERE c = ? LIMIT ?", binds));
+                let binds = vec![value.clone(), limit, Bind::Integer(4)];
+                all.push(("SELECT a, \"b\" FROM t WHERE c = ? LIMIT ? OFFSET ?", binds));
+            }
+        }
+        for (sql, values) in all {
             let statements = Statements::default();
             let kept = statements.keep(sql, &Query::parse(sql).expect("parses"));
             let kept = kept.expect("is kept");
@@ -234,13 +243,13 @@ mod tests {
                         let facts = Arc::clone(&query.facts);
                         let learnt = query.learnt.clone();
                         let mut found = query.found;
-                        let read = Read::new(found.remove(0), facts, vec![value.clone()], learnt);
+                        let read = Read::new(found.remove(0), facts, values.clone(), learnt);
                         let read = read.expect("has its value");
                         let statement = read.stored(types, doubtful).expect("has columns");
                         String::from_utf8(body(&[&statement]).json.to_vec())
                     };
                     let other = sent(Query::parse(sql).expect("parses"));
-                    assert_eq!(sent(kept.query()), other, "{sql}, {value:?}");
+                    assert_eq!(sent(kept.query()), other, "{sql}, {values:?}");
                 }
             }
         }

@@ -35,13 +35,13 @@ mod wire;
 mod writer;
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use diesel_rqlite_sql::{
     self as sql, ByKey, Classes, ColumnChange, Decisive, DroppedTable, Entropy, Form, Found,
     InsertRows, Keyword, Parsed, Pin, Position, SqlError,
 };
 
+use self::wire::KeptText;
 use self::writer::{Names, Values, Writer};
 use crate::backend::RqliteType;
 use crate::bind_collector::{Bind, MAX_VARIABLES};
@@ -88,8 +88,9 @@ pub(crate) enum Wanted<'t> {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Statement<'a> {
     pub(crate) sql: Cow<'a, str>,
-    /// The same text as JSON, if that is known.
-    json: Option<Arc<str>>,
+    /// The same text as JSON, if that is known. It is then what is sent, with values in place of the placeholders of a
+    /// limit.
+    json: Option<KeptText>,
     /// The values, by the numbers of their placeholders. All of them are sent.
     binds: Vec<Bind<'a>>,
     /// Set if its text has a RETURNING clause whose rows are wanted. Such a statement needs other flags, see

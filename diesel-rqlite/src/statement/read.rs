@@ -26,6 +26,7 @@ use std::sync::{Arc, OnceLock};
 use diesel_rqlite_sql::{ByKey, Classes, Entropy, Form, Parsed, Pin, Scan, SqlError, find, pins};
 
 use super::guarded::GuardedRead;
+use super::wire::KeptText;
 use super::writer::Values;
 use super::{Learnt, Statement, pin_time_values, wire};
 use crate::backend::RqliteType;
@@ -43,7 +44,7 @@ pub(super) struct ReadFacts {
     scan: OnceLock<Option<Scan>>,
     /// The encodings of its columns when it is sent as it is, and their types are not known.
     stored: OnceLock<Vec<Encoding>>,
-    /// The text as JSON.
+    /// The text as JSON, up to a limit that is written out.
     json: OnceLock<Arc<str>>,
 }
 
@@ -75,6 +76,10 @@ impl<'a> Read<'a> {
         learnt: Option<Arc<Learnt>>,
     ) -> Result<Self, SqlError> {
         let values = Values::of(&parsed, binds)?;
+        let values = match parsed.form() {
+            Form::Select => values.with_limit(&parsed),
+            _ => values,
+        };
         Ok(Read {
             parsed,
             facts,
@@ -112,20 +117,32 @@ impl<'a> Read<'a> {
         if self.parsed.form() == Form::Explain {
             return self.explain();
         }
-        let written = self.written();
-        let is_kept = self.learnt.is_some() && matches!(written, Cow::Borrowed(_));
+        let json = self.kept_text();
+        let written = match json {
+            Some(_) => self.parsed.shared_text(),
+            None => self.written(),
+        };
         Statement {
             may_be_rowless: !self.is_wrappable(),
-            json: is_kept.then(|| self.json()),
+            json,
             ..self.statement(written)
         }
     }
 
-    /// Returns its text as JSON, which pays if the text is kept: it has many quotes, which take longer to escape than to
-    /// copy.
-    fn json(&self) -> Arc<str> {
-        let json = || wire::json(self.parsed.text()).into();
-        Arc::clone(self.facts.json.get_or_init(json))
+    /// Returns its text as JSON. Returns `None` if the text is not kept, or if its placeholders are not written as they
+    /// are.
+    fn kept_text(&self) -> Option<KeptText> {
+        let limit = self.values.limit;
+        let is_kept = self.learnt.is_some() && !self.values.need_sql();
+        let placeholders = self.parsed.placeholders_of_limit();
+        if !is_kept || placeholders.is_some() == limit.is_empty() {
+            return None;
+        }
+        let end = self.parsed.limit().filter(|_| placeholders.is_some());
+        let json =
+            || wire::json(end.map_or(self.parsed.text(), |end| self.parsed.text_before(end)));
+        let json = Arc::clone(self.facts.json.get_or_init(json));
+        Some(KeptText { json, limit })
     }
 
     /// Returns an EXPLAIN, which may be of a write. Servers before 9 look at the first statement of a text to see
