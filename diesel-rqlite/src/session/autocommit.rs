@@ -88,13 +88,13 @@ impl<C: Client> Session<C> {
         if let Some(learnt) = read.learnt()
             && let Some(statement) = read.stored(types, learnt.doubtful())
             && let Some(found) = self
-                .stored_read(read, statement, types, (learnt, first))
+                .stored_read(read, &statement, types, (learnt, first))
                 .await?
         {
             return Ok(found);
         }
         match read.exact(types) {
-            Some(statement) => Box::pin(self.exact_read(read, types, statement, first)).await,
+            Some(statement) => Box::pin(self.exact_read(read, types, &statement, first)).await,
             None => Ok(vec![Box::pin(self.untyped_read(read)).await?].into()),
         }
     }
@@ -107,13 +107,13 @@ impl<C: Client> Session<C> {
     async fn stored_read(
         &mut self,
         read: &Read<'_>,
-        statement: Statement<'_>,
+        statement: &Statement<'_>,
         types: Option<&[RqliteType]>,
         (learnt, first): (&Learnt, usize),
     ) -> QueryResult<Option<Found<C>>> {
         // More bytes of BLOBs are faster in hexadecimal than as arrays.
         const LONG: usize = 4096;
-        let exchange = statement::query(&statement);
+        let exchange = statement::query(statement);
         let answer = match self.send_for(&exchange, first).await {
             Err(failure) if failure.is_unwritable() => {
                 learnt.learn(Doubtful::ALL);
@@ -121,7 +121,7 @@ impl<C: Client> Session<C> {
             }
             outcome => outcome.map_err(error::failure)?,
         };
-        let first = self.first_rows(&exchange, answer, &statement, Some(learnt));
+        let first = self.first_rows(&exchange, answer, statement, Some(learnt));
         let (rows, coming) = match first.await {
             Err(error) if error::is_unwritable(&error) => {
                 learnt.learn(Doubtful::ALL);
@@ -150,17 +150,18 @@ impl<C: Client> Session<C> {
         &mut self,
         read: &Read<'_>,
         types: Option<&[RqliteType]>,
-        statement: Statement<'_>,
+        statement: &Statement<'_>,
         first: usize,
     ) -> QueryResult<Found<C>> {
-        let exchange = statement::query(&statement);
+        let exchange = statement::query(statement);
         let answer = match self.send_for(&exchange, first).await {
             Err(failure) if failure.is_unwritable() => {
-                return Box::pin(self.tagged_read(read, types, statement.names, first)).await;
+                return Box::pin(self.tagged_read(read, types, statement.names.clone(), first))
+                    .await;
             }
             outcome => outcome.map_err(error::failure)?,
         };
-        let (rows, coming) = match self.first_rows(&exchange, answer, &statement, None).await {
+        let (rows, coming) = match self.first_rows(&exchange, answer, statement, None).await {
             // SQLite rejects the subquery. Either it has another number of columns, which Diesel then reports, or it is
             // nested too deeply for a server before 9.
             Err(Error::DatabaseError(_, information)) if is_about_form(information.message()) => {
@@ -169,7 +170,7 @@ impl<C: Client> Session<C> {
             rows => rows?,
         };
         if rows.may_differ() {
-            return Box::pin(self.tagged_read(read, types, statement.names, first)).await;
+            return Box::pin(self.tagged_read(read, types, statement.names.clone(), first)).await;
         }
         Ok(self.found(rows, coming, read, types, statement))
     }
@@ -190,7 +191,7 @@ impl<C: Client> Session<C> {
             .await
             .map_err(error::failure)?;
         let (rows, coming) = self.first_rows(&exchange, answer, &statement, None).await?;
-        Ok(self.found(rows, coming, read, types, statement))
+        Ok(self.found(rows, coming, read, types, &statement))
     }
 
     /// Runs raw SQL that does not name its columns. Sends it as it is written, and once more in an exact form if a

@@ -138,7 +138,7 @@ pub(crate) trait Client: Clone + Send + Sync + 'static {
 }
 
 /// An answer, or the start of one and its rest.
-pub(crate) type Received<R> = (http::Response<Bytes>, Option<R>);
+pub(crate) type Received<R> = (http::Response<Bytes>, Option<Box<R>>);
 
 /// The part of an answer that is still to come. To drop it is to give up the rest of the answer.
 pub(crate) trait Rest: Send + 'static {
@@ -330,7 +330,7 @@ impl<C: Client> Session<C> {
         &mut self,
         exchange: &Exchange,
         first: usize,
-    ) -> Result<(Bytes, Option<C::Rest>), Failure> {
+    ) -> Result<(Bytes, Option<Box<C::Rest>>), Failure> {
         let scout = Arc::clone(&self.scout);
         let mut credentials = Renewal::new(self.provider.as_ref(), &self.settings.authorization);
         credentials
@@ -498,6 +498,9 @@ impl<C: Client> Session<C> {
     ///
     /// `types` are the types that Diesel will read the columns as, if they are known. They decide in which form the
     /// query is sent. A batch of several statements with RETURNING has one element of [`Found::rows`] for each of them.
+    ///
+    /// A future has the size of its longest branch, and is copied before it is polled. So the branches beside a plain read
+    /// are boxed.
     pub(crate) async fn rows(
         &mut self,
         query: Query<'_>,
@@ -511,16 +514,16 @@ impl<C: Client> Session<C> {
         let plan = Plan::new(query, binds, wanted, place, &mut self.entropy());
         match (plan.map_err(error::not_sent)?, place) {
             (Plan::Nothing, _) => Ok(Vec::new().into()),
-            (Plan::Set(setting), _) => Ok(vec![self.set(setting).await?].into()),
+            (Plan::Set(setting), _) => Ok(vec![Box::pin(self.set(setting)).await?].into()),
             (Plan::Read(read), Place::Alone) => self.read(&read, types, FIRST).await,
             (Plan::Read(read), Place::Transaction) => {
-                Ok(vec![self.transaction_read(&read, types).await?].into())
+                Ok(vec![Box::pin(self.transaction_read(&read, types)).await?].into())
             }
             (Plan::Write(batch), place) => {
-                let batch = self.guard_drops(batch).await?;
+                let batch = Box::pin(self.guard_drops(batch)).await?;
                 let returned = match place {
-                    Place::Alone => self.write_returning(batch).await,
-                    Place::Transaction => self.transaction_write_returning(batch).await,
+                    Place::Alone => Box::pin(self.write_returning(batch)).await,
+                    Place::Transaction => Box::pin(self.transaction_write_returning(batch)).await,
                 };
                 returned.map(Found::from)
             }

@@ -72,7 +72,7 @@ impl<C: Client> Gained for Found<C> {
 pub(super) struct Coming<C: Client> {
     pieces: Pieces,
     /// `None` if all of it has arrived.
-    rest: Option<C::Rest>,
+    rest: Option<Box<C::Rest>>,
     /// The number of bytes that have arrived and were not counted yet.
     read: u64,
 }
@@ -85,7 +85,7 @@ enum Broken {
 }
 
 impl<C: Client> Coming<C> {
-    fn new(pieces: Pieces, rest: Option<C::Rest>) -> Self {
+    fn new(pieces: Pieces, rest: Option<Box<C::Rest>>) -> Self {
         Coming {
             pieces,
             rest,
@@ -186,7 +186,7 @@ impl<C: Client> Streaming<C> {
         first: &Rows,
         read: &Read<'_>,
         types: Option<&[RqliteType]>,
-        statement: Statement<'_>,
+        statement: &Statement<'_>,
     ) -> Self {
         let names = first.columns().to_vec();
         let mut given = Given::none(reals(types));
@@ -195,7 +195,7 @@ impl<C: Client> Streaming<C> {
             coming,
             settings,
             exact: Some(read.tagged(types, names).into_owned()),
-            statement: statement.into_owned(),
+            statement: statement.clone().into_owned(),
             learnt: read.shared_learnt(),
             given,
             again: None,
@@ -298,7 +298,10 @@ impl<C: Client> Streaming<C> {
             Some(pieces) => Coming::new(pieces, rest),
             // The answer has no rows, or is an error.
             None => {
-                let body = whole::<C>(&exchange, body, rest).await?;
+                let body = match rest {
+                    Some(rest) => whole::<C>(&exchange, body, rest).await?,
+                    None => body,
+                };
                 rows_of_query(&exchange, &body, &self.statement)?;
                 return Err(self.others());
             }
@@ -347,11 +350,8 @@ fn reals(types: Option<&[RqliteType]>) -> Doubtful {
 async fn whole<C: Client>(
     exchange: &Exchange,
     first: Bytes,
-    rest: Option<C::Rest>,
+    mut rest: Box<C::Rest>,
 ) -> QueryResult<Bytes> {
-    let Some(mut rest) = rest else {
-        return Ok(first);
-    };
     let mut all = Vec::from(first);
     let lost = |error: SendError| error::failure(exchange.failure(Why::Unknown, error.message));
     while rest.read(&mut all).await.map_err(lost)? > 0 {}
@@ -367,7 +367,7 @@ impl<C: Client> Session<C> {
         coming: Option<Coming<C>>,
         read: &Read<'_>,
         types: Option<&[RqliteType]>,
-        statement: Statement<'_>,
+        statement: &Statement<'_>,
     ) -> Found<C> {
         let more = coming.map(|coming| {
             let settings = self.settings.clone();
@@ -386,7 +386,7 @@ impl<C: Client> Session<C> {
     pub(super) async fn first_rows(
         &self,
         exchange: &Exchange,
-        (body, rest): (Bytes, Option<C::Rest>),
+        (body, rest): (Bytes, Option<Box<C::Rest>>),
         statement: &Statement<'_>,
         learnt: Option<&Learnt>,
     ) -> QueryResult<(Rows, Option<Coming<C>>)> {
@@ -394,7 +394,10 @@ impl<C: Client> Session<C> {
             .as_ref()
             .and_then(|_| Pieces::begin(&body, &statement.encodings));
         let Some(mut pieces) = begun else {
-            let body = whole::<C>(exchange, body, rest).await?;
+            let body = match rest {
+                Some(rest) => Box::pin(whole::<C>(exchange, body, rest)).await?,
+                None => body,
+            };
             return Ok((whole_rows(exchange, &body, statement, learnt)?, None));
         };
         let rows = pieces.rows().map_err(|error| {

@@ -2,8 +2,7 @@
 //!
 //! # Flow of a request
 //!
-//! 1. `AsyncHttp::post` adds the headers and wraps the body in `Watched`, which records when its
-//!    last piece is taken.
+//! 1. `AsyncHttp::send` wraps the body in `Watched`, which records when its last piece is taken.
 //! 2. `AsyncHttp::exchange` takes an idle connection from the pool, or opens one, and sends the
 //!    request on it.
 //! 3. It reads the whole answer, or, if the status is 200, at least the `first` bytes. The rest is
@@ -129,34 +128,6 @@ impl AsyncHttp {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// Sends a request and waits for its answer, as `Client::send` describes.
-    ///
-    /// Counts the request. Converts a failure into a [`SendError`], which from then on is final: a
-    /// request that was not sent by now is prevented from being sent.
-    async fn post(
-        &mut self,
-        mut request: http::Request<Bytes>,
-        vigil: Vigil,
-        first: usize,
-    ) -> Result<Received<Remainder>, SendError> {
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        // `protocol::call` sets this header if an address may lead to a node that hangs.
-        let sent = match request.headers().contains_key(EXPECT) {
-            true => Departure::until_taken(&mut request),
-            false => Arc::default(),
-        };
-        let request = request.map(|body| Watched {
-            body,
-            sent: Arc::clone(&sent),
-        });
-        let answered = self.exchange(request, &sent, vigil, first).await;
-        answered.map_err(|(message, timed_out)| SendError {
-            sent: sent.seal(),
-            timed_out,
-            message: self.asked.explain(message),
-        })
-    }
-
     /// Sends a request on a kept or a new connection. Reads the first bytes of its answer, or the
     /// whole answer if it is not rows.
     ///
@@ -192,7 +163,7 @@ impl AsyncHttp {
                 Some(sent) => (sent + timeout, "receive response"),
                 None => (began + timeout, "send request"),
             };
-            let answered = within(open.send(request), sent, &mut vigil, ends).await?;
+            let answered = within(pin!(open.send(request)), sent, &mut vigil, ends).await?;
             if let Err(NoAnswer {
                 request: Some(_), ..
             }) = &answered
@@ -234,7 +205,7 @@ impl AsyncHttp {
         let bytes = rest.first(first).await?;
         // Without a connection, the answer has been read to its last byte.
         let rest = rest.open.is_some().then_some(rest);
-        Ok((http::Response::from_parts(head, bytes), rest))
+        Ok((http::Response::from_parts(head, bytes), rest.map(Box::new)))
     }
 
     /// Opens a connection for a request, while the vigil watches. The second value of the error is
@@ -247,7 +218,8 @@ impl AsyncHttp {
     ) -> Result<Connection, Lost> {
         // The connector reports a timeout by itself.
         let ends = Instant::now() + self.connect_timeout + GRACE;
-        let connected = within(self.pool.connect(uri), sent, vigil, || (ends, "connect")).await?;
+        let connecting = pin!(self.pool.connect(uri));
+        let connected = within(connecting, sent, vigil, || (ends, "connect")).await?;
         connected.map_err(|error| (chain(&*error), is_timeout(&*error)))
     }
 
@@ -283,7 +255,7 @@ impl AsyncHttp {
             };
             let (head, body) = response.into_parts();
             let body = Limited::new(body, LONGEST_VIEW).collect();
-            let body = open.driving(body).await;
+            let body = open.driving(pin!(body)).await;
             let body = body.map_err(|error| chain(&*error))?.to_bytes();
             self.pool.keep(open);
             return Ok(http::Response::from_parts(head, body));
@@ -336,10 +308,16 @@ impl Remainder {
             let Some(open) = &mut self.open else {
                 return Ok(None);
             };
-            let frame = open.driving(self.body.frame());
             // The request has an answer already. This only means that nothing is held back.
             let sent = Departure::default();
-            let frame = within(frame, &sent, &mut self.vigil, || (ends, "receive body")).await?;
+            let receiving = (ends, "receive body");
+            let frame = within(
+                pin!(open.driving(pin!(self.body.frame()))),
+                &sent,
+                &mut self.vigil,
+                || receiving,
+            )
+            .await?;
             let piece = match frame {
                 None => None,
                 Some(Ok(frame)) => match frame.into_data() {
@@ -395,21 +373,21 @@ type Lost = (String, bool);
 /// and the vigil counts its time anew.
 ///
 /// The error says `true` if the deadline passed, and `false` if the vigil gave up. In both cases
-/// the future is dropped.
+/// the caller has to drop the future. It stays with the caller, since a future that is passed on by
+/// value takes its place twice.
 async fn within<F: Future>(
-    future: F,
+    mut future: Pin<&mut F>,
     sent: &Departure,
     vigil: &mut Vigil,
     ends: impl Fn() -> (Instant, &'static str),
 ) -> Result<F::Output, Lost> {
-    let mut future = pin!(future);
     let mut held = sent.is_held();
     loop {
         let mut wake = ends().0.min(vigil.next_tick());
         if held {
             wake = wake.min(Instant::now() + INTERVAL);
         }
-        if let Ok(output) = timeout_at(wake.into(), &mut future).await {
+        if let Ok(output) = timeout_at(wake.into(), future.as_mut()).await {
             return Ok(output);
         }
         if held && !sent.is_held() {
@@ -460,13 +438,32 @@ impl Client for AsyncHttp {
         })
     }
 
-    async fn send(
+    /// Counts the request. Converts a failure into a [`SendError`], which from then on is final: a
+    /// request that was not sent by now is prevented from being sent.
+    fn send(
         &mut self,
-        request: http::Request<Bytes>,
+        mut request: http::Request<Bytes>,
         vigil: Vigil,
         first: usize,
-    ) -> Result<Received<Remainder>, SendError> {
-        self.post(request, vigil, first).await
+    ) -> impl Future<Output = Result<Received<Remainder>, SendError>> + Send {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        // `protocol::call` sets this header if an address may lead to a node that hangs.
+        let sent = match request.headers().contains_key(EXPECT) {
+            true => Departure::until_taken(&mut request),
+            false => Arc::default(),
+        };
+        let request = request.map(|body| Watched {
+            body,
+            sent: Arc::clone(&sent),
+        });
+        async move {
+            let answered = self.exchange(request, &sent, vigil, first).await;
+            answered.map_err(|(message, timed_out)| SendError {
+                sent: sent.seal(),
+                timed_out,
+                message: self.asked.explain(message),
+            })
+        }
     }
 
     async fn probe(

@@ -271,11 +271,13 @@ impl Http {
                 left => left,
             };
         }
-        let rest = (!has_ended).then(|| Remainder {
-            reader,
-            waiting: self.waiting.clone(),
-            request_timeout: timeout,
-            lost: self.lost.clone(),
+        let rest = (!has_ended).then(|| {
+            Box::new(Remainder {
+                reader,
+                waiting: self.waiting.clone(),
+                request_timeout: timeout,
+                lost: self.lost.clone(),
+            })
         });
         Ok((head.map(|()| bytes.into()), rest))
     }

@@ -328,8 +328,7 @@ where
 
     /// Waits for a future that depends on this connection, and drives the connection meanwhile. If
     /// the returned future is dropped, the connection stays as it is, and can be driven again.
-    pub(super) async fn driving<F: Future>(&mut self, future: F) -> F::Output {
-        let mut future = pin!(future);
+    pub(super) async fn driving<F: Future>(&mut self, mut future: Pin<&mut F>) -> F::Output {
         poll_fn(|context| self.poll_driving(context, |context| future.as_mut().poll(context))).await
     }
 
@@ -359,15 +358,19 @@ where
     ///
     /// The connection must be new, or come from [`Pool::idle`]. It can't be used again after an
     /// error, or if the future is dropped.
-    pub(super) async fn send(
+    pub(super) fn send(
         &mut self,
         request: http::Request<B>,
-    ) -> Result<http::Response<Incoming>, NoAnswer<B>> {
+    ) -> impl Future<Output = Result<http::Response<Incoming>, NoAnswer<B>>> {
+        // hyper has the request from here on. Nothing of it is written before the first poll.
         let response = self.sender.try_send_request(request);
-        self.driving(response).await.map_err(|mut error| NoAnswer {
-            request: error.take_message(),
-            error: error.into_error(),
-        })
+        async move {
+            let answered = self.driving(pin!(response)).await;
+            answered.map_err(|mut error| NoAnswer {
+                request: error.take_message(),
+                error: error.into_error(),
+            })
+        }
     }
 }
 

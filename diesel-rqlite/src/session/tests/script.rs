@@ -340,7 +340,7 @@ impl Client for Scripted {
             Reply::Body(status, body) => (status, body, None),
             Reply::To(answer) => (StatusCode::OK, answer(&statements(request.body())), None),
             Reply::Begun(body, rest) if first < usize::MAX => {
-                (StatusCode::OK, body, Some(Parts(rest)))
+                (StatusCode::OK, body, Some(Box::new(Parts(rest))))
             }
             Reply::Begun(mut body, rest) => {
                 for part in rest {
