@@ -5,8 +5,8 @@
 //! 1. `AsyncHttp::send` wraps the body in `Watched`, which records when its last piece is taken.
 //! 2. `AsyncHttp::exchange` takes an idle connection from the pool, or opens one, and sends the
 //!    request on it.
-//! 3. It reads the whole answer, or, if the status is 200, at least the `first` bytes. The rest is
-//!    a `Remainder`, which the session reads while it decodes rows.
+//! 3. `AsyncHttp::receive` reads the whole answer, or, if the status is 200, at least the `first`
+//!    bytes. The rest is a `Remainder`, which the session reads while it decodes rows.
 //! 4. When the end of the answer has been read, the connection returns to the pool.
 //!
 //! Every wait in this flow is a call of `within`. It ends with the awaited event, at a deadline, or
@@ -128,8 +128,7 @@ impl AsyncHttp {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// Sends a request on a kept or a new connection. Reads the first bytes of its answer, or the
-    /// whole answer if it is not rows.
+    /// Sends a request on a kept or a new connection, and waits for the head of its answer.
     ///
     /// A kept connection may have been closed by the node in the meantime. If hyper returns the
     /// request because it has not begun to write it, and the body was not taken, the request is
@@ -139,19 +138,17 @@ impl AsyncHttp {
         &self,
         mut request: http::Request<Watched>,
         sent: &Departure,
-        mut vigil: Vigil,
-        first: usize,
-    ) -> Result<Received<Remainder>, Lost> {
+        vigil: &mut Vigil,
+        timeout: Duration,
+    ) -> Result<(http::Response<Incoming>, Connection), Lost> {
         let uri = request.uri().clone();
-        let timeout = request.extensions().get();
-        let timeout = timeout.map_or(self.request_timeout, |RequestTimeout(timeout)| *timeout);
         let mut open = match self.pool.idle(&uri) {
             Some(open) => open,
-            None => Box::pin(self.connect(&uri, sent, &mut vigil)).await?,
+            None => Box::pin(self.connect(&uri, sent, vigil)).await?,
         };
         to_path(&mut request);
         let is_empty = request.body().is_end_stream();
-        let response = loop {
+        loop {
             if is_empty {
                 sent.depart();
             }
@@ -163,7 +160,7 @@ impl AsyncHttp {
                 Some(sent) => (sent + timeout, "receive response"),
                 None => (began + timeout, "send request"),
             };
-            let answered = within(pin!(open.send(request)), sent, &mut vigil, ends).await?;
+            let answered = within(pin!(open.send(request)), sent, vigil, ends).await?;
             if let Err(NoAnswer {
                 request: Some(_), ..
             }) = &answered
@@ -172,18 +169,28 @@ impl AsyncHttp {
                 sent.returned();
             }
             match answered {
-                Ok(response) => break response,
+                Ok(response) => return Ok((response, open)),
                 // The node closed the connection while it was idle.
                 Err(NoAnswer {
                     request: Some(again),
                     ..
                 }) if open.is_reused && sent.time().is_none() => {
                     request = again;
-                    open = Box::pin(self.connect(&uri, sent, &mut vigil)).await?;
+                    open = Box::pin(self.connect(&uri, sent, vigil)).await?;
                 }
                 Err(NoAnswer { error, .. }) => return Err((chain(&error), false)),
             }
-        };
+        }
+    }
+
+    /// Reads the first bytes of an answer, or the whole answer if it is not rows.
+    async fn receive(
+        &self,
+        (response, open): (http::Response<Incoming>, Connection),
+        mut vigil: Vigil,
+        timeout: Duration,
+        first: usize,
+    ) -> Result<Received<Remainder>, Lost> {
         // The node has sent the head of an answer, so that it is alive.
         vigil.heard();
         let (head, body) = response.into_parts();
@@ -443,7 +450,7 @@ impl Client for AsyncHttp {
     fn send(
         &mut self,
         mut request: http::Request<Bytes>,
-        vigil: Vigil,
+        mut vigil: Vigil,
         first: usize,
     ) -> impl Future<Output = Result<Received<Remainder>, SendError>> + Send {
         self.requests.fetch_add(1, Ordering::Relaxed);
@@ -452,12 +459,18 @@ impl Client for AsyncHttp {
             true => Departure::until_taken(&mut request),
             false => Arc::default(),
         };
+        let timeout = request.extensions().get();
+        let timeout = timeout.map_or(self.request_timeout, |RequestTimeout(timeout)| *timeout);
         let request = request.map(|body| Watched {
             body,
             sent: Arc::clone(&sent),
         });
         async move {
-            let answered = self.exchange(request, &sent, vigil, first).await;
+            let head = self.exchange(request, &sent, &mut vigil, timeout).await;
+            let answered = match head {
+                Ok(answer) => self.receive(answer, vigil, timeout, first).await,
+                Err(lost) => Err(lost),
+            };
             answered.map_err(|(message, timed_out)| SendError {
                 sent: sent.seal(),
                 timed_out,
