@@ -47,7 +47,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -195,24 +195,30 @@ impl AsyncHttp {
         vigil.heard();
         let (head, body) = response.into_parts();
         let limit = usize::try_from(self.max_answer).unwrap_or(usize::MAX);
-        let mut rest = Remainder {
+        let mut answer = Answer {
             open: Some(open),
             body: Limited::new(body, limit),
-            vigil,
-            http: AsyncHttp {
-                request_timeout: timeout,
-                ..self.clone()
-            },
         };
         // Only an answer with rows is worth reading in parts. The others are short.
         let first = match head.status {
             StatusCode::OK => first,
             _ => usize::MAX,
         };
-        let bytes = rest.first(first).await?;
+        let ends = Instant::now() + timeout;
+        let bytes = answer.first(first, self, &mut vigil, ends).await?;
+        let response = http::Response::from_parts(head, bytes);
         // Without a connection, the answer has been read to its last byte.
-        let rest = rest.open.is_some().then_some(rest);
-        Ok((http::Response::from_parts(head, bytes), rest.map(Box::new)))
+        let rest = answer.open.is_some().then(|| {
+            Box::new(Remainder {
+                answer,
+                vigil,
+                http: AsyncHttp {
+                    request_timeout: timeout,
+                    ..self.clone()
+                },
+            })
+        });
+        Ok((response, rest))
     }
 
     /// Opens a connection for a request, while the vigil watches. The second value of the error is
@@ -270,27 +276,27 @@ impl AsyncHttp {
     }
 }
 
-/// The rest of an answer. If this is dropped before the end, its connection is closed.
+/// The body of an answer that is being read. If this is dropped before the end, its connection is
+/// closed.
 ///
 /// It owns the connection, since the connection makes progress only while somebody polls it.
-/// `max_answer` applies to the answer as a whole, including the bytes that were read before. After
-/// an error it must not be read any further.
-pub(crate) struct Remainder {
+/// `max_answer` applies to the answer as a whole. After an error it must not be read any further.
+struct Answer {
     /// The connection, or `None` if the answer was read completely.
     open: Option<Connection>,
     body: Limited<Incoming>,
-    /// The vigil of the request, which goes on until the answer ends.
-    vigil: Vigil,
-    /// The client, for its pool and its limits. Its `request_timeout` is the one of this request.
-    http: AsyncHttp,
 }
 
-impl Remainder {
-    /// Returns at least `wanted` bytes, or all of them. They must arrive within one
-    /// `request_timeout`.
-    async fn first(&mut self, wanted: usize) -> Result<Bytes, Lost> {
-        let ends = Instant::now() + self.http.request_timeout;
-        let Some(piece) = self.piece(ends).await? else {
+impl Answer {
+    /// Returns at least `wanted` bytes, or all of them. They must arrive before `ends`.
+    async fn first(
+        &mut self,
+        wanted: usize,
+        http: &AsyncHttp,
+        vigil: &mut Vigil,
+        ends: Instant,
+    ) -> Result<Bytes, Lost> {
+        let Some(piece) = self.piece(http, vigil, ends).await? else {
             return Ok(Bytes::new());
         };
         // Most answers are a single piece, which need not be copied.
@@ -299,7 +305,7 @@ impl Remainder {
         }
         let mut bytes = Vec::from(piece);
         while bytes.len() < wanted
-            && let Some(piece) = self.piece(ends).await?
+            && let Some(piece) = self.piece(http, vigil, ends).await?
         {
             bytes.extend_from_slice(&piece);
         }
@@ -310,21 +316,29 @@ impl Remainder {
     ///
     /// Gives the connection back to the pool as soon as the end is known, which may be together
     /// with the last bytes. After that, it returns `None` each time.
-    async fn piece(&mut self, ends: Instant) -> Result<Option<Bytes>, Lost> {
+    async fn piece(
+        &mut self,
+        http: &AsyncHttp,
+        vigil: &mut Vigil,
+        ends: Instant,
+    ) -> Result<Option<Bytes>, Lost> {
         loop {
             let Some(open) = &mut self.open else {
                 return Ok(None);
             };
-            // The request has an answer already. This only means that nothing is held back.
-            let sent = Departure::default();
-            let receiving = (ends, "receive body");
-            let frame = within(
-                pin!(open.driving(pin!(self.body.frame()))),
-                &sent,
-                &mut self.vigil,
-                || receiving,
-            )
-            .await?;
+            let frame = {
+                let frame = pin!(self.body.frame());
+                let mut frame = pin!(open.driving(frame));
+                // A short answer has come together with its head, and needs no timer.
+                match poll_fn(|context| Poll::Ready(frame.as_mut().poll(context))).await {
+                    Poll::Ready(frame) => frame,
+                    Poll::Pending => {
+                        // The request has an answer already, so that nothing is held back.
+                        let sent = Departure::default();
+                        within(frame, &sent, vigil, || (ends, "receive body")).await?
+                    }
+                }
+            };
             let piece = match frame {
                 None => None,
                 Some(Ok(frame)) => match frame.into_data() {
@@ -334,30 +348,44 @@ impl Remainder {
                 },
                 // A new answer would be as long.
                 Some(Err(error)) if error.is::<LengthLimitError>() => {
-                    return Err((too_long(self.http.max_answer), true));
+                    return Err((too_long(http.max_answer), true));
                 }
                 Some(Err(error)) => return Err((chain(&*error), false)),
             };
             if (piece.is_none() || self.body.is_end_stream())
                 && let Some(open) = self.open.take()
             {
-                self.http.pool.keep(open);
+                http.pool.keep(open);
             }
             return Ok(piece);
         }
     }
 }
 
+/// The rest of a long answer.
+pub(crate) struct Remainder {
+    answer: Answer,
+    /// The vigil of the request, which goes on until the answer ends.
+    vigil: Vigil,
+    /// The client, for its pool and its limits. Its `request_timeout` is the one of this request.
+    http: AsyncHttp,
+}
+
 impl Rest for Remainder {
     async fn read(&mut self, bytes: &mut Vec<u8>) -> Result<usize, SendError> {
-        let now = Instant::now();
+        let Remainder {
+            answer,
+            vigil,
+            http,
+        } = self;
         // The time in which nobody waited for it does not count.
-        self.vigil.heard();
-        let piece = self.piece(now + self.http.request_timeout).await;
+        vigil.heard();
+        let ends = Instant::now() + http.request_timeout;
+        let piece = answer.piece(http, vigil, ends).await;
         let piece = piece.map_err(|(message, timed_out)| SendError {
             sent: true,
             timed_out,
-            message: self.http.asked.explain(message),
+            message: http.asked.explain(message),
         })?;
         let piece = piece.unwrap_or_default();
         bytes.extend_from_slice(&piece);
