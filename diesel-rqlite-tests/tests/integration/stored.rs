@@ -549,7 +549,7 @@ fn query_that_comes_again_is_sent_as_it_is() -> Result<(), Box<dyn Error>> {
     };
     let (_, first) = recorded.sent(|conn| find(conn, 1));
     assert_eq!(first.len(), 1, "{first:?}");
-    let plain = r#"[["SELECT \"items\".\"name\", \"items\".\"price\" FROM \"items\" WHERE (\"items\".\"id\" = ?) LIMIT ?",2,1]]"#;
+    let plain = r#"[["SELECT \"items\".\"name\", \"items\".\"price\" FROM \"items\" WHERE (\"items\".\"id\" = ?) LIMIT 1",2]]"#;
     for _ in 0..3 {
         let (two, sent) = recorded.sent(|conn| find(conn, 2));
         assert_eq!(two?, ("two".to_owned(), Some(2.0)));
