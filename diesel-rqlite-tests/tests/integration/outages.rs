@@ -346,7 +346,7 @@ fn redirecting(location: &'static str) -> String {
                 .next()
                 .is_some_and(|line| line.is_ok_and(|line| !line.is_empty()))
             {}
-            // A node in the same cluster has told by then who leads.
+            // By then the real node has answered the survey, so that this answer comes last.
             std::thread::sleep(Duration::from_millis(4));
             let answer = format!(
                 "HTTP/1.1 301 Moved\r\nLocation: {location}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"

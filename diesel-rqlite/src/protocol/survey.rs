@@ -149,7 +149,7 @@ impl Survey {
 
     /// Notes what the answer to the read tells. A redirect names the leader by its address only. An answer with status
     /// 200 shows that the node leads itself. An error of the server says that it knows no leader. Anything else, such
-    /// as a wrong password, says nothing. Nor does a redirect to the same address: a request would go round there.
+    /// as a wrong password, says nothing. Nor does a redirect to the same address, which would redirect a request again.
     fn probed(&mut self, response: &http::Response<Bytes>) {
         let status = response.status();
         let failed = response.body().starts_with(br#"{"results":[],"error""#);

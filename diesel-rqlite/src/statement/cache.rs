@@ -212,28 +212,19 @@ mod tests {
     #[test]
     fn kept_text_is_sent_as_any_other() {
         let types = [RqliteType::Text, RqliteType::Binary];
+        let texts = [
+            r#"SELECT "t"."a", "b\" FROM "t" WHERE "c" = ?"#,
+            "SELECT 'x\n\u{1}', \"é\" FROM t -- \"\n WHERE c = ?",
+        ];
         let values = [
             Bind::Integer(1),
             Bind::Text("x'41'".into()),
             Bind::Real(f64::INFINITY),
         ];
-        let limits = [0, 7, i64::MAX, -1];
-        let mut all = Vec::new();
-        for value in values {
-            all.push((
-                r#"SELECT "t"."a", "b\" FROM "t" WHERE "c" = ?"#,
-                vec![value.clone()],
-            ));
-            let sql = "SELECT 'x\n\u{1}', \"é\" FROM t -- \"\n WHERE c = ?";
-            all.push((sql, vec![value.clone()]));
-            for limit in limits.map(Bind::Integer) {
-                let binds = vec![value.clone(), limit.clone()];
-                all.push(("SELECT a, \"b\" FROM t WHERE c = ? LIMIT ?", binds));
-                let binds = vec![value.clone(), limit, Bind::Integer(4)];
-                all.push(("SELECT a, \"b\" FROM t WHERE c = ? LIMIT ? OFFSET ?", binds));
-            }
-        }
-        for (sql, values) in all {
+        for (sql, value) in texts
+            .iter()
+            .flat_map(|sql| values.iter().map(move |to| (sql, to)))
+        {
             let statements = Statements::default();
             let kept = statements.keep(sql, &Query::parse(sql).expect("parses"));
             let kept = kept.expect("is kept");
@@ -243,13 +234,108 @@ mod tests {
                         let facts = Arc::clone(&query.facts);
                         let learnt = query.learnt.clone();
                         let mut found = query.found;
-                        let read = Read::new(found.remove(0), facts, values.clone(), learnt);
+                        let read = Read::new(found.remove(0), facts, vec![value.clone()], learnt);
                         let read = read.expect("has its value");
                         let statement = read.stored(types, doubtful).expect("has columns");
                         String::from_utf8(body(&[&statement]).json.to_vec())
                     };
                     let other = sent(Query::parse(sql).expect("parses"));
-                    assert_eq!(sent(kept.query()), other, "{sql}, {values:?}");
+                    assert_eq!(sent(kept.query()), other, "{sql}, {value:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn limit_of_rows_found_by_a_key_is_written_out() {
+        let integer = Bind::Integer;
+        for (sql, binds, wanted) in [
+            (
+                "SELECT a FROM t WHERE b = ? LIMIT ?",
+                vec![integer(7), integer(1)],
+                r#"[["SELECT a FROM t WHERE b = ? LIMIT 1",7]]"#,
+            ),
+            (
+                "SELECT a FROM t WHERE \"b\" = ? AND c = ?limit?offset?",
+                vec![integer(7), integer(8), integer(0), integer(i64::MAX)],
+                r#"[["SELECT a FROM t WHERE \"b\" = ? AND c = ?LIMIT 0 OFFSET 9223372036854775807",7,8]]"#,
+            ),
+            (
+                "SELECT a FROM t WHERE b = ?7 AND c = ?3 LIMIT ?",
+                (1..9).map(integer).collect(),
+                r#"[["SELECT a FROM t WHERE b = ?7 AND c = ?3 LIMIT 8",1,2,3,4,5,6,7]]"#,
+            ),
+            // No limit, or no number.
+            (
+                "SELECT a FROM t WHERE b = ? LIMIT ?",
+                vec![integer(7), integer(-1)],
+                r#"[["SELECT a FROM t WHERE b = ? LIMIT ?",7,-1]]"#,
+            ),
+            (
+                "SELECT a FROM t WHERE b = ? LIMIT ? OFFSET ?",
+                vec![integer(7), integer(1), integer(i64::MIN)],
+                r#"[["SELECT a FROM t WHERE b = ? LIMIT ? OFFSET ?",7,1,-9223372036854775808]]"#,
+            ),
+            (
+                "SELECT a FROM t WHERE b = ? LIMIT ?",
+                vec![integer(7), Bind::Null],
+                r#"[["SELECT a FROM t WHERE b = ? LIMIT ?",7,null]]"#,
+            ),
+            (
+                "SELECT a FROM t WHERE b = ? LIMIT ?",
+                vec![integer(7), Bind::Text("1".into())],
+                r#"[["SELECT a FROM t WHERE b = ? LIMIT ?",7,"1"]]"#,
+            ),
+            // The plan may depend on the number.
+            (
+                "SELECT a FROM t LIMIT ?",
+                vec![integer(1)],
+                r#"[["SELECT a FROM t LIMIT ?",1]]"#,
+            ),
+            (
+                "SELECT a FROM t WHERE b > ? LIMIT ?",
+                vec![integer(7), integer(1)],
+                r#"[["SELECT a FROM t WHERE b > ? LIMIT ?",7,1]]"#,
+            ),
+            (
+                "SELECT a FROM t WHERE b = ? ORDER BY a LIMIT ?",
+                vec![integer(7), integer(1)],
+                r#"[["SELECT a FROM t WHERE b = ? ORDER BY a LIMIT ?",7,1]]"#,
+            ),
+            // Another end.
+            (
+                "SELECT a FROM t WHERE b = ? LIMIT ?2",
+                vec![integer(7), integer(1)],
+                r#"[["SELECT a FROM t WHERE b = ? LIMIT ?2",7,1]]"#,
+            ),
+            (
+                "SELECT a FROM t WHERE b = ? LIMIT ?, ?",
+                vec![integer(7), integer(1), integer(2)],
+                r#"[["SELECT a FROM t WHERE b = ? LIMIT ?, ?",7,1,2]]"#,
+            ),
+            (
+                "SELECT a FROM t WHERE b = ? LIMIT ? + 1",
+                vec![integer(7), integer(1)],
+                r#"[["SELECT a FROM t WHERE b = ? LIMIT ? + 1",7,1]]"#,
+            ),
+        ] {
+            let statements = Statements::default();
+            let kept = statements.keep(sql, &Query::parse(sql).expect("parses"));
+            let kept = kept.expect("is kept");
+            // The same text with other values is sent before and after.
+            for binds in [vec![Bind::Null; binds.len()], binds.clone(), binds] {
+                let mut query = kept.query();
+                let learnt = query.learnt.clone();
+                let read = Read::new(
+                    query.found.remove(0),
+                    Arc::clone(&query.facts),
+                    binds.clone(),
+                    learnt,
+                );
+                let statement = read.expect("has its values").plain();
+                let sent = body(&[&statement]).json;
+                if binds.iter().any(|bind| *bind != Bind::Null) {
+                    assert_eq!(String::from_utf8_lossy(&sent), wanted);
                 }
             }
         }

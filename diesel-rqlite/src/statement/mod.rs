@@ -88,9 +88,8 @@ pub(crate) enum Wanted<'t> {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Statement<'a> {
     pub(crate) sql: Cow<'a, str>,
-    /// The same text as JSON, if that is known. It is then what is sent, with values in place of the placeholders of a
-    /// limit.
-    json: Option<KeptText>,
+    /// The same text as JSON, if that is known.
+    kept: Option<KeptText>,
     /// The values, by the numbers of their placeholders. All of them are sent.
     binds: Vec<Bind<'a>>,
     /// Set if its text has a RETURNING clause whose rows are wanted. Such a statement needs other flags, see
@@ -173,7 +172,7 @@ impl<'a> Statement<'a> {
     pub(crate) fn raw(sql: impl Into<Cow<'a, str>>) -> Self {
         Statement {
             sql: sql.into(),
-            json: None,
+            kept: None,
             binds: Vec::new(),
             returning: false,
             counted: false,
@@ -412,7 +411,7 @@ impl<'a> Statement<'a> {
 
     fn set_text(&mut self, sql: String) {
         self.sql = Cow::Owned(sql);
-        self.json = None;
+        self.kept = None;
     }
 
     /// Takes over the text, the encodings and the names. The values stay, so the encoded text must have the same
@@ -426,7 +425,7 @@ impl<'a> Statement<'a> {
     pub(crate) fn into_owned(self) -> Statement<'static> {
         Statement {
             sql: Cow::Owned(self.sql.into_owned()),
-            json: self.json,
+            kept: self.kept,
             binds: self.binds.into_iter().map(Bind::into_owned).collect(),
             returning: self.returning,
             counted: self.counted,

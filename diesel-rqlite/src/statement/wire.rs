@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use super::Statement;
 use super::plan::Batch;
-use super::writer::Limit;
 use crate::bind_collector::Bind;
 use crate::hex;
 use crate::protocol::request::{Endpoint, Exchange, Statements};
@@ -84,11 +83,14 @@ pub(crate) fn body(statements: &[&Statement<'_>]) -> Statements {
 /// Appends `["sql", value, …]`.
 fn push_statement(body: &mut Vec<u8>, statement: &Statement<'_>) {
     body.push(b'[');
-    match &statement.json {
-        Some(kept) => kept.push(body),
-        None => push_json(body, &*statement.sql),
-    }
-    for bind in &statement.binds {
+    let binds = match &statement.kept {
+        Some(kept) => kept.push(body, &statement.binds),
+        None => {
+            push_json(body, &*statement.sql);
+            &statement.binds
+        }
+    };
+    for bind in binds {
         body.push(b',');
         match bind {
             Bind::Null => body.extend_from_slice(b"null"),
@@ -117,28 +119,44 @@ fn push_statement(body: &mut Vec<u8>, statement: &Statement<'_>) {
 /// to copy.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct KeptText {
-    /// The text without its limit, from [`json`].
-    pub(super) json: Arc<str>,
-    pub(super) limit: Limit,
+    /// The text as JSON, without the quote at its end, and without a limit that is written out.
+    json: Arc<str>,
+    /// The number of values of the limit. These are the last ones of the statement.
+    limits: usize,
 }
 
 impl KeptText {
-    fn push(&self, body: &mut Vec<u8>) {
+    /// Creates the text of a statement whose last `limits` values are those of a limit, which follows `text`.
+    pub(super) fn new(text: &str, limits: usize) -> Self {
+        let mut json = serde_json::Value::from(text).to_string();
+        json.pop();
+        let json = json.into();
+        KeptText { json, limits }
+    }
+
+    /// Returns whether the limits of these values can be written out. Negative numbers, which mean no limit, stay bound.
+    pub(super) fn takes(&self, binds: &[Bind<'_>]) -> bool {
+        let mut limits = binds.iter().rev().take(self.limits);
+        limits.all(|limit| matches!(limit, Bind::Integer(0..)))
+    }
+
+    /// Appends the whole text. Returns the values that are still to be bound.
+    fn push<'b, 'a>(&self, body: &mut Vec<u8>, binds: &'b [Bind<'a>]) -> &'b [Bind<'a>] {
         body.extend_from_slice(self.json.as_bytes());
-        self.limit.push(body);
+        let (bound, limits) = binds.split_at(binds.len().saturating_sub(self.limits));
+        for (clause, limit) in ["LIMIT ", " OFFSET "].iter().zip(limits) {
+            if let Bind::Integer(limit) = limit {
+                body.extend_from_slice(clause.as_bytes());
+                push_json(body, limit);
+            }
+        }
         body.push(b'"');
+        bound
     }
 }
 
-/// Returns the beginning of a text as JSON, without the quote at its end.
-pub(super) fn json(text: &str) -> Arc<str> {
-    let mut json = serde_json::Value::from(text).to_string();
-    json.pop();
-    json.into()
-}
-
 /// Appends a value. Values of JSON's own kinds can be written to memory without an error.
-pub(super) fn push_json<T: serde::Serialize + ?Sized>(body: &mut Vec<u8>, value: &T) {
+fn push_json<T: serde::Serialize + ?Sized>(body: &mut Vec<u8>, value: &T) {
     let written = serde_json::to_writer(&mut *body, value);
     debug_assert!(written.is_ok());
 }

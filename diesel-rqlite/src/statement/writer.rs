@@ -1,8 +1,6 @@
 //! The text of a statement, with its placeholders in the form in which they are sent.
 //!
-//! Some become literals, of two kinds: the values of LIMIT and OFFSET of a read ([`Limit`]), and those of long inserts.
-//!
-//! The latter pay because a statement of thousands of parameters is slow on the server: each is parsed from JSON, copied
+//! Some become literals. A statement of thousands of parameters is slow on the server: each is parsed from JSON, copied
 //! through the Raft log as a message of its own and bound one by one. 10,000 rows of three columns without REALs took
 //! 40 ms as literals and 126 ms as parameters on rqlite 10.2.7, 77 and 185 ms on 8.26. Only values that SQLite reads
 //! back exactly from a literal become one: NULL, integers, text without NUL and short BLOBs. REALs stay parameters,
@@ -23,7 +21,7 @@ use std::ops::Range;
 
 use diesel_rqlite_sql::{Form, Parsed, Pin, SqlError};
 
-use super::wire::{conversion, push_json};
+use super::wire::conversion;
 use crate::bind_collector::Bind;
 use crate::hex;
 
@@ -54,31 +52,6 @@ pub(crate) struct Values<'a> {
     pub(super) names: Names,
     /// The values, by their numbers.
     pub(super) binds: Vec<Bind<'a>>,
-    /// The values with higher numbers, which are not bound.
-    pub(super) limit: Limit,
-}
-
-/// The values of LIMIT and OFFSET where the text of a read ends with them, written as literals.
-///
-/// A parameter costs a server 7 to 9 µs, a tenth of a point read (10.2.7, which takes 75 µs for one). Nearly each query of
-/// one row by Diesel has one here, from `first()`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Limit([Option<i64>; 2]);
-
-impl Limit {
-    pub(super) fn is_empty(self) -> bool {
-        self.0[0].is_none()
-    }
-
-    /// Appends the clauses to JSON.
-    pub(super) fn push(self, json: &mut Vec<u8>) {
-        for (name, value) in ["LIMIT ", " OFFSET "].iter().zip(self.0) {
-            if let Some(value) = value {
-                json.extend_from_slice(name.as_bytes());
-                push_json(json, &value);
-            }
-        }
-    }
 }
 
 impl<'a> Values<'a> {
@@ -94,7 +67,6 @@ impl<'a> Values<'a> {
             numbers,
             names: Names::Own,
             binds,
-            limit: Limit::default(),
         })
     }
 
@@ -112,41 +84,12 @@ impl<'a> Values<'a> {
                 false => Names::Plain,
             },
             binds: own,
-            limit: Limit::default(),
         })
-    }
-
-    /// Writes the values of LIMIT and OFFSET out, if the text ends with them and they are numbers. Negative numbers, which
-    /// mean no limit, stay bound.
-    pub(super) fn with_limit(mut self, parsed: &Parsed<'_>) -> Self {
-        let first = parsed.placeholders_of_limit();
-        let first = first.and_then(|number| self.binds.len().checked_sub(number));
-        let Some(first) = first else {
-            return self;
-        };
-        let mut limit = Limit::default();
-        for (literal, bind) in limit.0.iter_mut().zip(&self.binds[first..]) {
-            *literal = match bind {
-                Bind::Integer(value) if *value >= 0 => Some(*value),
-                _ => return self,
-            };
-        }
-        self.limit = limit;
-        self.binds.truncate(first);
-        self
-    }
-
-    /// Returns whether JSON can't carry some value, so that its placeholder needs SQL around it.
-    pub(super) fn need_sql(&self) -> bool {
-        need_sql(&self.binds)
     }
 
     /// Returns a writer of the statement that these values were made for, which `parsed` must be.
     pub(super) fn writer<'w>(&'w self, parsed: &'w Parsed<'_>) -> Writer<'w, 'a> {
-        Writer {
-            limit: self.limit,
-            ..Writer::new(parsed, &self.numbers, self.names, &self.binds)
-        }
+        Writer::new(parsed, &self.numbers, self.names, &self.binds)
     }
 }
 
@@ -156,7 +99,6 @@ pub(super) struct Writer<'w, 'a> {
     numbers: &'w [usize],
     names: Names,
     binds: &'w [Bind<'a>],
-    limit: Limit,
 }
 
 impl<'w, 'a> Writer<'w, 'a> {
@@ -171,14 +113,13 @@ impl<'w, 'a> Writer<'w, 'a> {
             numbers,
             names,
             binds,
-            limit: Limit::default(),
         }
     }
 
     /// Returns the whole text, or `None` if it needs no change.
     pub(super) fn all(&self, pins: &[Pin]) -> Option<String> {
-        let is_own = self.names == Names::Own && self.limit.is_empty();
-        if pins.is_empty() && is_own && !need_sql(self.binds) {
+        let carried = || self.binds.iter().any(|bind| conversion(bind).is_some());
+        if pins.is_empty() && self.names == Names::Own && !carried() {
             return None;
         }
         Some(self.part(self.parsed.all(), pins))
@@ -196,20 +137,8 @@ impl<'w, 'a> Writer<'w, 'a> {
         self.binds.get(self.numbers.get(place)?.checked_sub(1)?)
     }
 
-    /// Returns the value of a placeholder that is written out.
-    fn literal(&self, place: usize) -> Option<i64> {
-        let number = self.numbers.get(place)?.checked_sub(1)?;
-        *self.limit.0.get(number.checked_sub(self.binds.len())?)?
-    }
-
-    /// Appends a placeholder, with SQL around it if JSON can't carry the value. A value that is not bound is appended
-    /// itself.
+    /// Appends a placeholder, with SQL around it if JSON can't carry the value.
     fn push_placeholder(&self, place: usize, own: Range<usize>, sql: &mut String) {
-        if let Some(value) = self.literal(place) {
-            let next = self.parsed.text().as_bytes().get(own.end).copied();
-            push_literal(sql, &Bind::Integer(value), next);
-            return;
-        }
         let (before, behind) = self.bind(place).and_then(conversion).unwrap_or_default();
         sql.push_str(before);
         match (self.names, self.numbers.get(place)) {
@@ -271,10 +200,6 @@ impl<'w, 'a> Writer<'w, 'a> {
             });
         (sql, left.into_inner())
     }
-}
-
-fn need_sql(binds: &[Bind<'_>]) -> bool {
-    binds.iter().any(|bind| conversion(bind).is_some())
 }
 
 /// Appends a literal, separated from the words around it, as in `CASE WHEN ?THEN`. Returns `false` if the value can't
@@ -380,85 +305,5 @@ mod tests {
             "INSERT INTO t VALUES (CASE WHEN 1 THEN 2 ELSE NULL END) ON CONFLICT (a) WHERE a > ? DO NOTHING"
         );
         assert_eq!(left, [Bind::Integer(3)]);
-    }
-
-    #[test]
-    fn numbers_of_the_limit_are_written_out() {
-        let integer = Bind::Integer;
-        for (sql, binds, wanted, left) in [
-            (
-                "SELECT a FROM t LIMIT ?",
-                vec![integer(5)],
-                "SELECT a FROM t LIMIT 5",
-                0,
-            ),
-            (
-                "SELECT a FROM t WHERE b = ? LIMIT ? OFFSET ?",
-                vec![integer(7), integer(0), integer(i64::MAX)],
-                "SELECT a FROM t WHERE b = ? LIMIT 0 OFFSET 9223372036854775807",
-                1,
-            ),
-            (
-                "SELECT a FROM t WHERE b = ?7 OR c = ?3 limit?offset?",
-                vec![integer(1); 9],
-                "SELECT a FROM t WHERE b = ?7 OR c = ?3 limit 1 offset 1",
-                7,
-            ),
-            (
-                "SELECT a FROM t LIMIT ?",
-                vec![integer(-1)],
-                "SELECT a FROM t LIMIT ?",
-                1,
-            ),
-            (
-                "SELECT a FROM t LIMIT ? OFFSET ?",
-                vec![integer(1), integer(i64::MIN)],
-                "SELECT a FROM t LIMIT ? OFFSET ?",
-                2,
-            ),
-            (
-                "SELECT a FROM t LIMIT ?",
-                vec![Bind::Text("1".into())],
-                "SELECT a FROM t LIMIT ?",
-                1,
-            ),
-            (
-                "SELECT a FROM t LIMIT ?",
-                vec![Bind::Null],
-                "SELECT a FROM t LIMIT ?",
-                1,
-            ),
-            (
-                "SELECT a FROM t LIMIT ?1",
-                vec![integer(1)],
-                "SELECT a FROM t LIMIT ?1",
-                1,
-            ),
-            (
-                "SELECT a FROM t LIMIT ?, ?",
-                vec![integer(1); 2],
-                "SELECT a FROM t LIMIT ?, ?",
-                2,
-            ),
-            (
-                "SELECT a FROM t LIMIT ? + 1",
-                vec![integer(1)],
-                "SELECT a FROM t LIMIT ? + 1",
-                1,
-            ),
-            (
-                "SELECT a FROM (SELECT a FROM t LIMIT ?)",
-                vec![integer(1)],
-                "SELECT a FROM (SELECT a FROM t LIMIT ?)",
-                1,
-            ),
-        ] {
-            let parsed = one(sql).expect("parses");
-            let values = Values::of(&parsed, binds.clone()).expect("as many");
-            let values = values.with_limit(&parsed);
-            let written = values.writer(&parsed).all(&[]);
-            assert_eq!(written.as_deref().unwrap_or(sql), wanted);
-            assert_eq!(values.binds, binds[..left], "{sql}");
-        }
     }
 }

@@ -47,7 +47,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -326,19 +326,15 @@ impl Answer {
             let Some(open) = &mut self.open else {
                 return Ok(None);
             };
-            let frame = {
-                let frame = pin!(self.body.frame());
-                let mut frame = pin!(open.driving(frame));
-                // A short answer has come together with its head, and needs no timer.
-                match poll_fn(|context| Poll::Ready(frame.as_mut().poll(context))).await {
-                    Poll::Ready(frame) => frame,
-                    Poll::Pending => {
-                        // The request has an answer already, so that nothing is held back.
-                        let sent = Departure::default();
-                        within(frame, &sent, vigil, || (ends, "receive body")).await?
-                    }
-                }
-            };
+            // The request has an answer already, so that nothing is held back.
+            let sent = Departure::default();
+            let frame = within(
+                pin!(open.driving(pin!(self.body.frame()))),
+                &sent,
+                vigil,
+                || (ends, "receive body"),
+            )
+            .await?;
             let piece = match frame {
                 None => None,
                 Some(Ok(frame)) => match frame.into_data() {
