@@ -327,12 +327,6 @@ impl<'a> Parsed<'a> {
         }
     }
 
-    /// Returns the text before a token.
-    pub fn text_before(&self, token: usize) -> &str {
-        let end = self.tokens.get(token).map(|token| token.start as usize);
-        &self.text[..end.unwrap_or(self.text.len())]
-    }
-
     /// Returns whether a query has its own ORDER BY, not one of a subquery.
     pub fn is_ordered(&self) -> bool {
         self.clauses.is_ordered

@@ -122,7 +122,7 @@ fn filter_order_limit_and_offset() {
     assert_eq!(boxed, [3]);
 }
 
-/// The numbers of LIMIT and OFFSET are written into the text where they can be.
+/// Where rows are found by a key, numbers are written into the text unless they are negative.
 #[test]
 fn any_number_is_a_limit() {
     const ALL: [i32; 3] = [1, 2, 3];
@@ -140,6 +140,10 @@ fn any_number_is_a_limit() {
                 let found = ids.limit(limit).offset(offset).load(conn);
                 assert_eq!(found, Ok(wanted.clone()), "{limit}, {offset}");
                 let found = ids.into_boxed().limit(limit).offset(offset).load(conn);
+                assert_eq!(found, Ok(wanted), "{limit}, {offset}");
+                let by_key = authors::table.find(2).select(authors::id);
+                let wanted: Vec<_> = [2].into_iter().skip(skipped).take(rows).collect();
+                let found = by_key.limit(limit).offset(offset).load(conn);
                 assert_eq!(found, Ok(wanted), "{limit}, {offset}");
             }
         }

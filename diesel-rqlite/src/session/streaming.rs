@@ -298,10 +298,7 @@ impl<C: Client> Streaming<C> {
             Some(pieces) => Coming::new(pieces, rest),
             // The answer has no rows, or is an error.
             None => {
-                let body = match rest {
-                    Some(rest) => whole::<C>(&exchange, body, rest).await?,
-                    None => body,
-                };
+                let body = whole::<C>(&exchange, body, rest).await?;
                 rows_of_query(&exchange, &body, &self.statement)?;
                 return Err(self.others());
             }
@@ -350,8 +347,11 @@ fn reals(types: Option<&[RqliteType]>) -> Doubtful {
 async fn whole<C: Client>(
     exchange: &Exchange,
     first: Bytes,
-    mut rest: Box<C::Rest>,
+    rest: Option<Box<C::Rest>>,
 ) -> QueryResult<Bytes> {
+    let Some(mut rest) = rest else {
+        return Ok(first);
+    };
     let mut all = Vec::from(first);
     let lost = |error: SendError| error::failure(exchange.failure(Why::Unknown, error.message));
     while rest.read(&mut all).await.map_err(lost)? > 0 {}
@@ -394,10 +394,7 @@ impl<C: Client> Session<C> {
             .as_ref()
             .and_then(|_| Pieces::begin(&body, &statement.encodings));
         let Some(mut pieces) = begun else {
-            let body = match rest {
-                Some(rest) => Box::pin(whole::<C>(exchange, body, rest)).await?,
-                None => body,
-            };
+            let body = whole::<C>(exchange, body, rest).await?;
             return Ok((whole_rows(exchange, &body, statement, learnt)?, None));
         };
         let rows = pieces.rows().map_err(|error| {

@@ -258,7 +258,7 @@ mod tests {
             (
                 "SELECT a FROM t WHERE \"b\" = ? AND c = ?limit?offset?",
                 vec![integer(7), integer(8), integer(0), integer(i64::MAX)],
-                r#"[["SELECT a FROM t WHERE \"b\" = ? AND c = ?LIMIT 0 OFFSET 9223372036854775807",7,8]]"#,
+                r#"[["SELECT a FROM t WHERE \"b\" = ? AND c = ? LIMIT 0 OFFSET 9223372036854775807",7,8]]"#,
             ),
             (
                 "SELECT a FROM t WHERE b = ?7 AND c = ?3 LIMIT ?",

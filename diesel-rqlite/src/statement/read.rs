@@ -6,7 +6,7 @@
 //! | method | form |
 //! |---|---|
 //! | `plain` | as it is written, except that the number of a limit may replace its parameter; for raw SQL, PRAGMA and EXPLAIN |
-//! | `stored` | as it is written, and the answer shows where a value may differ from the stored one |
+//! | `stored` | like `plain`, and the answer shows where a value may differ from the stored one |
 //! | `exact` | with SQL around it; nearly all values are exact, and the answer shows where one is not |
 //! | `tagged` | with SQL around it; all values are exact |
 //! | `columns` | without rows, for the names of the columns |
@@ -145,7 +145,7 @@ impl<'a> Read<'a> {
     fn unlimited(&self) -> Option<KeptText> {
         let limits = self.parsed.placeholders_of_limit()?;
         self.by_key()?;
-        let text = self.parsed.text_before(self.parsed.limit()?);
+        let text = self.parsed.span(self.parsed.before(self.parsed.limit()?));
         Some(KeptText::new(text, limits))
     }
 

@@ -144,7 +144,7 @@ impl KeptText {
     fn push<'b, 'a>(&self, body: &mut Vec<u8>, binds: &'b [Bind<'a>]) -> &'b [Bind<'a>] {
         body.extend_from_slice(self.json.as_bytes());
         let (bound, limits) = binds.split_at(binds.len().saturating_sub(self.limits));
-        for (clause, limit) in ["LIMIT ", " OFFSET "].iter().zip(limits) {
+        for (clause, limit) in [" LIMIT ", " OFFSET "].iter().zip(limits) {
             if let Bind::Integer(limit) = limit {
                 body.extend_from_slice(clause.as_bytes());
                 push_json(body, limit);
