@@ -74,7 +74,7 @@ const NOT_SENT: &str = "neither the configuration nor the cluster's list of node
 const MOST_NOT_TAKEN: usize = 4;
 /// A header of the answers that rqlite itself gives. Forwarded answers have it, too.
 pub(crate) const SERVED_BY: &str = "x-rqlite-served-by";
-const VERSION: &str = "x-rqlite-version";
+pub(crate) const VERSION: &str = "x-rqlite-version";
 
 /// The failure of a request that was sent and has no answer.
 ///

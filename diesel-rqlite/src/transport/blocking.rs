@@ -1,4 +1,4 @@
-//! HTTP by ureq and its protocol, with connections that are kept alive.
+//! HTTP over ureq's connectors, with connections that are kept alive.
 //!
 //! # Flow of a request
 //!
@@ -7,7 +7,7 @@
 //! 2. `Http::try_to_post` sends the request. If it was not sent, and the address came from the
 //!    cache, it sends it once more.
 //! 3. `Http::attempt` hands the request to [`Lines`], which takes a kept connection or opens one:
-//!    `Tcp` connects, `TlsConnector` adds TLS, `Concealed` puts the credentials back.
+//!    `Tcp` connects, and `TlsConnector` adds TLS.
 //! 4. `Http::receive` reads the whole answer, or, if the status is 200, at least the `first` bytes.
 //!    The rest is a `Remainder`, which the session reads while it decodes rows.
 //! 5. The vigil ends with the answer: in `post`, or in the `Remainder`.
@@ -28,8 +28,8 @@
 //!
 //! A request counts as sent if its head has begun to be sent, all of the body was taken, and the
 //! socket holds nothing of it back: every byte that it was given was accepted by the operating
-//! system. See [`Watched`] here, `Revealing` in `concealed`, and `Socket` in `tcp`. An empty body
-//! counts as taken from the beginning.
+//! system. See `Revealing` in `concealed`, and `Socket` in `tcp`. An empty body counts as taken from
+//! the beginning. A success that comes before that is no answer to the request.
 //!
 //! # Time limits
 //!
@@ -41,7 +41,6 @@
 //! `request_timeout`. A survey has [`PROBE`] for everything.
 
 use std::collections::HashMap;
-use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -67,6 +66,7 @@ use crate::runtime::Blocking;
 use crate::session::{Client, Received, Rest, Vigil};
 
 use super::concealed::{Concealed, Heads, Revealing};
+use super::http1::too_early;
 use super::line::{Body, IDLE, Lines};
 use super::tcp::{Socket, Tcp, Watched as Waiting};
 #[cfg(feature = "rustls")]
@@ -89,7 +89,7 @@ pub(crate) struct Http {
     /// An agent for requests outside of the session. They have a short timeout, unless the
     /// request sets another one.
     probes: ureq::Agent,
-    /// The substitutes of secret headers, for `lines` and `probes`.
+    /// The substitutes of secret headers, for `probes`.
     concealed: Concealed,
     request_timeout: Duration,
     /// The means to convert errors.
@@ -215,24 +215,19 @@ impl Http {
         first: usize,
     ) -> Result<Received<Remainder>, SendError> {
         self.requests += 1;
-        let mut head = http::Request::new(());
-        head.method_mut().clone_from(request.method());
-        head.uri_mut().clone_from(request.uri());
-        head.headers_mut().clone_from(request.headers());
-        let _concealed = self.concealed.conceal(head.headers_mut());
         let timeout = request.extensions().get::<RequestTimeout>();
         let timeout = timeout.map_or(self.request_timeout, |RequestTimeout(timeout)| *timeout);
-        let mut body = Watched {
-            body: request.body(),
-            read: 0,
-        };
-        let answer = self
-            .lines
-            .exchange(head, &mut body, timeout)
-            .and_then(|(head, body)| self.receive(head, body, timeout, first));
+        // Until its last byte, a `]`, is sent, no server can have understood the request, regardless
+        // of what happened to the connection.
+        let mut left = &**request.body();
+        let head = self.lines.exchange(request, &mut left, timeout);
+        let sent = left.is_empty() && self.waiting.has_begun() && !self.waiting.holds_back();
+        let answer = head.and_then(|(head, body)| match head.status().is_success() && !sent {
+            true => Err(too_early().into()),
+            false => self.receive(head, body, timeout, first),
+        });
         answer.map_err(|error| {
             self.addresses.forget();
-            let sent = body.is_read() && self.waiting.has_begun() && !self.waiting.holds_back();
             self.lost.error(error, sent)
         })
     }
@@ -258,18 +253,11 @@ impl Http {
             StatusCode::OK => first,
             _ => usize::MAX,
         };
-        let mut bytes = Vec::new();
-        // Room for one more byte detects the end.
         let expected = length.and_then(|length| usize::try_from(length).ok());
-        let mut room = expected.map_or(PIECE, |length| length.saturating_add(1).min(PIECE));
+        let mut bytes = Vec::with_capacity(expected.map_or(PIECE, |length| length.min(PIECE)));
         let mut has_ended = false;
         while bytes.len() < first && !has_ended {
-            let count = reader.read_some(&mut bytes, room)?;
-            has_ended = count == 0;
-            room = match room - count {
-                0 => PIECE,
-                left => left,
-            };
+            has_ended = reader.read_some(&mut bytes)? == 0;
         }
         let rest = (!has_ended).then(|| {
             Box::new(Remainder {
@@ -291,17 +279,12 @@ struct Limited {
 }
 
 impl Limited {
-    /// Appends the available bytes of a body, at most `most`. Returns 0 at the end. Waits if none are
-    /// available.
-    fn read_some(&mut self, bytes: &mut Vec<u8>, most: usize) -> Result<usize, ureq::Error> {
-        let before = bytes.len();
-        bytes.resize(before + most, 0);
-        let outcome = self.body.read(&mut bytes[before..]);
-        let count = *outcome.as_ref().unwrap_or(&0);
-        bytes.truncate(before + count);
+    /// Appends the available bytes of a body. Returns 0 at the end. Waits if none are available.
+    fn read_some(&mut self, bytes: &mut Vec<u8>) -> Result<usize, ureq::Error> {
+        let count = self.body.read(bytes)?;
         let left = self.left.checked_sub(count as u64);
         self.left = left.ok_or(ureq::Error::BodyExceedsLimit(self.limit))?;
-        outcome
+        Ok(count)
     }
 }
 
@@ -357,7 +340,7 @@ pub(crate) struct Remainder {
 impl Rest for Remainder {
     async fn read(&mut self, bytes: &mut Vec<u8>) -> Result<usize, SendError> {
         self.waiting.await_body(self.request_timeout);
-        let outcome = self.reader.read_some(bytes, PIECE);
+        let outcome = self.reader.read_some(bytes);
         let outcome = outcome.map_err(|error| self.lost.error(error, true));
         match outcome {
             Err(_) => with_reason(outcome, self.waiting.end()),
@@ -455,29 +438,6 @@ impl Resolver for Addresses {
     }
 }
 
-/// A body that knows how much of it was taken. Until its last byte, a `]`, is sent, no server can
-/// have understood the request, regardless of what happened to the connection.
-struct Watched<'b> {
-    body: &'b Bytes,
-    read: usize,
-}
-
-impl Watched<'_> {
-    /// Returns whether HTTP has taken the whole body. The socket may still hold the end of it back,
-    /// see `Waiting::holds_back`.
-    fn is_read(&self) -> bool {
-        self.read == self.body.len()
-    }
-}
-
-impl Read for Watched<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let count = (&self.body[self.read..]).read(buffer)?;
-        self.read += count;
-        Ok(count)
-    }
-}
-
 /// Returns the settings that both agents share. An answer is returned whatever its status is, and
 /// redirects are not followed.
 fn builder(config: &RqliteConfig) -> Builder {
@@ -563,8 +523,8 @@ fn tls(config: &RqliteConfig) -> Result<ClientTls, ConnectionError> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-    use std::net::{Shutdown, TcpListener, TcpStream};
+    use std::io::{Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
     use std::thread;
 
     use super::*;
@@ -700,8 +660,7 @@ mod tests {
             let answer = b"HTTP/1.0 413 Too Large\r\n\r\ntoo long";
             stream.write_all(answer).expect("is open");
             // The request is not read, so that the client's writes fail.
-            stream.shutdown(Shutdown::Both).expect("is open");
-            stream
+            drop(stream);
         };
         let served = thread::spawn(serve);
         let body = format!("[[\"{}\"]]", "x".repeat(32 << 20));

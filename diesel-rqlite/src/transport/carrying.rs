@@ -1,5 +1,5 @@
-//! Requests to one node that are not SQL, with streamed bodies, over hyper. Each has its own
-//! connection, which is driven by the task that waits for it.
+//! Requests to one node that are not SQL, with streamed bodies, for the asynchronous client. Each has
+//! its own connection.
 //!
 //! This is the asynchronous counterpart of `node`, for `administration`: a request is sent once,
 //! redirects are not followed, any status is an answer, there is no vigil, and `max_answer` does
@@ -27,24 +27,25 @@
 
 use std::fmt;
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{HOST, HeaderValue, USER_AGENT};
-use http_body::{Body, Frame};
-use hyper::body::Incoming;
+use http::header::{HeaderValue, TRANSFER_ENCODING, USER_AGENT};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::asynchronous::{AsyncHttp, Connections, Stream, chain, to_path};
-use super::{PIECE, pool};
+use super::PIECE;
+use super::asynchronous::{AsyncHttp, chain};
+use super::channel::Channel;
+use super::http1::{Body, Head, too_early, write_head};
+use super::pool::Pool;
 use crate::administration::{Carry, Fetch, Patience, Text};
 use crate::protocol::backup::Whole;
 use crate::protocol::call::SendError;
-use crate::protocol::head::{AGENT, host_of};
+use crate::protocol::head::AGENT;
 use crate::session::Rest;
 
 /// A SQLite file that is inspected while it is read. The file is not read ahead: a piece is read
@@ -95,44 +96,14 @@ impl<R: AsyncRead + Send> Text for TextOf<'_, R> {
     }
 }
 
-/// The body of a request: empty, or a file that is read while it is sent. `None` also after the end
-/// of the file. Its length is not known, so that hyper sends it in chunks.
-pub(super) struct Content(Option<Upload>);
-
-impl Body for Content {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let Some(upload) = &mut self.0 else {
-            return Poll::Ready(None);
-        };
-        let piece = ready!(upload.poll_piece(context));
-        Poll::Ready(match piece {
-            Ok(piece) if piece.is_empty() => {
-                self.0 = None;
-                None
-            }
-            piece => Some(piece.map(Frame::data)),
-        })
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_none()
-    }
-}
-
 /// The body of an answer, as it arrives. If this is dropped before the end, its connection is
 /// closed. After the end it is closed as well, since there are no others that could use it.
 pub(crate) struct Download {
-    /// The connection, which is driven while somebody reads.
-    open: pool::Open<Stream, Content>,
-    body: Incoming,
-    /// Bytes that have arrived but were not read yet.
-    left: Bytes,
+    channel: Channel,
+    body: Body,
+    /// Bytes that have arrived, of which the first `given` were read.
+    arrived: Vec<u8>,
+    given: usize,
     /// The end of the time for all of it, if that is limited.
     ends: Option<Instant>,
 }
@@ -150,22 +121,20 @@ impl Download {
         Download { ends, ..self }
     }
 
-    /// Returns the next bytes. They are empty at the end.
-    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
-        loop {
-            if !self.left.is_empty() {
-                return Poll::Ready(Ok(std::mem::take(&mut self.left)));
-            }
-            let Download { open, body, .. } = self;
-            let frame =
-                open.poll_driving(context, |context| Pin::new(&mut *body).poll_frame(context));
-            match ready!(frame) {
-                None => return Poll::Ready(Ok(Bytes::new())),
-                // Trailers are skipped.
-                Some(Ok(frame)) => self.left = frame.into_data().unwrap_or_default(),
-                Some(Err(error)) => return Poll::Ready(Err(io::Error::other(chain(&error)))),
-            }
+    /// Waits until there are bytes that were not read. Returns them, or none at the end.
+    fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        if self.given == self.arrived.len() {
+            self.arrived.clear();
+            self.given = 0;
+            let Download {
+                channel,
+                body,
+                arrived,
+                ..
+            } = self;
+            ready!(channel.poll_read(context, body, arrived))?;
         }
+        Poll::Ready(Ok(&self.arrived[self.given..]))
     }
 }
 
@@ -175,10 +144,10 @@ impl AsyncRead for Download {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let mut piece = ready!(self.poll_piece(context))?;
-        let count = piece.len().min(buffer.remaining());
-        buffer.put_slice(&piece.split_to(count));
-        self.left = piece;
+        let bytes = ready!(self.poll_bytes(context))?;
+        let count = bytes.len().min(buffer.remaining());
+        buffer.put_slice(&bytes[..count]);
+        self.given += count;
         Poll::Ready(Ok(()))
     }
 }
@@ -187,20 +156,24 @@ impl Rest for Download {
     /// Appends the bytes that have arrived, or waits for some. Returns 0 at the end.
     async fn read(&mut self, bytes: &mut Vec<u8>) -> Result<usize, SendError> {
         let ends = self.ends;
-        let piece = poll_fn(|context| self.poll_piece(context));
-        let piece = match ends {
-            Some(ends) => timeout_at(ends, piece).await,
-            None => Ok(piece.await),
+        let before = bytes.len();
+        let read = poll_fn(|context| {
+            bytes.extend_from_slice(ready!(self.poll_bytes(context))?);
+            self.given = self.arrived.len();
+            Poll::Ready(Ok(()))
+        });
+        let read: Result<io::Result<()>, _> = match ends {
+            Some(ends) => timeout_at(ends, read).await,
+            None => Ok(read.await),
         };
         let failed = |timed_out, message| SendError {
             sent: true,
             timed_out,
             message,
         };
-        let piece = piece.map_err(|_| failed(true, "timeout: receive body".to_owned()))?;
-        let piece = piece.map_err(|error| failed(false, error.to_string()))?;
-        bytes.extend_from_slice(&piece);
-        Ok(piece.len())
+        let read = read.map_err(|_| failed(true, "timeout: receive body".to_owned()))?;
+        read.map_err(|error| failed(false, chain(&error)))?;
+        Ok(bytes.len() - before)
     }
 }
 
@@ -212,11 +185,9 @@ impl Fetch for AsyncHttp {
         request: http::Request<()>,
         patience: Patience,
     ) -> Result<http::Response<Download>, SendError> {
-        // A pool without connections: only its connector is used.
-        let connections = self.pool.for_others();
-        let exchange = exchange(&connections, request.map(|()| Content(None)));
+        let exchange = exchange(&self.pool, request, None);
         let (timed_out, answer) = match timeout(patience.head, exchange).await {
-            Ok(answer) => (false, answer),
+            Ok(answer) => (false, answer.map_err(|error| chain(&error))),
             Err(_) => (true, Err("timeout: receive response".to_owned())),
         };
         let answer = answer.map(|answer| {
@@ -237,41 +208,109 @@ impl Carry<Upload> for AsyncHttp {
         request: http::Request<Upload>,
         body: Duration,
     ) -> Result<http::Response<Download>, SendError> {
-        // The upload moves into the connection. A clone of the check tells later whether its end
-        // was sent.
-        let whole = request.body().whole.clone();
-        let connections = self.pool.for_others();
-        let request = request.map(|upload| Content(Some(upload)));
-        let answer = exchange(&connections, request).await;
+        let (head, mut upload) = request.into_parts();
+        let request = http::Request::from_parts(head, ());
+        let answer = exchange(&self.pool, request, Some(&mut upload)).await;
         let answer = answer.map(|answer| answer.map(|download| download.within(Some(body))));
-        answer.map_err(|message| SendError {
-            sent: whole.has_ended(),
+        answer.map_err(|error| SendError {
+            sent: upload.whole.has_ended(),
             timed_out: false,
-            message: self.asked.explain(message),
+            message: self.asked.explain(chain(&error)),
         })
     }
 }
 
 /// Sends a request on a new connection, and waits for the head of its answer. Sets no time limit,
-/// apart from that of the connector. The error is a text without the node.
+/// apart from that of the connector.
 async fn exchange(
-    connections: &Connections<Content>,
-    mut request: http::Request<Content>,
-) -> Result<http::Response<Download>, String> {
+    pool: &Pool,
+    mut request: http::Request<()>,
+    upload: Option<&mut Upload>,
+) -> io::Result<http::Response<Download>> {
     let headers = request.headers_mut();
     headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-    if let Some(host) = host_of(request.uri()) {
-        request.headers_mut().insert(HOST, host);
+    if upload.is_some() {
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-    let open = connections.connect(request.uri()).await;
-    let mut open = open.map_err(|error| chain(&*error))?;
-    to_path(&mut request);
-    let response = open.send(request).await;
-    let response = response.map_err(|no_answer| chain(&no_answer.error))?;
-    Ok(response.map(|body| Download {
-        open,
-        body,
-        left: Bytes::new(),
+    let mut channel = pool.connect(request.uri()).await?;
+    let head = match send(&mut channel, &request, upload).await? {
+        Some(early) if early.response.status().is_success() => return Err(too_early()),
+        Some(early) => early,
+        None => channel.answer().await?,
+    };
+    Ok(head.response.map(|()| Download {
+        channel,
+        body: head.body,
+        arrived: Vec::new(),
+        given: 0,
         ends: None,
     }))
+}
+
+/// Sends a request, and its file in chunks. Returns the head of its answer if that comes before all
+/// was sent.
+async fn send(
+    channel: &mut Channel,
+    request: &http::Request<()>,
+    mut upload: Option<&mut Upload>,
+) -> io::Result<Option<Head>> {
+    let mut bytes = Vec::new();
+    write_head(request, &mut bytes);
+    loop {
+        if let Some(early) = channel.send(&bytes).await? {
+            return Ok(Some(early));
+        }
+        let Some(file) = upload.as_mut() else {
+            return Ok(None);
+        };
+        let piece = poll_fn(|context| file.poll_piece(context)).await?;
+        bytes.clear();
+        write!(bytes, "{:x}\r\n", piece.len())?;
+        bytes.extend_from_slice(&piece);
+        bytes.extend_from_slice(b"\r\n");
+        // An empty chunk is the last one.
+        if piece.is_empty() {
+            upload = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::config::RqliteConfig;
+    use crate::session::Client;
+
+    /// A file that can't be read.
+    struct Unreadable(io::ErrorKind);
+
+    impl AsyncRead for Unreadable {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Ready(Err(self.0.into()))
+        }
+    }
+
+    /// The node waits for the rest, and the error looks like one of its connection.
+    #[tokio::test]
+    async fn file_that_can_not_be_read_ends_its_upload() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("binds");
+        let node = format!("http://{}", listener.local_addr().expect("is bound"));
+        let config: RqliteConfig = node.parse().expect("is a URL");
+        let http = AsyncHttp::open(&config).expect("opens");
+        for kind in [io::ErrorKind::ConnectionReset, io::ErrorKind::UnexpectedEof] {
+            let upload = Upload::new(Unreadable(kind), Whole::default());
+            let request = http::Request::post(format!("{node}/db/load"));
+            let request = request.body(upload).expect("is one");
+            let limit = Duration::from_secs(20);
+            let answer = timeout(limit, http.carry(request, limit)).await;
+            let error = answer.expect("in time").map(|_| ()).expect_err("fails");
+            assert!(!error.sent, "{error:?}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Hides user and password from the HTTP client.
+//! Hides user and password from ureq's agents. (The requests of a session do not use them.)
 //!
 //! At the level `trace`, ureq logs every byte that it writes, in hexadecimal. So it is given a
 //! random value of the same length for the header. That is replaced by the real value on its way to

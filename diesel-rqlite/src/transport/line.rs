@@ -1,8 +1,8 @@
 //! Kept connections of the blocking client, and one request on each at a time.
 //!
-//! ureq's agent takes twice the time for a small request that HTTP needs. So the requests of a
-//! session are not run by it. This module drives `ureq_proto`, the part of ureq that knows HTTP/1.1
-//! and does no I/O, over the same connectors that the agents use.
+//! ureq's agent takes several times the time for a small request that HTTP needs. So the requests of
+//! a session are not run by it. This module sends them over the same connectors that the agents use,
+//! in the form that `http1` knows.
 //!
 //! # Flow of a request
 //!
@@ -29,28 +29,27 @@
 //! socket.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::Read;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use http::header::EXPECT;
 use http::uri::{Authority, Scheme};
-use http::{Request, Response, Uri};
+use http::{Request, Response, StatusCode, Uri};
 use ureq::config::Config;
 use ureq::unversioned::resolver::Resolver;
 use ureq::unversioned::transport::time::Instant as Moment;
 use ureq::unversioned::transport::{ConnectionDetails, Connector, NextTimeout, Transport};
 use ureq::{Error, Timeout};
-use ureq_proto::BodyMode;
-use ureq_proto::client::state::{
-    Await100, RecvBody, RecvResponse, SendBody as SendingBody, SendRequest,
-};
-use ureq_proto::client::{
-    Await100Result, Call, RecvBodyResult, RecvResponseResult, SendRequestResult,
-};
 
+use super::PIECE;
 use super::blocking::Wire;
+use super::http1::{self, Head, broken_off, is_hang_up, write_head};
 use crate::mutex::locked;
 
+/// The usual length of the head of a request, in bytes.
+const HEAD: usize = 512;
 /// The number of idle connections of a client: one to the leader, and one to a node for reads.
 pub(super) const IDLE: usize = 2;
 /// The time after which an idle connection is not used any more.
@@ -104,40 +103,39 @@ impl Lines {
     }
 
     /// Sends a request, and waits for the head of its answer. The request has a header with the
-    /// length of its body. `limit` applies to each phase, see the module.
+    /// length of its body. Takes what is sent of the body from the beginning of `left`. `limit` applies
+    /// to each phase, see the module.
     pub(super) fn exchange(
         &self,
-        request: Request<()>,
-        body: &mut impl Read,
+        request: &Request<Bytes>,
+        left: &mut &[u8],
         limit: Duration,
     ) -> Result<(Response<()>, Body), Error> {
         let mut line = self.line_to(request.uri())?;
-        let mut call = Call::new(request)?;
-        // rqlite reads the body of a DELETE.
-        call.force_send_body();
-        let call = line.send_head(call.proceed(), limit)?;
-        let call = match call {
-            SendRequestResult::Await100(call) => match line.await_100(call, limit)? {
-                Await100Result::SendBody(call) => line.send_body(call, body, limit)?,
-                Await100Result::RecvResponse(call) => call,
-            },
-            SendRequestResult::SendBody(call) => line.send_body(call, body, limit)?,
-            SendRequestResult::RecvResponse(call) => call,
-        };
-        let (response, next) =
-            line.receive_head(call, limit, self.0.config.max_response_header_size())?;
-        let body = match next {
-            RecvResponseResult::RecvBody(call) => Body::new(call, line, self.clone()),
-            RecvResponseResult::Redirect(call) => self.ended(line, call.must_close_connection()),
-            RecvResponseResult::Cleanup(call) => self.ended(line, call.must_close_connection()),
-        };
-        Ok((response, body))
+        let mut head = Vec::with_capacity(HEAD);
+        write_head(request, &mut head);
+        line.send(&mut &*head, limit, Timeout::SendRequest)?;
+        if request.headers().contains_key(EXPECT)
+            && let Some(mut refusal) = line.await_acceptance(limit)?
+        {
+            // The node still expects the body on this connection.
+            refusal.must_close = true;
+            return Ok(self.answer(line, refusal));
+        }
+        line.send(left, limit, Timeout::SendBody)?;
+        let head = line.receive_head(limit)?;
+        Ok(self.answer(line, head))
     }
 
-    /// Returns the body of an answer without one.
-    fn ended(&self, line: Line, must_close: bool) -> Body {
-        self.keep(line, must_close);
-        Body(None)
+    /// Returns an answer whose head has arrived.
+    fn answer(&self, line: Line, head: Head) -> (Response<()>, Body) {
+        let arriving = Arriving {
+            body: head.body,
+            must_close: head.must_close,
+            line,
+            lines: self.clone(),
+        };
+        (head.response, Body(Some(arriving)))
     }
 
     /// Returns a kept connection to a node if there is one that is still open, or else a new one.
@@ -247,80 +245,55 @@ impl Phase {
 }
 
 impl Line {
-    fn send_head(
-        &mut self,
-        mut call: Call<SendRequest>,
-        limit: Duration,
-    ) -> Result<SendRequestResult, Error> {
-        let phase = Phase::begin(limit, Timeout::SendRequest);
-        while !call.can_proceed() {
-            let amount = call.write(self.wire.buffers().output())?;
-            self.wire.transmit_output(amount, phase.left()?)?;
+    /// Sends bytes, and takes them from the beginning of `left`.
+    fn send(&mut self, left: &mut &[u8], limit: Duration, reason: Timeout) -> Result<(), Error> {
+        let phase = Phase::begin(limit, reason);
+        while !left.is_empty() {
+            // What is taken counts as sent. So it must not be taken if there is no time to send it.
+            let time = phase.left()?;
+            let amount = left.read(self.wire.buffers().output())?;
+            self.wire.transmit_output(amount, time)?;
         }
-        call.proceed()?.ok_or_else(stuck)
+        Ok(())
     }
 
-    /// Waits until the node accepts the request, or answers it without its body.
-    fn await_100(
-        &mut self,
-        mut call: Call<Await100>,
-        limit: Duration,
-    ) -> Result<Await100Result, Error> {
+    /// Waits until the node accepts the request, which returns `None`, or answers it without its body.
+    fn await_acceptance(&mut self, limit: Duration) -> Result<Option<Head>, Error> {
         let phase = Phase::begin(limit, Timeout::Await100);
         loop {
-            let buffers = self.wire.buffers();
-            let amount = call.try_read_100(buffers.input())?;
-            buffers.input_consume(amount);
-            if !call.can_keep_await_100() {
-                return Ok(call.proceed()?);
+            let head = self.receive_any_head(&phase)?;
+            if head.response.status() == StatusCode::CONTINUE {
+                return Ok(None);
             }
-            // An informational answer may be followed by others that are there already.
-            if amount == 0 && !self.wire.await_input(phase.left()?)? {
-                return Err(disconnected());
+            if !head.is_informational() {
+                return Ok(Some(head));
             }
         }
     }
 
-    fn send_body(
-        &mut self,
-        mut call: Call<SendingBody>,
-        body: &mut impl Read,
-        limit: Duration,
-    ) -> Result<Call<RecvResponse>, Error> {
-        let phase = Phase::begin(limit, Timeout::SendBody);
-        while !call.can_proceed() {
-            // What is read counts as taken. So it must not be read if there is no time to send it.
-            let left = phase.left()?;
-            let amount = body.read(self.wire.buffers().output())?;
-            call.consume_direct_write(amount)?;
-            self.wire.transmit_output(amount, left)?;
-        }
-        call.proceed().ok_or_else(stuck)
-    }
-
-    /// Waits for the head of the answer. Fails if it is longer than `longest` bytes.
-    fn receive_head(
-        &mut self,
-        mut call: Call<RecvResponse>,
-        limit: Duration,
-        longest: usize,
-    ) -> Result<(Response<()>, RecvResponseResult), Error> {
+    /// Waits for the head of the answer.
+    fn receive_head(&mut self, limit: Duration) -> Result<Head, Error> {
         let phase = Phase::begin(limit, Timeout::RecvResponse);
         loop {
+            let head = self.receive_any_head(&phase)?;
+            if !head.is_informational() {
+                return Ok(head);
+            }
+        }
+    }
+
+    /// Waits for the next head, which may be informational. Several may be there already.
+    fn receive_any_head(&mut self, phase: &Phase) -> Result<Head, Error> {
+        loop {
             let buffers = self.wire.buffers();
-            let arrived = buffers.input().len();
-            let (amount, response) = call.try_response(buffers.input(), false)?;
-            buffers.input_consume(amount);
-            let length = if response.is_some() { amount } else { arrived };
-            if length > longest {
-                return Err(Error::LargeResponseHeader(length, longest));
+            if !buffers.input().is_empty()
+                && let Some((head, length)) = Head::parse(buffers.input())?
+            {
+                buffers.input_consume(length);
+                return Ok(head);
             }
-            if let Some(response) = response {
-                return Ok((response, call.proceed().ok_or_else(stuck)?));
-            }
-            // An informational answer may be followed by others that are there already.
-            if amount == 0 && !self.wire.await_input(phase.left()?)? {
-                return Err(disconnected());
+            if !self.wire.await_input(phase.left()?)? {
+                return Err(broken_off().into());
             }
         }
     }
@@ -331,115 +304,55 @@ pub(super) struct Body(Option<Arriving>);
 
 /// A body that arrives on its connection.
 struct Arriving {
-    call: Call<RecvBody>,
+    body: http1::Body,
+    must_close: bool,
     line: Line,
     lines: Lines,
-    /// Set if the node has closed the connection. Some of the body may still be there.
-    has_hung_up: bool,
 }
 
 impl Body {
-    fn new(call: Call<RecvBody>, line: Line, lines: Lines) -> Self {
-        Body(Some(Arriving {
-            call,
-            line,
-            lines,
-            has_hung_up: false,
-        }))
-    }
-
     /// Returns the length of the body, if its head tells it. Valid before the first read.
     pub(super) fn length(&self) -> Option<u64> {
-        match self.0.as_ref()?.call.body_mode() {
-            BodyMode::LengthDelimited(length) => Some(length),
-            _ => None,
-        }
+        self.0.as_ref()?.body.length()
     }
 
-    /// Reads some bytes. Returns 0 at the end. Waits if none have arrived.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
+    /// Appends the bytes that have arrived. Returns 0 at the end. Waits if none have arrived.
+    pub(super) fn read(&mut self, bytes: &mut Vec<u8>) -> Result<usize, Error> {
         let Some(arriving) = &mut self.0 else {
             return Ok(0);
         };
-        let amount = arriving.read(buffer)?;
-        if amount == 0
+        let amount = arriving.read(bytes)?;
+        if arriving.body.has_ended()
             && let Some(arriving) = self.0.take()
         {
-            arriving.end()?;
+            arriving.lines.keep(arriving.line, arriving.must_close);
         }
         Ok(amount)
     }
 }
 
 impl Arriving {
-    /// Reads some bytes. Returns 0 if no more can come.
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
-        while !self.is_complete() {
-            let wire = &mut self.line.wire;
-            // What is there may be too little, such as half of a chunk's length.
-            if !self.has_hung_up && !wire.buffers().can_use_input() {
-                self.has_hung_up = !is_open(wire.await_input(NextTimeout::default()))?;
+    /// Appends some bytes, up to [`PIECE`]. Returns 0 if no more can come.
+    fn read(&mut self, bytes: &mut Vec<u8>) -> Result<usize, Error> {
+        let before = bytes.len();
+        loop {
+            let buffers = self.line.wire.buffers();
+            let piece = buffers.input().len().min(PIECE);
+            let taken = self.body.take(&buffers.input()[..piece], bytes)?;
+            buffers.input_consume(taken);
+            if bytes.len() > before || self.body.has_ended() {
+                return Ok(bytes.len() - before);
             }
-            let (taken, amount) = self.call.read(wire.buffers().input(), buffer)?;
-            wire.buffers().input_consume(taken);
-            if amount > 0 {
-                return Ok(amount);
-            }
-            if taken == 0 && self.has_hung_up {
-                break;
-            }
+            let abruptly = match self.line.wire.await_input(NextTimeout::default()) {
+                Ok(true) => continue,
+                Ok(false) => false,
+                Err(Error::Io(error)) if is_hang_up(&error) => true,
+                Err(error) => return Err(error),
+            };
+            // The connection can't carry another answer.
+            self.must_close = true;
+            self.body = self.body.closed(abruptly)?;
+            return Ok(0);
         }
-        Ok(0)
     }
-
-    /// Returns whether all of the body was read. Where no length is told, the node closes the
-    /// connection after it.
-    fn is_complete(&self) -> bool {
-        let ends_by_closing = matches!(self.call.body_mode(), BodyMode::CloseDelimited);
-        self.call.can_proceed() && !ends_by_closing
-    }
-
-    /// Keeps the connection. Fails if the body is not complete.
-    fn end(self) -> Result<(), Error> {
-        // The end of a body in chunks may lack its last line.
-        if !self.call.can_proceed() && self.call.is_ended_chunked() {
-            return Ok(());
-        }
-        let must_close = match self.call.proceed().ok_or_else(disconnected)? {
-            RecvBodyResult::Redirect(call) => call.must_close_connection(),
-            RecvBodyResult::Cleanup(call) => call.must_close_connection(),
-        };
-        self.lines.keep(self.line, must_close || self.has_hung_up);
-        Ok(())
-    }
-}
-
-/// Returns whether a connection is still open, from the outcome of waiting for input. An aborted one
-/// is closed, and so is one on which the node stopped listening while it was sent the request.
-/// Whether the body is complete is decided by the body.
-fn is_open(outcome: Result<bool, Error>) -> Result<bool, Error> {
-    match outcome {
-        Err(Error::Io(error))
-            if matches!(
-                error.kind(),
-                io::ErrorKind::UnexpectedEof
-                    | io::ErrorKind::ConnectionAborted
-                    | io::ErrorKind::ConnectionReset
-                    | io::ErrorKind::BrokenPipe
-            ) =>
-        {
-            Ok(false)
-        }
-        outcome => outcome,
-    }
-}
-
-/// The error of a connection that ends before its answer does.
-fn disconnected() -> Error {
-    io::Error::new(io::ErrorKind::UnexpectedEof, "Peer disconnected").into()
-}
-
-/// The error of a protocol that should go on, and does not.
-fn stuck() -> Error {
-    io::Error::other("the exchange does not go on").into()
 }

@@ -1,10 +1,11 @@
 //! The transport, which sends one request to one node.
 //!
-//! There are two HTTP clients. `blocking` is built on ureq and its protocol, and serves
-//! `RqliteConnection`. `asynchronous` is built on hyper and serves `AsyncRqliteConnection`. Both
-//! implement the trait [`Client`](crate::session::Client), through which the session uses them, and
-//! the traits [`Fetch`](crate::administration::Fetch) and [`Carry`](crate::administration::Carry),
-//! through which the administration sends and receives bodies of any length.
+//! There are two HTTP clients. `blocking` uses ureq's connectors, and serves `RqliteConnection`.
+//! `asynchronous` uses tokio, and serves `AsyncRqliteConnection`. `http1` knows HTTP for both, and does no
+//! I/O. Both implement the trait [`Client`](crate::session::Client), through which the session uses
+//! them, and the traits [`Fetch`](crate::administration::Fetch) and
+//! [`Carry`](crate::administration::Carry), through which the administration sends and receives bodies of
+//! any length.
 //!
 //! # Division of work
 //!
@@ -23,8 +24,8 @@
 //! A request without an answer ends with a [`SendError`](crate::protocol::call::SendError):
 //!
 //! * `sent` is `false` only if the last byte of the request never left the client: that of the body,
-//!   or, without one, that of the head. A node can't parse such a request, so that it may be sent again even if it is a write. If in doubt, `sent` is
-//!   `true`.
+//!   or, without one, that of the head. A node can't parse such a request, so that it may be sent
+//!   again even if it is a write. If in doubt, `sent` is `true`.
 //! * `timed_out` is `true` if repeating the request is pointless: its whole time is over, or its
 //!   answer is longer than `max_answer`. It is `false` if the vigil gave up, since another node may
 //!   answer.
@@ -47,24 +48,29 @@
 //!
 //! # Modules
 //!
+//! * `http1` writes the heads of requests, and reads answers as they arrive.
 //! * `line` has the connections of the blocking client, and `tcp` their sockets. `tls_socket` adds
 //!   TLS to those, and `concealed` hides the credentials from ureq's log.
-//! * `pool` keeps the connections of the asynchronous client, and `bell` wakes its tasks.
+//! * `channel` is a connection of the asynchronous client, and `stream` what it reads and writes. `pool`
+//!   keeps idle ones.
 //! * `tls` makes the TLS configuration of both.
 //! * `node` and `carrying` are the uploads and downloads of the two clients.
 
 #[cfg(feature = "async")]
 pub(crate) mod asynchronous;
-#[cfg(feature = "async")]
-mod bell;
 pub(crate) mod blocking;
 #[cfg(feature = "async")]
 pub(crate) mod carrying;
+#[cfg(feature = "async")]
+mod channel;
 mod concealed;
+mod http1;
 mod line;
 pub(crate) mod node;
 #[cfg(feature = "async")]
 mod pool;
+#[cfg(feature = "async")]
+mod stream;
 mod tcp;
 #[cfg(any(feature = "rustls", feature = "async"))]
 mod tls;

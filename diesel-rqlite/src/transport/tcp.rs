@@ -525,7 +525,7 @@ impl Transport for Socket {
 /// Looks for a byte that has arrived, without waiting for one. This is done before each
 /// request on a kept connection.
 #[cfg(unix)]
-fn peek(stream: &TcpStream) -> io::Result<()> {
+pub(super) fn peek(stream: impl std::os::fd::AsFd) -> io::Result<()> {
     use rustix::net::{RecvFlags, recv};
     let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
     Ok(recv(stream, &mut [0], flags).map(|_| ())?)

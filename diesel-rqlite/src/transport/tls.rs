@@ -14,10 +14,12 @@
 //!
 //! No error message contains any text of a certificate file or key file, since it may be a secret.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use diesel::result::ConnectionError;
+use http::Uri;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
@@ -82,6 +84,15 @@ impl ResolvesClientCert for Nothing {
     fn has_certs(&self) -> bool {
         false
     }
+}
+
+/// Returns the name that the certificate of a node must have. Fails if it can't be one.
+pub(super) fn name_of(uri: &Uri) -> io::Result<ServerName<'static>> {
+    let host = uri.host().unwrap_or_default();
+    // The URI has IPv6 addresses in brackets, and certificates do not.
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let name = ServerName::try_from(host.to_owned());
+    name.map_err(|_| io::Error::other("the host is no name that a certificate can have"))
 }
 
 /// Makes the TLS setup of a configuration. Fails if a certificate or the key is not PEM or not

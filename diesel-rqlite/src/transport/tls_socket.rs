@@ -12,7 +12,6 @@ use std::fmt;
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use ureq::Error;
 use ureq::unversioned::transport::time::{Duration, Instant};
@@ -20,6 +19,8 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
     TransportAdapter,
 };
+
+use super::tls::name_of;
 
 /// The connector that adds TLS to a connection if the URL requires it.
 #[derive(Debug)]
@@ -41,12 +42,7 @@ impl<In: Transport> Connector<In> for TlsConnector {
         if !details.needs_tls() {
             return Ok(Some(Either::A(transport)));
         }
-        let host = details.uri.host().unwrap_or_default();
-        // The URI has IPv6 addresses in brackets, and certificates do not.
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let name = ServerName::try_from(host.to_owned());
-        let name =
-            name.map_err(|_| Error::Tls("the host is no name that a certificate can have"))?;
+        let name = name_of(details.uri)?;
         let conn = ClientConnection::new(Arc::clone(&self.0), name);
         let mut conn = conn.map_err(std::io::Error::other)?;
         let mut sock = TransportAdapter::new(transport.boxed(), details.current_time.clone());

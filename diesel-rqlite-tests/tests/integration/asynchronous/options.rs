@@ -83,7 +83,10 @@ fn a_future_that_is_dropped_leaves_no_options() {
         assert_eq!(conn.options(), &QueryOptions::new());
         recorder.sent();
         assert_eq!(read(&mut conn).await, Ok(vec![10]));
-        let last = recorder.sent().pop().expect("was sent");
+        // The query that was dropped may be recorded only now.
+        let mut sent = recorder.sent();
+        sent.retain(|sent| !sent.body.contains("RECURSIVE"));
+        let last = sent.pop().expect("was sent");
         assert!(last.has("level=strong"), "{last:?}");
     });
 }
