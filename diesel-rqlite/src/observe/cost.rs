@@ -10,13 +10,14 @@ use diesel_rqlite_sql::parse;
 use super::{Attempts, Count, Observed, Observer, Options, Together, What};
 use crate::bind_collector::Bind;
 use crate::protocol::call::SendError;
+use crate::protocol::head::Request;
 use crate::runtime::block_on;
 
 const QUERIES: u32 = 1_000_000;
 const SQL: &str = r#"SELECT "posts"."id", "posts"."title" FROM "posts" WHERE ("posts"."id" = ?)"#;
 
 /// Reports everything that is reported for a query with one request.
-fn query(observer: &mut Observer, what: What<'_>, request: &http::Request<Bytes>) {
+fn query(observer: &mut Observer, what: What<'_>, request: &Request) {
     observer.count(Count::CacheHits);
     let operation = observer.begin(what, &Observed::default().parent());
     block_on(operation.within(async {
@@ -41,10 +42,10 @@ fn measure(name: &str) {
         found: &found,
         binds: &binds,
     };
-    let request = http::Request::post("http://127.0.0.1:4001/db/query?level=weak");
-    let request = request
-        .body(Bytes::from_static(b"[[\"SELECT 1\"]]"))
-        .expect("valid");
+    let request = Request::post(
+        "http://127.0.0.1:4001/db/query?level=weak",
+        "[[\"SELECT 1\"]]",
+    );
     let began = ThreadTime::now();
     for _ in 0..QUERIES {
         query(&mut observer, what, &request);

@@ -6,6 +6,7 @@ use super::operation::{Gained, Taken, What};
 use super::request::Node;
 use super::{Options, SlowQuery};
 use crate::protocol::call::SendError;
+use crate::protocol::head::Request;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Span {}
@@ -49,7 +50,7 @@ impl Span {
     }
 
     pub(super) fn request(
-        _request: &http::Request<Bytes>,
+        _request: &Request,
         _node: Option<&Node>,
         _resent: u64,
         _level: Option<&'static str>,

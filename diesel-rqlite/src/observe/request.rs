@@ -13,6 +13,7 @@ use super::spans::{Span, Within};
 use super::statistics::Count;
 use super::{Observer, metric};
 use crate::protocol::call::SendError;
+use crate::protocol::head::Request;
 use crate::protocol::response::server_time;
 use crate::protocol::survey::is_redirect;
 
@@ -118,7 +119,7 @@ impl Observer {
     /// Records that a request is sent. `level` is the level of a read.
     pub(crate) fn sending(
         &mut self,
-        request: &http::Request<Bytes>,
+        request: &Request,
         attempts: &mut Attempts,
         level: Option<&'static str>,
     ) -> Sent {
@@ -208,9 +209,8 @@ mod tests {
         Observer::new(&Together::default(), Options::default())
     }
 
-    fn request(base: &str) -> http::Request<Bytes> {
-        let request = http::Request::post(format!("{base}/db/query?level=weak"));
-        request.body(Bytes::from_static(b"[]")).expect("valid")
+    fn request(base: &str) -> Request {
+        Request::post(&format!("{base}/db/query?level=weak"), "[]")
     }
 
     fn answer(status: u16) -> Result<http::Response<Bytes>, SendError> {

@@ -11,6 +11,7 @@ use super::request::Node;
 use super::{Options, SYSTEM, SlowQuery};
 use crate::bind_collector::Bind;
 use crate::protocol::call::{SERVED_BY, SendError};
+use crate::protocol::head::Request;
 
 /// The target of all spans and events.
 const TARGET: &str = "diesel_rqlite";
@@ -159,7 +160,7 @@ impl Span {
 
     /// Creates the span of one HTTP request to one node.
     pub(super) fn request(
-        request: &http::Request<Bytes>,
+        request: &Request,
         node: Option<&Node>,
         resent: u64,
         level: Option<&'static str>,

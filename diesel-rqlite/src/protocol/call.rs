@@ -46,10 +46,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{EXPECT, HeaderValue, LOCATION};
+use http::header::LOCATION;
 
 use super::cluster::{Cluster, Next};
 use super::failure::{Failure, Why};
+use super::head::Request;
 use super::message::{ErrorBody, RequestError, is_of_forwarding};
 use super::nodes::Nodes;
 use super::request::{Endpoint, Exchange, ReadConsistency, Settings, Statements, Way};
@@ -96,7 +97,7 @@ pub(crate) struct SendError {
 #[allow(clippy::large_enum_variant)]
 pub(crate) enum Step {
     /// A request to send. The watch decides how long its answer is worth waiting for.
-    Send(http::Request<Bytes>, Watch),
+    Send(Request, Watch),
     /// A survey: all nodes are asked who leads, until a leader is found or the survey is over.
     Survey,
     /// A pause of this length. The next step is a survey.
@@ -334,7 +335,7 @@ impl<'c> Call<'c> {
             false => self.nodes.level(&self.target, self.wanted_level()),
         };
         let uri = exchange.uri(&self.target, self.level, self.way, self.settings);
-        let head = self.nodes.heads.of(uri);
+        let head = self.nodes.heads.of(&exchange.endpoint.method(), uri);
         let request = head.map(|head| exchange.headed(head, self.settings));
         // A node runs a request without a body when it has the head, so that there is nothing to accept.
         self.is_careful = self.can_be_careful
@@ -342,8 +343,7 @@ impl<'c> Call<'c> {
             && self.nodes.known.cluster().is_in_doubt(&self.target);
         match request {
             Ok(mut request) if self.is_careful => {
-                let headers = request.headers_mut();
-                headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
+                request.must_be_accepted = true;
                 Step::Send(request, self.watch(now).until_taken())
             }
             Ok(request) => Step::Send(request, self.watch(now)),
@@ -896,7 +896,7 @@ mod tests {
 
         fn run(
             &mut self,
-            mut reply: impl FnMut(usize, &http::Request<Bytes>) -> Reply,
+            mut reply: impl FnMut(usize, &Request) -> Reply,
         ) -> Result<Bytes, (Why, String)> {
             let (settings, exchange) = (self.settings.clone(), self.exchange.clone());
             let mut nodes = self.nodes.clone();
@@ -1202,7 +1202,7 @@ mod tests {
     fn what_can_not_be_reached_is_forwarded_to() {
         let mut script = Script::write(&["a"]).view("a", Some("inside"));
         script.nodes = nodes_of(&["a"], Forwarding::Auto);
-        let reply = |_, request: &http::Request<Bytes>| match request.uri() {
+        let reply = |_, request: &Request| match request.uri() {
             uri if uri.host() == Some("inside") => refused(),
             uri if uri.query().is_some_and(|query| query.contains("redirect")) => {
                 redirect("http://inside:1/db/execute")
@@ -1226,7 +1226,7 @@ mod tests {
 
     #[test]
     fn where_a_node_hangs_behind_an_address_it_first_has_to_take_the_request() {
-        let careful = |request: &http::Request<Bytes>| request.headers().contains_key(EXPECT);
+        let careful = |request: &Request| request.must_be_accepted;
         let mut script = Script::write(&["a"]).view("a", Some("inside"));
         script.nodes = nodes_of(&["a"], Forwarding::Always);
         script.listed = vec!["inside".to_owned(), "other".to_owned()];
@@ -1341,7 +1341,7 @@ mod tests {
         };
         let known = Known::new(Cluster::new(&["http://a:1".to_owned()], manner));
         script.nodes = Nodes::new(known, "http://a:1".to_owned());
-        let near_is_down = |_, request: &http::Request<Bytes>| match request.uri().host() {
+        let near_is_down = |_, request: &Request| match request.uri().host() {
             Some("near") => refused(),
             _ => response(200, OK),
         };
@@ -1363,7 +1363,7 @@ mod tests {
         assert!(script.run(|_, _| response(200, OK)).is_ok());
         assert_eq!(script.sent, ["a linearizable", "a strong", "a strong"]);
 
-        let served = |_: usize, _: &http::Request<Bytes>| {
+        let served = |_: usize, _: &Request| {
             let response = http::Response::builder().header(SERVED_BY, "a");
             Ok(response
                 .body(Bytes::from_static(OK.as_bytes()))

@@ -1,13 +1,13 @@
 //! The contents of a request: endpoint, flags and body.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH};
 
 use super::authorization::Authorization;
-use super::head::Head;
+use super::head::{Head, Request};
 use crate::word::words;
 
 /// The consistency of a read. See rqlite's documentation of read consistency.
@@ -158,7 +158,7 @@ impl Endpoint {
         }
     }
 
-    fn method(self) -> Method {
+    pub(crate) fn method(self) -> Method {
         match self {
             Endpoint::Remove => Method::DELETE,
             _ => Method::POST,
@@ -258,11 +258,6 @@ pub(crate) struct Settings {
     /// Set if answers include the time that the server worked on them.
     pub(crate) timings: bool,
 }
-
-/// The timeout of a request, if it differs from that of other requests. The client finds it in the request's
-/// extensions.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RequestTimeout(pub(crate) Duration);
 
 impl Settings {
     pub(crate) fn new(
@@ -397,19 +392,10 @@ impl Exchange {
     }
 
     /// Returns the request that has this head.
-    pub(crate) fn headed(&self, head: &Head, settings: &Settings) -> http::Request<Bytes> {
-        let mut request = http::Request::new(self.body.clone());
-        *request.method_mut() = self.endpoint.method();
-        *request.uri_mut() = head.uri.clone();
-        let headers = request.headers_mut();
-        headers.clone_from(&head.headers);
-        headers.insert(CONTENT_LENGTH, self.body.len().into());
-        if let Some(authorization) = settings.authorization.get() {
-            headers.insert(AUTHORIZATION, authorization);
-        }
-        if let Some(timeout) = settings.request_timeout {
-            request.extensions_mut().insert(RequestTimeout(timeout));
-        }
+    pub(crate) fn headed(&self, head: Arc<Head>, settings: &Settings) -> Request {
+        let authorization = settings.authorization.get();
+        let mut request = Request::new(head, authorization, self.body.clone());
+        request.timeout = settings.request_timeout;
         request
     }
 }

@@ -92,6 +92,7 @@ use crate::observe::{Attempts, Observer};
 use crate::protocol::call::{Call, SendError, Step};
 use crate::protocol::encoding::Encoding;
 use crate::protocol::failure::{Failure, Why};
+use crate::protocol::head::Request;
 use crate::protocol::nodes::{Known, Nodes};
 use crate::protocol::request::{Exchange, ReadConsistency, Settings};
 use crate::protocol::response::{Answer, StatementResult};
@@ -124,7 +125,7 @@ pub(crate) trait Client: Clone + Send + Sync + 'static {
     /// The error tells whether all of the request had left the client, since only then may a node have applied it.
     fn send(
         &mut self,
-        request: http::Request<Bytes>,
+        request: Request,
         vigil: Vigil,
         first: usize,
     ) -> impl Future<Output = Result<Received<Self::Rest>, SendError>> + Send;

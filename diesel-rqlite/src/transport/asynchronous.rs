@@ -28,8 +28,8 @@
 //! Connecting has `connect_timeout`, which the connector measures. Sending has `request_timeout`, from
 //! the moment at which there is a connection. When all was sent, the limit starts again, for the head
 //! of the answer. It starts again with the head, for the first bytes of the body, and with each later
-//! read. A request may have its own `RequestTimeout` in its extensions, which then replaces
-//! `request_timeout` in all of these places.
+//! read. A request may have a timeout of its own, which then replaces `request_timeout` in all
+//! of these places.
 //!
 //! # Dropped futures
 //!
@@ -50,18 +50,17 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use diesel::result::ConnectionError;
 use http::StatusCode;
-use http::header::EXPECT;
 use tokio::time::{timeout, timeout_at};
 
 use crate::config::RqliteConfig;
 use crate::protocol::call::SendError;
 use crate::protocol::cluster::PROBE;
-use crate::protocol::request::RequestTimeout;
+use crate::protocol::head::{Request, write_head};
 use crate::runtime::Tokio;
 use crate::session::{Client, Received, Rest, Vigil};
 
 use super::channel::Channel;
-use super::http1::{Body, Head, is_hang_up, too_early, write_head};
+use super::http1::{Body, Head, is_hang_up, too_early};
 use super::pool::Pool;
 use super::stream::Connector;
 use super::tls::{Asked, client_tls};
@@ -116,15 +115,14 @@ struct Outgoing {
 }
 
 impl Outgoing {
-    /// The request has a header with the length of its body.
-    fn new(request: http::Request<Bytes>) -> Self {
-        let together = request.body().len().min(TOGETHER);
+    fn new(request: &Request) -> Self {
+        let mut rest = request.body().clone();
+        let together = rest.len().min(TOGETHER);
         let mut start = Vec::with_capacity(HEAD + together);
-        write_head(&request, &mut start);
-        // `protocol::call` sets this header if an address may lead to a node that hangs.
-        let is_held = request.headers().contains_key(EXPECT) && !request.body().is_empty();
+        request.write_head(&mut start);
+        // A node runs a request without a body when it has the head.
+        let is_held = request.must_be_accepted && !rest.is_empty();
         let held_at = is_held.then_some(start.len());
-        let mut rest = request.into_body();
         start.extend_from_slice(&rest.split_to(together));
         Outgoing {
             start,
@@ -524,18 +522,16 @@ impl Client for AsyncHttp {
     /// Counts the request.
     fn send(
         &mut self,
-        request: http::Request<Bytes>,
+        request: Request,
         mut vigil: Vigil,
         first: usize,
     ) -> impl Future<Output = Result<Received<Remainder>, SendError>> + Send {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        let timeout = request.extensions().get();
-        let timeout = timeout.map_or(self.request_timeout, |RequestTimeout(timeout)| *timeout);
-        let uri = request.uri().clone();
-        let mut outgoing = Outgoing::new(request);
+        let timeout = request.timeout.unwrap_or(self.request_timeout);
+        let mut outgoing = Outgoing::new(&request);
         async move {
             let head = self
-                .exchange(&uri, &mut outgoing, &mut vigil, timeout)
+                .exchange(request.uri(), &mut outgoing, &mut vigil, timeout)
                 .await;
             let answered = match head {
                 Ok(answer) => self.receive(answer, vigil, timeout, first).await,
@@ -592,14 +588,11 @@ mod tests {
         let cases = lengths.map(|length| [(length, false), (length, true)]);
         for (length, is_held) in cases.into_iter().flatten() {
             let body: Vec<u8> = (0..=255).cycle().take(length).collect();
-            let mut request = http::Request::post("http://h/p");
-            if is_held {
-                request = request.header(EXPECT, "100-continue");
-            }
-            let request = request.body(Bytes::from(body.clone())).expect("is one");
+            let mut request = Request::post("http://h/p", body.clone());
+            request.must_be_accepted = is_held;
             let mut head = Vec::new();
-            write_head(&request, &mut head);
-            let mut outgoing = Outgoing::new(request);
+            request.write_head(&mut head);
+            let mut outgoing = Outgoing::new(&request);
             for most in [1, 1000, usize::MAX] {
                 let mut sent = Vec::new();
                 while !outgoing.is_sent() {

@@ -37,8 +37,7 @@
 //! the head, waiting until the node accepts the request (if it has to), sending the body, and
 //! receiving the head of the answer (`request_timeout` each). The socket measures the time for the
 //! body of the answer: `request_timeout` for the first bytes, and again for each later read. A
-//! request may have its own `RequestTimeout` in its extensions, which then replaces
-//! `request_timeout`. A survey has [`PROBE`] for everything.
+//! request may have a timeout of its own, which then replaces `request_timeout`. A survey has [`PROBE`] for everything.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -60,8 +59,7 @@ use crate::config::RqliteConfig;
 use crate::mutex::locked;
 use crate::protocol::call::SendError;
 use crate::protocol::cluster::PROBE;
-use crate::protocol::head::{AGENT, JSON};
-use crate::protocol::request::RequestTimeout;
+use crate::protocol::head::{AGENT, JSON, Request};
 use crate::runtime::Blocking;
 use crate::session::{Client, Received, Rest, Vigil};
 
@@ -174,7 +172,7 @@ impl Http {
     /// the error has the vigil's reason.
     fn post(
         &mut self,
-        request: http::Request<Bytes>,
+        request: Request,
         vigil: Vigil,
         first: usize,
     ) -> Result<Received<Remainder>, SendError> {
@@ -191,7 +189,7 @@ impl Http {
     /// attempt after a timeout, or if the vigil gave up.
     fn try_to_post(
         &mut self,
-        request: http::Request<Bytes>,
+        request: Request,
         first: usize,
     ) -> Result<Received<Remainder>, SendError> {
         let known = self.addresses.any();
@@ -211,12 +209,11 @@ impl Http {
     /// request was sent.
     fn attempt(
         &mut self,
-        request: &http::Request<Bytes>,
+        request: &Request,
         first: usize,
     ) -> Result<Received<Remainder>, SendError> {
         self.requests += 1;
-        let timeout = request.extensions().get::<RequestTimeout>();
-        let timeout = timeout.map_or(self.request_timeout, |RequestTimeout(timeout)| *timeout);
+        let timeout = request.timeout.unwrap_or(self.request_timeout);
         // Until its last byte, a `]`, is sent, no server can have understood the request, regardless
         // of what happened to the connection.
         let mut left = &**request.body();
@@ -363,7 +360,7 @@ impl Client for Http {
 
     async fn send(
         &mut self,
-        request: http::Request<Bytes>,
+        request: Request,
         vigil: Vigil,
         first: usize,
     ) -> Result<Received<Remainder>, SendError> {
@@ -571,11 +568,8 @@ mod tests {
         Ok(response.into_body())
     }
 
-    fn request_to(node: &str, body: Bytes) -> http::Request<Bytes> {
-        http::Request::post(format!("{node}/db/query"))
-            .header("content-length", body.len())
-            .body(body)
-            .expect("is a request")
+    fn request_to(node: &str, body: Bytes) -> Request {
+        Request::post(&format!("{node}/db/query"), body)
     }
 
     fn client() -> Http {
@@ -684,8 +678,7 @@ mod tests {
         let served = thread::spawn(serve);
         let body = Bytes::from_static(b"[[\"SELECT 1\"]]");
         let mut request = request_to(&format!("http://{address}"), body);
-        let expect = http::HeaderValue::from_static("100-continue");
-        request.headers_mut().insert(http::header::EXPECT, expect);
+        request.must_be_accepted = true;
         let mut http = client_with("request_timeout=300ms");
         let answer = http.attempt(&request, usize::MAX).map(|_| ());
         let error = answer.expect_err("is not accepted");

@@ -40,12 +40,12 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::PIECE;
 use super::asynchronous::{AsyncHttp, chain};
 use super::channel::Channel;
-use super::http1::{Body, Head, too_early, write_head};
+use super::http1::{Body, Head, too_early};
 use super::pool::Pool;
 use crate::administration::{Carry, Fetch, Patience, Text};
 use crate::protocol::backup::Whole;
 use crate::protocol::call::SendError;
-use crate::protocol::head::AGENT;
+use crate::protocol::head::{AGENT, write_head};
 use crate::session::Rest;
 
 /// A SQLite file that is inspected while it is read. The file is not read ahead: a piece is read

@@ -21,17 +21,16 @@ use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::ReadBuf;
 
-use super::PIECE;
 use super::http1::{Body, Head, broken_off, is_hang_up};
 use super::stream::{Stream, peek};
+use super::{Node, PIECE};
 
 /// The room for input that a connection begins with, in bytes.
 const ROOM: usize = 8 * 1024;
 
 /// A connection to a node.
 pub(super) struct Channel {
-    /// The node, as the pool writes it.
-    pub(super) node: String,
+    pub(super) node: Node,
     stream: Box<dyn Stream>,
     input: Input,
     /// Set if the connection has answered before. The node may have closed it since then.
@@ -69,7 +68,7 @@ impl Input {
 }
 
 impl Channel {
-    pub(super) fn new(node: String, stream: Box<dyn Stream>) -> Self {
+    pub(super) fn new(node: Node, stream: Box<dyn Stream>) -> Self {
         Channel {
             node,
             stream,
@@ -265,7 +264,8 @@ mod tests {
         let stream = tokio::net::TcpStream::connect(address).await;
         let stream = stream.expect("connects");
         let (node, _) = listener.accept().expect("accepts");
-        (Channel::new(address.to_string(), Box::new(stream)), node)
+        let uri = format!("http://{address}").parse().expect("is a URI");
+        (Channel::new(Node::of(&uri), Box::new(stream)), node)
     }
 
     async fn read(channel: &mut Channel, mut head: Head) -> io::Result<Vec<u8>> {

@@ -1,4 +1,4 @@
-//! HTTP/1.1 without I/O: it writes the heads of requests, and reads answers as they arrive.
+//! HTTP/1.1 without I/O: reads answers as they arrive. (`protocol::head` writes requests.)
 //!
 //! Both clients use it, each over its own sockets. `httparse` knows the grammar. What is decided here
 //! is where an answer ends, and whether its connection can carry another one (RFC 9112, section 6).
@@ -19,13 +19,12 @@ use std::fmt::Display;
 use std::io;
 use std::mem::MaybeUninit;
 
-use http::header::{HOST, HeaderName, LOCATION};
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::header::{HeaderName, LOCATION};
+use http::{HeaderValue, Response, StatusCode};
 use httparse::{EMPTY_HEADER, Header, ParserConfig, Status, parse_chunk_size, parse_headers};
 
 use super::PIECE;
 use crate::protocol::call::{SERVED_BY, VERSION};
-use crate::protocol::head::host_of;
 
 /// The headers of an answer that somebody reads.
 const KEPT: [HeaderName; 3] = [
@@ -38,31 +37,6 @@ const MOST_HEADERS: usize = 100;
 /// The longest head of an answer, in bytes: as much as is read at a time. Also the longest line with the size of a chunk, and the
 /// longest headers behind the last one.
 const LONGEST_HEAD: usize = PIECE;
-
-/// Appends the head of a request, with the header `Host`. The length of the body, or its coding,
-/// must be among the headers.
-pub(super) fn write_head<B>(request: &Request<B>, out: &mut Vec<u8>) {
-    let path = request.uri().path_and_query();
-    let path = path.map_or("/", |path| path.as_str());
-    for part in [request.method().as_str(), " ", path, " HTTP/1.1\r\n"] {
-        out.extend_from_slice(part.as_bytes());
-    }
-    if !request.headers().contains_key(HOST)
-        && let Some(host) = host_of(request.uri())
-    {
-        write_header(&HOST, &host, out);
-    }
-    for (name, value) in request.headers() {
-        write_header(name, value, out);
-    }
-    out.extend_from_slice(b"\r\n");
-}
-
-fn write_header(name: &HeaderName, value: &HeaderValue, out: &mut Vec<u8>) {
-    for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-        out.extend_from_slice(part);
-    }
-}
 
 /// The head of an answer.
 #[derive(Debug)]
@@ -560,29 +534,5 @@ mod tests {
         ] {
             assert!(read(answer.as_bytes(), b"").is_err(), "{answer}");
         }
-    }
-
-    #[test]
-    fn head_of_a_request_is_written_as_it_is() {
-        let mut request = Request::post("http://[::1]:4001/db/query?level=weak")
-            .body(())
-            .expect("is one");
-        let mut write = |headers: &[(HeaderName, &'static str)]| {
-            for (name, value) in headers {
-                request
-                    .headers_mut()
-                    .append(name, HeaderValue::from_static(value));
-            }
-            let mut out = Vec::new();
-            write_head(&request, &mut out);
-            String::from_utf8(out).expect("is ASCII")
-        };
-        let line = "POST /db/query?level=weak HTTP/1.1\r\n";
-        assert_eq!(write(&[]), format!("{line}host: [::1]:4001\r\n\r\n"));
-        let wanted = format!("{line}host: h\r\nlocation: a\r\nlocation: b\r\n\r\n");
-        assert_eq!(
-            write(&[(HOST, "h"), (LOCATION, "a"), (LOCATION, "b")]),
-            wanted
-        );
     }
 }

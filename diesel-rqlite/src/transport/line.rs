@@ -33,20 +33,19 @@ use std::io::Read;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::header::EXPECT;
-use http::uri::{Authority, Scheme};
-use http::{Request, Response, StatusCode, Uri};
+use http::uri::Scheme;
+use http::{Response, StatusCode, Uri};
 use ureq::config::Config;
 use ureq::unversioned::resolver::Resolver;
 use ureq::unversioned::transport::time::Instant as Moment;
 use ureq::unversioned::transport::{ConnectionDetails, Connector, NextTimeout, Transport};
 use ureq::{Error, Timeout};
 
-use super::PIECE;
 use super::blocking::Wire;
-use super::http1::{self, Head, broken_off, is_hang_up, write_head};
+use super::http1::{self, Head, broken_off, is_hang_up};
+use super::{Node, PIECE};
 use crate::mutex::locked;
+use crate::protocol::head::Request;
 
 /// The usual length of the head of a request, in bytes.
 const HEAD: usize = 512;
@@ -76,9 +75,6 @@ struct Line {
     used: Instant,
 }
 
-/// Connections to equal nodes are interchangeable.
-type Node = (Option<Scheme>, Option<Authority>);
-
 impl fmt::Debug for Lines {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = formatter.debug_struct("Lines");
@@ -102,20 +98,19 @@ impl Lines {
         }))
     }
 
-    /// Sends a request, and waits for the head of its answer. The request has a header with the
-    /// length of its body. Takes what is sent of the body from the beginning of `left`. `limit` applies
+    /// Sends a request, and waits for the head of its answer. Takes what is sent of the body from the beginning of `left`. `limit` applies
     /// to each phase, see the module.
     pub(super) fn exchange(
         &self,
-        request: &Request<Bytes>,
+        request: &Request,
         left: &mut &[u8],
         limit: Duration,
     ) -> Result<(Response<()>, Body), Error> {
         let mut line = self.line_to(request.uri())?;
         let mut head = Vec::with_capacity(HEAD);
-        write_head(request, &mut head);
+        request.write_head(&mut head);
         line.send(&mut &*head, limit, Timeout::SendRequest)?;
-        if request.headers().contains_key(EXPECT)
+        if request.must_be_accepted
             && let Some(mut refusal) = line.await_acceptance(limit)?
         {
             // The node still expects the body on this connection.
@@ -140,7 +135,7 @@ impl Lines {
 
     /// Returns a kept connection to a node if there is one that is still open, or else a new one.
     fn line_to(&self, uri: &Uri) -> Result<Line, Error> {
-        let node = (uri.scheme().cloned(), uri.authority().cloned());
+        let node = Node::of(uri);
         if let Some(line) = self.kept(&node) {
             return Ok(line);
         }

@@ -48,13 +48,16 @@
 //!
 //! # Modules
 //!
-//! * `http1` writes the heads of requests, and reads answers as they arrive.
+//! * `http1` reads answers as they arrive.
 //! * `line` has the connections of the blocking client, and `tcp` their sockets. `tls_socket` adds
 //!   TLS to those, and `concealed` hides the credentials from ureq's log.
 //! * `channel` is a connection of the asynchronous client, and `stream` what it reads and writes. `pool`
 //!   keeps idle ones.
 //! * `tls` makes the TLS configuration of both.
 //! * `node` and `carrying` are the uploads and downloads of the two clients.
+
+use http::Uri;
+use http::uri::{Authority, Scheme};
 
 #[cfg(feature = "async")]
 pub(crate) mod asynchronous;
@@ -76,6 +79,16 @@ mod tcp;
 mod tls;
 #[cfg(feature = "rustls")]
 mod tls_socket;
+
+/// The scheme, host and port of a node. Connections to equal ones are interchangeable.
+#[derive(PartialEq)]
+struct Node(Option<Scheme>, Option<Authority>);
+
+impl Node {
+    fn of(uri: &Uri) -> Self {
+        Node(uri.scheme().cloned(), uri.authority().cloned())
+    }
+}
 
 /// The number of bytes of a body that are read at a time.
 const PIECE: usize = 64 * 1024;

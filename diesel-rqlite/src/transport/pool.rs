@@ -20,7 +20,6 @@
 //! The pool sets no time limits, apart from the one for idle connections. Its callers and its
 //! connector do.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
@@ -29,6 +28,7 @@ use http::Uri;
 
 use crate::mutex::locked;
 
+use super::Node;
 use super::channel::Channel;
 use super::stream::Connector;
 
@@ -47,13 +47,13 @@ pub(super) struct Pool {
 
 /// The idle connections.
 #[derive(Default)]
-struct Idle(Mutex<Nodes>);
+struct Idle(Mutex<Rest>);
 
 /// The content of [`Idle`].
 #[derive(Default)]
-struct Nodes {
-    /// The idle connections to each node, by scheme and authority. The most recently used one is last.
-    channels: HashMap<String, Vec<Rested>>,
+struct Rest {
+    /// The idle connections to all nodes. The most recently used one is last.
+    channels: Vec<Rested>,
     /// Set if a task is running that closes connections after some time without use.
     is_swept: bool,
 }
@@ -72,7 +72,7 @@ impl Pool {
     /// Returns a connection that was kept alive, if there is one. Prefers the one that was used
     /// last. Closes those that have ended, or have received something that nobody asked for.
     pub(super) fn idle(&self, uri: &Uri) -> Option<Channel> {
-        let node = node_of(uri);
+        let node = Node::of(uri);
         loop {
             let mut channel = self.idle.take(&node)?;
             // The node may have closed the connection meanwhile.
@@ -86,7 +86,7 @@ impl Pool {
     /// the error of the connector.
     pub(super) async fn connect(&self, uri: &Uri) -> io::Result<Channel> {
         let stream = self.connector.connect(uri).await?;
-        Ok(Channel::new(node_of(uri), stream))
+        Ok(Channel::new(Node::of(uri), stream))
     }
 
     /// Keeps a connection whose answer was read completely. Closes it if it can't take another
@@ -99,49 +99,39 @@ impl Pool {
     }
 }
 
-/// Returns the scheme, host and port. Connections to equal ones are interchangeable.
-fn node_of(uri: &Uri) -> String {
-    let scheme = uri.scheme_str().unwrap_or_default();
-    let authority = uri.authority().map_or("", |authority| authority.as_str());
-    [scheme, "://", authority].concat()
-}
-
 impl Idle {
-    /// Returns the idle connection that was used last. It may be closed by now.
-    fn take(&self, node: &str) -> Option<Channel> {
-        let mut nodes = locked(&self.0);
-        let idle = nodes.channels.get_mut(node)?;
-        idle.pop().map(|(_, channel)| channel)
+    /// Returns the idle connection to a node that was used last. It may be closed by now.
+    fn take(&self, node: &Node) -> Option<Channel> {
+        let mut rest = locked(&self.0);
+        let is_to = |(_, channel): &Rested| channel.node == *node;
+        let place = rest.channels.iter().rposition(is_to)?;
+        Some(rest.channels.remove(place).1)
     }
 
-    /// Adds an idle connection, or closes it if there are [`IDLE`] of them. Returns whether a
-    /// sweeper must be started, and records that the caller does so.
+    /// Adds an idle connection, or closes it if there are [`IDLE`] of them to its node. Returns whether
+    /// a sweeper must be started, and records that the caller does so.
     fn put(&self, mut channel: Channel) -> bool {
         channel.is_reused = true;
-        let mut nodes = locked(&self.0);
-        let now = Instant::now();
-        // Usually the node is known, and its name need not be copied.
-        let idle = match nodes.channels.get_mut(&channel.node) {
-            Some(idle) => idle,
-            None => nodes.channels.entry(channel.node.clone()).or_default(),
-        };
-        if idle.len() < IDLE {
-            idle.push((now, channel));
+        let mut rest = locked(&self.0);
+        let to_it = rest
+            .channels
+            .iter()
+            .filter(|(_, other)| other.node == channel.node);
+        if to_it.count() < IDLE {
+            rest.channels.push((Instant::now(), channel));
         }
-        !std::mem::replace(&mut nodes.is_swept, true)
+        !std::mem::replace(&mut rest.is_swept, true)
     }
 
     /// Closes connections that were idle for too long. Returns whether any are left. If not,
     /// records that no sweeper runs any more, so that the caller has to end.
     fn sweep(&self) -> bool {
-        let mut nodes = locked(&self.0);
+        let mut rest = locked(&self.0);
         let now = Instant::now();
-        for idle in nodes.channels.values_mut() {
-            idle.retain(|(since, _)| now.saturating_duration_since(*since) < IDLE_TIME);
-        }
-        nodes.channels.retain(|_, idle| !idle.is_empty());
-        nodes.is_swept = !nodes.channels.is_empty();
-        nodes.is_swept
+        let is_young = |since: Instant| now.saturating_duration_since(since) < IDLE_TIME;
+        rest.channels.retain(|(since, _)| is_young(*since));
+        rest.is_swept = !rest.channels.is_empty();
+        rest.is_swept
     }
 }
 

@@ -27,6 +27,7 @@ use crate::observe::Observer;
 use crate::protocol::authorization::Authorization;
 use crate::protocol::call::SendError;
 use crate::protocol::cluster::{Cluster, Forwarding, Manner};
+use crate::protocol::head::Request;
 use crate::protocol::nodes::{Known, Nodes};
 use crate::protocol::request::{ReadConsistency, Settings};
 use crate::runtime::{Background, Blocking, Runtime, UntilDropped, block_on};
@@ -162,7 +163,7 @@ impl Expected {
     }
 
     /// Fails the test unless this is the request.
-    fn check(&self, request: &http::Request<Bytes>) {
+    fn check(&self, request: &Request) {
         let uri = request.uri();
         let sent = statements(request.body());
         let is_meant = |(meant, sent): (&String, &String)| match meant.strip_suffix('…') {
@@ -297,7 +298,7 @@ impl Scripted {
     }
 
     /// Returns what comes of a request, and the next part of the script.
-    fn next(&self, request: &http::Request<Bytes>) -> Reply {
+    fn next(&self, request: &Request) -> Reply {
         let expected = self.state().expected.pop_front();
         let Some(expected) = expected else {
             let sent = statements(request.body());
@@ -321,7 +322,7 @@ impl Client for Scripted {
 
     async fn send(
         &mut self,
-        request: http::Request<Bytes>,
+        request: Request,
         _: Vigil,
         first: usize,
     ) -> Result<Received<Parts>, SendError> {
