@@ -34,8 +34,8 @@ const KEPT: [HeaderName; 3] = [
 ];
 /// The highest number of headers in an answer, or behind its chunks.
 const MOST_HEADERS: usize = 100;
-/// The longest head of an answer, in bytes: as much as is read at a time. Also the longest line with the size of a chunk, and the
-/// longest headers behind the last one.
+/// The longest head of an answer, in bytes: as much as is read at a time. Also the longest line with
+/// the size of a chunk, and the longest headers behind the last one.
 const LONGEST_HEAD: usize = PIECE;
 
 /// The head of an answer.

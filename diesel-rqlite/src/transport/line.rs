@@ -2,7 +2,7 @@
 //!
 //! ureq's agent takes several times the time for a small request that HTTP needs. So the requests of
 //! a session are not run by it. This module sends them over the same connectors that the agents use,
-//! in the form that `http1` knows.
+//! and `http1` reads the answers.
 //!
 //! # Flow of a request
 //!
@@ -98,8 +98,8 @@ impl Lines {
         }))
     }
 
-    /// Sends a request, and waits for the head of its answer. Takes what is sent of the body from the beginning of `left`. `limit` applies
-    /// to each phase, see the module.
+    /// Sends a request, and waits for the head of its answer. Takes what is sent of the body from the
+    /// beginning of `left`. `limit` applies to each phase, see the module.
     pub(super) fn exchange(
         &self,
         request: &Request,
