@@ -64,7 +64,7 @@ use super::http1::{Body, Head, is_hang_up, too_early};
 use super::pool::Pool;
 use super::stream::Connector;
 use super::tls::{Asked, client_tls};
-use super::{PIECE, too_long};
+use super::{HEAD, PIECE, too_long};
 
 /// An HTTP client. It does not follow redirects; `protocol::call` does.
 ///
@@ -93,8 +93,6 @@ pub(crate) struct AsyncHttp {
 const GRACE: Duration = Duration::from_millis(100);
 /// The longest answer to a probe: the description of the cluster by a node.
 const LONGEST_VIEW: usize = 1 << 20;
-/// The usual length of the head of a request, in bytes.
-const HEAD: usize = 512;
 /// The number of bytes of a body that are sent together with the head.
 const TOGETHER: usize = 16 * 1024;
 /// The room for the body of an answer that does not tell its length, in bytes.
@@ -608,6 +606,11 @@ mod tests {
                     outgoing.taken += count;
                 }
                 assert!(outgoing.next().is_empty() && !outgoing.is_held());
+                assert_eq!(
+                    outgoing.is_accepted,
+                    is_held && length > 0,
+                    "it was waited for"
+                );
                 assert!(sent == [&head[..], &body].concat(), "{length}, {is_held}");
                 outgoing.start_over();
             }

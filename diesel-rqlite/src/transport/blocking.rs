@@ -108,9 +108,10 @@ impl Http {
         let tls = tls(config)?;
         let concealed = Concealed::default();
         let probes = builder(config).timeout_global(Some(PROBE)).build();
-        // Both share the addresses, so that a second request goes where the first one went.
+        // Both share the addresses, so that a second request goes where the first one went. `lines` do
+        // not log what they send, so that nothing is concealed from them.
         let lines = Lines::new(
-            connector(&tls, &concealed, &waiting),
+            connector(&tls, &Concealed::default(), &waiting),
             addresses.clone(),
             probes.clone(),
             config.connect_timeout,

@@ -235,8 +235,7 @@ impl Channel {
     /// polls for them. A runtime without its own threads does not poll between two calls.
     pub(super) fn is_usable(&mut self) -> bool {
         let mut context = Context::from_waker(Waker::noop());
-        !self.is_spent
-            && self.input.arrived().is_empty()
+        self.is_at_rest()
             && self.poll_input(&mut context).is_pending()
             && peek(self.stream.socket())
                 .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
@@ -252,9 +251,14 @@ impl Channel {
 mod tests {
     use std::io::{Read as _, Write as _};
     use std::net::{Shutdown, TcpListener, TcpStream};
+    use std::time::Duration;
+
+    use tokio::time::timeout;
 
     use super::*;
 
+    /// The time that a test may take.
+    const LIMIT: Duration = Duration::from_secs(20);
     const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n[1,2]";
 
     /// Returns a connection, and the node's end of it.
@@ -276,83 +280,95 @@ mod tests {
 
     #[tokio::test]
     async fn connection_can_be_used_until_the_node_says_more() {
-        let (mut channel, mut node) = connection().await;
-        for _ in 0..3 {
-            let early = channel.send(b"request").await.expect("is open");
-            assert!(early.is_none());
-            let mut request = [0; 7];
-            node.read_exact(&mut request).expect("is open");
-            node.write_all(ANSWER).expect("is open");
-            let head = channel.answer().await.expect("answers");
-            assert_eq!(
-                read(&mut channel, head).await.expect("is complete"),
-                b"[1,2]"
-            );
-            assert!(channel.is_at_rest() && channel.is_usable());
-        }
-        node.write_all(b"H").expect("is open");
-        node.shutdown(Shutdown::Both).expect("is open");
-        let mut waiting = 0;
-        while channel.is_usable() {
-            tokio::task::yield_now().await;
-            waiting += 1;
-            assert!(waiting < 1_000_000, "it is noticed");
-        }
+        let test = async {
+            let (mut channel, mut node) = connection().await;
+            for _ in 0..3 {
+                let early = channel.send(b"request").await.expect("is open");
+                assert!(early.is_none());
+                let mut request = [0; 7];
+                node.read_exact(&mut request).expect("is open");
+                node.write_all(ANSWER).expect("is open");
+                let head = channel.answer().await.expect("answers");
+                assert_eq!(
+                    read(&mut channel, head).await.expect("is complete"),
+                    b"[1,2]"
+                );
+                assert!(channel.is_at_rest() && channel.is_usable());
+            }
+            node.write_all(b"H").expect("is open");
+            node.shutdown(Shutdown::Both).expect("is open");
+            let mut waiting = 0;
+            while channel.is_usable() {
+                tokio::task::yield_now().await;
+                waiting += 1;
+                assert!(waiting < 1_000_000, "it is noticed");
+            }
+        };
+        timeout(LIMIT, test).await.expect("in time");
     }
 
     #[tokio::test]
     async fn answer_that_is_cut_off_is_lost() {
-        for at in 0..ANSWER.len() {
-            let (mut channel, mut node) = connection().await;
-            node.write_all(&ANSWER[..at]).expect("is open");
-            drop(node);
-            let answer = match channel.answer().await {
-                Ok(head) => read(&mut channel, head).await,
-                Err(error) => Err(error),
-            };
-            let error = answer.expect_err("is cut off");
-            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{at}");
-        }
+        let test = async {
+            for at in 0..ANSWER.len() {
+                let (mut channel, mut node) = connection().await;
+                node.write_all(&ANSWER[..at]).expect("is open");
+                drop(node);
+                let answer = match channel.answer().await {
+                    Ok(head) => read(&mut channel, head).await,
+                    Err(error) => Err(error),
+                };
+                let error = answer.expect_err("is cut off");
+                assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{at}");
+            }
+        };
+        timeout(LIMIT, test).await.expect("in time");
     }
 
     /// The node answers, and does not read on.
     #[tokio::test]
     async fn answer_may_come_before_all_was_sent() {
-        let (mut channel, mut node) = connection().await;
-        let hints = b"HTTP/1.1 103 Early Hints\r\n\r\n";
-        node.write_all(&[&hints[..], ANSWER].concat())
-            .expect("is open");
-        let request = vec![b'x'; 32 << 20];
-        let early = channel.send(&request).await.expect("is open");
-        let body = read(&mut channel, early.expect("comes before")).await;
-        assert_eq!(body.expect("is complete"), b"[1,2]");
-        assert!(!channel.is_at_rest(), "the node still expects the rest");
+        let test = async {
+            let (mut channel, mut node) = connection().await;
+            let hints = b"HTTP/1.1 103 Early Hints\r\n\r\n";
+            node.write_all(&[&hints[..], ANSWER].concat())
+                .expect("is open");
+            let request = vec![b'x'; 32 << 20];
+            let early = channel.send(&request).await.expect("is open");
+            let body = read(&mut channel, early.expect("comes before")).await;
+            assert_eq!(body.expect("is complete"), b"[1,2]");
+            assert!(!channel.is_at_rest(), "the node still expects the rest");
+        };
+        timeout(LIMIT, test).await.expect("in time");
     }
 
     #[tokio::test]
     async fn call_that_is_dropped_can_be_made_again() {
-        let (mut channel, mut node) = connection().await;
-        let mut body = Body::Length(5);
-        let mut bytes = Vec::new();
-        for (number, byte) in ANSWER.iter().enumerate() {
-            let mut context = Context::from_waker(Waker::noop());
-            let is_pending = match number {
-                0..38 => channel.poll_head(&mut context).is_pending(),
-                _ => channel
-                    .poll_read(&mut context, &mut body, &mut bytes)
-                    .is_pending(),
-            };
-            assert!(is_pending, "{number}");
-            node.write_all(&[*byte]).expect("is open");
-            if number == 37 {
-                let head = channel.head().await.expect("answers");
-                assert_eq!(head.body, body);
-            } else if number > 37 {
-                channel.read(&mut body, &mut bytes).await.expect("is open");
-            } else {
-                channel.stream.socket().readable().await.expect("is open");
+        let test = async {
+            let (mut channel, mut node) = connection().await;
+            let mut body = Body::Length(5);
+            let mut bytes = Vec::new();
+            for (number, byte) in ANSWER.iter().enumerate() {
+                let mut context = Context::from_waker(Waker::noop());
+                let is_pending = match number {
+                    0..38 => channel.poll_head(&mut context).is_pending(),
+                    _ => channel
+                        .poll_read(&mut context, &mut body, &mut bytes)
+                        .is_pending(),
+                };
+                assert!(is_pending, "{number}");
+                node.write_all(&[*byte]).expect("is open");
+                if number == 37 {
+                    let head = channel.head().await.expect("answers");
+                    assert_eq!(head.body, body);
+                } else if number > 37 {
+                    channel.read(&mut body, &mut bytes).await.expect("is open");
+                } else {
+                    channel.stream.socket().readable().await.expect("is open");
+                }
             }
-        }
-        assert_eq!((&*bytes, body), (&b"[1,2]"[..], Body::Ended));
+            assert_eq!((&*bytes, body), (&b"[1,2]"[..], Body::Ended));
+        };
+        timeout(LIMIT, test).await.expect("in time");
     }
 }

@@ -43,12 +43,10 @@ use ureq::{Error, Timeout};
 
 use super::blocking::Wire;
 use super::http1::{self, Head, broken_off, is_hang_up};
-use super::{Node, PIECE};
+use super::{HEAD, Node, PIECE};
 use crate::mutex::locked;
 use crate::protocol::head::Request;
 
-/// The usual length of the head of a request, in bytes.
-const HEAD: usize = 512;
 /// The number of idle connections of a client: one to the leader, and one to a node for reads.
 pub(super) const IDLE: usize = 2;
 /// The time after which an idle connection is not used any more.

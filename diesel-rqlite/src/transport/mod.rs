@@ -90,6 +90,16 @@ impl Node {
     }
 }
 
+/// Returns the name or address of a node. The URI has IPv6 addresses in brackets, and neither lookups nor
+/// certificates have them.
+#[cfg(any(feature = "rustls", feature = "async"))]
+fn host_of(uri: &Uri) -> &str {
+    let host = uri.host().unwrap_or_default();
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+/// The usual length of the head of a request, in bytes.
+const HEAD: usize = 512;
 /// The number of bytes of a body that are read at a time.
 const PIECE: usize = 64 * 1024;
 

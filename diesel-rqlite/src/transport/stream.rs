@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::host_of;
 use super::tcp::HEAD_START;
 use super::tls::name_of;
 
@@ -70,11 +71,8 @@ impl Connector {
 
 /// Looks up a name, and connects to the first of its addresses that answers.
 async fn connect(uri: &Uri, default_port: u16) -> io::Result<TcpStream> {
-    let host = uri.host().unwrap_or_default();
-    // The URI has IPv6 addresses in brackets, and the lookup does not.
-    let host = host.trim_start_matches('[').trim_end_matches(']');
     let port = uri.port_u16().unwrap_or(default_port);
-    let addresses = lookup_host((host, port)).await?;
+    let addresses = lookup_host((host_of(uri), port)).await?;
     let stream = race(addresses.collect()).await?;
     stream.set_nodelay(true)?;
     Ok(stream)

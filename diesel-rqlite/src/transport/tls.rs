@@ -28,6 +28,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
+use super::host_of;
 use crate::config::tls::{Roots, Tls};
 
 /// The TLS setup of connections.
@@ -88,10 +89,7 @@ impl ResolvesClientCert for Nothing {
 
 /// Returns the name that the certificate of a node must have. Fails if it can't be one.
 pub(super) fn name_of(uri: &Uri) -> io::Result<ServerName<'static>> {
-    let host = uri.host().unwrap_or_default();
-    // The URI has IPv6 addresses in brackets, and certificates do not.
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let name = ServerName::try_from(host.to_owned());
+    let name = ServerName::try_from(host_of(uri).to_owned());
     name.map_err(|_| io::Error::other("the host is no name that a certificate can have"))
 }
 
